@@ -1,0 +1,70 @@
+//! `edge-ocr check`: reads a built-in picture and says whether everything is fit.
+
+use super::options::Options;
+use super::{Stop, exit};
+use edge_ocr::image::decode;
+use edge_ocr::{Frame, Pipeline};
+use std::time::Instant;
+
+/// Rendered by `tests/golden/make.py`, with the text that is on it.
+const PICTURE: &[u8] = include_bytes!("../../tests/golden/check.png");
+const TEXT: &str = include_str!("../../tests/golden/check.expected.txt");
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Readings that are timed
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeat: usize,
+    #[command(flatten)]
+    options: Options,
+}
+
+pub fn run(args: &Args) -> Result<u8, Stop> {
+    let config = args.options.config()?;
+    println!("program    edge-ocr {} for {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    println!("processor  {}", features().join(" "));
+    let start = Instant::now();
+    let mut pipeline = Pipeline::from_config(&config)?;
+    let loaded = start.elapsed();
+    let names = pipeline.names().clone();
+    println!("engine     {} (f32), {} threads", names.engine, pipeline.config().threads);
+    let models = [names.det, names.cls, Some(names.rec)];
+    println!("models     {}", models.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    println!("loading    {:.0} ms", loaded.as_secs_f64() * 1e3);
+
+    let picture = decode::decode(PICTURE, &config.limits)?;
+    let mut times = Vec::new();
+    let mut text = String::new();
+    for _ in 0..args.repeat.clamp(1, 1000) {
+        let start = Instant::now();
+        let page = pipeline.run(Frame::new(picture.view()))?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        text = page.lines().map(|l| l.text().to_string() + "\n").collect();
+    }
+    let first = times[0];
+    times.sort_by(f64::total_cmp);
+    println!("reading    {first:.0} ms the first time, {:.0} ms at best", times[0]);
+    if text == TEXT {
+        println!("text       right");
+        Ok(exit::OK)
+    } else {
+        println!("text       WRONG: {text:?} instead of {TEXT:?}");
+        Ok(exit::FAILED)
+    }
+}
+
+/// The instruction sets that matter to kernels, of those this processor has.
+fn features() -> Vec<&'static str> {
+    let mut found: Vec<&'static str> = Vec::new();
+    macro_rules! look {
+        ($detect:ident: $($name:tt)*) => { $(if std::arch::$detect!($name) { found.push($name); })* };
+    }
+    #[cfg(target_arch = "x86_64")]
+    look!(is_x86_feature_detected: "sse4.1" "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512vnni" "avxvnni");
+    #[cfg(target_arch = "aarch64")]
+    look!(is_aarch64_feature_detected: "neon" "dotprod" "fp16" "i8mm");
+    if found.is_empty() {
+        found.push("no extensions known to this program");
+    }
+    found
+}

@@ -1,0 +1,99 @@
+//! `edge-ocr eval`: reads the pictures of a labels file and writes predictions, one JSON object a line.
+
+use super::options::Options;
+use super::{Stop, exit, load, write_failed};
+use edge_ocr::source::{self, Input};
+use edge_ocr::{Error, Frame, Pipeline};
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// JSON lines with an "image" in each, relative to this file
+    labels: PathBuf,
+    /// Where the predictions go
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Only the first N pictures
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(serde::Deserialize)]
+struct Label {
+    image: String,
+}
+
+#[derive(Serialize)]
+struct Prediction<'a> {
+    image: &'a str,
+    lines: Vec<Line>,
+    ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    text: String,
+    score: f32,
+    #[serde(rename = "box")]
+    quad: [[f32; 2]; 4],
+}
+
+/// The largest labels file that is read.
+const MAX_LABELS_BYTES: u64 = 256 << 20;
+
+pub fn run(args: &Args) -> Result<u8, Stop> {
+    let name = args.labels.display().to_string();
+    let bytes = source::read(&Input::Path(args.labels.clone()), MAX_LABELS_BYTES)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut images = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let label: Label = serde_json::from_str(line).map_err(|e| {
+            Error::Config(format!(
+                "line {} of {name} is no label: {e}; each line is a JSON object with \"image\"",
+                number + 1
+            ))
+        })?;
+        images.push(label.image);
+    }
+    images.truncate(args.limit.unwrap_or(usize::MAX));
+    let folder = args.labels.parent().unwrap_or(std::path::Path::new("")).to_path_buf();
+    let mut pipeline = Pipeline::from_config(&args.options.config()?)?;
+    // Making plans is part of loading: no picture pays for it.
+    pipeline.warm_up()?;
+    let limits = pipeline.config().limits;
+    let out_name = args.out.display().to_string();
+    let mut out = std::io::BufWriter::new(std::fs::File::create(&args.out).map_err(write_failed(&out_name))?);
+    let mut bad = 0;
+    for image in &images {
+        let input = Input::Path(folder.join(image));
+        let start = Instant::now();
+        let mut prediction = Prediction { image, lines: Vec::new(), ms: 0.0, error: None };
+        let read = load::load(&input, &limits).and_then(|(picture, decode_ms)| {
+            let page = pipeline.run(Frame { pixels: picture.view(), decode_ms })?;
+            prediction.ms = start.elapsed().as_secs_f64() * 1e3;
+            prediction.lines =
+                page.lines().map(|l| Line { text: l.text().to_string(), score: l.score, quad: l.quad }).collect();
+            Ok(())
+        });
+        if let Err(error) = read {
+            eprintln!("edge-ocr: {image}: {error}");
+            bad += 1;
+            prediction.error = Some(error.to_string());
+        }
+        serde_json::to_writer(&mut out, &prediction).map_err(std::io::Error::from).map_err(write_failed(&out_name))?;
+        out.write_all(b"\n").map_err(write_failed(&out_name))?;
+    }
+    out.flush().map_err(write_failed(&out_name))?;
+    if bad > 0 {
+        eprintln!("edge-ocr: {bad} of {} pictures could not be read", images.len());
+        return Ok(exit::INPUT);
+    }
+    Ok(exit::OK)
+}

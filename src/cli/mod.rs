@@ -1,0 +1,111 @@
+//! The program: one file for each verb, and the flags they share.
+
+mod check;
+mod eval;
+mod load;
+mod models;
+mod options;
+mod read;
+
+use clap::{Parser, Subcommand};
+use edge_ocr::Error;
+
+/// Reads the text in pictures: boxes, characters, confidence.
+#[derive(Parser)]
+#[command(name = "edge-ocr", version, max_term_width = 110)]
+struct Cli {
+    /// Say more on standard error; twice for even more (or set RUST_LOG)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Read the text in pictures
+    Read(Box<read::Args>),
+    /// Read the pictures of a labels file and write predictions to be scored
+    Eval(Box<eval::Args>),
+    /// List, show and verify models
+    Models(models::Args),
+    /// Read a built-in picture and say whether engine, models and machine are fit
+    Check(Box<check::Args>),
+}
+
+/// Exit codes, the same for every verb.
+pub mod exit {
+    /// Done.
+    pub const OK: u8 = 0;
+    /// The self-test read the wrong text, or writing the result failed.
+    pub const FAILED: u8 = 1;
+    /// Wrong flags or configuration.
+    pub const USAGE: u8 = 2;
+    /// A picture could not be read.
+    pub const INPUT: u8 = 4;
+    /// No text was found, and that was asked to be an error.
+    pub const NO_TEXT: u8 = 5;
+}
+
+/// Runs the program; gives its exit code.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not mistakes.
+            let code = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            let _ = error.print();
+            return code;
+        }
+    };
+    let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
+    // tract tells its own story at these levels; it is heard only when asked for by RUST_LOG.
+    let filter =
+        format!("{level},tract_core=error,tract_hir=error,tract_onnx=error,tract_linalg=error,tract_nnef=error");
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter)).format_timestamp(None).init();
+    let result = match cli.verb {
+        Verb::Read(args) => read::run(&args),
+        Verb::Eval(args) => eval::run(&args),
+        Verb::Models(args) => models::run(&args),
+        Verb::Check(args) => check::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Stop::Quiet) => exit::OK,
+        Err(Stop::Failed(sentence)) => {
+            eprintln!("edge-ocr: {sentence}");
+            exit::FAILED
+        }
+        Err(Stop::Error(error)) => {
+            eprintln!("edge-ocr: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+/// Why a verb ends before its end.
+enum Stop {
+    /// One sentence and the exit code that belongs to it.
+    Error(Error),
+    /// One sentence; exit code 1.
+    Failed(String),
+    /// Whoever read our output has gone: nothing to say, and no mistake.
+    Quiet,
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Stop {
+        Stop::Error(error.into())
+    }
+}
+
+/// What a failed write to `target` means.
+fn write_failed(target: &str) -> impl FnOnce(std::io::Error) -> Stop {
+    let target = target.to_string();
+    move |error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Stop::Quiet,
+        _ => Stop::Failed(format!(
+            "the result could not be written to {target}: {error}; check the path, its permissions and the free space"
+        )),
+    }
+}

@@ -1,0 +1,336 @@
+//! The flags that decide what comes out, shared by `read`, `eval` and `check`, and how they become a [`Config`].
+//! Stems are PaddleOCR's where it has the same thing.
+
+use clap::{Args, ValueEnum};
+use edge_ocr::config::{Config, Engine, FAMILIES, Mode, ModelChoice, Order};
+use edge_ocr::detect::scale::{LimitType, ScaleParams, ScaleRule};
+use edge_ocr::detect::{BoxMode, DbOverrides, ScoreMode, detector::DetectParams};
+use edge_ocr::image::decode::Limits;
+use edge_ocr::recognise::RecogniseParams;
+use edge_ocr::{Error, image::enhance::Enhance};
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct Options {
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    picture: Picture,
+    #[command(flatten)]
+    detection: Detection,
+    #[command(flatten)]
+    recognition: Recognition,
+    #[command(flatten)]
+    limits: LimitFlags,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Models")]
+struct Models {
+    /// Detector and recogniser of one family: ppocrv6-small, ppocrv4-mobile, ppocrv6-tiny, ppocrv6-medium, ppocrv5-mobile
+    #[arg(long, value_name = "FAMILY", default_value = FAMILIES[0].0)]
+    model: String,
+    /// Detector: a name of `models list`, or the path of an .onnx file
+    #[arg(long, value_name = "NAME|FILE")]
+    det_model: Option<String>,
+    /// Recogniser, likewise
+    #[arg(long, value_name = "NAME|FILE")]
+    rec_model: Option<String>,
+    /// Text-line classifier, likewise
+    #[arg(long, value_name = "NAME|FILE")]
+    cls_model: Option<String>,
+    /// Dictionary of the recogniser, one character a line (default: the one inside the model)
+    #[arg(long, value_name = "FILE")]
+    dict: Option<PathBuf>,
+    /// Folder of the model files (default: $EDGE_OCR_MODELS, ./models, beside the program)
+    #[arg(long, value_name = "DIR")]
+    models_dir: Option<PathBuf>,
+    /// Engine that runs the networks
+    #[arg(long, value_enum, default_value = "tract")]
+    engine: EngineName,
+    /// Threads for one picture (default: the processor's, at most 4)
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EngineName {
+    Tract,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Picture")]
+struct Picture {
+    /// Do not look for text: the picture, or each region, is one line
+    #[arg(long)]
+    line: bool,
+    /// Read only this region, pixels or per cent (may be given several times)
+    #[arg(long, value_name = "X,Y,W,H")]
+    roi: Vec<String>,
+    /// Turn the picture clockwise first: 90, 180 or 270
+    #[arg(long, value_name = "DEGREES", default_value_t = 0)]
+    rotate: u16,
+    /// Enhance the picture first: contrast, threshold, deskew
+    #[arg(long, value_name = "HOW", value_delimiter = ',')]
+    enhance: Vec<String>,
+    /// Order of the lines: as a person reads, or as RapidOCR sorts
+    #[arg(long, value_enum, default_value = "reading")]
+    order: OrderName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OrderName {
+    Reading,
+    Rapidocr,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Detection")]
+struct Detection {
+    /// Size at which text is looked for: fixed canvases and tiles, or RapidOCR's sizes
+    #[arg(long, value_enum, default_value = "tiled")]
+    scale: ScaleName,
+    /// Tiled: inputs of the network, smallest first, the last for tiles [default: 320x160,640x640]
+    #[arg(long, value_name = "WxH", value_delimiter = ',')]
+    det_canvas: Vec<String>,
+    /// Tiled: pixels that neighbouring tiles share
+    #[arg(long, value_name = "PX")]
+    det_overlap: Option<usize>,
+    /// Tiled: how often a small picture is enlarged at most
+    #[arg(long, value_name = "TIMES")]
+    det_max_upscale: Option<f32>,
+    /// Tiled: longer side to which a small picture is enlarged
+    #[arg(long, value_name = "PX")]
+    det_small_side_len: Option<usize>,
+    /// Longest side of the page that is looked at; larger pages are reduced to it
+    #[arg(long, value_name = "PX")]
+    max_side_len: Option<usize>,
+    /// Reference: shortest side of the page
+    #[arg(long, value_name = "PX")]
+    min_side_len: Option<usize>,
+    /// Reference: side of the network's input
+    #[arg(long, value_name = "PX")]
+    det_limit_side_len: Option<usize>,
+    /// Reference: which side that is
+    #[arg(long, value_enum)]
+    det_limit_type: Option<LimitName>,
+    /// A pixel above this probability is text (default: as the model's manifest says, also below)
+    #[arg(long, value_name = "0..1")]
+    det_thresh: Option<f32>,
+    /// A box below this score is dropped
+    #[arg(long, value_name = "0..1")]
+    det_box_thresh: Option<f32>,
+    /// How far a box grows beyond what was found
+    #[arg(long, value_name = "RATIO")]
+    det_unclip_ratio: Option<f32>,
+    /// Contours that are looked at
+    #[arg(long, value_name = "N")]
+    det_max_candidates: Option<usize>,
+    /// Shortest side of a box on the network's map
+    #[arg(long, value_name = "PX")]
+    det_min_size: Option<f32>,
+    /// Whether the map is dilated first
+    #[arg(long, value_name = "BOOL")]
+    det_dilate: Option<bool>,
+    /// Score of a box: of its rectangle (fast) or of its contour (slow)
+    #[arg(long, value_enum)]
+    det_score_mode: Option<ScoreName>,
+    /// Rectangles, or polygons for curved text
+    #[arg(long, value_enum)]
+    det_box_type: Option<BoxName>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScaleName {
+    Tiled,
+    Reference,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LimitName {
+    Min,
+    Max,
+    ResizeLong,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScoreName {
+    Fast,
+    Slow,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BoxName {
+    Quad,
+    Poly,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Recognition")]
+struct Recognition {
+    /// Do not look for lines that stand on their head
+    #[arg(long)]
+    no_cls: bool,
+    /// A line is turned above this probability
+    #[arg(long, value_name = "0..1")]
+    cls_thresh: Option<f32>,
+    /// Lines below this score are left out (default: 0.5, with --line 0)
+    #[arg(long, value_name = "0..1")]
+    rec_score_thresh: Option<f32>,
+    /// Only these characters may come out
+    #[arg(long, value_name = "CHARS", allow_hyphen_values = true)]
+    allowed_chars: Option<String>,
+    /// What stands at each place: 9 digit, A capital, a small letter, X capital or digit, * anything, [AB] one of these, \c and other characters themselves
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pattern: Option<String>,
+    /// Lines in one run of the network
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    rec_batch: usize,
+    /// Widths of the network's input, ascending; longer lines are squeezed into the last
+    #[arg(long, value_name = "PX", value_delimiter = ',')]
+    rec_widths: Vec<usize>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+struct LimitFlags {
+    /// Largest picture file, bytes
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_bytes)]
+    max_bytes: u64,
+    /// Widest picture, pixels
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_width_px)]
+    max_width: u32,
+    /// Highest picture, pixels
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_height_px)]
+    max_height: u32,
+    /// Largest picture, pixels
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
+    max_pixels: u64,
+    /// Memory for decoding, bytes
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_decode_bytes)]
+    max_decode_bytes: u64,
+}
+
+impl Options {
+    fn limits(&self) -> Limits {
+        let l = &self.limits;
+        Limits {
+            max_bytes: l.max_bytes,
+            max_width_px: l.max_width,
+            max_height_px: l.max_height,
+            max_pixels: l.max_pixels,
+            max_decode_bytes: l.max_decode_bytes,
+        }
+    }
+
+    /// The configuration these flags describe.
+    pub fn config(&self) -> Result<Config, Error> {
+        let defaults = Config::default();
+        Ok(Config {
+            engine: match self.models.engine {
+                EngineName::Tract => Engine::Tract,
+            },
+            models: self.models.choice()?,
+            threads: self.models.threads.unwrap_or(defaults.threads),
+            mode: if self.picture.line { Mode::Line } else { Mode::Page },
+            classify: !self.recognition.no_cls,
+            cls_thresh: self.recognition.cls_thresh,
+            rec_score_thresh: self.recognition.rec_score_thresh,
+            detect: self.detection.params()?,
+            recognise: self.recognition.params(),
+            regions: self.picture.roi.clone(),
+            rotate_deg: self.picture.rotate,
+            enhance: self
+                .picture
+                .enhance
+                .iter()
+                .map(|how| how.parse::<Enhance>().map_err(|e| Error::Config(e.to_string())))
+                .collect::<Result<_, _>>()?,
+            limits: self.limits(),
+            order: match self.picture.order {
+                OrderName::Reading => Order::Reading,
+                OrderName::Rapidocr => Order::Rapidocr,
+            },
+        })
+    }
+}
+
+impl Models {
+    fn choice(&self) -> Result<ModelChoice, Error> {
+        let (_, det, rec) = FAMILIES.iter().find(|(name, ..)| *name == self.model).ok_or_else(|| {
+            let names: Vec<&str> = FAMILIES.iter().map(|(name, ..)| *name).collect();
+            Error::Config(format!("there is no model family {}; --model takes {}", self.model, names.join(", ")))
+        })?;
+        Ok(ModelChoice {
+            folder: self.models_dir.clone(),
+            det: self.det_model.clone().unwrap_or_else(|| det.to_string()),
+            rec: self.rec_model.clone().unwrap_or_else(|| rec.to_string()),
+            cls: self.cls_model.clone().unwrap_or_else(|| edge_ocr::config::CLASSIFIER.to_string()),
+            dict: self.dict.clone(),
+        })
+    }
+}
+
+impl Detection {
+    fn params(&self) -> Result<DetectParams, Error> {
+        let defaults = ScaleParams::default();
+        let canvases = self.det_canvas.iter().map(|text| canvas(text)).collect::<Result<Vec<_>, _>>()?;
+        Ok(DetectParams {
+            scale: ScaleParams {
+                rule: match self.scale {
+                    ScaleName::Tiled => ScaleRule::Tiled,
+                    ScaleName::Reference => ScaleRule::Reference,
+                },
+                canvases_px: if canvases.is_empty() { defaults.canvases_px } else { canvases },
+                overlap_px: self.det_overlap.unwrap_or(defaults.overlap_px),
+                max_upscale: self.det_max_upscale.unwrap_or(defaults.max_upscale),
+                small_side_px: self.det_small_side_len.unwrap_or(defaults.small_side_px),
+                max_side_px: self.max_side_len.unwrap_or(defaults.max_side_px),
+                min_side_px: self.min_side_len.unwrap_or(defaults.min_side_px),
+                limit_side_len_px: self.det_limit_side_len.unwrap_or(defaults.limit_side_len_px),
+                limit_type: match self.det_limit_type {
+                    None => defaults.limit_type,
+                    Some(LimitName::Min) => LimitType::Min,
+                    Some(LimitName::Max) => LimitType::Max,
+                    Some(LimitName::ResizeLong) => LimitType::ResizeLong,
+                },
+                cap_side_px: defaults.cap_side_px,
+            },
+            db: DbOverrides {
+                thresh: self.det_thresh,
+                box_thresh: self.det_box_thresh,
+                unclip_ratio: self.det_unclip_ratio,
+                max_candidates: self.det_max_candidates,
+                min_side_px: self.det_min_size,
+                dilate: self.det_dilate,
+                score_mode: self.det_score_mode.map(|mode| match mode {
+                    ScoreName::Fast => ScoreMode::Fast,
+                    ScoreName::Slow => ScoreMode::Slow,
+                }),
+                box_mode: self.det_box_type.map(|kind| match kind {
+                    BoxName::Quad => BoxMode::Quad,
+                    BoxName::Poly => BoxMode::Poly,
+                }),
+            },
+        })
+    }
+}
+
+impl Recognition {
+    fn params(&self) -> RecogniseParams {
+        let defaults = RecogniseParams::default();
+        RecogniseParams {
+            allowed_chars: self.allowed_chars.clone(),
+            pattern: self.pattern.clone(),
+            batch: self.rec_batch,
+            widths_px: if self.rec_widths.is_empty() { defaults.widths_px } else { self.rec_widths.clone() },
+        }
+    }
+}
+
+/// `640x480` to `[640, 480]`.
+fn canvas(text: &str) -> Result<[usize; 2], Error> {
+    text.split_once('x')
+        .and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]))
+        .ok_or_else(|| Error::Config(format!("{text:?} is no canvas; --det-canvas takes sizes like 640x640")))
+}

@@ -1,0 +1,186 @@
+//! `edge-ocr read`: pictures in, text out.
+
+use super::options::Options;
+use super::{Stop, exit, load, write_failed};
+use clap::ValueEnum;
+use edge_ocr::image::Picture;
+use edge_ocr::output::{self, Document, Font, Format, Writer};
+use edge_ocr::source::{self, Input};
+use edge_ocr::{Error, Frame, Page, Pipeline};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Pictures: files, directories, patterns, - for standard input
+    #[arg(required = true, value_name = "PICTURE")]
+    inputs: Vec<String>,
+    /// Look into the directories of directories too
+    #[arg(short, long)]
+    recursive: bool,
+    /// Form of the result
+    #[arg(short, long, value_enum, default_value = "text")]
+    format: FormatName,
+    /// Where the result goes (default: standard output)
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Also write the words and characters with their boxes and scores (json, jsonl)
+    #[arg(long)]
+    chars: bool,
+    /// Draw boxes and text; a directory when there are several pictures
+    #[arg(long, value_name = "PNG|DIR")]
+    annotate: Option<PathBuf>,
+    /// Font for that, TrueType (default: a built-in one with Latin, Greek and Cyrillic letters)
+    #[arg(long, value_name = "TTF")]
+    annotate_font: Option<PathBuf>,
+    /// Exit with 5 when a picture has no text
+    #[arg(long)]
+    fail_on_empty: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatName {
+    Text,
+    Json,
+    Jsonl,
+    Tsv,
+    Hocr,
+    Paddle,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Format {
+        match name {
+            FormatName::Text => Format::Text,
+            FormatName::Json => Format::Json,
+            FormatName::Jsonl => Format::Jsonl,
+            FormatName::Tsv => Format::Tsv,
+            FormatName::Hocr => Format::Hocr,
+            FormatName::Paddle => Format::Paddle,
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<u8, Stop> {
+    // What can be wrong is found before the models are loaded: configuration first, then the inputs.
+    let config = args.options.config()?;
+    let inputs = source::expand(&args.inputs, args.recursive)?;
+    let annotator = args
+        .annotate
+        .as_deref()
+        .map(|target| Annotator::new(target, args.annotate_font.as_deref(), inputs.len() > 1))
+        .transpose()?;
+    let mut pipeline = Pipeline::from_config(&config)?;
+    let params = serde_json::to_value(pipeline.config())
+        .map_err(|e| Stop::Failed(format!("the parameters could not be written: {e}")))?;
+    let names = pipeline.names().clone();
+    let models = output::Models { det: names.det, cls: names.cls, rec: names.rec };
+
+    let target = args.output.as_deref().map_or("standard output".to_string(), |p| p.display().to_string());
+    let mut out: Box<dyn Write> = match &args.output {
+        Some(path) => Box::new(std::io::BufWriter::new(std::fs::File::create(path).map_err(write_failed(&target))?)),
+        None => Box::new(std::io::BufWriter::new(std::io::stdout().lock())),
+    };
+    let mut writer = Writer::new(args.format.into(), output::Options { chars: args.chars }, &mut out);
+    let progress = progress(inputs.len());
+    let limits = pipeline.config().limits;
+    let (mut bad, mut empty) = (0, 0);
+    let mut code = exit::OK;
+    for input in &inputs {
+        let name = input.name();
+        progress.set_message(name.to_string());
+        let read = load::load(input, &limits).and_then(|(picture, decode_ms)| {
+            pipeline.run(Frame { pixels: picture.view(), decode_ms }).map(|page| (page, picture))
+        });
+        match read {
+            Ok((page, picture)) => {
+                empty += usize::from(page.is_empty());
+                let document = Document { source: &name, page, models: &models, params: &params, engine: names.engine };
+                writer.document(&document).map_err(write_failed(&target))?;
+                if let Some(annotator) = &annotator {
+                    annotator.draw(input, page, picture)?;
+                }
+            }
+            Err(error) => {
+                progress.suspend(|| eprintln!("edge-ocr: {name}: {error}"));
+                writer.failure(&name, &error.to_string()).map_err(write_failed(&target))?;
+                // An engine that fails once fails again; a bad picture is only itself.
+                if !matches!(error, Error::Image(_) | Error::Source(_)) {
+                    return Ok(error.exit_code());
+                }
+                bad += 1;
+                code = exit::INPUT;
+            }
+        }
+        progress.inc(1);
+    }
+    writer.finish().map_err(write_failed(&target))?;
+    out.flush().map_err(write_failed(&target))?;
+    progress.finish_and_clear();
+    if bad > 0 && inputs.len() > 1 {
+        eprintln!("edge-ocr: {bad} of {} pictures could not be read", inputs.len());
+    }
+    if code == exit::OK && args.fail_on_empty && empty > 0 {
+        eprintln!("edge-ocr: {empty} of {} pictures have no text", inputs.len());
+        code = exit::NO_TEXT;
+    }
+    Ok(code)
+}
+
+/// A bar on standard error, for several pictures and a person who watches.
+fn progress(pictures: usize) -> ProgressBar {
+    if pictures < 2 || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(pictures as u64).with_style(style)
+}
+
+/// Draws pages onto their pictures.
+struct Annotator {
+    font: Font,
+    target: PathBuf,
+    several: bool,
+}
+
+/// DejaVu Sans, reduced to Latin, Greek and Cyrillic; see NOTICE.
+const FONT: &[u8] = include_bytes!("../output/font/DejaVuSans-subset.ttf");
+
+impl Annotator {
+    fn new(target: &Path, font: Option<&Path>, several: bool) -> Result<Annotator, Stop> {
+        const MAX_FONT_BYTES: u64 = 64 << 20;
+        let font = match font {
+            None => Font::from_bytes(FONT),
+            Some(path) => Font::from_bytes(&source::read(&Input::Path(path.to_path_buf()), MAX_FONT_BYTES)?),
+        };
+        let font = font.map_err(|e| Error::Config(e.to_string()))?;
+        if several {
+            std::fs::create_dir_all(target).map_err(write_failed(&target.display().to_string()))?;
+        }
+        Ok(Annotator { font, target: target.to_path_buf(), several })
+    }
+
+    fn draw(&self, input: &Input, page: &Page, picture: Picture) -> Result<(), Stop> {
+        let path = match (self.several, input) {
+            (false, _) => self.target.clone(),
+            (true, Input::Stdin) => self.target.join("stdin.png"),
+            (true, Input::Path(path)) => {
+                let mut name = path.file_name().unwrap_or_default().to_os_string();
+                name.push(".png");
+                self.target.join(name)
+            }
+        };
+        let (width, height) = (page.width_px, page.height_px);
+        let Some(mut canvas) = image::RgbImage::from_raw(width, height, picture.into_raw()) else {
+            return Err(Stop::Failed(format!("the picture {} has lost its pixels", input.name())));
+        };
+        output::annotate(page, &mut canvas, &self.font);
+        canvas
+            .save_with_format(&path, image::ImageFormat::Png)
+            .map_err(|e| Stop::Failed(format!("the annotated picture could not be written to {}: {e}; check the path, its permissions and the free space", path.display())))
+    }
+}

@@ -1,0 +1,151 @@
+//! What a [`Pipeline`](crate::Pipeline) is made from: one typed value, also readable from TOML or JSON.
+
+use crate::detect::detector::DetectParams;
+use crate::image::decode::Limits;
+use crate::image::enhance::Enhance;
+use crate::recognise::RecogniseParams;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Everything that decides what comes out for given pixels. `Default` is the program's default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Which engine runs the networks.
+    pub engine: Engine,
+    /// Which networks.
+    pub models: ModelChoice,
+    /// Threads for one picture, 1 to 256.
+    pub threads: usize,
+    /// Find the text first, or take the picture (or each region) as one line.
+    pub mode: Mode,
+    /// Turn lines that stand on their head.
+    pub classify: bool,
+    /// Probability above which a line is turned; the model's manifest decides if not given.
+    pub cls_thresh: Option<f32>,
+    /// Lines with a lower score are left out, 0 to 1. If not given: 0.5 for pages as RapidOCR, 0 in line mode.
+    pub rec_score_thresh: Option<f32>,
+    /// Finding.
+    pub detect: DetectParams,
+    /// Reading.
+    pub recognise: RecogniseParams,
+    /// Regions `x,y,w,h` in pixels or per cent, read one after the other; none means the whole picture.
+    pub regions: Vec<String>,
+    /// Degrees the picture is turned clockwise before it is read: 0, 90, 180 or 270.
+    pub rotate_deg: u16,
+    /// Enhancements, in this order.
+    pub enhance: Vec<Enhance>,
+    /// What a picture may cost.
+    pub limits: Limits,
+    /// Order of the lines.
+    pub order: Order,
+}
+
+/// Which engine runs the networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// tract, f32, any ONNX model of the family.
+    #[default]
+    Tract,
+}
+
+/// Names of manifests, or paths of ONNX files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelChoice {
+    /// Where the files are; see [`Store::new`](crate::models::Store::new) for where they are looked for if not given.
+    pub folder: Option<PathBuf>,
+    /// Detector.
+    pub det: String,
+    /// Recogniser.
+    pub rec: String,
+    /// Text-line classifier.
+    pub cls: String,
+    /// Dictionary of the recogniser, for models that do not carry one.
+    pub dict: Option<PathBuf>,
+}
+
+/// Find the text first, or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Detection, then recognition of each box.
+    #[default]
+    Page,
+    /// The picture, or each region, is one line of text.
+    Line,
+}
+
+/// Order of the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// As a person reads: relative to text height, columns and slant respected.
+    #[default]
+    Reading,
+    /// As RapidOCR sorts: rows cut where boxes are 10 pixels apart.
+    Rapidocr,
+}
+
+/// The families whose names `--model` takes: name, detector, recogniser.
+pub const FAMILIES: [(&str, &str, &str); 5] = [
+    ("ppocrv6-small", "ppocrv6-small-det", "ppocrv6-small-rec"),
+    ("ppocrv6-tiny", "ppocrv6-tiny-det", "ppocrv6-tiny-rec"),
+    ("ppocrv6-medium", "ppocrv6-medium-det", "ppocrv6-medium-rec"),
+    ("ppocrv5-mobile", "ppocrv5-mobile-det", "ppocrv5-mobile-rec"),
+    ("ppocrv4-mobile", "ppocrv4-mobile-det", "ppocrv4-mobile-rec"),
+];
+
+/// The classifier that goes with every family.
+pub const CLASSIFIER: &str = "ppocr-mobile-v2-cls";
+
+impl Default for ModelChoice {
+    fn default() -> Self {
+        let (_, det, rec) = FAMILIES[0];
+        ModelChoice { folder: None, det: det.into(), rec: rec.into(), cls: CLASSIFIER.into(), dict: None }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            engine: Engine::default(),
+            models: ModelChoice::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(4),
+            mode: Mode::default(),
+            classify: true,
+            cls_thresh: None,
+            rec_score_thresh: None,
+            detect: DetectParams::default(),
+            recognise: RecogniseParams::default(),
+            regions: Vec::new(),
+            rotate_deg: 0,
+            enhance: Vec::new(),
+            limits: Limits::default(),
+            order: Order::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The score below which a line is left out.
+    pub fn score_thresh(&self) -> f32 {
+        self.rec_score_thresh.unwrap_or(match self.mode {
+            Mode::Page => 0.5,
+            Mode::Line => 0.0,
+        })
+    }
+
+    /// Checks what the types cannot; the error is a sentence. Detection and recognition check their own part.
+    pub fn validate(&self) -> Result<(), String> {
+        let unit = |v: Option<f32>| v.is_none_or(|v| (0.0..=1.0).contains(&v));
+        let facts = [
+            ((1..=256).contains(&self.threads), "--threads must be 1 to 256"),
+            (unit(self.rec_score_thresh), "--rec-score-thresh must be 0 to 1"),
+            (unit(self.cls_thresh), "--cls-thresh must be 0 to 1"),
+            (self.rotate_deg < 360 && self.rotate_deg.is_multiple_of(90), "--rotate must be 0, 90, 180 or 270"),
+        ];
+        facts.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err(sentence.into()))
+    }
+}

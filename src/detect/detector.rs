@@ -1,0 +1,212 @@
+//! Page to probability map to boxes: runs the network on the page or on its tiles.
+
+use super::scale::{self, ScaleParams, ScaleRule};
+use super::{DbOverrides, DbParams, DbScratch, MapView, TextBox, boxes_from_map};
+use crate::image::resize::{self, ResizeScratch};
+use crate::image::{ImageError, PixelView};
+use crate::infer::{InferError, Network, Shape};
+use crate::models::{Kind, Manifest, ModelError};
+use crate::prepare::Normaliser;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How text is found.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectParams {
+    /// The size at which the network sees the page.
+    pub scale: ScaleParams,
+    /// From the probability map to boxes.
+    pub db: DbOverrides,
+}
+
+/// A detector with everything it needs to run again without growing.
+pub struct Detector {
+    network: Arc<dyn Network>,
+    name: String,
+    normaliser: Normaliser,
+    scale: ScaleParams,
+    db: DbParams,
+    scaled: Vec<u8>,
+    resize: ResizeScratch,
+    input: Vec<f32>,
+    output: Vec<f32>,
+    map: Vec<f32>,
+    scratch: DbScratch,
+    boxes: Vec<TextBox>,
+    /// Milliseconds of the last call before and after the network was given its first input.
+    prepare_ms: f32,
+}
+
+/// Why a page could not be searched.
+#[derive(thiserror::Error, Debug, Clone, PartialEq)]
+pub enum DetectError {
+    /// The engine.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    /// The page's pixels.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The map is not what it should be.
+    #[error("the detector's map cannot be used: {0}; give a detector of the PP-OCR family")]
+    Map(String),
+}
+
+/// Why a detector cannot be made.
+#[derive(thiserror::Error, Debug, Clone, PartialEq)]
+pub enum DetectorError {
+    /// The network is no detector.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A parameter of the caller.
+    #[error("{0}")]
+    Params(String),
+}
+
+impl Detector {
+    /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels.
+    pub fn new(
+        network: Arc<dyn Network>,
+        manifest: &Manifest,
+        params: &DetectParams,
+    ) -> Result<Detector, DetectorError> {
+        params.scale.validate().map_err(DetectorError::Params)?;
+        let db = params.db.over(manifest.detector.as_ref());
+        db.validate().map_err(|e| DetectorError::Params(e.to_string()))?;
+        // The network of the tiles, which most pages need, or the smallest there is (reference rule).
+        let probe = match (params.scale.rule, params.scale.canvases_px.last()) {
+            (ScaleRule::Tiled, Some(&[width, height])) => Shape::picture(height, width),
+            _ => Shape::picture(64, 64),
+        };
+        let wrong =
+            |reason: String| ModelError::WrongKind { name: manifest.name.clone(), kind: Kind::Detector, reason };
+        let output = network.at(probe).map_err(|e| wrong(e.to_string()))?.output_shape();
+        let &[_, _, height, width] = probe.axes() else { return Err(wrong("no probe".into()).into()) };
+        if output.axes() != [1, 1, height, width] {
+            return Err(wrong(format!("for {probe} it answers {output}, not 1x1x{height}x{width}")).into());
+        }
+        Ok(Detector {
+            normaliser: Normaliser::new(&manifest.input),
+            network,
+            name: manifest.name.clone(),
+            scale: params.scale.clone(),
+            db,
+            scaled: Vec::new(),
+            resize: ResizeScratch::default(),
+            input: Vec::new(),
+            output: Vec::new(),
+            map: Vec::new(),
+            scratch: DbScratch::default(),
+            boxes: Vec::new(),
+            prepare_ms: 0.0,
+        })
+    }
+
+    /// The engine's name.
+    pub fn engine(&self) -> &'static str {
+        self.network.engine()
+    }
+
+    /// The thresholds in force.
+    pub fn db_params(&self) -> &DbParams {
+        &self.db
+    }
+
+    /// Makes the plans of all canvases (tiled rule; the reference rule has no size of its own).
+    pub fn warm_up(&self) -> Result<(), InferError> {
+        if self.scale.rule == ScaleRule::Tiled {
+            for [width, height] in &self.scale.canvases_px {
+                self.network.at(Shape::picture(*height, *width))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Milliseconds of the last [`detect`](Self::detect) that went into making the network's input.
+    pub fn prepare_ms(&self) -> f32 {
+        self.prepare_ms
+    }
+
+    /// The boxes of text on a page, in page pixels, in no particular order.
+    pub fn detect(&mut self, page: PixelView<'_>) -> Result<&[TextBox], DetectError> {
+        self.prepare_ms = 0.0;
+        let (map_w, map_h) = match self.scale.rule {
+            ScaleRule::Reference => self.map_whole(page)?,
+            ScaleRule::Tiled => self.map_tiled(page)?,
+        };
+        let map = MapView::new(&self.map, map_w, map_h).map_err(|e| DetectError::Map(e.to_string()))?;
+        let side = |s: usize| u32::try_from(s).unwrap_or(u32::MAX);
+        boxes_from_map(map, side(page.width()), side(page.height()), &self.db, &mut self.scratch, &mut self.boxes);
+        log::debug!("{}: {} boxes on a map of {map_w}x{map_h}", self.name, self.boxes.len());
+        Ok(&self.boxes)
+    }
+
+    /// The page, resized to the reference's input, in one run. The map has the input's size.
+    fn map_whole(&mut self, page: PixelView<'_>) -> Result<(usize, usize), DetectError> {
+        let [w, h] = scale::reference_input(&self.scale, page.width(), page.height());
+        self.resize_page(page, w, h)?;
+        let mut model = self.network.at(Shape::picture(h, w))?;
+        let start = Instant::now();
+        self.input.resize(3 * w * h, 0.0);
+        self.normaliser.fill(&self.scaled, w, &mut self.input, w, h);
+        self.prepare_ms += ms(start);
+        self.map.resize(w * h, 0.0);
+        model.run(&self.input, &mut self.map)?;
+        Ok((w, h))
+    }
+
+    /// The page on a fixed canvas, or on several whose maps are blended. The map has the scaled page's size.
+    fn map_tiled(&mut self, page: PixelView<'_>) -> Result<(usize, usize), DetectError> {
+        let scale::Layout { page: [w, h], canvas: [cw, ch] } = scale::layout(&self.scale, page.width(), page.height());
+        let overlap = self.scale.overlap_px;
+        self.resize_page(page, w, h)?;
+        let mut model = self.network.at(Shape::picture(ch, cw))?;
+        self.input.resize(3 * cw * ch, 0.0);
+        self.output.resize(cw * ch, 0.0);
+        self.map.clear();
+        self.map.resize(w * h, 0.0);
+        let columns = scale::tile_starts(w, cw, overlap);
+        // A tile's share at a pixel is the product of its shares along the axes: the rows are blended with normalised
+        // weights, so the sum over all tiles is 1 everywhere.
+        let share = |start: usize, at: usize, tile: usize, side: usize| {
+            let all: f32 =
+                scale::tile_starts(side, tile, overlap).map(|s| scale::tile_weight(s, at, tile, side, overlap)).sum();
+            scale::tile_weight(start, at, tile, side, overlap) / all
+        };
+        let mut weights = Vec::with_capacity(cw);
+        for top in scale::tile_starts(h, ch, overlap) {
+            for left in columns.clone() {
+                let start = Instant::now();
+                let scaled = PixelView::new(&self.scaled, w, h, w * 3)?;
+                self.normaliser.fill_window(scaled, left, top, &mut self.input, cw, ch);
+                self.prepare_ms += ms(start);
+                model.run(&self.input, &mut self.output)?;
+                let (used_w, used_h) = (cw.min(w - left), ch.min(h - top));
+                weights.clear();
+                weights.extend((left..left + used_w).map(|x| share(left, x, cw, w)));
+                for (dy, row) in self.output.chunks_exact(cw).take(used_h).enumerate() {
+                    let y = top + dy;
+                    let vertical = share(top, y, ch, h);
+                    let out = &mut self.map[y * w + left..y * w + left + used_w];
+                    for ((sum, p), weight) in out.iter_mut().zip(row).zip(&weights) {
+                        *sum += p * weight * vertical;
+                    }
+                }
+            }
+        }
+        Ok((w, h))
+    }
+
+    fn resize_page(&mut self, page: PixelView<'_>, w: usize, h: usize) -> Result<(), ImageError> {
+        let start = Instant::now();
+        self.scaled.resize(w * h * 3, 0);
+        resize::linear(page, &mut self.scaled, w, h, &mut self.resize)?;
+        self.prepare_ms += ms(start);
+        Ok(())
+    }
+}
+
+fn ms(start: Instant) -> f32 {
+    start.elapsed().as_secs_f32() * 1e3
+}

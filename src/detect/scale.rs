@@ -1,0 +1,250 @@
+//! How large a page is when the detector sees it.
+//!
+//! Two rules. *Tiled*, the default, is for boards: the network always runs at one of a few fixed sizes, a large page is
+//! covered by overlapping tiles, a small one is enlarged a little and never without a cap. *Reference* is RapidOCR's
+//! chain of resizes, for parity: every page gets a network input of its own size.
+
+use serde::{Deserialize, Serialize};
+
+/// Which rule decides the detector's input size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScaleRule {
+    /// Fixed canvases and tiles.
+    #[default]
+    Tiled,
+    /// RapidOCR 3.10's sizes.
+    Reference,
+}
+
+/// Which side `limit_side_len_px` holds for (reference rule).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitType {
+    /// The shorter side is at least that long.
+    #[default]
+    Min,
+    /// The longer side is at most that long.
+    Max,
+    /// The longer side is exactly that long.
+    ResizeLong,
+}
+
+/// Parameters of both rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScaleParams {
+    /// The rule.
+    pub rule: ScaleRule,
+    /// Tiled: network inputs `[width, height]` there are plans for, smallest first. The last one makes the tiles.
+    pub canvases_px: Vec<[usize; 2]>,
+    /// Tiled: how much neighbouring tiles share.
+    pub overlap_px: usize,
+    /// Tiled: a page is enlarged at most this often.
+    pub max_upscale: f32,
+    /// Tiled: a small page is enlarged until its longer side has this many pixels, as far as `max_upscale` allows.
+    pub small_side_px: usize,
+    /// Both: a page's longer side is reduced to this.
+    pub max_side_px: usize,
+    /// Reference: the page's shorter side is enlarged to this before anything else.
+    pub min_side_px: usize,
+    /// Reference: see [`LimitType`].
+    pub limit_side_len_px: usize,
+    /// Reference: see [`LimitType`].
+    pub limit_type: LimitType,
+    /// Reference: no side of the network's input is longer than this, whatever the other rules say.
+    pub cap_side_px: usize,
+}
+
+impl Default for ScaleParams {
+    fn default() -> Self {
+        ScaleParams {
+            rule: ScaleRule::Tiled,
+            canvases_px: vec![[320, 160], [640, 640]],
+            overlap_px: 96,
+            max_upscale: 2.0,
+            small_side_px: 320,
+            max_side_px: 2000,
+            min_side_px: 30,
+            limit_side_len_px: 736,
+            limit_type: LimitType::Min,
+            cap_side_px: 4000,
+        }
+    }
+}
+
+/// The network's sides are multiples of this.
+pub const MULTIPLE_PX: usize = 32;
+
+impl ScaleParams {
+    /// Checks the values; the error is a sentence.
+    pub fn validate(&self) -> Result<(), String> {
+        let canvas =
+            |c: &[usize; 2]| c.iter().all(|s| (MULTIPLE_PX..=4096).contains(s) && s.is_multiple_of(MULTIPLE_PX));
+        let Some(tile) = self.canvases_px.last() else {
+            return Err("the detector has no canvas; give --det-canvas at least one size like 640x640".into());
+        };
+        let facts = [
+            (
+                self.canvases_px.iter().all(canvas),
+                "a detector canvas must have sides of 32 to 4096 pixels, multiples of 32",
+            ),
+            (
+                self.overlap_px * 2 <= tile[0].min(tile[1]),
+                "the overlap of tiles must be at most half of the last canvas",
+            ),
+            ((1.0..=16.0).contains(&self.max_upscale), "a page can be enlarged 1 to 16 times"),
+            ((1..=4096).contains(&self.small_side_px), "the side of small pages must be 1 to 4096 pixels"),
+            ((64..=8192).contains(&self.max_side_px), "the longest side must be 64 to 8192 pixels"),
+            ((1..=4096).contains(&self.min_side_px), "the shortest side must be 1 to 4096 pixels"),
+            ((32..=8192).contains(&self.limit_side_len_px), "--det-limit-side-len must be 32 to 8192"),
+            ((64..=8192).contains(&self.cap_side_px), "the cap of the network's sides must be 64 to 8192 pixels"),
+        ];
+        facts.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err(sentence.into()))
+    }
+}
+
+/// Tiled rule: a page's size on the canvases, and the canvas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Size of the scaled page.
+    pub page: [usize; 2],
+    /// Size of the network's input.
+    pub canvas: [usize; 2],
+}
+
+/// Tiled rule: how a page of `width` × `height` is laid out.
+pub fn layout(params: &ScaleParams, width: usize, height: usize) -> Layout {
+    let long = width.max(height).max(1) as f64;
+    let wanted = params.small_side_px as f64 / long;
+    let factor = if long > params.max_side_px as f64 {
+        params.max_side_px as f64 / long
+    } else {
+        wanted.clamp(1.0, f64::from(params.max_upscale))
+    };
+    let scaled = |side: usize| ((side as f64 * factor).round() as usize).max(1);
+    let page = [scaled(width), scaled(height)];
+    let fits = |c: &&[usize; 2]| page[0] <= c[0] && page[1] <= c[1];
+    let canvas = params.canvases_px.iter().find(fits).or(params.canvases_px.last()).copied().unwrap_or([640, 640]);
+    Layout { page, canvas }
+}
+
+/// Where the tiles of one axis begin: `side` pixels covered by tiles of `tile` that share at least `overlap`, evenly
+/// spread. One tile at 0 if the side fits.
+pub fn tile_starts(side: usize, tile: usize, overlap: usize) -> impl Iterator<Item = usize> + Clone {
+    let step = tile.saturating_sub(overlap).max(1);
+    let count = if side <= tile { 1 } else { (side - overlap.min(side)).div_ceil(step) };
+    let rest = side.saturating_sub(tile);
+    (0..count).map(move |i| if count > 1 { i * rest / (count - 1) } else { 0 })
+}
+
+/// How much tile `start` counts at pixel `at` of its axis: a ramp over the overlap at each edge inside the page, so that
+/// the map has no seam and what a tile says near its own edge, where it sees half a letter, counts little.
+pub fn tile_weight(start: usize, at: usize, tile: usize, side: usize, overlap: usize) -> f32 {
+    let Some(from_left) = at.checked_sub(start).filter(|d| *d < tile) else { return 0.0 };
+    let ramp = |distance: usize| ((distance as f32 + 0.5) / overlap.max(1) as f32).min(1.0);
+    let left = if start == 0 { 1.0 } else { ramp(from_left) };
+    let right = if start + tile >= side { 1.0 } else { ramp(tile - 1 - from_left) };
+    left.min(right)
+}
+
+/// Reference rule, step 1 (`resize_image_within_bounds`): the size of the working picture. Unlike RapidOCR, which forgets
+/// the first ratio when a thin page is first reduced and then enlarged (its issue 538), no side exceeds the cap.
+pub fn reference_bounds(params: &ScaleParams, width: usize, height: usize) -> [usize; 2] {
+    let (mut w, mut h) = (width, height);
+    if w.max(h) > params.max_side_px {
+        let ratio = params.max_side_px as f64 / w.max(h) as f64;
+        [w, h] = [rounded(w, ratio), rounded(h, ratio)];
+    }
+    if w.min(h) < params.min_side_px {
+        let ratio =
+            (params.min_side_px as f64 / w.min(h).max(1) as f64).min(params.cap_side_px as f64 / w.max(h) as f64);
+        [w, h] = [rounded(w, ratio), rounded(h, ratio)];
+    }
+    [w, h]
+}
+
+/// Reference rule, step 2 (`apply_vertical_padding`): rows of black added above and below a very flat or low picture.
+pub fn reference_padding(width: usize, height: usize) -> usize {
+    const MIN_HEIGHT_PX: usize = 30;
+    const MAX_RATIO: usize = 8;
+    if height > MIN_HEIGHT_PX && width <= MAX_RATIO * height {
+        return 0;
+    }
+    ((width / MAX_RATIO).max(MIN_HEIGHT_PX) * 2).abs_diff(height) / 2
+}
+
+/// Reference rule, step 3 (`DetPreProcess.resize`): the size of the network's input.
+pub fn reference_input(params: &ScaleParams, width: usize, height: usize) -> [usize; 2] {
+    let (short, long, limit) =
+        (width.min(height).max(1) as f64, width.max(height).max(1) as f64, params.limit_side_len_px as f64);
+    let ratio = match params.limit_type {
+        LimitType::Min => (limit / short).max(1.0),
+        LimitType::Max => (limit / long).min(1.0),
+        LimitType::ResizeLong => limit / long,
+    };
+    let ratio = ratio.min(params.cap_side_px as f64 / long);
+    [rounded(width, ratio), rounded(height, ratio)]
+}
+
+/// Python's `int(round(int(side * ratio) / 32) * 32)`, half to even, but never 0.
+fn rounded(side: usize, ratio: f64) -> usize {
+    let units = (side as f64 * ratio).floor() / MULTIPLE_PX as f64;
+    (units.round_ties_even() as usize * MULTIPLE_PX).max(MULTIPLE_PX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_reference_sizes_are_rapidocrs() {
+        let p = ScaleParams::default();
+        // From running RapidOCR 3.10's own functions.
+        assert_eq!(reference_bounds(&p, 4496, 5472), [1632, 1984]);
+        assert_eq!(reference_bounds(&p, 100, 20), [160, 32]);
+        assert_eq!(reference_bounds(&p, 463, 1013), [463, 1013]);
+        assert_eq!(reference_input(&p, 463, 1013), [736, 1600]);
+        assert_eq!(reference_padding(800, 90), 55);
+        assert_eq!(reference_padding(60, 30), 15);
+        assert_eq!(reference_padding(800, 100), 0);
+    }
+
+    #[test]
+    fn a_word_does_not_become_a_page_and_a_thread_does_not_fill_memory() {
+        let p = ScaleParams::default();
+        assert_eq!(layout(&p, 100, 32), Layout { page: [200, 64], canvas: [320, 160] });
+        assert_eq!(layout(&p, 640, 480), Layout { page: [640, 480], canvas: [640, 640] });
+        let [w, h] = reference_input(&p, 30_000, 2);
+        assert!(w <= 4000 && h <= 4000);
+        let [w, h] = reference_bounds(&p, 30_000, 2);
+        assert!(w <= 4000 && h <= 4000, "{w}x{h}");
+    }
+
+    proptest! {
+        #[test]
+        fn tiles_cover_the_page_and_overlap(side in 1usize..5000, tile in 64usize..700, overlap in 0usize..32) {
+            let starts: Vec<usize> = tile_starts(side, tile, overlap).collect();
+            prop_assert_eq!(starts[0], 0);
+            prop_assert!(starts.last().unwrap() + tile >= side);
+            for pair in starts.windows(2) {
+                prop_assert!(pair[0] < pair[1] && pair[0] + tile >= pair[1] + overlap);
+            }
+            for at in [0, side / 3, side / 2, side - 1] {
+                let sum: f32 = starts.iter().map(|s| tile_weight(*s, at, tile, side, overlap)).sum();
+                prop_assert!(sum > 0.0);
+            }
+        }
+
+        #[test]
+        fn every_size_has_a_layout(w in 1usize..100_000, h in 1usize..100_000) {
+            let p = ScaleParams::default();
+            let l = layout(&p, w, h);
+            prop_assert!(l.page[0].max(l.page[1]) <= p.max_side_px && l.page[0].min(l.page[1]) >= 1);
+            for [a, b] in [reference_bounds(&p, w, h), reference_input(&p, w, h)] {
+                prop_assert!(a >= 32 && b >= 32 && a.is_multiple_of(32) == b.is_multiple_of(32));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The errors of the library's facade, each with the exit code that the program gives for it.
+
+use crate::detect::detector::{DetectError, DetectorError};
+use crate::image::ImageError;
+use crate::infer::InferError;
+use crate::models::ModelError;
+use crate::recognise::RecogniserError;
+use crate::source::SourceError;
+
+/// Why a picture was not read. Every message is one sentence: the thing, the reason, the mend.
+#[derive(thiserror::Error, Debug, Clone, PartialEq)]
+pub enum Error {
+    /// A parameter or a configuration that cannot be used.
+    #[error("{0}")]
+    Config(String),
+    /// A model that cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The engine failed.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    /// The picture cannot be used.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The input cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// An engine that this program was built without.
+    #[error("the engine {0} is not in this program; build it with `--features {0}`")]
+    NoEngine(String),
+}
+
+impl Error {
+    /// Exit code of the program: 2 configuration, 3 model, 4 input, 6 engine not available.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Config(_) => 2,
+            Error::Model(ModelError::NoEngine { .. }) | Error::NoEngine(_) => 6,
+            Error::Model(_) | Error::Infer(_) => 3,
+            Error::Image(_) | Error::Source(_) => 4,
+        }
+    }
+}
+
+impl From<DetectorError> for Error {
+    fn from(error: DetectorError) -> Self {
+        match error {
+            DetectorError::Model(e) => Error::Model(e),
+            DetectorError::Params(sentence) => Error::Config(sentence),
+        }
+    }
+}
+
+impl From<RecogniserError> for Error {
+    fn from(error: RecogniserError) -> Self {
+        match error {
+            RecogniserError::Model(e) => Error::Model(e),
+            RecogniserError::Params(sentence) => Error::Config(sentence),
+        }
+    }
+}
+
+impl From<DetectError> for Error {
+    fn from(error: DetectError) -> Self {
+        match error {
+            DetectError::Infer(e) => Error::Infer(e),
+            DetectError::Image(e) => Error::Image(e),
+            DetectError::Map(reason) => Error::Infer(InferError::Run { model: "detector".into(), reason }),
+        }
+    }
+}
+
+impl From<StageError> for Error {
+    fn from(error: StageError) -> Self {
+        match error {
+            StageError::Infer(e) => Error::Infer(e),
+            StageError::Image(e) => Error::Image(e),
+        }
+    }
+}
+
+/// Why a stage that works on one line failed.
+#[derive(thiserror::Error, Debug, Clone, PartialEq)]
+pub enum StageError {
+    /// The engine.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    /// The pixels.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}

@@ -1,0 +1,192 @@
+//! What can go wrong with a picture. Every message is one sentence: the thing, the reason, the mend.
+
+/// Why a picture, or a request about one, cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ImageError {
+    /// The data has no bytes at all.
+    #[error("picture is empty (0 bytes); give a file that holds a picture")]
+    Empty,
+
+    /// The data begins like none of the formats that are read.
+    #[error(
+        "data is not a picture in a format that can be read (PNG, JPEG, WebP, BMP, GIF, TIFF, PNM); convert it to one of these"
+    )]
+    UnknownFormat,
+
+    /// The encoded picture is longer than [`max_bytes`](super::decode::Limits::max_bytes).
+    #[error("picture file is {bytes} bytes, more than the limit of {limit} bytes; raise --max-bytes")]
+    TooManyBytes {
+        /// Length of the encoded picture.
+        bytes: u64,
+        /// The limit in force.
+        limit: u64,
+    },
+
+    /// The picture is wider than [`max_width_px`](super::decode::Limits::max_width_px).
+    #[error("picture is {width}x{height} pixels, wider than the limit of {limit} pixels; raise --max-width")]
+    TooWide {
+        /// Width by the header.
+        width: u32,
+        /// Height by the header.
+        height: u32,
+        /// The limit in force.
+        limit: u32,
+    },
+
+    /// The picture is higher than [`max_height_px`](super::decode::Limits::max_height_px).
+    #[error("picture is {width}x{height} pixels, higher than the limit of {limit} pixels; raise --max-height")]
+    TooHigh {
+        /// Width by the header.
+        width: u32,
+        /// Height by the header.
+        height: u32,
+        /// The limit in force.
+        limit: u32,
+    },
+
+    /// The picture has more pixels than [`max_pixels`](super::decode::Limits::max_pixels).
+    #[error("picture is {width}x{height} pixels, more than the limit of {limit} pixels; raise --max-pixels")]
+    TooManyPixels {
+        /// Width by the header.
+        width: u32,
+        /// Height by the header.
+        height: u32,
+        /// The limit in force.
+        limit: u64,
+    },
+
+    /// Decoding would take more than [`max_decode_bytes`](super::decode::Limits::max_decode_bytes).
+    #[error(
+        "decoding this {width}x{height} {format} picture would take at least {needed} bytes of memory, more than the limit of {limit} bytes; make the picture smaller or raise --max-decode-bytes"
+    )]
+    TooMuchMemory {
+        /// Name of the format.
+        format: &'static str,
+        /// Width by the header.
+        width: u32,
+        /// Height by the header.
+        height: u32,
+        /// Estimated need of the whole decode, the encoded picture included.
+        needed: u64,
+        /// The limit in force.
+        limit: u64,
+    },
+
+    /// The format is known, this variety of it is not.
+    #[error("this {format} picture cannot be read because {reason}; convert it to an ordinary PNG or JPEG")]
+    Unsupported {
+        /// Name of the format.
+        format: &'static str,
+        /// What is not supported.
+        reason: String,
+    },
+
+    /// The data breaks the rules of its own format.
+    #[error("this {format} picture is damaged ({reason}); save it again from its source")]
+    Damaged {
+        /// Name of the format.
+        format: &'static str,
+        /// What the decoder found wrong.
+        reason: String,
+    },
+
+    /// The allocator refused.
+    #[error("no memory for {bytes} bytes of pixels; make the picture smaller or free memory")]
+    OutOfMemory {
+        /// Size of the block that was asked for.
+        bytes: usize,
+    },
+
+    /// Sides, stride and number of bytes do not fit each other.
+    #[error(
+        "{bytes} bytes with a stride of {stride} bytes cannot hold a picture of {width}x{height} RGB8 pixels; pass a width, a height and a stride that fit the buffer"
+    )]
+    Shape {
+        /// Claimed width in pixels.
+        width: usize,
+        /// Claimed height in pixels.
+        height: usize,
+        /// Claimed distance of rows in bytes.
+        stride: usize,
+        /// Length of the buffer.
+        bytes: usize,
+    },
+
+    /// A cut-out that is empty or sticks out of its picture.
+    #[error("the part {w}x{h} at {x},{y} is not inside the picture of {width}x{height} pixels; choose one that is")]
+    Crop {
+        /// Left edge in pixels.
+        x: usize,
+        /// Top edge in pixels.
+        y: usize,
+        /// Width in pixels.
+        w: usize,
+        /// Height in pixels.
+        h: usize,
+        /// Width of the picture.
+        width: usize,
+        /// Height of the picture.
+        height: usize,
+    },
+
+    /// Four corners of which three lie on one line, or which are not finite: no perspective maps them to a rectangle.
+    #[error("the corners {quad:?} do not span an area; give four corners of which no three lie on a line")]
+    FlatQuad {
+        /// The corners as given.
+        quad: [[f32; 2]; 4],
+    },
+
+    /// A region of interest that cannot be read.
+    #[error(
+        "region '{text}' cannot be read because {reason}; write x,y,w,h, each in pixels (10) or per cent of the picture (10%)"
+    )]
+    RoiSyntax {
+        /// The region as given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
+    /// A region of interest that does not lie in this picture.
+    #[error(
+        "region {roi} is {w}x{h} pixels at {x},{y} and so not inside the picture of {width}x{height} pixels; choose one that is"
+    )]
+    RoiOutside {
+        /// The region as given.
+        roi: String,
+        /// Left edge in pixels, after rounding.
+        x: u64,
+        /// Top edge in pixels, after rounding.
+        y: u64,
+        /// Width in pixels, after rounding.
+        w: u64,
+        /// Height in pixels, after rounding.
+        h: u64,
+        /// Width of the picture.
+        width: usize,
+        /// Height of the picture.
+        height: usize,
+    },
+
+    /// An enhancement nobody knows.
+    #[error("enhancement '{name}' is unknown; use contrast, threshold or deskew")]
+    UnknownEnhancement {
+        /// The name as given.
+        name: String,
+    },
+
+    /// Turning the picture straight needs a second one, and that is too much.
+    #[error(
+        "turning this {width}x{height} picture straight would take {needed} bytes of memory, more than the limit of {limit} bytes; leave deskew out, make the picture smaller or raise --max-decode-bytes"
+    )]
+    DeskewMemory {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// Bytes of the picture and its straightened copy.
+        needed: u64,
+        /// The limit in force.
+        limit: u64,
+    },
+}

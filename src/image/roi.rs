@@ -1,0 +1,187 @@
+//! The part of a picture that is to be read, given in pixels or per cent.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::ImageError;
+
+/// A length along one side of a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Length {
+    Pixels(u32),
+    /// 0.0..=100.0
+    PerCent(f64),
+}
+
+impl Length {
+    /// Pixels along a side of `side` pixels, not yet rounded.
+    fn of(self, side: usize) -> f64 {
+        match self {
+            Length::Pixels(pixels) => f64::from(pixels),
+            Length::PerCent(part) => part * side as f64 / 100.0,
+        }
+    }
+}
+
+impl FromStr for Length {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(part) = text.strip_suffix('%') else {
+            return text.parse().map(Length::Pixels).map_err(|_| "a number of pixels must be whole and not negative");
+        };
+        match part.trim_end().parse() {
+            Ok(part) if (0.0..=100.0).contains(&part) => Ok(Length::PerCent(part)),
+            _ => Err("a percentage must be a number from 0 to 100"),
+        }
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Length::Pixels(pixels) => write!(f, "{pixels}"),
+            Length::PerCent(part) => write!(f, "{part}%"),
+        }
+    }
+}
+
+/// A region of interest as a user writes it: `x,y,w,h` from the upper left corner, each in pixels (`10`) or in per cent of
+/// the picture's width or height (`10%`, `12.5%`). Spaces around the numbers do not count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Roi {
+    x: Length,
+    y: Length,
+    w: Length,
+    h: Length,
+}
+
+/// A rectangle of whole pixels: left edge, top edge, width, height; never empty where this crate makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PixelRect {
+    /// Left edge.
+    pub x: usize,
+    /// Top edge.
+    pub y: usize,
+    /// Width, at least 1.
+    pub w: usize,
+    /// Height, at least 1.
+    pub h: usize,
+}
+
+impl Roi {
+    /// The region in a picture of `width`×`height` pixels.
+    ///
+    /// Edges are rounded to the nearest pixel, halves up. Where place and size of one direction are both percentages, the
+    /// far edge is rounded rather than the size, so that `0,0,50%,100%` and `50%,0,50%,100%` meet in every picture.
+    ///
+    /// # Errors
+    /// [`ImageError::RoiOutside`] if it is empty after rounding or sticks out of the picture.
+    pub fn resolve(&self, width: usize, height: usize) -> Result<PixelRect, ImageError> {
+        let (x, w) = span(self.x, self.w, width);
+        let (y, h) = span(self.y, self.h, height);
+        let inside = |start: u64, length: u64, side: usize| {
+            let end = usize::try_from(start.checked_add(length)?).ok()?;
+            let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
+            (length > 0 && end <= side).then_some((start, length))
+        };
+        match (inside(x, w, width), inside(y, h, height)) {
+            (Some((x, w)), Some((y, h))) => Ok(PixelRect { x, y, w, h }),
+            _ => Err(ImageError::RoiOutside { roi: self.to_string(), x, y, w, h, width, height }),
+        }
+    }
+}
+
+/// Start and length in whole pixels along a side.
+fn span(start: Length, length: Length, side: usize) -> (u64, u64) {
+    let first = start.of(side).round() as u64;
+    if let (Length::PerCent(start), Length::PerCent(length)) = (start, length) {
+        let end = Length::PerCent(start + length).of(side).round() as u64;
+        return (first, end.saturating_sub(first));
+    }
+    (first, length.of(side).round() as u64)
+}
+
+impl FromStr for Roi {
+    type Err = ImageError;
+
+    fn from_str(text: &str) -> Result<Self, ImageError> {
+        let wrong = |reason| ImageError::RoiSyntax { text: text.to_owned(), reason };
+        let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let [x, y, w, h] = parts[..] else { return Err(wrong("it does not have four parts")) };
+        let length = |part: &str| part.parse().map_err(wrong);
+        Ok(Roi { x: length(x)?, y: length(y)?, w: length(w)?, h: length(h)? })
+    }
+}
+
+impl fmt::Display for Roi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{},{},{}", self.x, self.y, self.w, self.h)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn resolve(text: &str, width: usize, height: usize) -> Result<PixelRect, ImageError> {
+        text.parse::<Roi>().and_then(|roi| roi.resolve(width, height))
+    }
+
+    #[test]
+    fn pixels_and_percentages() {
+        assert_eq!(resolve("10,20,30,40", 100, 100), Ok(PixelRect { x: 10, y: 20, w: 30, h: 40 }));
+        assert_eq!(resolve(" 25% , 0 ,50%, 12.5% ", 200, 80), Ok(PixelRect { x: 50, y: 0, w: 100, h: 10 }));
+        assert_eq!(resolve("10,0%,50%,100%", 100, 7), Ok(PixelRect { x: 10, y: 0, w: 50, h: 7 }));
+    }
+
+    #[test]
+    fn halves_of_an_odd_width_meet() {
+        let left = resolve("0%,0,50%,1", 5, 1).unwrap();
+        let right = resolve("50%,0,50%,1", 5, 1).unwrap();
+        assert_eq!((left.w, right.x, right.x + right.w), (3, 3, 5));
+    }
+
+    #[test]
+    fn what_is_not_inside_names_the_picture() {
+        for text in ["0,0,101,1", "100,0,1,1", "0,0,0,1", "0,0,1%,1", "0,60%,1,50%", "4294967295,0,4294967295,1"] {
+            let error = resolve(text, 100, 10).map_err(|e| e.to_string());
+            assert!(text == "0,0,1%,1" || error.is_err_and(|e| e.contains("100x10")), "{text}");
+        }
+        assert!(resolve("0,0,1%,1", 40, 10).is_err(), "0.4 pixels are none");
+    }
+
+    #[test]
+    fn junk_is_refused_with_a_reason() {
+        for (text, reason) in [
+            ("", "four parts"),
+            ("1,2,3", "four parts"),
+            ("1,2,3,4,5", "four parts"),
+            ("-1,2,3,4", "not negative"),
+            ("1.5,2,3,4", "whole"),
+            ("101%,0,1,1", "0 to 100"),
+            ("nan%,0,1,1", "0 to 100"),
+            ("1,2,3,%", "0 to 100"),
+        ] {
+            let error = text.parse::<Roi>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_resolved_inside(text in "[0-9%,. e-]{0,24}|\\PC{0,12}", w in 0usize..5000, h in 0usize..5000) {
+            if let Ok(rect) = resolve(&text, w, h) {
+                prop_assert!(rect.w >= 1 && rect.h >= 1 && rect.x + rect.w <= w && rect.y + rect.h <= h);
+            }
+        }
+
+        #[test]
+        fn what_is_shown_can_be_read(x: u32, y in 0.0f64..=100.0, w: u32, h in 0.0f64..=100.0) {
+            let roi: Roi = format!("{x},{y}%,{w},{h}%").parse().unwrap();
+            prop_assert_eq!(roi, roi.to_string().parse().unwrap());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! OCR for edge boards in pure Rust.
+//!
+//! ```text
+//! source → image → detect → crop → classify → recognise → page → output
+//!                    └──────── infer ────────┘
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`source`] | where pictures come from: files, directories, patterns, standard input |
+//! | [`image`] | bytes to pixels, within limits; resize, warp, turn, enhance |
+//! | [`models`] | manifests, checksums, dictionaries |
+//! | [`infer`] | running a network; the float engine (tract) |
+//! | [`prepare`] | pixels to the input of a network |
+//! | [`detect`] | page to boxes |
+//! | [`mod@crop`] | box to upright line image |
+//! | [`classify`] | lines that stand on their head |
+//! | [`recognise`] | line image to characters |
+//! | [`page`] | the result and its reading order |
+//! | [`output`] | the result as text, JSON, TSV, hOCR, or drawn |
+//! | [`pipeline`] | all of it, from a [`Config`] |
+//!
+//! Reading a picture takes three calls:
+//!
+//! ```no_run
+//! use edge_ocr::{Config, Frame, Pipeline, image::decode};
+//!
+//! let picture = decode::decode(&std::fs::read("receipt.jpg")?, &decode::Limits::default())?;
+//! let mut pipeline = Pipeline::from_config(&Config::default())?;
+//! for line in pipeline.run(Frame::new(picture.view()))?.lines() {
+//!     println!("{:.2} {}", line.score, line.text());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod classify;
+pub mod config;
+pub mod crop;
+pub mod detect;
+pub mod error;
+pub mod image;
+pub mod infer;
+pub mod models;
+pub mod output;
+pub mod page;
+pub mod pipeline;
+pub mod prepare;
+pub mod recognise;
+pub mod source;
+
+pub use config::Config;
+pub use error::Error;
+pub use page::Page;
+pub use pipeline::{Frame, Pipeline};

@@ -1,0 +1,269 @@
+//! Pages to bytes: the formats people already parse, streamed to any [`io::Write`].
+//!
+//! A [`Writer`] takes one [`Document`] per picture, or one failure, and closes the output in
+//! [`Writer::finish`]. JSON and text look different for one picture and for several, so their first
+//! document is held back until the second one or the end arrives; nothing else is buffered.
+
+mod annotate;
+mod hocr;
+mod json;
+mod paddle;
+mod text;
+mod tsv;
+
+#[cfg(test)]
+mod tests;
+
+pub use annotate::{Font, FontError, annotate};
+
+use crate::page::Page;
+use std::fmt;
+use std::io::{self, Write};
+use std::str::FromStr;
+
+/// A format of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// The text alone, one line for each line of the page; `==> name <==` before each of several pictures.
+    Text,
+    /// One object (`"schema": "edge-ocr/1"`), or an array of them for several pictures.
+    Json,
+    /// One such object for each picture, each on one line.
+    Jsonl,
+    /// Tesseract's table, levels 1 to 5; pictures that failed leave their page number out.
+    Tsv,
+    /// hOCR 1.2 as XHTML; one document for all pictures.
+    Hocr,
+    /// PaddleOCR 3's result: `{"res": {…}}`, or an array of them for several pictures.
+    Paddle,
+}
+
+impl Format {
+    /// All formats, in the order they are listed to people.
+    pub const ALL: [Format; 6] = [Format::Text, Format::Json, Format::Jsonl, Format::Tsv, Format::Hocr, Format::Paddle];
+
+    /// The name of the format on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Json => "json",
+            Format::Jsonl => "jsonl",
+            Format::Tsv => "tsv",
+            Format::Hocr => "hocr",
+            Format::Paddle => "paddle",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown output format {0:?}; use one of text, json, jsonl, tsv, hocr, paddle")]
+pub struct UnknownFormat(pub String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Format, UnknownFormat> {
+        let known = Format::ALL.into_iter().find(|format| format.name() == name);
+        known.ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+/// What to write beyond the lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Words and characters with score and box in JSON and JSON lines. TSV and hOCR always have words.
+    pub chars: bool,
+}
+
+/// Names of the models in use.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Models {
+    /// The detector, if text was looked for.
+    pub det: Option<String>,
+    /// The classifier of lines standing on their head, if in use.
+    pub cls: Option<String>,
+    /// The recogniser.
+    pub rec: String,
+}
+
+/// The result of one picture and how it came about.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// The picture's name as it was given.
+    pub source: &'a str,
+    /// The lines, in reading order.
+    pub page: &'a Page,
+    /// Names of the models.
+    pub models: &'a Models,
+    /// Thresholds in force, echoed as they are. [`Format::Paddle`] looks up its own names, such as
+    /// `thresh`, in the object `det` or as `det_thresh` or `det-thresh`.
+    pub params: &'a serde_json::Value,
+    /// Name of the engine.
+    pub engine: &'a str,
+}
+
+/// Writes documents in one format.
+///
+/// Each call may fail with the error of the underlying writer; the output is then incomplete and the
+/// writer of no further use. Without [`Writer::finish`] the output is incomplete, too.
+#[must_use = "call finish, or the output is not closed"]
+pub struct Writer<'w> {
+    format: Format,
+    options: Options,
+    out: &'w mut dyn Write,
+    /// Pictures so far, failed ones included.
+    pictures: usize,
+    /// Entries of the array, or texts, written or held back.
+    entries: usize,
+    /// The first entry, while it is not known whether another follows: its name and bytes.
+    held: Option<(String, Vec<u8>)>,
+    /// True once the opening of the file is written.
+    opened: bool,
+}
+
+impl<'w> Writer<'w> {
+    /// A writer that has written nothing yet.
+    pub fn new(format: Format, options: Options, out: &'w mut dyn Write) -> Self {
+        Writer { format, options, out, pictures: 0, entries: 0, held: None, opened: false }
+    }
+
+    /// Writes the result of one picture.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn document(&mut self, document: &Document<'_>) -> io::Result<()> {
+        self.pictures += 1;
+        let number = self.pictures;
+        match self.format {
+            Format::Text => self.entry(document.source, |out| text::page(out, document.page)),
+            Format::Json => {
+                let chars = self.options.chars;
+                self.entry(document.source, |out| json::document(out, document, chars))
+            }
+            Format::Jsonl => {
+                json::document(&mut self.out, document, self.options.chars)?;
+                self.out.write_all(b"\n")
+            }
+            Format::Tsv => {
+                self.open(tsv::header)?;
+                tsv::page(self.out, document.page, number)
+            }
+            Format::Hocr => {
+                self.open(hocr::header)?;
+                hocr::page(self.out, document, number)
+            }
+            Format::Paddle => self.entry(document.source, |out| paddle::document(out, document)),
+        }
+    }
+
+    /// Notes a picture that could not be read: in the JSON family an object with `source` and `error`,
+    /// in the other formats nothing, for the message belongs on the standard error there.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn failure(&mut self, source: &str, message: &str) -> io::Result<()> {
+        self.pictures += 1;
+        match self.format {
+            Format::Json | Format::Paddle => self.entry(source, |out| json::failure(out, source, message)),
+            Format::Jsonl => {
+                json::failure(&mut self.out, source, message)?;
+                self.out.write_all(b"\n")
+            }
+            Format::Text | Format::Tsv | Format::Hocr => Ok(()),
+        }
+    }
+
+    /// Closes and flushes the output. Without any document JSON is an empty array, TSV a header, hOCR
+    /// an empty body.
+    ///
+    /// # Errors
+    /// Those of the underlying writer.
+    pub fn finish(mut self) -> io::Result<()> {
+        let held = self.held.take();
+        match self.format {
+            Format::Text => {
+                if let Some((_, bytes)) = held {
+                    self.out.write_all(&bytes)?;
+                }
+            }
+            Format::Json | Format::Paddle => match (held, self.entries) {
+                (Some((_, only)), _) => {
+                    self.out.write_all(&only)?;
+                    self.out.write_all(b"\n")?;
+                }
+                (None, 0) => self.out.write_all(b"[]\n")?,
+                (None, _) => self.out.write_all(b"\n]\n")?,
+            },
+            Format::Jsonl => {}
+            Format::Tsv => self.open(tsv::header)?,
+            Format::Hocr => {
+                self.open(hocr::header)?;
+                hocr::footer(self.out)?;
+            }
+        }
+        self.out.flush()
+    }
+
+    /// Writes the opening of the file, once.
+    fn open(&mut self, header: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        if !std::mem::replace(&mut self.opened, true) {
+            header(self.out)?;
+        }
+        Ok(())
+    }
+
+    /// Adds an entry of which there may be one or several: the first is held back.
+    fn entry(&mut self, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        self.entries += 1;
+        if self.entries == 1 {
+            let mut bytes = Vec::new();
+            write(&mut bytes)?;
+            self.held = Some((name.to_owned(), bytes));
+            return Ok(());
+        }
+        if let Some((first_name, bytes)) = self.held.take() {
+            self.separate(&first_name, true)?;
+            self.out.write_all(&bytes)?;
+        }
+        self.separate(name, false)?;
+        write(self.out)
+    }
+
+    /// What stands before one of several entries.
+    fn separate(&mut self, name: &str, first: bool) -> io::Result<()> {
+        match self.format {
+            Format::Text => text::heading(self.out, name, first),
+            _ => self.out.write_all(if first { b"[\n" } else { b",\n" }),
+        }
+    }
+}
+
+/// Coordinates to a tenth of a pixel.
+fn round_px(value: f32) -> f32 {
+    round_to(value, 10.0)
+}
+
+/// Scores to five decimals, as RapidOCR rounds them.
+fn round_score(value: f32) -> f32 {
+    round_to(value, 1e5)
+}
+
+/// Times to the microsecond.
+fn round_ms(value: f32) -> f32 {
+    round_to(value, 1e3)
+}
+
+/// Rounds to one part of `steps`; what is not a number, or none a file can hold, becomes 0.
+fn round_to(value: f32, steps: f32) -> f32 {
+    // In f64, so that the product neither overflows nor loses the digits that are kept. Adding 0
+    // turns -0 into 0.
+    let rounded = ((f64::from(value) * f64::from(steps)).round() / f64::from(steps)) as f32 + 0.0;
+    if rounded.is_finite() { rounded } else { 0.0 }
+}

@@ -1,0 +1,340 @@
+use super::*;
+use crate::page::{Char, LineDraft, Quad, Timing};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn rect(x: f32, y: f32, width: f32, height: f32) -> Quad {
+    [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+}
+
+fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8, score: f32) {
+    let count = text.chars().count().max(1) as f32;
+    let place = |(i, ch)| Char { ch, score, start: i as f32 / count, end: (i as f32 + 1.0) / count };
+    let chars: Vec<Char> = text.chars().enumerate().map(place).collect();
+    let draft = LineDraft { quad, quarter_turns, score, det_score: 0.75, polygon: &[], chars: &chars };
+    page.push_line(draft).expect("room");
+}
+
+/// A page of 200×100 pixels with the given texts, one below the other.
+fn page(texts: &[&str]) -> Box<Page> {
+    let mut page = Page::boxed();
+    (page.width_px, page.height_px) = (200, 100);
+    for (i, text) in texts.iter().enumerate() {
+        push(&mut page, text, rect(10.0, 10.0 + 20.0 * i as f32, 100.0, 15.0), 0, 0.987_654_3);
+    }
+    page
+}
+
+/// The output for some pictures; a page of `None` failed.
+fn written(format: Format, chars: bool, pictures: &[(&str, Option<&Page>)]) -> String {
+    let models = Models { det: Some("det".into()), cls: None, rec: "rec".into() };
+    let params = json!({"det": {"thresh": 0.3}, "det_box_thresh": 0.6, "rec-score-thresh": 0.5});
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(format, Options { chars }, &mut bytes);
+    for &(source, page) in pictures {
+        let result = match page {
+            Some(page) => {
+                writer.document(&Document { source, page, models: &models, params: &params, engine: "arena" })
+            }
+            None => writer.failure(source, "it is \"broken\""),
+        };
+        result.expect("memory takes all");
+    }
+    writer.finish().expect("memory takes all");
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+const HOSTILE: &str = "a\"b\\<c>&'d\te\nf\u{0}\u{1b}[31m\u{202e}שלום مرحبا\u{85}\u{2028}\u{ffff}";
+
+#[test]
+fn formats_have_names() {
+    for format in Format::ALL {
+        assert_eq!(format.to_string().parse(), Ok(format));
+        let message = UnknownFormat(String::new()).to_string();
+        assert!(message.contains(format.name()), "{message}");
+    }
+    let error = "yaml".parse::<Format>().expect_err("no format");
+    assert_eq!(error.to_string(), "unknown output format \"yaml\"; use one of text, json, jsonl, tsv, hocr, paddle");
+}
+
+#[test]
+fn text_has_a_heading_only_for_several_pictures() {
+    let (one, two) = (page(&["Total 5", "end"]), page(&["x"]));
+    assert_eq!(written(Format::Text, false, &[("a.png", Some(&one))]), "Total 5\nend\n");
+    assert_eq!(
+        written(Format::Text, false, &[("a.png", Some(&one)), ("bad", None), ("b.png", Some(&two))]),
+        "==> a.png <==\nTotal 5\nend\n\n==> b.png <==\nx\n"
+    );
+    assert_eq!(written(Format::Text, false, &[]), "");
+    assert_eq!(written(Format::Text, false, &[("bad", None)]), "");
+    let hostile = page(&[HOSTILE]);
+    let text = written(Format::Text, false, &[("a", Some(&hostile))]);
+    assert_eq!(text, "a\"b\\<c>&'d e f  [31m\u{202e}שלום مرحبا  \u{ffff}\n");
+}
+
+#[test]
+fn json_of_one_picture_is_an_object() {
+    let mut page = page(&[]);
+    page.timing = Timing { decode_ms: 1.234_56, total_ms: f32::NAN, ..Timing::default() };
+    push(&mut page, "a b", rect(1.26, 2.0, 30.0, 10.0), 2, 0.987_654_3);
+    assert_eq!(
+        written(Format::Json, false, &[("a.png", Some(&page))]),
+        concat!(
+            r#"{"schema":"edge-ocr/1","source":"a.png","width":200,"height":100,"engine":"arena","#,
+            r#""models":{"det":"det","cls":null,"rec":"rec"},"#,
+            r#""params":{"det":{"thresh":0.3},"det_box_thresh":0.6,"rec-score-thresh":0.5},"#,
+            r#""timing_ms":{"decode":1.235,"prepare":0.0,"detect":0.0,"classify":0.0,"recognise":0.0,"total":0.0},"#,
+            r#""truncated":0,"lines":[{"text":"a b","score":0.98765,"det_score":0.75,"#,
+            r#""box":[[1.3,2.0],[31.3,2.0],[31.3,12.0],[1.3,12.0]],"angle":180}]}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn json_has_words_and_characters_when_asked() {
+    let mut page = page(&[]);
+    push(&mut page, "a b", rect(0.0, 0.0, 30.0, 10.0), 0, 0.5);
+    let value = parsed(&written(Format::Json, true, &[("a.png", Some(&page))]));
+    let line = &value["lines"][0];
+    assert_eq!(line["words"][1]["text"], "b");
+    assert_eq!(line["words"][1]["box"], json!([[20.0, 0.0], [30.0, 0.0], [30.0, 10.0], [20.0, 10.0]]));
+    assert_eq!(line["chars"].as_array().map(Vec::len), Some(3));
+    assert_eq!(line["chars"][2], json!({"char": "b", "score": 0.5, "box": line["words"][1]["box"]}));
+    assert!(line.get("polygon").is_none());
+}
+
+#[test]
+fn json_has_the_outline_if_there_is_one() {
+    let mut page = page(&[]);
+    let outline = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.04]];
+    let draft = LineDraft {
+        quad: Quad::default(),
+        quarter_turns: 0,
+        score: f32::NAN,
+        det_score: 1.0,
+        polygon: &outline,
+        chars: &[],
+    };
+    page.push_line(draft).expect("room");
+    let value = parsed(&written(Format::Json, false, &[("a.png", Some(&page))]));
+    assert_eq!(value["lines"][0]["polygon"], json!([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]));
+    assert_eq!(value["lines"][0]["score"], 0.0);
+    assert_eq!(value["lines"][0]["text"], "");
+}
+
+#[test]
+fn json_of_several_pictures_is_an_array() {
+    let page = page(&["x"]);
+    for format in [Format::Json, Format::Paddle] {
+        assert_eq!(parsed(&written(format, false, &[])), json!([]));
+        assert!(parsed(&written(format, false, &[("a", Some(&page))])).is_object());
+        let three = [("a", Some(&*page)), ("b", None), ("c", Some(&*page))];
+        let value = parsed(&written(format, false, &three));
+        assert_eq!(value.as_array().map(Vec::len), Some(3));
+        assert_eq!(value[1], json!({"schema": "edge-ocr/1", "source": "b", "error": "it is \"broken\""}));
+    }
+    assert_eq!(
+        written(Format::Json, false, &[("b", None)]),
+        "{\"schema\":\"edge-ocr/1\",\"source\":\"b\",\"error\":\"it is \\\"broken\\\"\"}\n"
+    );
+}
+
+#[test]
+fn json_lines_are_one_object_each() {
+    let page = page(&[HOSTILE, "x"]);
+    let text = written(Format::Jsonl, true, &[("a", Some(&page)), ("b", None)]);
+    let lines: Vec<Value> = text.lines().map(parsed).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["lines"][0]["text"], HOSTILE);
+    assert_eq!(lines[1]["error"], "it is \"broken\"");
+    assert_eq!(written(Format::Jsonl, false, &[]), "");
+}
+
+#[test]
+fn tsv_is_tesseracts_table() {
+    let page = page(&["Total 5"]);
+    let head = "level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext\n";
+    assert_eq!(
+        written(Format::Tsv, false, &[("bad", None), ("a", Some(&page))]),
+        format!(
+            "{head}1\t2\t0\t0\t0\t0\t0\t0\t200\t100\t-1\t\n\
+             2\t2\t1\t0\t0\t0\t10\t10\t100\t15\t-1\t\n\
+             3\t2\t1\t1\t0\t0\t10\t10\t100\t15\t-1\t\n\
+             4\t2\t1\t1\t1\t0\t10\t10\t100\t15\t-1\t\n\
+             5\t2\t1\t1\t1\t1\t10\t10\t72\t15\t98.77\tTotal\n\
+             5\t2\t1\t1\t1\t2\t95\t10\t15\t15\t98.77\t5\n"
+        )
+    );
+    assert_eq!(written(Format::Tsv, false, &[]), head);
+}
+
+#[test]
+fn tsv_rows_have_twelve_fields_whatever_the_text() {
+    let page = page(&[HOSTILE, ""]);
+    for row in written(Format::Tsv, false, &[("a", Some(&page))]).lines() {
+        assert_eq!(row.split('\t').count(), 12, "{row:?}");
+    }
+}
+
+#[test]
+fn hocr_is_xhtml_with_boxes() {
+    let mut page = page(&["A&B <5>"]);
+    push(&mut page, "up", rect(150.0, 5.5, 20.0, 80.0), 3, 0.5);
+    let text = written(Format::Hocr, false, &[("a \"b\" & c.png", Some(&page))]);
+    let body = text.split("<body>").nth(1).expect("a body");
+    assert_eq!(
+        body,
+        r#"
+  <div class="ocr_page" id="page_1" title="image &quot;a \&quot;b\&quot; &amp; c.png&quot;; bbox 0 0 200 100; ppageno 0">
+   <span class="ocr_line" id="line_1_1" title="bbox 10 10 110 25; poly 10 10 110 10 110 25 10 25; x_wconf 99">
+    <span class="ocrx_word" id="word_1_1_1" title="bbox 10 10 53 25; x_wconf 99">A&amp;B</span>
+    <span class="ocrx_word" id="word_1_1_2" title="bbox 67 10 110 25; x_wconf 99">&lt;5&gt;</span>
+   </span>
+   <span class="ocr_line" id="line_1_2" title="bbox 150 5 170 86; poly 150 6 170 6 170 86 150 86; textangle 90; x_wconf 50">
+    <span class="ocrx_word" id="word_1_2_1" title="bbox 150 5 170 86; x_wconf 50">up</span>
+   </span>
+  </div>
+ </body>
+</html>
+"#
+    );
+}
+
+#[test]
+fn hocr_is_one_document_without_forbidden_characters() {
+    let page = page(&[HOSTILE]);
+    let text = written(Format::Hocr, false, &[(HOSTILE, Some(&page)), ("b", None), ("c", Some(&page))]);
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{ffff}'));
+    assert_eq!(text.matches("<html").count(), 1);
+    assert_eq!(text.matches("</html>").count(), 1);
+    assert!(text.contains(r#"id="page_1""#) && text.contains(r#"id="page_3""#));
+    // Every bracket and ampersand left belongs to the markup.
+    let inner = text.split("<body>").nth(1).expect("a body");
+    assert_eq!(inner.matches('<').count(), inner.matches('>').count());
+    let empty = written(Format::Hocr, false, &[]);
+    assert!(empty.ends_with(" <body>\n </body>\n</html>\n"), "{empty}");
+}
+
+#[test]
+fn paddle_has_the_keys_of_paddleocr() {
+    let mut page = page(&[]);
+    push(&mut page, "a", [[-0.6, 1.4], [20.5, 2.0], [20.0, 12.0], [0.0, 12.0]], 0, 0.987_654_3);
+    let text = written(Format::Paddle, false, &[("a.png", Some(&page))]);
+    assert_eq!(
+        text,
+        concat!(
+            r#"{"res":{"input_path":"a.png","page_index":null,"#,
+            r#""model_settings":{"use_doc_preprocessor":false,"use_textline_orientation":false},"#,
+            r#""dt_polys":[[[-1,1],[21,2],[20,12],[0,12]]],"#,
+            r#""text_det_params":{"thresh":0.3,"box_thresh":0.6},"text_type":"general","#,
+            r#""textline_orientation_angles":[-1],"text_rec_score_thresh":0.5,"return_word_box":false,"#,
+            r#""rec_texts":["a"],"rec_scores":[0.98765],"#,
+            r#""rec_polys":[[[-1,1],[21,2],[20,12],[0,12]]],"rec_boxes":[[0,1,21,12]]}}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn empty_pages_are_written_in_every_format() {
+    let page = page(&[]);
+    assert_eq!(written(Format::Text, false, &[("a", Some(&page))]), "");
+    assert_eq!(parsed(&written(Format::Json, true, &[("a", Some(&page))]))["lines"], json!([]));
+    assert_eq!(parsed(&written(Format::Paddle, false, &[("a", Some(&page))]))["res"]["rec_texts"], json!([]));
+    assert_eq!(written(Format::Tsv, false, &[("a", Some(&page))]).lines().count(), 2);
+    assert!(written(Format::Hocr, false, &[("a", Some(&page))]).contains("ocr_page"));
+}
+
+#[test]
+fn errors_of_the_file_are_passed_on() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut full = Full;
+    let mut writer = Writer::new(Format::Jsonl, Options::default(), &mut full);
+    let error = writer.failure("a", "b").expect_err("full");
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+}
+
+proptest! {
+    #[test]
+    fn json_of_any_page_parses_back(
+        lines in prop::collection::vec(
+            (any::<String>(), prop::array::uniform8(prop::num::f32::ANY), any::<u8>(), prop::num::f32::ANY), 0..8),
+        time in prop::num::f32::ANY,
+        chars in any::<bool>(),
+    ) {
+        let mut page = page(&[]);
+        page.timing.total_ms = time;
+        for (text, v, turns, score) in &lines {
+            push(&mut page, text, [[v[0], v[1]], [v[2], v[3]], [v[4], v[5]], [v[6], v[7]]], *turns, *score);
+        }
+        let value = parsed(&written(Format::Json, chars, &[("a", Some(&page))]));
+        let texts: Vec<&str> = value["lines"].as_array().into_iter().flatten()
+            .filter_map(|line| line["text"].as_str()).collect();
+        prop_assert_eq!(texts, lines.iter().map(|(text, ..)| text.as_str()).collect::<Vec<_>>());
+        for line in value["lines"].as_array().into_iter().flatten() {
+            prop_assert!(line["score"].is_number() && line["box"][3][1].is_number());
+            if chars {
+                let back: String = line["chars"].as_array().into_iter().flatten()
+                    .filter_map(|c| c["char"].as_str()).collect();
+                prop_assert_eq!(Some(back.as_str()), line["text"].as_str());
+            }
+        }
+        for format in Format::ALL {
+            written(format, chars, &[("a", Some(&page)), ("b", None), ("c", Some(&page))]);
+        }
+    }
+}
+
+/// A font of the system, if there is one; tests that draw text pass without.
+fn system_font() -> Option<Font> {
+    let bytes = std::fs::read("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf").ok()?;
+    Some(Font::from_bytes(&bytes).expect("a font"))
+}
+
+#[test]
+fn bytes_that_are_no_font_are_refused() {
+    for bytes in [&b""[..], b"no font at all", &[0; 64]] {
+        let error = Font::from_bytes(bytes).expect_err("no font");
+        assert!(error.to_string().starts_with("the font cannot be"), "{error}");
+    }
+}
+
+#[test]
+fn annotation_draws_box_and_text() {
+    let Some(font) = system_font() else { return };
+    let mut page = page(&[]);
+    push(&mut page, "Hi", rect(20.0, 40.0, 100.0, 30.0), 0, 0.95);
+    let mut picture = image::RgbImage::from_pixel(200, 100, image::Rgb([128, 128, 128]));
+    annotate(&page, &mut picture, &font);
+    let green = image::Rgb([0, 140, 60]);
+    assert_eq!(*picture.get_pixel(70, 70), green);
+    assert_eq!(*picture.get_pixel(70, 71), green);
+    assert_eq!(*picture.get_pixel(70, 55), image::Rgb([128, 128, 128]));
+    let letters = (20..60).flat_map(|x| (15..40).map(move |y| (x, y)));
+    let inked = letters.filter(|&(x, y)| *picture.get_pixel(x, y) == green).count();
+    assert!(inked > 10, "{inked} pixels of the text");
+}
+
+#[test]
+fn annotation_never_panics() {
+    let Some(font) = system_font() else { return };
+    let mut page = page(&["漢字 ภาษาไทย \u{10ffff}", HOSTILE, ""]);
+    push(&mut page, &"long ".repeat(500), [[-1e30, f32::NAN], [1e30, 5.0], [f32::INFINITY, 1e9], [3.0, -7e8]], 1, 0.1);
+    push(&mut page, "corner", rect(199.0, 99.0, 1.0, 1.0), 0, 0.7);
+    for (width, height) in [(200, 100), (1, 1), (0, 0), (3, 500)] {
+        annotate(&page, &mut image::RgbImage::new(width, height), &font);
+    }
+}

@@ -1,0 +1,30 @@
+//! Plain text.
+
+use crate::page::Page;
+use std::io::{self, Write};
+
+/// `==> name <==` before each of several pictures, as head(1) does.
+pub(super) fn heading(out: &mut dyn Write, name: &str, first: bool) -> io::Result<()> {
+    let gap = if first { "" } else { "\n" };
+    writeln!(out, "{gap}==> {} <==", Plain(name.chars()))
+}
+
+/// One line of output for each line of the page.
+pub(super) fn page(out: &mut dyn Write, page: &Page) -> io::Result<()> {
+    for line in page.lines() {
+        writeln!(out, "{}", Plain(line.text().chars()))?;
+    }
+    Ok(())
+}
+
+/// Text with control characters shown as spaces, so that a line stays one line, a field one field, and
+/// a terminal obeys nothing that was printed on a picture.
+pub(super) struct Plain<I>(pub I);
+
+impl<I: Iterator<Item = char> + Clone> std::fmt::Display for Plain<I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write;
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        self.0.clone().try_for_each(|c| f.write_char(if breaks(c) { ' ' } else { c }))
+    }
+}

@@ -1,0 +1,269 @@
+//! Line image to characters.
+//!
+//! A line is scaled to the network's height, keeping its proportions, written into the narrowest width bucket that
+//! holds it, and padded on the right with what is grey after normalisation (PaddleOCR `resize_norm_img`).
+
+pub mod ctc;
+pub mod pattern;
+
+use crate::error::StageError;
+use crate::image::PixelView;
+use crate::image::resize::{self, ResizeScratch};
+use crate::infer::{InferError, Network, Shape};
+use crate::models::{Charset, Kind, Manifest, ModelError};
+use crate::page::Char;
+use crate::prepare::Normaliser;
+use ctc::{Probabilities, Symbol};
+use pattern::Pattern;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How lines are read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecogniseParams {
+    /// Only these characters may come out; none given means all.
+    pub allowed_chars: Option<String>,
+    /// A character class for each position, see [`pattern`].
+    pub pattern: Option<String>,
+    /// Lines in one run of the network; those of one run share a width bucket.
+    pub batch: usize,
+    /// Input widths, ascending. A longer line is squeezed into the last.
+    pub widths_px: Vec<usize>,
+}
+
+impl Default for RecogniseParams {
+    /// A shortest width of 320 pixels as RapidOCR; the widths above grow by a quarter to a third, so that
+    /// little is padding and few plans are needed.
+    fn default() -> Self {
+        RecogniseParams {
+            allowed_chars: None,
+            pattern: None,
+            batch: 1,
+            widths_px: vec![320, 480, 640, 800, 1024, 1280, 1600, 2048, 2560, 3200],
+        }
+    }
+}
+
+/// A recogniser with its characters.
+pub struct Recogniser {
+    network: Arc<dyn Network>,
+    normaliser: Normaliser,
+    charset: Charset,
+    height: usize,
+    stride: usize,
+    batch: usize,
+    widths: Vec<usize>,
+    /// Classes that may come out, ascending; `None`: all.
+    allowed: Option<Vec<usize>>,
+    pattern: Option<Pattern>,
+}
+
+/// What one thread needs to read lines; grows to the widest line met and stays.
+#[derive(Default)]
+pub struct Scratch {
+    resize: ResizeScratch,
+    pixels: Vec<u8>,
+    input: Vec<f32>,
+    output: Vec<f32>,
+    symbols: Vec<Symbol>,
+    extents: Vec<Range<f32>>,
+    /// The characters of the line read last, in reading order.
+    pub chars: Vec<Char>,
+}
+
+impl Scratch {
+    /// Mean score of the characters, 0 without any.
+    pub fn score(&self) -> f32 {
+        match self.symbols.len() {
+            0 => 0.0,
+            n => self.symbols.iter().map(|s| s.score).sum::<f32>() / n as f32,
+        }
+    }
+}
+
+/// Why a recogniser cannot be made.
+#[derive(thiserror::Error, Debug, Clone, PartialEq)]
+pub enum RecogniserError {
+    /// The model or its dictionary.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A parameter of the caller.
+    #[error("{0}")]
+    Params(String),
+}
+
+impl Recogniser {
+    /// Binds a network to its dictionary; refuses one that is not a recogniser, or whose classes are not the
+    /// dictionary's characters, blank and space.
+    pub fn new(
+        network: Arc<dyn Network>,
+        manifest: &Manifest,
+        charset: Charset,
+        params: &RecogniseParams,
+    ) -> Result<Recogniser, RecogniserError> {
+        let (Some(facts), Some(height)) = (&manifest.recogniser, manifest.input.height_px) else {
+            return Err(wrong(manifest, "its manifest is of another kind".into()));
+        };
+        let widths: Vec<usize> = params.widths_px.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect();
+        if widths.is_empty() || widths.contains(&0) || !widths.is_sorted() || widths.iter().any(|w| *w > 8192) {
+            return Err(RecogniserError::Params(
+                "the recogniser's widths must be 1 to 8192 pixels, ascending, at least one".into(),
+            ));
+        }
+        if params.batch == 0 || params.batch > 64 {
+            return Err(RecogniserError::Params(format!(
+                "a batch of {} lines cannot be read; --rec-batch takes 1 to 64",
+                params.batch
+            )));
+        }
+        let probe = Shape::picture(height, widths[0]);
+        let output = network.at(probe).map_err(|e| wrong(manifest, e.to_string()))?.output_shape();
+        let &[1, steps, classes] = output.axes() else {
+            return Err(wrong(manifest, format!("for {probe} it answers {output}, not 1 x steps x classes")));
+        };
+        if steps * facts.stride_px != widths[0] {
+            return Err(wrong(
+                manifest,
+                format!("for {probe} it answers {output}, not one step for each {} columns", facts.stride_px),
+            ));
+        }
+        if charset.classes() != classes {
+            return Err(ModelError::DictionaryLength {
+                name: manifest.name.clone(),
+                entries: charset.classes() - 2,
+                want: charset.classes(),
+                classes,
+            }
+            .into());
+        }
+        let allowed = params.allowed_chars.as_deref().map(|chars| allowed_classes(&charset, chars)).transpose()?;
+        let pattern = params
+            .pattern
+            .as_deref()
+            .map(|text| Pattern::parse(text, &charset, allowed.as_deref()))
+            .transpose()
+            .map_err(|reason| {
+                RecogniserError::Params(format!(
+                    "the pattern cannot be used: {reason}; a pattern is like A99-[XY]*, see `edge-ocr read --help`"
+                ))
+            })?;
+        Ok(Recogniser {
+            normaliser: Normaliser::new(&manifest.input),
+            network,
+            charset,
+            height,
+            stride: facts.stride_px,
+            batch: params.batch,
+            widths,
+            allowed,
+            pattern,
+        })
+    }
+
+    /// The engine's name.
+    pub fn engine(&self) -> &'static str {
+        self.network.engine()
+    }
+
+    /// Lines that one run takes.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Makes the plans of all widths up to `widest` pixels.
+    pub fn warm_up(&self, widest: usize) -> Result<(), InferError> {
+        for width in self.widths.iter().filter(|w| **w <= widest) {
+            self.network.at(Shape::pictures(self.batch, self.height, *width))?;
+        }
+        Ok(())
+    }
+
+    /// Reads up to [`batch`](Self::batch) lines in one run, calling `read(index, scratch)` with the characters of each.
+    /// An empty picture has no characters.
+    pub fn read(
+        &self,
+        lines: &[PixelView<'_>],
+        scratch: &mut Scratch,
+        mut read: impl FnMut(usize, &Scratch),
+    ) -> Result<(), StageError> {
+        let wide = lines.iter().map(|line| self.scaled_width(line)).max().unwrap_or(0);
+        let Some(width) = self.widths.iter().copied().find(|w| *w >= wide).or(self.widths.last().copied()) else {
+            return Ok(());
+        };
+        let mut model = self.network.at(Shape::pictures(lines.len(), self.height, width))?;
+        scratch.input.resize(model.input_shape().elements(), 0.0);
+        scratch.output.resize(model.output_shape().elements(), 0.0);
+        let one = 3 * self.height * width;
+        for (line, planes) in lines.iter().zip(scratch.input.chunks_exact_mut(one)) {
+            let scaled = self.scaled_width(line).min(width);
+            scratch.pixels.resize(scaled * self.height * 3, 0);
+            resize::linear(*line, &mut scratch.pixels, scaled, self.height, &mut scratch.resize)?;
+            self.normaliser.fill(&scratch.pixels, scaled, planes, width, self.height);
+        }
+        model.run(&scratch.input, &mut scratch.output)?;
+        let &[_, steps, classes] = model.output_shape().axes() else { return Ok(()) };
+        for (i, line) in lines.iter().enumerate() {
+            let scaled = self.scaled_width(line).min(width);
+            self.decode(i, steps, classes, scaled as f32 / self.stride as f32, scratch);
+            read(i, scratch);
+        }
+        Ok(())
+    }
+
+    /// ⌈height × aspect ratio⌉, at least 1.
+    fn scaled_width(&self, line: &PixelView<'_>) -> usize {
+        let ratio = line.width() as f64 / line.height().max(1) as f64;
+        ((self.height as f64 * ratio).ceil() as usize).max(1)
+    }
+
+    fn decode(&self, index: usize, steps: usize, classes: usize, steps_of_text: f32, scratch: &mut Scratch) {
+        let Scratch { output, symbols, extents, chars, .. } = scratch;
+        let values = output.get(index * steps * classes..(index + 1) * steps * classes).unwrap_or(&[]);
+        chars.clear();
+        symbols.clear();
+        let Some(probabilities) = Probabilities::new(values, classes) else { return };
+        match (&self.pattern, &self.allowed) {
+            (Some(pattern), _) => pattern.decode(probabilities, symbols),
+            (None, Some(allowed)) => ctc::greedy_masked(probabilities, allowed, symbols),
+            (None, None) => ctc::greedy(probabilities, symbols),
+        }
+        ctc::extents(symbols, steps_of_text, extents);
+        for (symbol, extent) in symbols.iter().zip(extents.iter()) {
+            let text = self.charset.text(symbol.class);
+            let share = (extent.end - extent.start) / text.chars().count().max(1) as f32;
+            chars.extend(text.chars().enumerate().map(|(i, ch)| {
+                let start = extent.start + i as f32 * share;
+                Char { ch, score: symbol.score, start, end: start + share }
+            }));
+        }
+    }
+}
+
+fn wrong(manifest: &Manifest, reason: String) -> RecogniserError {
+    ModelError::WrongKind { name: manifest.name.clone(), kind: Kind::Recogniser, reason }.into()
+}
+
+/// The classes of the characters of `chars`, ascending; every character must be known, or a typing error would
+/// silently forbid what it was to allow.
+fn allowed_classes(charset: &Charset, chars: &str) -> Result<Vec<usize>, RecogniserError> {
+    let table = charset.by_char();
+    let mut classes = Vec::new();
+    for ch in chars.chars() {
+        match table.get(&ch) {
+            Some(found) => classes.extend(found),
+            None => {
+                return Err(RecogniserError::Params(format!(
+                    "the character {ch:?} cannot be allowed: the model does not know it; leave it out of --allowed-chars"
+                )));
+            }
+        }
+    }
+    if classes.is_empty() {
+        return Err(RecogniserError::Params("no characters are allowed; give --allowed-chars at least one".into()));
+    }
+    classes.sort_unstable();
+    classes.dedup();
+    Ok(classes)
+}

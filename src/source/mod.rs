@@ -1,0 +1,31 @@
+//! Where pictures come from: what the command line names, and the bytes behind it.
+
+mod error;
+mod expand;
+mod read;
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+pub use error::SourceError;
+pub use expand::{EXTENSIONS, expand};
+pub use read::read;
+
+/// One thing to read a picture from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file.
+    Path(PathBuf),
+    /// Standard input, named `-`.
+    Stdin,
+}
+
+impl Input {
+    /// The name for messages and results: the path as given or found, or `-`.
+    pub fn name(&self) -> Cow<'_, str> {
+        match self {
+            Input::Path(path) => path.to_string_lossy(),
+            Input::Stdin => Cow::Borrowed("-"),
+        }
+    }
+}

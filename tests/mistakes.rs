@@ -1,0 +1,162 @@
+//! Every mistake gets one clear sentence and its exit code.
+
+mod support;
+
+use std::fs;
+use support::{models_missing, root, run};
+
+/// The arguments, the exit code, a part of the sentence.
+fn mistake(args: &[&str], code: i32, said: &str) {
+    let (got, out, err) = run(args);
+    assert_eq!(got, code, "{args:?}: {err}");
+    assert!(err.contains(said), "{args:?} says {err:?}, not {said:?}");
+    assert!(!err.contains("panicked") && !out.contains("panicked"), "{args:?}: {err}");
+    // clap's own messages explain the usage in several lines; ours are a line for each mistake.
+    if err.starts_with("edge-ocr: ") {
+        assert!(err.lines().all(|line| line.starts_with("edge-ocr: ")), "one line each: {err}");
+    }
+}
+
+const WORD: &str = "tests/golden/word.png";
+
+#[test]
+fn usage() {
+    for args in [
+        &["read"][..],
+        &["nonsense"],
+        &["read", WORD, "--no-such-flag"],
+        &["read", WORD, "--format", "docx"],
+        &["read", WORD, "--threads", "many"],
+    ] {
+        let (code, _, err) = run(args);
+        assert_eq!(code, 2, "{args:?}");
+        assert!(err.starts_with("error: "), "{err}");
+    }
+    mistake(&["read", "--no-such-flag", WORD], 2, "--no-such-flag");
+    assert_eq!(run(&["--help"]).0, 0);
+    assert_eq!(run(&["--version"]).0, 0);
+}
+
+#[test]
+fn parameters_out_of_range() {
+    for (flags, said) in [
+        (&["--threads", "0"][..], "--threads"),
+        (&["--rotate", "45"], "--rotate"),
+        (&["--rec-score-thresh", "1.5"], "--rec-score-thresh"),
+        (&["--cls-thresh=-1"], "--cls-thresh"),
+        (&["--roi", "1,2,3"], "1,2,3"),
+        (&["--roi", "a,b,c,d"], "a,b,c,d"),
+        (&["--enhance", "magic"], "magic"),
+        (&["--det-canvas", "640"], "640"),
+        (&["--model", "ppocrv9"], "ppocrv9"),
+    ] {
+        mistake(&[&["read", WORD][..], flags].concat(), 2, said);
+    }
+}
+
+#[test]
+fn parameters_that_only_the_model_can_refuse() {
+    if models_missing() {
+        return;
+    }
+    for (flags, said) in [
+        (&["--det-canvas", "640x641"][..], "multiples of 32"),
+        (&["--det-thresh", "2"], "thresh"),
+        (&["--rec-batch", "0"], "--rec-batch"),
+        (&["--rec-widths", "640,320"], "ascending"),
+        (&["--allowed-chars", "\u{1F600}"], "--allowed-chars"),
+        (&["--pattern", "[9"], "pattern"),
+    ] {
+        mistake(&[&["read", WORD][..], flags].concat(), 2, said);
+    }
+    mistake(&["read", WORD, "--roi", "5000,0,10,10"], 4, "160");
+}
+
+#[test]
+fn inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().to_str().unwrap();
+    mistake(&["read", "not-there.png"], 4, "not-there.png");
+    mistake(&["read", empty], 4, empty);
+    mistake(&["read", "no-such-*.png"], 4, "no-such-*.png");
+    mistake(&["eval", "not-there.jsonl", "--out", "/dev/null"], 4, "not-there.jsonl");
+    let labels = folder.path().join("labels.jsonl");
+    fs::write(&labels, "{\"image\": \"a.png\"}\nnonsense\n").unwrap();
+    mistake(&["eval", labels.to_str().unwrap(), "--out", "/dev/null"], 2, "line 2");
+}
+
+#[test]
+fn a_bad_picture_does_not_stop_the_others() {
+    if models_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("bad.png");
+    fs::write(&bad, b"this is no picture").unwrap();
+    let (code, out, err) = run(&["read", bad.to_str().unwrap(), WORD, "--format", "jsonl"]);
+    assert_eq!(code, 4, "{err}");
+    assert!(err.contains("1 of 2 pictures"), "{err}");
+    let lines: Vec<serde_json::Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0]["error"].is_string() && lines[1]["lines"].is_array());
+}
+
+#[test]
+fn no_text_is_a_mistake_only_when_asked() {
+    if models_missing() {
+        return;
+    }
+    assert_eq!(run(&["read", "tests/golden/blank.png"]).0, 0);
+    mistake(&["read", "tests/golden/blank.png", "--fail-on-empty"], 5, "no text");
+}
+
+#[test]
+fn models() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    mistake(&["read", WORD, "--models-dir", dir], 3, "models/fetch");
+    mistake(&["read", WORD, "--det-model", "nonsense"], 3, "nonsense");
+    mistake(&["read", WORD, "--det-model", "not-there.onnx"], 3, "not-there.onnx");
+    mistake(&["read", WORD, "--det-model", "ppocrv6-small-rec"], 3, "recogniser");
+    mistake(&["models", "show", "nonsense"], 3, "nonsense");
+    mistake(&["models", "verify", "ppocrv6-tiny-det", "--models-dir", dir], 3, "by hand");
+    let path = folder.path().join("PP-OCRv6_det_small.onnx");
+    fs::write(&path, b"another file").unwrap();
+    mistake(&["read", WORD, "--models-dir", dir], 3, "sha256");
+    mistake(&["models", "verify", "--models-dir", dir], 3, "sha256");
+    mistake(&["read", WORD, "--det-model", path.to_str().unwrap()], 3, "not an ONNX model");
+}
+
+#[test]
+fn models_of_the_wrong_kind_by_path() {
+    if models_missing() {
+        return;
+    }
+    let file = |name: &str| root().join("models").join(name).to_str().unwrap().to_string();
+    let (det, rec, cls) = (
+        file("PP-OCRv6_det_small.onnx"),
+        file("PP-OCRv6_rec_small.onnx"),
+        file("ch_ppocr_mobile_v2.0_cls_mobile.onnx"),
+    );
+    mistake(&["read", WORD, "--det-model", &rec], 3, "not a detector");
+    mistake(&["read", WORD, "--det-model", &cls], 3, "not a detector");
+    mistake(&["read", WORD, "--rec-model", &det], 3, "dictionary");
+    mistake(&["read", WORD, "--cls-model", &det], 3, "not a classifier");
+    let folder = tempfile::tempdir().unwrap();
+    let dict = folder.path().join("dict.txt");
+    fs::write(&dict, "a\nb\nc\n").unwrap();
+    mistake(&["read", WORD, "--dict", dict.to_str().unwrap()], 3, "18710");
+    mistake(&["read", WORD, "--dict", "not-there.txt"], 3, "not-there.txt");
+    mistake(&["read", WORD, "--rec-model", &det, "--dict", dict.to_str().unwrap()], 3, "not a recogniser");
+}
+
+#[test]
+fn a_result_that_cannot_be_written() {
+    if models_missing() {
+        return;
+    }
+    mistake(&["read", WORD, "--output", "/no/such/folder/out.json"], 1, "/no/such/folder/out.json");
+    if std::path::Path::new("/dev/full").exists() {
+        mistake(&["read", WORD, "--output", "/dev/full"], 1, "/dev/full");
+    }
+}
