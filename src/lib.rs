@@ -38,6 +38,7 @@ pub mod config;
 pub mod crop;
 pub mod detect;
 pub mod error;
+pub mod guard;
 pub mod image;
 pub mod infer;
 pub mod models;

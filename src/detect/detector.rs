@@ -30,12 +30,20 @@ pub struct Detector {
     db: DbParams,
     scaled: Vec<u8>,
     resize: ResizeScratch,
-    input: Vec<f32>,
-    output: Vec<f32>,
+    /// One for each thread.
+    workers: Vec<Worker>,
     map: Vec<f32>,
     scratch: DbScratch,
     boxes: Vec<TextBox>,
     /// Milliseconds of the last call before and after the network was given its first input.
+    prepare_ms: f32,
+}
+
+/// The memory of one run of the network.
+#[derive(Default)]
+struct Worker {
+    input: Vec<f32>,
+    output: Vec<f32>,
     prepare_ms: f32,
 }
 
@@ -65,11 +73,13 @@ pub enum DetectorError {
 }
 
 impl Detector {
-    /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels.
+    /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels. Tiles are
+    /// looked at by up to `threads` threads.
     pub fn new(
         network: Arc<dyn Network>,
         manifest: &Manifest,
         params: &DetectParams,
+        threads: usize,
     ) -> Result<Detector, DetectorError> {
         params.scale.validate().map_err(DetectorError::Params)?;
         let db = params.db.over(manifest.detector.as_ref());
@@ -94,8 +104,7 @@ impl Detector {
             db,
             scaled: Vec::new(),
             resize: ResizeScratch::default(),
-            input: Vec::new(),
-            output: Vec::new(),
+            workers: (0..threads.max(1)).map(|_| Worker::default()).collect(),
             map: Vec::new(),
             scratch: DbScratch::default(),
             boxes: Vec::new(),
@@ -146,13 +155,11 @@ impl Detector {
     fn map_whole(&mut self, page: PixelView<'_>) -> Result<(usize, usize), DetectError> {
         let [w, h] = scale::reference_input(&self.scale, page.width(), page.height());
         self.resize_page(page, w, h)?;
-        let mut model = self.network.at(Shape::picture(h, w))?;
-        let start = Instant::now();
-        self.input.resize(3 * w * h, 0.0);
-        self.normaliser.fill(&self.scaled, w, &mut self.input, w, h);
-        self.prepare_ms += ms(start);
-        self.map.resize(w * h, 0.0);
-        model.run(&self.input, &mut self.map)?;
+        let scaled = PixelView::new(&self.scaled, w, h, w * 3)?;
+        let worker = &mut self.workers[0];
+        worker.run(&*self.network, &self.normaliser, scaled, [0, 0], [w, h])?;
+        self.prepare_ms += worker.prepare_ms;
+        std::mem::swap(&mut self.map, &mut worker.output);
         Ok((w, h))
     }
 
@@ -161,39 +168,22 @@ impl Detector {
         let scale::Layout { page: [w, h], canvas: [cw, ch] } = scale::layout(&self.scale, page.width(), page.height());
         let overlap = self.scale.overlap_px;
         self.resize_page(page, w, h)?;
-        let mut model = self.network.at(Shape::picture(ch, cw))?;
-        self.input.resize(3 * cw * ch, 0.0);
-        self.output.resize(cw * ch, 0.0);
+        let scaled = PixelView::new(&self.scaled, w, h, w * 3)?;
         self.map.clear();
         self.map.resize(w * h, 0.0);
-        let columns = scale::tile_starts(w, cw, overlap);
-        // A tile's share at a pixel is the product of its shares along the axes: the rows are blended with normalised
-        // weights, so the sum over all tiles is 1 everywhere.
-        let share = |start: usize, at: usize, tile: usize, side: usize| {
-            let all: f32 =
-                scale::tile_starts(side, tile, overlap).map(|s| scale::tile_weight(s, at, tile, side, overlap)).sum();
-            scale::tile_weight(start, at, tile, side, overlap) / all
-        };
-        let mut weights = Vec::with_capacity(cw);
-        for top in scale::tile_starts(h, ch, overlap) {
-            for left in columns.clone() {
-                let start = Instant::now();
-                let scaled = PixelView::new(&self.scaled, w, h, w * 3)?;
-                self.normaliser.fill_window(scaled, left, top, &mut self.input, cw, ch);
-                self.prepare_ms += ms(start);
-                model.run(&self.input, &mut self.output)?;
-                let (used_w, used_h) = (cw.min(w - left), ch.min(h - top));
-                weights.clear();
-                weights.extend((left..left + used_w).map(|x| share(left, x, cw, w)));
-                for (dy, row) in self.output.chunks_exact(cw).take(used_h).enumerate() {
-                    let y = top + dy;
-                    let vertical = share(top, y, ch, h);
-                    let out = &mut self.map[y * w + left..y * w + left + used_w];
-                    for ((sum, p), weight) in out.iter_mut().zip(row).zip(&weights) {
-                        *sum += p * weight * vertical;
-                    }
-                }
+        let (columns, rows) = (scale::tile_starts(w, cw, overlap), scale::tile_starts(h, ch, overlap));
+        let tiles: Vec<[usize; 2]> = rows.flat_map(|top| columns.clone().map(move |left| [left, top])).collect();
+        let (network, normaliser) = (&*self.network, &self.normaliser);
+        // Tiles are run side by side but blended in their order: sums of floats depend on it, results must not.
+        for batch in tiles.chunks(self.workers.len()) {
+            let workers = &mut self.workers[..batch.len()];
+            in_parallel(workers.iter_mut().zip(batch), |(worker, tile)| {
+                worker.run(network, normaliser, scaled, *tile, [cw, ch])
+            })?;
+            for (worker, [left, top]) in workers.iter().zip(batch) {
+                blend(&mut self.map, [w, h], &worker.output, [*left, *top], [cw, ch], overlap);
             }
+            self.prepare_ms += workers.iter().map(|worker| worker.prepare_ms).fold(0.0, f32::max);
         }
         Ok((w, h))
     }
@@ -204,6 +194,67 @@ impl Detector {
         resize::linear(page, &mut self.scaled, w, h, &mut self.resize)?;
         self.prepare_ms += ms(start);
         Ok(())
+    }
+}
+
+impl Worker {
+    /// Runs the network on the window of `canvas` pixels at `at`; its map is then in `output`.
+    fn run(
+        &mut self,
+        network: &dyn Network,
+        normaliser: &Normaliser,
+        page: PixelView<'_>,
+        [x, y]: [usize; 2],
+        [w, h]: [usize; 2],
+    ) -> Result<(), InferError> {
+        let mut model = network.at(Shape::picture(h, w))?;
+        let start = Instant::now();
+        self.input.resize(3 * w * h, 0.0);
+        self.output.resize(w * h, 0.0);
+        normaliser.fill_window(page, x, y, &mut self.input, w, h);
+        self.prepare_ms = ms(start);
+        model.run(&self.input, &mut self.output)
+    }
+}
+
+/// Does `work` on every item, the first on this thread and each other one on its own.
+fn in_parallel<T: Send, E: Send>(
+    mut items: impl Iterator<Item = T>,
+    work: impl Fn(T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let Some(first) = items.next() else { return Ok(()) };
+    let work = &work;
+    std::thread::scope(|scope| {
+        let others: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
+        let result = work(first);
+        others.into_iter().fold(result, |result, other| match other.join() {
+            Ok(other) => result.and(other),
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+/// Adds a tile's map to the page's. A tile's share at a pixel is the product of its shares along the two axes, which are
+/// normalised, so that the shares of all tiles add up to 1 everywhere.
+fn blend(
+    map: &mut [f32],
+    [w, h]: [usize; 2],
+    tile: &[f32],
+    [left, top]: [usize; 2],
+    [cw, ch]: [usize; 2],
+    overlap: usize,
+) {
+    let share = |start: usize, at: usize, tile: usize, side: usize| {
+        let weight = |start| scale::tile_weight(start, at, tile, side, overlap);
+        weight(start) / scale::tile_starts(side, tile, overlap).map(weight).sum::<f32>()
+    };
+    let across: Vec<f32> = (left..w.min(left + cw)).map(|x| share(left, x, cw, w)).collect();
+    let page_rows = map.chunks_exact_mut(w).enumerate().skip(top);
+    for ((y, out), row) in page_rows.zip(tile.chunks_exact(cw)) {
+        let down = share(top, y, ch, h);
+        for ((sum, p), across) in out[left..].iter_mut().zip(row).zip(&across) {
+            *sum += p * across * down;
+        }
     }
 }
 

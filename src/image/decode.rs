@@ -69,7 +69,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
     let job = Job { bytes, limits, name: name(format) };
     // The decoders are foreign code, some of which has panicked on damaged files (image-webp 0.2.4 on an animation whose
     // sizes disagree, now refused before); a node must outlive the next such file.
-    std::panic::catch_unwind(|| job.run(format))
+    crate::guard::guarded(|| job.run(format))
         .unwrap_or_else(|_| Err(ImageError::Damaged { format: name(format), reason: GAVE_UP.into() }))
 }
 

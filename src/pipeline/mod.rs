@@ -87,12 +87,12 @@ impl Pipeline {
 
         let detector = match config.mode {
             Mode::Page => {
-                let (model, network, _) = open.network(&config.models.det, Kind::Detector, config.threads)?;
-                Some((Detector::new(network, &model.manifest, &config.detect)?, model.name))
+                let (model, network, _) = open.network(&config.models.det, Kind::Detector)?;
+                Some((Detector::new(network, &model.manifest, &config.detect, config.threads)?, model.name))
             }
             Mode::Line => None,
         };
-        let (model, network, own_charset) = open.network(&config.models.rec, Kind::Recogniser, 1)?;
+        let (model, network, own_charset) = open.network(&config.models.rec, Kind::Recogniser)?;
         let charset = match &config.models.dict {
             Some(path) => {
                 let broken = |reason: String| ModelError::Dictionary { name: path.display().to_string(), reason };
@@ -108,7 +108,7 @@ impl Pipeline {
         let rec = model.name;
         let classifier = match config.classify && config.mode == Mode::Page {
             true => {
-                let (model, network, _) = open.network(&config.models.cls, Kind::Classifier, 1)?;
+                let (model, network, _) = open.network(&config.models.cls, Kind::Classifier)?;
                 Some((Classifier::new(network, &model.manifest, config.cls_thresh)?, model.name))
             }
             false => None,
@@ -279,13 +279,8 @@ struct Opener<'a> {
 
 impl Opener<'_> {
     #[cfg(feature = "tract")]
-    fn network(
-        &self,
-        name: &str,
-        kind: Kind,
-        threads: usize,
-    ) -> Result<(StoredModel, Arc<dyn Network>, Option<Charset>), Error> {
-        use crate::infer::tract::{TractNetwork, TractOptions};
+    fn network(&self, name: &str, kind: Kind) -> Result<(StoredModel, Arc<dyn Network>, Option<Charset>), Error> {
+        use crate::infer::tract::TractNetwork;
         let Engine::Tract = self.engine;
         let like = crate::config::ModelChoice::default();
         let like = match kind {
@@ -296,7 +291,7 @@ impl Opener<'_> {
         let mut model = self.store.load(name, kind, &like)?;
         let bytes = std::mem::take(&mut model.bytes);
         let path = || model.path.display().to_string();
-        let network = TractNetwork::read(name, &bytes, &TractOptions { max_plans: MAX_PLANS, threads })
+        let network = TractNetwork::read(name, &bytes, MAX_PLANS)
             .map_err(|e| ModelError::NotOnnx { path: path(), reason: e.to_string() })?;
         let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
         let charset = key
@@ -307,12 +302,7 @@ impl Opener<'_> {
     }
 
     #[cfg(not(feature = "tract"))]
-    fn network(
-        &self,
-        name: &str,
-        kind: Kind,
-        _threads: usize,
-    ) -> Result<(StoredModel, Arc<dyn Network>, Option<Charset>), Error> {
+    fn network(&self, name: &str, kind: Kind) -> Result<(StoredModel, Arc<dyn Network>, Option<Charset>), Error> {
         let (Engine::Tract, _) = (self.engine, (self.store, kind));
         Err(ModelError::NoEngine { name: name.into() }.into())
     }

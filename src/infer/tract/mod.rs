@@ -5,21 +5,10 @@
 //! unused for longest goes first. This engine allocates while it runs.
 
 use super::{InferError, Model, Network, Shape};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::prelude::*;
 
 type Plan = Arc<RunnableModel<TypedFact, Box<dyn TypedOp>>>;
-
-/// How a network is run.
-#[derive(Clone, Debug)]
-pub struct TractOptions {
-    /// Plans kept at once, at least 1.
-    pub max_plans: usize,
-    /// Threads inside one run (matrix products only), at least 1.
-    pub threads: usize,
-}
 
 /// Why a file is not a network that tract can read. The text is tract's reason.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
@@ -31,14 +20,14 @@ pub struct TractNetwork {
     name: String,
     graph: InferenceModel,
     metadata: Vec<(String, String)>,
-    executor: Option<Executor>,
     max_plans: usize,
     plans: Mutex<Vec<(Shape, Plan)>>,
 }
 
 impl TractNetwork {
-    /// Reads the bytes of an ONNX file with embedded weights. `name` is used in error messages.
-    pub fn read(name: &str, bytes: &[u8], options: &TractOptions) -> Result<TractNetwork, ReadError> {
+    /// Reads the bytes of an ONNX file with embedded weights. `name` is used in error messages; at most `max_plans`
+    /// (at least 1) are kept.
+    pub fn read(name: &str, bytes: &[u8], max_plans: usize) -> Result<TractNetwork, ReadError> {
         let (graph, metadata) = guarded(|| {
             // Exporters leave symbolic shapes on inner values, which contradict the fixed shape a plan is made for; all
             // follow from the input anyway.
@@ -56,8 +45,7 @@ impl TractNetwork {
             name: name.to_string(),
             graph,
             metadata,
-            executor: (options.threads > 1).then(|| Executor::multithread(options.threads)),
-            max_plans: options.max_plans.max(1),
+            max_plans: max_plans.max(1),
             plans: Mutex::new(Vec::new()),
         })
     }
@@ -118,7 +106,7 @@ impl Network for TractNetwork {
                 shape: input,
                 reason: "its output is not a tensor of one to four fixed axes".into(),
             })?;
-        Ok(Box::new(TractModel { name: self.name.clone(), plan, input, output, executor: self.executor.clone() }))
+        Ok(Box::new(TractModel { name: self.name.clone(), plan, input, output }))
     }
 }
 
@@ -127,7 +115,6 @@ struct TractModel {
     plan: Plan,
     input: Shape,
     output: Shape,
-    executor: Option<Executor>,
 }
 
 impl Model for TractModel {
@@ -145,49 +132,27 @@ impl Model for TractModel {
                 return Err(InferError::Buffer { model: self.name.clone(), want, got });
             }
         }
-        let mut run = || {
-            guarded(|| {
-                let tensor = Tensor::from_shape(self.input.axes(), input)?;
-                let results = self.plan.run(tvec!(tensor.into_tvalue()))?;
-                let result = results.first().ok_or_else(|| TractError::msg("no output"))?;
-                let values = result.try_as_plain_ram()?.as_slice::<f32>()?;
-                if values.len() != output.len() {
-                    return Err(TractError::msg("the output has another shape than announced"));
-                }
-                output.copy_from_slice(values);
-                Ok(())
-            })
-        };
-        let done = match &self.executor {
-            Some(executor) => multithread_tract_scope(executor.clone(), &mut run),
-            None => run(),
-        };
-        done.map_err(|reason| InferError::Run { model: self.name.clone(), reason })
+        guarded(|| {
+            let tensor = Tensor::from_shape(self.input.axes(), input)?;
+            let results = self.plan.run(tvec!(tensor.into_tvalue()))?;
+            let result = results.first().ok_or_else(|| TractError::msg("no output"))?;
+            let values = result.try_as_plain_ram()?.as_slice::<f32>()?;
+            if values.len() != output.len() {
+                return Err(TractError::msg("the output has another shape than announced"));
+            }
+            output.copy_from_slice(values);
+            Ok(())
+        })
+        .map_err(|reason| InferError::Run { model: self.name.clone(), reason })
     }
 }
 
-std::thread_local! {
-    static GUARDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// Whether this thread is inside foreign code whose panics become errors: a panic hook may then stay silent.
-pub fn panic_is_caught() -> bool {
-    GUARDED.get()
-}
-
-/// Runs tract and turns its error, or its panic, into one line. tract asserts what it expects of a graph: on a damaged
-/// file that must be an answer, not the end of the program.
+/// Runs tract and turns its error, or its panic on a graph it did not expect, into one line.
 fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    let before = GUARDED.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(work));
-    GUARDED.set(before);
-    match result {
+    match crate::guard::guarded(work) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(one_line(&format!("{error:#}"))),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            Err(one_line(text.unwrap_or("the engine gave up")))
-        }
+        Err(panic) => Err(one_line(&panic)),
     }
 }
 
@@ -206,22 +171,19 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const OPTIONS: TractOptions = TractOptions { max_plans: 2, threads: 1 };
-
     #[test]
     fn bytes_that_are_no_network_are_an_error() {
         for bytes in [&b""[..], b"hello", &[0xff; 64]] {
-            let error = TractNetwork::read("x.onnx", bytes, &OPTIONS).err().expect("refused");
+            let error = TractNetwork::read("x.onnx", bytes, 2).err().expect("refused");
             assert!(!error.to_string().is_empty() && !error.to_string().contains('\n'));
         }
     }
 
     #[test]
-    fn a_panic_of_the_engine_is_an_error() {
-        std::panic::set_hook(Box::new(|_| assert!(panic_is_caught())));
-        let caught = guarded(|| -> TractResult<()> { panic!("boom\nand more") });
-        let _ = std::panic::take_hook();
-        assert_eq!(caught, Err("boom and more".to_string()));
-        assert!(!panic_is_caught());
+    fn an_error_is_one_short_line() {
+        let error =
+            guarded(|| -> TractResult<()> { Err(TractError::msg(format!("a\nb {}", "c".repeat(1000)))) }).unwrap_err();
+        assert!(error.starts_with("a b ccc") && error.ends_with('…') && error.chars().count() == 241);
+        assert_eq!(guarded(|| -> TractResult<()> { panic!("boom\nand more") }), Err("boom and more".to_string()));
     }
 }

@@ -1,0 +1,45 @@
+//! A last net under foreign code: a panic inside it becomes an answer.
+//!
+//! Decoders and the float engine assert what they expect of their input; on a damaged file that must be an error, not
+//! the end of a program that runs for years. Needs unwinding: a build with `panic = "abort"` has no net.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+std::thread_local! {
+    static CAUGHT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs `work`; a panic becomes `Err` with its message.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let before = CAUGHT.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    CAUGHT.set(before);
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("it gave up").to_string()
+    })
+}
+
+/// Makes the process silent about panics that become errors; all others are reported as before. For programs; a library
+/// leaves the process's panic hook alone.
+pub fn silence_caught_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !CAUGHT.get() {
+            report(info);
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error_with_its_words() {
+        assert_eq!(guarded(|| 7), Ok(7));
+        assert_eq!(guarded(|| -> u8 { panic!("boom") }), Err("boom".into()));
+        assert_eq!(guarded(|| -> u8 { panic!("boom {}", 2) }), Err("boom 2".into()));
+        assert!(!CAUGHT.get());
+    }
+}
