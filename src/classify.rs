@@ -45,7 +45,7 @@ impl Classifier {
             .position(|deg| *deg == 180)
             .ok_or_else(|| wrong("no class of its manifest is 180 degrees".into()))?;
         let probe = Shape::picture(height, width);
-        let output = network.at(probe).map_err(|e| wrong(e.to_string()))?.output_shape();
+        let output = network.output_shape(probe).map_err(|e| wrong(e.to_string()))?;
         if output.axes() != [1, facts.labels_deg.len()] {
             return Err(wrong(format!("for {probe} it answers {output}, not 1x{}", facts.labels_deg.len())));
         }

@@ -6,7 +6,7 @@ use edge_ocr::config::{Config, Engine, FAMILIES, Mode, ModelChoice, Order};
 use edge_ocr::detect::scale::{LimitType, ScaleParams, ScaleRule};
 use edge_ocr::detect::{BoxMode, DbOverrides, ScoreMode, detector::DetectParams};
 use edge_ocr::image::decode::Limits;
-use edge_ocr::recognise::RecogniseParams;
+use edge_ocr::recognise::{RecogniseParams, Widths};
 use edge_ocr::{Error, image::enhance::Enhance};
 use std::path::PathBuf;
 
@@ -90,7 +90,7 @@ struct Detection {
     /// Size at which text is looked for: fixed canvases and tiles, or RapidOCR's sizes
     #[arg(long, value_enum, default_value = "tiled")]
     scale: ScaleName,
-    /// Tiled: inputs of the network, smallest first, the last for tiles [default: 320x160,640x640]
+    /// Tiled: inputs of the network, smallest first [default: 320x160,640x640,1280x736,736x1280]
     #[arg(long, value_name = "WxH", value_delimiter = ',')]
     det_canvas: Vec<String>,
     /// Tiled: pixels that neighbouring tiles share
@@ -99,9 +99,6 @@ struct Detection {
     /// Tiled: how often a small picture is enlarged at most
     #[arg(long, value_name = "TIMES")]
     det_max_upscale: Option<f32>,
-    /// Tiled: longer side to which a small picture is enlarged
-    #[arg(long, value_name = "PX")]
-    det_small_side_len: Option<usize>,
     /// Longest side of the page that is looked at; larger pages are reduced to it
     #[arg(long, value_name = "PX")]
     max_side_len: Option<usize>,
@@ -186,9 +183,10 @@ struct Recognition {
     /// Lines in one run of the network
     #[arg(long, value_name = "N", default_value_t = 1)]
     rec_batch: usize,
-    /// Widths of the network's input, ascending; longer lines are squeezed into the last
-    #[arg(long, value_name = "PX", value_delimiter = ',')]
-    rec_widths: Vec<usize>,
+    /// Widths of the network's input, ascending, longer lines are squeezed into the last; or `exact`: each line its own, at
+    /// least 320, as RapidOCR (default: ten widths from 320 to 3200; exact with --scale reference)
+    #[arg(long, value_name = "PX,...|exact", value_delimiter = ',')]
+    rec_widths: Vec<String>,
 }
 
 #[derive(Args)]
@@ -237,7 +235,7 @@ impl Options {
             cls_thresh: self.recognition.cls_thresh,
             rec_score_thresh: self.recognition.rec_score_thresh,
             detect: self.detection.params()?,
-            recognise: self.recognition.params(),
+            recognise: self.recognition.params(matches!(self.detection.scale, ScaleName::Reference))?,
             regions: self.picture.roi.clone(),
             rotate_deg: self.picture.rotate,
             enhance: self
@@ -284,7 +282,6 @@ impl Detection {
                 canvases_px: if canvases.is_empty() { defaults.canvases_px } else { canvases },
                 overlap_px: self.det_overlap.unwrap_or(defaults.overlap_px),
                 max_upscale: self.det_max_upscale.unwrap_or(defaults.max_upscale),
-                small_side_px: self.det_small_side_len.unwrap_or(defaults.small_side_px),
                 max_side_px: self.max_side_len.unwrap_or(defaults.max_side_px),
                 min_side_px: self.min_side_len.unwrap_or(defaults.min_side_px),
                 limit_side_len_px: self.det_limit_side_len.unwrap_or(defaults.limit_side_len_px),
@@ -317,15 +314,25 @@ impl Detection {
 }
 
 impl Recognition {
-    fn params(&self) -> RecogniseParams {
-        let defaults = RecogniseParams::default();
-        RecogniseParams {
+    fn params(&self, reference: bool) -> Result<RecogniseParams, Error> {
+        let widths = match self.rec_widths.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] if reference => Widths::Exact,
+            [] => Widths::default(),
+            ["exact"] => Widths::Exact,
+            ref list => Widths::Buckets(list.iter().map(|text| width(text)).collect::<Result<_, _>>()?),
+        };
+        Ok(RecogniseParams {
             allowed_chars: self.allowed_chars.clone(),
             pattern: self.pattern.clone(),
             batch: self.rec_batch,
-            widths_px: if self.rec_widths.is_empty() { defaults.widths_px } else { self.rec_widths.clone() },
-        }
+            widths,
+        })
     }
+}
+
+fn width(text: &str) -> Result<usize, Error> {
+    text.parse()
+        .map_err(|_| Error::Config(format!("{text:?} is no width; --rec-widths takes pixels like 320,640 or exact")))
 }
 
 /// `640x480` to `[640, 480]`.

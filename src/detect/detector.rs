@@ -84,14 +84,10 @@ impl Detector {
         params.scale.validate().map_err(DetectorError::Params)?;
         let db = params.db.over(manifest.detector.as_ref());
         db.validate().map_err(|e| DetectorError::Params(e.to_string()))?;
-        // The network of the tiles, which most pages need, or the smallest there is (reference rule).
-        let probe = match (params.scale.rule, params.scale.canvases_px.last()) {
-            (ScaleRule::Tiled, Some(&[width, height])) => Shape::picture(height, width),
-            _ => Shape::picture(64, 64),
-        };
+        let probe = Shape::picture(64, 96);
         let wrong =
             |reason: String| ModelError::WrongKind { name: manifest.name.clone(), kind: Kind::Detector, reason };
-        let output = network.at(probe).map_err(|e| wrong(e.to_string()))?.output_shape();
+        let output = network.output_shape(probe).map_err(|e| wrong(e.to_string()))?;
         let &[_, _, height, width] = probe.axes() else { return Err(wrong("no probe".into()).into()) };
         if output.axes() != [1, 1, height, width] {
             return Err(wrong(format!("for {probe} it answers {output}, not 1x1x{height}x{width}")).into());

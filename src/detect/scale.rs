@@ -36,14 +36,12 @@ pub enum LimitType {
 pub struct ScaleParams {
     /// The rule.
     pub rule: ScaleRule,
-    /// Tiled: network inputs `[width, height]` there are plans for, smallest first. The last one makes the tiles.
+    /// Tiled: network inputs `[width, height]` there are plans for, smallest first.
     pub canvases_px: Vec<[usize; 2]>,
     /// Tiled: how much neighbouring tiles share.
     pub overlap_px: usize,
-    /// Tiled: a page is enlarged at most this often.
+    /// Tiled: a page is enlarged to fill its canvas, but at most this often.
     pub max_upscale: f32,
-    /// Tiled: a small page is enlarged until its longer side has this many pixels, as far as `max_upscale` allows.
-    pub small_side_px: usize,
     /// Both: a page's longer side is reduced to this.
     pub max_side_px: usize,
     /// Reference: the page's shorter side is enlarged to this before anything else.
@@ -60,10 +58,9 @@ impl Default for ScaleParams {
     fn default() -> Self {
         ScaleParams {
             rule: ScaleRule::Tiled,
-            canvases_px: vec![[320, 160], [640, 640]],
+            canvases_px: vec![[320, 160], [640, 640], [1280, 736], [736, 1280]],
             overlap_px: 96,
             max_upscale: 2.0,
-            small_side_px: 320,
             max_side_px: 2000,
             min_side_px: 30,
             limit_side_len_px: 736,
@@ -73,6 +70,9 @@ impl Default for ScaleParams {
     }
 }
 
+/// Only a canvas at least this long takes pages that are slightly too large: on a small one every pixel counts.
+const SLIGHT_FROM_PX: usize = 1024;
+
 /// The network's sides are multiples of this.
 pub const MULTIPLE_PX: usize = 32;
 
@@ -81,26 +81,32 @@ impl ScaleParams {
     pub fn validate(&self) -> Result<(), String> {
         let canvas =
             |c: &[usize; 2]| c.iter().all(|s| (MULTIPLE_PX..=4096).contains(s) && s.is_multiple_of(MULTIPLE_PX));
-        let Some(tile) = self.canvases_px.last() else {
+        if self.canvases_px.is_empty() {
             return Err("the detector has no canvas; give --det-canvas at least one size like 640x640".into());
-        };
+        }
         let facts = [
             (
                 self.canvases_px.iter().all(canvas),
                 "a detector canvas must have sides of 32 to 4096 pixels, multiples of 32",
             ),
             (
-                self.overlap_px * 2 <= tile[0].min(tile[1]),
-                "the overlap of tiles must be at most half of the last canvas",
+                self.tile_canvases().next().is_some(),
+                "no canvas is at least twice as wide and high as the overlap of tiles",
             ),
             ((1.0..=16.0).contains(&self.max_upscale), "a page can be enlarged 1 to 16 times"),
-            ((1..=4096).contains(&self.small_side_px), "the side of small pages must be 1 to 4096 pixels"),
             ((64..=8192).contains(&self.max_side_px), "the longest side must be 64 to 8192 pixels"),
             ((1..=4096).contains(&self.min_side_px), "the shortest side must be 1 to 4096 pixels"),
             ((32..=8192).contains(&self.limit_side_len_px), "--det-limit-side-len must be 32 to 8192"),
             ((64..=8192).contains(&self.cap_side_px), "the cap of the network's sides must be 64 to 8192 pixels"),
         ];
         facts.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err(sentence.into()))
+    }
+}
+
+impl ScaleParams {
+    /// The canvases that a large page can be cut into: on a smaller one most of a tile would be overlap.
+    fn tile_canvases(&self) -> impl DoubleEndedIterator<Item = &[usize; 2]> {
+        self.canvases_px.iter().filter(|c| c.iter().all(|side| *side >= 2 * self.overlap_px.max(MULTIPLE_PX)))
     }
 }
 
@@ -113,19 +119,29 @@ pub struct Layout {
     pub canvas: [usize; 2],
 }
 
-/// Tiled rule: how a page of `width` × `height` is laid out.
+/// A page that is only a little too large for a canvas is reduced to it, by at most this, instead of cut into tiles.
+const SLIGHT_REDUCTION: f64 = 0.85;
+
+/// Tiled rule: how a page of `width` × `height` is laid out: on the smallest canvas that holds it, enlarged to fill it;
+/// or, reduced to the longest side if need be, on the tiles that together have the fewest pixels.
 pub fn layout(params: &ScaleParams, width: usize, height: usize) -> Layout {
-    let long = width.max(height).max(1) as f64;
-    let wanted = params.small_side_px as f64 / long;
-    let factor = if long > params.max_side_px as f64 {
-        params.max_side_px as f64 / long
-    } else {
-        wanted.clamp(1.0, f64::from(params.max_upscale))
+    let (w, h) = (width.max(1) as f64, height.max(1) as f64);
+    let scaled = |factor: f64| [w, h].map(|side| ((side * factor).round() as usize).max(1));
+    for canvas in &params.canvases_px {
+        let fit = (canvas[0] as f64 / w).min(canvas[1] as f64 / h);
+        let slightly = canvas[0].max(canvas[1]) >= SLIGHT_FROM_PX && fit >= SLIGHT_REDUCTION;
+        if fit >= 1.0 || slightly {
+            let [page_w, page_h] = scaled(fit.min(f64::from(params.max_upscale)));
+            return Layout { page: [page_w.min(canvas[0]), page_h.min(canvas[1])], canvas: *canvas };
+        }
+    }
+    let page = scaled((params.max_side_px as f64 / w.max(h)).min(1.0));
+    let pixels = |c: &[usize; 2]| {
+        let count = |axis: usize| tile_starts(page[axis], c[axis], params.overlap_px).count();
+        count(0) * count(1) * c[0] * c[1]
     };
-    let scaled = |side: usize| ((side as f64 * factor).round() as usize).max(1);
-    let page = [scaled(width), scaled(height)];
-    let fits = |c: &&[usize; 2]| page[0] <= c[0] && page[1] <= c[1];
-    let canvas = params.canvases_px.iter().find(fits).or(params.canvases_px.last()).copied().unwrap_or([640, 640]);
+    // The largest of equals: fewer tiles, fewer cut words.
+    let canvas = params.tile_canvases().rev().min_by_key(|c| pixels(c)).copied().unwrap_or([MULTIPLE_PX; 2]);
     Layout { page, canvas }
 }
 
@@ -216,6 +232,10 @@ mod tests {
         let p = ScaleParams::default();
         assert_eq!(layout(&p, 100, 32), Layout { page: [200, 64], canvas: [320, 160] });
         assert_eq!(layout(&p, 640, 480), Layout { page: [640, 480], canvas: [640, 640] });
+        assert_eq!(layout(&p, 400, 300), Layout { page: [640, 480], canvas: [640, 640] });
+        assert_eq!(layout(&p, 1300, 730), Layout { page: [1280, 719], canvas: [1280, 736] });
+        assert_eq!(layout(&p, 463, 1013), Layout { page: [585, 1280], canvas: [736, 1280] });
+        assert_eq!(layout(&p, 4000, 3000).page, [2000, 1500]);
         let [w, h] = reference_input(&p, 30_000, 2);
         assert!(w <= 4000 && h <= 4000);
         let [w, h] = reference_bounds(&p, 30_000, 2);

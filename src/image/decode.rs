@@ -33,10 +33,10 @@ pub struct Limits {
     pub max_width_px: u32,
     /// Greatest height in pixels, before the EXIF turn. Default 32 768.
     pub max_height_px: u32,
-    /// Most pixels, width times height. Default 36 000 000, which take 108 MB as RGB8.
+    /// Most pixels, width times height. Default 40 000 000, which take 120 MB as RGB8.
     pub max_pixels: u64,
     /// Most memory in bytes while decoding: the encoded picture, the decoder's buffers and the result together, as far as
-    /// the header tells. Default 112 000 000. A baseline JPEG takes 3 bytes a pixel plus twice its file; a progressive one
+    /// the header tells. Default 144 000 000. A baseline JPEG takes 3 bytes a pixel plus twice its file; a progressive one
     /// 3 bytes more with halved colour (4:2:0), 6 with full colour.
     pub max_decode_bytes: u64,
 }
@@ -47,8 +47,8 @@ impl Default for Limits {
             max_bytes: 64_000_000,
             max_width_px: 32_768,
             max_height_px: 32_768,
-            max_pixels: 36_000_000,
-            max_decode_bytes: 112_000_000,
+            max_pixels: 40_000_000,
+            max_decode_bytes: 144_000_000,
         }
     }
 }

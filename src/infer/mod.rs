@@ -71,6 +71,11 @@ pub trait Model {
 pub trait Network: Send + Sync {
     /// The name of the engine: `tract`, `arena`, `ort`.
     fn engine(&self) -> &'static str;
+    /// The shape of the output for an input, without preparing a plan: to refuse a network that is not what it should be.
+    fn output_shape(&self, input: Shape) -> Result<Shape, InferError> {
+        self.at(input).map(|model| model.output_shape())
+    }
+
     /// The network at `input`, prepared now or taken from the engine's bounded cache of prepared plans.
     fn at(&self, input: Shape) -> Result<Box<dyn Model>, InferError>;
 }

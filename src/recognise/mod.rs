@@ -29,20 +29,39 @@ pub struct RecogniseParams {
     pub pattern: Option<String>,
     /// Lines in one run of the network; those of one run share a width bucket.
     pub batch: usize,
-    /// Input widths, ascending. A longer line is squeezed into the last.
-    pub widths_px: Vec<usize>,
+    /// Widths of the network's input.
+    pub widths: Widths,
+}
+
+/// Which widths the network runs at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Widths {
+    /// Fixed widths in pixels, ascending: a line goes into the narrowest that holds it, a longer one is squeezed into the
+    /// last.
+    Buckets(Vec<usize>),
+    /// Every line has its own width, at least [`SHORTEST_PX`] and at most [`LONGEST_PX`], as in RapidOCR with batches of
+    /// one. A plan for each.
+    Exact,
+}
+
+/// The width PP-OCR's recognisers were trained with; a narrower input reads worse.
+pub const SHORTEST_PX: usize = 320;
+/// PaddleX's limit.
+pub const LONGEST_PX: usize = 3200;
+
+impl Default for Widths {
+    /// From the width the networks were trained with in steps of a quarter to a third, so that little is padding and few
+    /// plans are needed.
+    fn default() -> Self {
+        Widths::Buckets(vec![SHORTEST_PX, 480, 640, 800, 1024, 1280, 1600, 2048, 2560, LONGEST_PX])
+    }
 }
 
 impl Default for RecogniseParams {
-    /// A shortest width of 320 pixels as RapidOCR; the widths above grow by a quarter to a third, so that
-    /// little is padding and few plans are needed.
+    /// All characters, one line at a time.
     fn default() -> Self {
-        RecogniseParams {
-            allowed_chars: None,
-            pattern: None,
-            batch: 1,
-            widths_px: vec![320, 480, 640, 800, 1024, 1280, 1600, 2048, 2560, 3200],
-        }
+        RecogniseParams { allowed_chars: None, pattern: None, batch: 1, widths: Widths::default() }
     }
 }
 
@@ -54,6 +73,7 @@ pub struct Recogniser {
     height: usize,
     stride: usize,
     batch: usize,
+    /// Ascending; none: exact.
     widths: Vec<usize>,
     /// Classes that may come out, ascending; `None`: all.
     allowed: Option<Vec<usize>>,
@@ -106,24 +126,29 @@ impl Recogniser {
         let (Some(facts), Some(height)) = (&manifest.recogniser, manifest.input.height_px) else {
             return Err(wrong(manifest, "its manifest is of another kind".into()));
         };
-        let widths: Vec<usize> = params.widths_px.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect();
-        if widths.is_empty() || widths.contains(&0) || !widths.is_sorted() || widths.iter().any(|w| *w > 8192) {
-            return Err(RecogniserError::Params(
-                "the recogniser's widths must be 1 to 8192 pixels, ascending, at least one".into(),
-            ));
-        }
+        let widths: Vec<usize> = match &params.widths {
+            Widths::Exact => Vec::new(),
+            Widths::Buckets(list) => {
+                if list.is_empty() || list.contains(&0) || !list.is_sorted() || list.iter().any(|w| *w > 8192) {
+                    let sentence = "the recogniser's widths must be 1 to 8192 pixels, ascending, at least one";
+                    return Err(RecogniserError::Params(sentence.into()));
+                }
+                list.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect()
+            }
+        };
         if params.batch == 0 || params.batch > 64 {
             return Err(RecogniserError::Params(format!(
                 "a batch of {} lines cannot be read; --rec-batch takes 1 to 64",
                 params.batch
             )));
         }
-        let probe = Shape::picture(height, widths[0]);
-        let output = network.at(probe).map_err(|e| wrong(manifest, e.to_string()))?.output_shape();
+        let narrowest = widths.first().copied().unwrap_or(SHORTEST_PX);
+        let probe = Shape::picture(height, narrowest);
+        let output = network.output_shape(probe).map_err(|e| wrong(manifest, e.to_string()))?;
         let &[1, steps, classes] = output.axes() else {
             return Err(wrong(manifest, format!("for {probe} it answers {output}, not 1 x steps x classes")));
         };
-        if steps * facts.stride_px != widths[0] {
+        if steps * facts.stride_px != narrowest {
             return Err(wrong(
                 manifest,
                 format!("for {probe} it answers {output}, not one step for each {} columns", facts.stride_px),
@@ -188,9 +213,17 @@ impl Recogniser {
         scratch: &mut Scratch,
         mut read: impl FnMut(usize, &Scratch),
     ) -> Result<(), StageError> {
-        let wide = lines.iter().map(|line| self.scaled_width(line)).max().unwrap_or(0);
-        let Some(width) = self.widths.iter().copied().find(|w| *w >= wide).or(self.widths.last().copied()) else {
+        if lines.is_empty() {
             return Ok(());
+        }
+        let wide = lines.iter().map(|line| self.scaled_width(line)).max().unwrap_or(0);
+        let width = match self.widths.last() {
+            Some(last) => *self.widths.iter().find(|w| **w >= wide).unwrap_or(last),
+            // Rounded down, as the reference does, so that a line may lose a fraction of a column.
+            None => {
+                let ratio = lines.iter().map(aspect_ratio).fold(0.0, f64::max);
+                ((self.height as f64 * ratio) as usize).clamp(SHORTEST_PX, LONGEST_PX)
+            }
         };
         let mut model = self.network.at(Shape::pictures(lines.len(), self.height, width))?;
         scratch.input.resize(model.input_shape().elements(), 0.0);
@@ -214,8 +247,7 @@ impl Recogniser {
 
     /// ⌈height × aspect ratio⌉, at least 1.
     fn scaled_width(&self, line: &PixelView<'_>) -> usize {
-        let ratio = line.width() as f64 / line.height().max(1) as f64;
-        ((self.height as f64 * ratio).ceil() as usize).max(1)
+        ((self.height as f64 * aspect_ratio(line)).ceil() as usize).max(1)
     }
 
     fn decode(&self, index: usize, steps: usize, classes: usize, steps_of_text: f32, scratch: &mut Scratch) {
@@ -239,6 +271,11 @@ impl Recogniser {
             }));
         }
     }
+}
+
+/// Width over height.
+fn aspect_ratio(line: &PixelView<'_>) -> f64 {
+    line.width() as f64 / line.height().max(1) as f64
 }
 
 fn wrong(manifest: &Manifest, reason: String) -> RecogniserError {

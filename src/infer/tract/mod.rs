@@ -15,13 +15,19 @@ type Plan = Arc<RunnableModel<TypedFact, Box<dyn TypedOp>>>;
 #[error("{0}")]
 pub struct ReadError(String);
 
+const NO_FIXED_OUTPUT: &str = "its output is not a tensor of one to four fixed axes";
+
+/// A place for a plan, empty until somebody has built it.
+type Slot = Arc<Mutex<Option<Plan>>>;
+
 /// A network read from ONNX.
 pub struct TractNetwork {
     name: String,
     graph: InferenceModel,
     metadata: Vec<(String, String)>,
     max_plans: usize,
-    plans: Mutex<Vec<(Shape, Plan)>>,
+    /// The least recently used first.
+    plans: Mutex<Vec<(Shape, Slot)>>,
 }
 
 impl TractNetwork {
@@ -69,29 +75,46 @@ impl TractNetwork {
     }
 
     fn plan(&self, shape: Shape) -> Result<Plan, InferError> {
-        // Held while a plan is built, so that two threads never build the same one.
-        let mut plans = self.plans.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let entry = match plans.iter().position(|(s, _)| *s == shape) {
-            Some(i) => plans.remove(i),
-            None => {
-                if plans.len() >= self.max_plans {
-                    plans.remove(0);
+        let slot = {
+            let mut slots = self.plans.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let entry = match slots.iter().position(|(s, _)| *s == shape) {
+                Some(i) => slots.remove(i),
+                None => {
+                    if slots.len() >= self.max_plans {
+                        slots.remove(0);
+                    }
+                    (shape, Slot::default())
                 }
-                let start = std::time::Instant::now();
-                let plan = self.build(shape)?;
-                log::debug!("{}: plan for {shape} in {:.0} ms", self.name, start.elapsed().as_secs_f64() * 1e3);
-                (shape, plan)
-            }
+            };
+            slots.push(entry.clone());
+            entry.1
         };
-        let plan = entry.1.clone();
-        plans.push(entry);
-        Ok(plan)
+        // Held while the plan is built: nobody builds the same one twice, and others are not kept waiting.
+        let mut plan = slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if plan.is_none() {
+            let start = std::time::Instant::now();
+            *plan = Some(self.build(shape)?);
+            log::debug!("{}: plan for {shape} in {:.0} ms", self.name, start.elapsed().as_secs_f64() * 1e3);
+        }
+        plan.clone().ok_or_else(|| InferError::Run { model: self.name.clone(), reason: "no plan".into() })
     }
 }
 
 impl Network for TractNetwork {
     fn engine(&self) -> &'static str {
         "tract"
+    }
+
+    fn output_shape(&self, input: Shape) -> Result<Shape, InferError> {
+        guarded(|| {
+            let mut graph = self.graph.clone();
+            graph.set_input_fact(0, f32::fact(input.axes()).into())?;
+            graph.set_output_fact(0, InferenceFact::default())?;
+            graph.analyse(false)?;
+            let shape = graph.output_fact(0)?.shape.as_concrete_finite()?;
+            shape.and_then(|axes| Shape::from_slice(&axes)).ok_or_else(|| TractError::msg(NO_FIXED_OUTPUT))
+        })
+        .map_err(|reason| InferError::Shape { model: self.name.clone(), shape: input, reason })
     }
 
     fn at(&self, input: Shape) -> Result<Box<dyn Model>, InferError> {
@@ -104,7 +127,7 @@ impl Network for TractNetwork {
             .ok_or_else(|| InferError::Shape {
                 model: self.name.clone(),
                 shape: input,
-                reason: "its output is not a tensor of one to four fixed axes".into(),
+                reason: NO_FIXED_OUTPUT.into(),
             })?;
         Ok(Box::new(TractModel { name: self.name.clone(), plan, input, output }))
     }
