@@ -90,7 +90,7 @@ struct Detection {
     /// Size at which text is looked for: fixed canvases and tiles, or RapidOCR's sizes
     #[arg(long, value_enum, default_value = "tiled")]
     scale: ScaleName,
-    /// Tiled: inputs of the network, smallest first [default: 320x160,640x640,1280x736,736x1280]
+    /// Tiled: inputs of the network, smallest first [default: 320x160,640x640,1312x736,736x1312]
     #[arg(long, value_name = "WxH", value_delimiter = ',')]
     det_canvas: Vec<String>,
     /// Tiled: pixels that neighbouring tiles share
@@ -184,7 +184,7 @@ struct Recognition {
     #[arg(long, value_name = "N", default_value_t = 1)]
     rec_batch: usize,
     /// Widths of the network's input, ascending, longer lines are squeezed into the last; or `exact`: each line its own, at
-    /// least 320, as RapidOCR (default: ten widths from 320 to 3200; exact with --scale reference)
+    /// least 320, as RapidOCR (default: 11 widths from 320 to 3200; exact with --scale reference)
     #[arg(long, value_name = "PX,...|exact", value_delimiter = ',')]
     rec_widths: Vec<String>,
 }

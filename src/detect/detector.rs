@@ -1,5 +1,6 @@
 //! Page to probability map to boxes: runs the network on the page or on its tiles.
 
+use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
 use super::{DbOverrides, DbParams, DbScratch, MapView, TextBox, boxes_from_map};
 use crate::image::resize::{self, ResizeScratch};
@@ -136,19 +137,43 @@ impl Detector {
     /// The boxes of text on a page, in page pixels, in no particular order.
     pub fn detect(&mut self, page: PixelView<'_>) -> Result<&[TextBox], DetectError> {
         self.prepare_ms = 0.0;
-        let (map_w, map_h) = match self.scale.rule {
-            ScaleRule::Reference => self.map_whole(page)?,
-            ScaleRule::Tiled => self.map_tiled(page)?,
-        };
-        let map = MapView::new(&self.map, map_w, map_h).map_err(|e| DetectError::Map(e.to_string()))?;
-        let side = |s: usize| u32::try_from(s).unwrap_or(u32::MAX);
-        boxes_from_map(map, side(page.width()), side(page.height()), &self.db, &mut self.scratch, &mut self.boxes);
-        log::debug!("{}: {} boxes on a map of {map_w}x{map_h}", self.name, self.boxes.len());
+        let (width, height) = (page.width(), page.height());
+        match self.scale.rule {
+            ScaleRule::Reference => {
+                let size = self.map_whole(page)?;
+                self.boxes_on(size, [width, height])?;
+            }
+            ScaleRule::Tiled => {
+                let layout = scale::layout(&self.scale, width, height);
+                let tiled = layout.page[0] > layout.canvas[0] || layout.page[1] > layout.canvas[1];
+                let mut large = Vec::new();
+                if tiled {
+                    let overview = scale::overview(&self.scale, width, height);
+                    self.map_canvas(page, overview)?;
+                    self.boxes_on(overview.page, [width, height])?;
+                    large = std::mem::take(&mut self.boxes);
+                }
+                self.map_canvas(page, layout)?;
+                self.boxes_on(layout.page, [width, height])?;
+                if tiled {
+                    overview::merge(&mut large, &mut self.boxes, layout.page[0] as f32 / width.max(1) as f32);
+                }
+            }
+        }
+        log::debug!("{}: {} boxes on a page of {width}x{height}", self.name, self.boxes.len());
         Ok(&self.boxes)
     }
 
+    /// Finds the boxes on the map of the last run.
+    fn boxes_on(&mut self, [map_w, map_h]: [usize; 2], page: [usize; 2]) -> Result<(), DetectError> {
+        let map = MapView::new(&self.map, map_w, map_h).map_err(|e| DetectError::Map(e.to_string()))?;
+        let [page_w, page_h] = page.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        boxes_from_map(map, page_w, page_h, &self.db, &mut self.scratch, &mut self.boxes);
+        Ok(())
+    }
+
     /// The page, resized to the reference's input, in one run. The map has the input's size.
-    fn map_whole(&mut self, page: PixelView<'_>) -> Result<(usize, usize), DetectError> {
+    fn map_whole(&mut self, page: PixelView<'_>) -> Result<[usize; 2], DetectError> {
         let [w, h] = scale::reference_input(&self.scale, page.width(), page.height());
         self.resize_page(page, w, h)?;
         let scaled = PixelView::new(&self.scaled, w, h, w * 3)?;
@@ -156,12 +181,12 @@ impl Detector {
         worker.run(&*self.network, &self.normaliser, scaled, [0, 0], [w, h])?;
         self.prepare_ms += worker.prepare_ms;
         std::mem::swap(&mut self.map, &mut worker.output);
-        Ok((w, h))
+        Ok([w, h])
     }
 
     /// The page on a fixed canvas, or on several whose maps are blended. The map has the scaled page's size.
-    fn map_tiled(&mut self, page: PixelView<'_>) -> Result<(usize, usize), DetectError> {
-        let scale::Layout { page: [w, h], canvas: [cw, ch] } = scale::layout(&self.scale, page.width(), page.height());
+    fn map_canvas(&mut self, page: PixelView<'_>, layout: scale::Layout) -> Result<(), DetectError> {
+        let scale::Layout { page: [w, h], canvas: [cw, ch] } = layout;
         let overlap = self.scale.overlap_px;
         self.resize_page(page, w, h)?;
         let scaled = PixelView::new(&self.scaled, w, h, w * 3)?;
@@ -181,7 +206,7 @@ impl Detector {
             }
             self.prepare_ms += workers.iter().map(|worker| worker.prepare_ms).fold(0.0, f32::max);
         }
-        Ok((w, h))
+        Ok(())
     }
 
     fn resize_page(&mut self, page: PixelView<'_>, w: usize, h: usize) -> Result<(), ImageError> {

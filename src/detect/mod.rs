@@ -30,6 +30,7 @@ mod rect;
 mod unclip;
 
 mod overrides;
+mod overview;
 
 pub mod detector;
 pub mod scale;

@@ -58,7 +58,7 @@ impl Default for ScaleParams {
     fn default() -> Self {
         ScaleParams {
             rule: ScaleRule::Tiled,
-            canvases_px: vec![[320, 160], [640, 640], [1280, 736], [736, 1280]],
+            canvases_px: vec![[320, 160], [640, 640], [1312, 736], [736, 1312]],
             overlap_px: 96,
             max_upscale: 2.0,
             max_side_px: 2000,
@@ -143,6 +143,16 @@ pub fn layout(params: &ScaleParams, width: usize, height: usize) -> Layout {
     // The largest of equals: fewer tiles, fewer cut words.
     let canvas = params.tile_canvases().rev().min_by_key(|c| pixels(c)).copied().unwrap_or([MULTIPLE_PX; 2]);
     Layout { page, canvas }
+}
+
+/// Tiled rule: the layout that shows all of a large page on one canvas, with the least reduction.
+pub fn overview(params: &ScaleParams, width: usize, height: usize) -> Layout {
+    let fit = |c: &[usize; 2]| (c[0] as f64 / width.max(1) as f64).min(c[1] as f64 / height.max(1) as f64);
+    let best = params.canvases_px.iter().max_by(|a, b| fit(a).total_cmp(&fit(b)));
+    let canvas = best.copied().unwrap_or([MULTIPLE_PX; 2]);
+    let factor = fit(&canvas).min(1.0);
+    let scaled = |side: usize, limit: usize| ((side as f64 * factor).round() as usize).clamp(1, limit);
+    Layout { page: [scaled(width, canvas[0]), scaled(height, canvas[1])], canvas }
 }
 
 /// Where the tiles of one axis begin: `side` pixels covered by tiles of `tile` that share at least `overlap`, evenly
@@ -233,8 +243,8 @@ mod tests {
         assert_eq!(layout(&p, 100, 32), Layout { page: [200, 64], canvas: [320, 160] });
         assert_eq!(layout(&p, 640, 480), Layout { page: [640, 480], canvas: [640, 640] });
         assert_eq!(layout(&p, 400, 300), Layout { page: [640, 480], canvas: [640, 640] });
-        assert_eq!(layout(&p, 1300, 730), Layout { page: [1280, 719], canvas: [1280, 736] });
-        assert_eq!(layout(&p, 463, 1013), Layout { page: [585, 1280], canvas: [736, 1280] });
+        assert_eq!(layout(&p, 1300, 730), Layout { page: [1300, 730], canvas: [1312, 736] });
+        assert_eq!(layout(&p, 463, 1013), Layout { page: [600, 1312], canvas: [736, 1312] });
         assert_eq!(layout(&p, 4000, 3000).page, [2000, 1500]);
         let [w, h] = reference_input(&p, 30_000, 2);
         assert!(w <= 4000 && h <= 4000);
@@ -260,6 +270,8 @@ mod tests {
         #[test]
         fn every_size_has_a_layout(w in 1usize..100_000, h in 1usize..100_000) {
             let p = ScaleParams::default();
+            let o = overview(&p, w, h);
+            prop_assert!((0..2).all(|i| (1..=o.canvas[i]).contains(&o.page[i])));
             let l = layout(&p, w, h);
             prop_assert!(l.page[0].max(l.page[1]) <= p.max_side_px && l.page[0].min(l.page[1]) >= 1);
             for [a, b] in [reference_bounds(&p, w, h), reference_input(&p, w, h)] {

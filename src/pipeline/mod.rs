@@ -42,8 +42,8 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Plans kept for each network: a canvas more than the default needs, and one for each width of the recogniser.
-const MAX_PLANS: usize = 12;
+/// Plans kept for each network: one for each width of the recogniser and a few to spare.
+const MAX_PLANS: usize = 16;
 
 /// Reads pictures, one after the other.
 pub struct Pipeline {

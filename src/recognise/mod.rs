@@ -1,7 +1,8 @@
 //! Line image to characters.
 //!
-//! A line is scaled to the network's height, keeping its proportions, written into the narrowest width bucket that
-//! holds it, and padded on the right with what is grey after normalisation (PaddleOCR `resize_norm_img`).
+//! A line is scaled to the network's height. A short one keeps its proportions and is padded on the right with what is
+//! grey after normalisation (PaddleOCR `resize_norm_img`); a longer one is stretched by a few per cent to the nearest of
+//! the widths there are plans for.
 
 pub mod ctc;
 pub mod pattern;
@@ -37,8 +38,8 @@ pub struct RecogniseParams {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Widths {
-    /// Fixed widths in pixels, ascending: a line goes into the narrowest that holds it, a longer one is squeezed into the
-    /// last.
+    /// Fixed widths in pixels, ascending. A line shorter than the first is padded; any other is stretched or squeezed to
+    /// the nearest, so that it has no padding: padding costs these networks spaces between words.
     Buckets(Vec<usize>),
     /// Every line has its own width, at least [`SHORTEST_PX`] and at most [`LONGEST_PX`], as in RapidOCR with batches of
     /// one. A plan for each.
@@ -51,10 +52,10 @@ pub const SHORTEST_PX: usize = 320;
 pub const LONGEST_PX: usize = 3200;
 
 impl Default for Widths {
-    /// From the width the networks were trained with in steps of a quarter to a third, so that little is padding and few
-    /// plans are needed.
+    /// From the width the networks were trained with to PaddleX's limit, a fifth to a half apart: lines are stretched or
+    /// squeezed by a tenth, seldom a fifth.
     fn default() -> Self {
-        Widths::Buckets(vec![SHORTEST_PX, 480, 640, 800, 1024, 1280, 1600, 2048, 2560, LONGEST_PX])
+        Widths::Buckets(vec![SHORTEST_PX, 400, 480, 560, 640, 800, 960, 1200, 1600, 2400, LONGEST_PX])
     }
 }
 
@@ -216,21 +217,13 @@ impl Recogniser {
         if lines.is_empty() {
             return Ok(());
         }
-        let wide = lines.iter().map(|line| self.scaled_width(line)).max().unwrap_or(0);
-        let width = match self.widths.last() {
-            Some(last) => *self.widths.iter().find(|w| **w >= wide).unwrap_or(last),
-            // Rounded down, as the reference does, so that a line may lose a fraction of a column.
-            None => {
-                let ratio = lines.iter().map(aspect_ratio).fold(0.0, f64::max);
-                ((self.height as f64 * ratio) as usize).clamp(SHORTEST_PX, LONGEST_PX)
-            }
-        };
+        let width = lines.iter().map(|line| self.width(line)).max().unwrap_or(SHORTEST_PX);
         let mut model = self.network.at(Shape::pictures(lines.len(), self.height, width))?;
         scratch.input.resize(model.input_shape().elements(), 0.0);
         scratch.output.resize(model.output_shape().elements(), 0.0);
         let one = 3 * self.height * width;
         for (line, planes) in lines.iter().zip(scratch.input.chunks_exact_mut(one)) {
-            let scaled = self.scaled_width(line).min(width);
+            let scaled = self.columns(line, width);
             scratch.pixels.resize(scaled * self.height * 3, 0);
             resize::linear(*line, &mut scratch.pixels, scaled, self.height, &mut scratch.resize)?;
             self.normaliser.fill(&scratch.pixels, scaled, planes, width, self.height);
@@ -238,16 +231,32 @@ impl Recogniser {
         model.run(&scratch.input, &mut scratch.output)?;
         let &[_, steps, classes] = model.output_shape().axes() else { return Ok(()) };
         for (i, line) in lines.iter().enumerate() {
-            let scaled = self.scaled_width(line).min(width);
+            let scaled = self.columns(line, width);
             self.decode(i, steps, classes, scaled as f32 / self.stride as f32, scratch);
             read(i, scratch);
         }
         Ok(())
     }
 
-    /// ⌈height × aspect ratio⌉, at least 1.
-    fn scaled_width(&self, line: &PixelView<'_>) -> usize {
-        ((self.height as f64 * aspect_ratio(line)).ceil() as usize).max(1)
+    /// The width of the network that a line is read with.
+    fn width(&self, line: &PixelView<'_>) -> usize {
+        let natural = self.height as f64 * aspect_ratio(line);
+        let stretch = |w: usize| (w as f64 / natural).ln().abs();
+        match self.widths.first() {
+            // Rounded down, as the reference does, so that a line may lose a fraction of a column.
+            None => (natural as usize).clamp(SHORTEST_PX, LONGEST_PX),
+            Some(first) if natural <= *first as f64 => *first,
+            Some(first) => {
+                self.widths.iter().copied().min_by(|a, b| stretch(*a).total_cmp(&stretch(*b))).unwrap_or(*first)
+            }
+        }
+    }
+
+    /// How many columns of a network of `width` a line fills; the rest is padding.
+    fn columns(&self, line: &PixelView<'_>, width: usize) -> usize {
+        let natural = ((self.height as f64 * aspect_ratio(line)).ceil() as usize).clamp(1, width);
+        let fills = !self.widths.is_empty() && natural > self.widths[0] && self.width(line) == width;
+        if fills { width } else { natural }
     }
 
     fn decode(&self, index: usize, steps: usize, classes: usize, steps_of_text: f32, scratch: &mut Scratch) {
