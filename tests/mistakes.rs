@@ -64,7 +64,7 @@ fn parameters_that_only_the_model_can_refuse() {
         (&["--det-thresh", "2"], "thresh"),
         (&["--rec-batch", "0"], "--rec-batch"),
         (&["--rec-widths", "640,320"], "ascending"),
-        (&["--allowed-chars", "\u{1F600}"], "--allowed-chars"),
+        (&["--allowed-chars", "\u{E123}"], "--allowed-chars"),
         (&["--pattern", "[9"], "pattern"),
     ] {
         mistake(&[&["read", WORD][..], flags].concat(), 2, said);

@@ -1,7 +1,7 @@
 //! Running a network, whichever engine does it.
 //!
 //! Detection and recognition know the two traits of this file and nothing of the engine behind them, so that
-//! their logic is tested with a fake ([`fake`]) and so that every engine is held against the same code.
+//! their logic is tested with a fake and so that every engine is held against the same code.
 //!
 //! - [`Network`]: one loaded model (weights); hands out a [`Model`] for a fixed input shape.
 //! - [`Model`]: that network at one shape, ready to run.

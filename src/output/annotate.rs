@@ -11,7 +11,7 @@ const MAX_LABEL_CHARS: usize = 200;
 /// Smallest and largest height of a label in pixels.
 const LABEL_PX: (f32, f32) = (10.0, 32.0);
 /// Height of a label in heights of its box.
-const LABEL_SCALE: f32 = 0.7;
+const LABEL_SCALE: f32 = 0.5;
 /// Behind the label, so that it can be read on any picture.
 const PLATE: Rgb<u8> = Rgb([255, 255, 255]);
 

@@ -43,6 +43,7 @@ impl<'a> Frame<'a> {
 }
 
 /// Plans kept for each network: one for each width of the recogniser and a few to spare.
+#[cfg(feature = "tract")]
 const MAX_PLANS: usize = 16;
 
 /// Reads pictures, one after the other.
@@ -271,6 +272,9 @@ impl Pipeline {
     }
 }
 
+/// A model, its network, and the characters its file carries.
+type Opened = (StoredModel, Arc<dyn Network>, Option<Charset>);
+
 /// Turns the name of a model into a network of the chosen engine.
 struct Opener<'a> {
     engine: Engine,
@@ -279,7 +283,7 @@ struct Opener<'a> {
 
 impl Opener<'_> {
     #[cfg(feature = "tract")]
-    fn network(&self, name: &str, kind: Kind) -> Result<(StoredModel, Arc<dyn Network>, Option<Charset>), Error> {
+    fn network(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
         use crate::infer::tract::TractNetwork;
         let Engine::Tract = self.engine;
         let like = crate::config::ModelChoice::default();
@@ -302,7 +306,7 @@ impl Opener<'_> {
     }
 
     #[cfg(not(feature = "tract"))]
-    fn network(&self, name: &str, kind: Kind) -> Result<(StoredModel, Arc<dyn Network>, Option<Charset>), Error> {
+    fn network(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
         let (Engine::Tract, _) = (self.engine, (self.store, kind));
         Err(ModelError::NoEngine { name: name.into() }.into())
     }

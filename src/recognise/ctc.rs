@@ -65,10 +65,11 @@ pub fn greedy(probabilities: Probabilities<'_>, out: &mut Vec<Symbol>) {
 /// what was allowed does not come out as certain.
 pub fn greedy_masked(probabilities: Probabilities<'_>, allowed: &[usize], out: &mut Vec<Symbol>) {
     let step = |row: &[f32]| {
-        let blank = row[0];
+        // A NaN counts as nothing: `max` gives the other operand.
+        let blank = row[0].max(0.0);
         let (mut best, mut best_p, mut sum) = (0, 0.0, 0.0);
         for &class in allowed {
-            let p = row.get(class).copied().unwrap_or(0.0);
+            let p = row.get(class).copied().unwrap_or(0.0).max(0.0);
             sum += p;
             if p > best_p {
                 (best, best_p) = (class, p);
@@ -100,7 +101,12 @@ fn collapse(steps: impl Iterator<Item = (usize, f32)>, out: &mut Vec<Symbol>) {
         if class != 0 {
             match out.last_mut() {
                 Some(last) if class == before => last.end = t + 1,
-                _ => out.push(Symbol { class, score: score.clamp(0.0, 1.0), start: t, end: t + 1 }),
+                _ => out.push(Symbol {
+                    class,
+                    score: if score > 0.0 { score.min(1.0) } else { 0.0 },
+                    start: t,
+                    end: t + 1,
+                }),
             }
         }
         before = class;

@@ -1,0 +1,91 @@
+//! Damaged bytes are answered with an error: never a panic, a hang or memory without bound.
+//!
+//! The mutations follow from fixed seeds, so that a failure can be repeated; `EDGE_OCR_FUZZ_ROUNDS` multiplies their number.
+
+mod support;
+
+use edge_ocr::image::decode::{self, Limits};
+use edge_ocr::models::{Charset, Manifest};
+use support::{models_missing, root};
+
+/// A small generator (Marsaglia's xorshift): the tests need repeatable junk, not randomness.
+struct Junk(u64);
+
+impl Junk {
+    fn next(&mut self) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) as usize
+    }
+
+    /// `bytes` with a few of them changed, cut out or doubled.
+    fn damage(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut damaged = bytes.to_vec();
+        for _ in 0..1 + self.next() % 8 {
+            if damaged.is_empty() {
+                break;
+            }
+            let at = self.next() % damaged.len();
+            match self.next() % 5 {
+                0 => damaged.truncate(at),
+                1 => drop(damaged.drain(at..(at + self.next() % 64).min(damaged.len()))),
+                2 => damaged[at] = [0, 1, 0x7f, 0x80, 0xff][self.next() % 5],
+                _ => damaged[at] ^= 1 << (self.next() % 8),
+            }
+        }
+        damaged
+    }
+}
+
+fn rounds(usual: usize) -> usize {
+    let times = std::env::var("EDGE_OCR_FUZZ_ROUNDS").ok().and_then(|v| v.parse().ok()).unwrap_or(1);
+    usual * times
+}
+
+#[test]
+fn pictures() {
+    let limits = Limits { max_pixels: 4_000_000, max_decode_bytes: 32_000_000, ..Limits::default() };
+    for name in ["check.png", "plate.jpg", "word.png", "blank.png"] {
+        let bytes = std::fs::read(root().join("tests/golden").join(name)).expect(name);
+        let mut junk = Junk(0x9e37_79b9_7f4a_7c15);
+        for _ in 0..rounds(300) {
+            let _ = decode::decode(&junk.damage(&bytes), &limits);
+        }
+    }
+}
+
+#[test]
+fn manifests_and_dictionaries() {
+    let text = std::fs::read(root().join("models/ppocrv6-small-rec.toml")).expect("a manifest");
+    let mut junk = Junk(7);
+    for _ in 0..rounds(2000) {
+        let damaged = junk.damage(&text);
+        let damaged = String::from_utf8_lossy(&damaged);
+        let _ = Manifest::parse(&damaged);
+        let _ = Charset::parse(&damaged);
+    }
+}
+
+#[cfg(feature = "tract")]
+#[test]
+fn networks() {
+    use edge_ocr::infer::{Network, Shape, tract::TractNetwork};
+    if models_missing() {
+        return;
+    }
+    edge_ocr::guard::silence_caught_panics();
+    let bytes = std::fs::read(root().join("models/ch_ppocr_mobile_v2.0_cls_mobile.onnx")).expect("the classifier");
+    let mut junk = Junk(11);
+    let mut refused = 0;
+    for _ in 0..rounds(150) {
+        match TractNetwork::read("damaged", &junk.damage(&bytes), 1) {
+            Ok(network) => refused += usize::from(network.output_shape(Shape::picture(48, 192)).is_err()),
+            Err(error) => {
+                assert!(!error.to_string().contains('\n'), "one line: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0, "some damage is noticed");
+}
