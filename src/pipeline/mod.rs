@@ -42,9 +42,9 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Plans kept for each network: one for each width of the recogniser and a few to spare.
+/// Plans kept for each network: a plan of the recogniser holds about 22 MB of packed weights.
 #[cfg(feature = "tract")]
-const MAX_PLANS: usize = 16;
+const MAX_PLANS: usize = 8;
 
 /// Reads pictures, one after the other.
 pub struct Pipeline {
