@@ -57,3 +57,15 @@ fn pages_are_read_in_order() {
 fn crops_are_read_as_lines() {
     check(&Config { mode: Mode::Line, ..Config::default() }, &["word.png", "digit.png"]);
 }
+
+#[test]
+fn the_older_family_reads_too() {
+    if !root().join("models/ch_PP-OCRv4_det_infer.onnx").is_file() {
+        assert!(support::skip("PP-OCRv4 mobile (run models/fetch)"));
+        return;
+    }
+    let mut config = Config::default();
+    (config.models.det, config.models.rec) = ("ppocrv4-mobile-det".into(), "ppocrv4-mobile-rec".into());
+    // It drops spaces more often: one word only.
+    check(&config, &["word.png"]);
+}
