@@ -1,5 +1,6 @@
 //! `edge-ocr check`: reads a built-in picture and says whether everything is fit.
 
+use super::heap;
 use super::options::Options;
 use super::{Stop, exit};
 use edge_ocr::image::decode;
@@ -21,6 +22,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
     let config = args.options.config()?;
+    heap::keep_small(&config);
     println!("program    edge-ocr {} for {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     println!("processor  {}", features().join(" "));
     let start = Instant::now();

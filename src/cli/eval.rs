@@ -1,5 +1,6 @@
 //! `edge-ocr eval`: reads the pictures of a labels file and writes predictions, one JSON object a line.
 
+use super::heap;
 use super::options::Options;
 use super::{Stop, exit, load, write_failed};
 use edge_ocr::source::{self, Input};
@@ -49,6 +50,8 @@ struct Line {
 const MAX_LABELS_BYTES: u64 = 256 << 20;
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
+    let config = args.options.config()?;
+    heap::keep_small(&config);
     let name = args.labels.display().to_string();
     let bytes = source::read(&Input::Path(args.labels.clone()), MAX_LABELS_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
@@ -64,8 +67,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     }
     images.truncate(args.limit.unwrap_or(usize::MAX));
     let folder = args.labels.parent().unwrap_or(std::path::Path::new("")).to_path_buf();
-    let mut pipeline = Pipeline::from_config(&args.options.config()?)?;
-    // Making plans is part of loading: no picture pays for it.
+    let mut pipeline = Pipeline::from_config(&config)?;
+    // Making plans is part of loading; a picture pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;
     let limits = pipeline.config().limits;
     let out_name = args.out.display().to_string();

@@ -2,6 +2,7 @@
 
 mod check;
 mod eval;
+mod heap;
 mod load;
 mod models;
 mod options;

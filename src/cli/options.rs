@@ -2,7 +2,7 @@
 //! Stems are PaddleOCR's where it has the same thing.
 
 use clap::{Args, ValueEnum};
-use edge_ocr::config::{Config, Engine, FAMILIES, Mode, ModelChoice, Order};
+use edge_ocr::config::{Config, Engine, FAMILIES, Memory, Mode, ModelChoice, Order};
 use edge_ocr::detect::scale::{LimitType, ScaleParams, ScaleRule};
 use edge_ocr::detect::{BoxMode, DbOverrides, ScoreMode, detector::DetectParams};
 use edge_ocr::image::decode::Limits;
@@ -51,6 +51,15 @@ struct Models {
     /// Threads for one picture (default: the processor's, at most 4)
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// What the float engine spares: memory (small), or time when it reads many pictures (large)
+    #[arg(long, value_enum, default_value = "small")]
+    memory: MemoryName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MemoryName {
+    Small,
+    Large,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -230,6 +239,10 @@ impl Options {
             },
             models: self.models.choice()?,
             threads: self.models.threads.unwrap_or(defaults.threads),
+            memory: match self.models.memory {
+                MemoryName::Small => Memory::Small,
+                MemoryName::Large => Memory::Large,
+            },
             mode: if self.picture.line { Mode::Line } else { Mode::Page },
             classify: !self.recognition.no_cls,
             cls_thresh: self.recognition.cls_thresh,

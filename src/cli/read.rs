@@ -1,5 +1,6 @@
 //! `edge-ocr read`: pictures in, text out.
 
+use super::heap;
 use super::options::Options;
 use super::{Stop, exit, load, write_failed};
 use clap::ValueEnum;
@@ -67,6 +68,7 @@ impl From<FormatName> for Format {
 pub fn run(args: &Args) -> Result<u8, Stop> {
     // What can be wrong is found before the models are loaded: configuration first, then the inputs.
     let config = args.options.config()?;
+    heap::keep_small(&config);
     let inputs = source::expand(&args.inputs, args.recursive)?;
     let annotator = args
         .annotate

@@ -3,10 +3,12 @@
 use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
 use super::{DbOverrides, DbParams, DbScratch, MapView, TextBox, boxes_from_map};
+use crate::config::Memory;
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{ImageError, PixelView};
 use crate::infer::{InferError, Network, Shape};
 use crate::models::{Kind, Manifest, ModelError};
+use crate::parallel;
 use crate::prepare::Normaliser;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -33,6 +35,7 @@ pub struct Detector {
     resize: ResizeScratch,
     /// One for each thread.
     workers: Vec<Worker>,
+    memory: Memory,
     map: Vec<f32>,
     scratch: DbScratch,
     boxes: Vec<TextBox>,
@@ -75,12 +78,13 @@ pub enum DetectorError {
 
 impl Detector {
     /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels. Tiles are
-    /// looked at by up to `threads` threads.
+    /// looked at by up to `threads` threads, as far as `memory` allows.
     pub fn new(
         network: Arc<dyn Network>,
         manifest: &Manifest,
         params: &DetectParams,
         threads: usize,
+        memory: Memory,
     ) -> Result<Detector, DetectorError> {
         params.scale.validate().map_err(DetectorError::Params)?;
         let db = params.db.over(manifest.detector.as_ref());
@@ -102,6 +106,7 @@ impl Detector {
             scaled: Vec::new(),
             resize: ResizeScratch::default(),
             workers: (0..threads.max(1)).map(|_| Worker::default()).collect(),
+            memory,
             map: Vec::new(),
             scratch: DbScratch::default(),
             boxes: Vec::new(),
@@ -119,10 +124,10 @@ impl Detector {
         &self.db
     }
 
-    /// Makes the plans of all canvases (tiled rule; the reference rule has no size of its own).
-    pub fn warm_up(&self) -> Result<(), InferError> {
+    /// Makes the plans of the canvases, at most `plans` (tiled rule; the reference rule has no size of its own).
+    pub fn warm_up(&self, plans: usize) -> Result<(), InferError> {
         if self.scale.rule == ScaleRule::Tiled {
-            for [width, height] in &self.scale.canvases_px {
+            for [width, height] in self.scale.canvases_px.iter().take(plans) {
                 self.network.at(Shape::picture(*height, *width))?;
             }
         }
@@ -196,9 +201,10 @@ impl Detector {
         let tiles: Vec<[usize; 2]> = rows.flat_map(|top| columns.clone().map(move |left| [left, top])).collect();
         let (network, normaliser) = (&*self.network, &self.normaliser);
         // Tiles are run side by side but blended in their order: sums of floats depend on it, results must not.
-        for batch in tiles.chunks(self.workers.len()) {
+        let together = (self.memory.pixels_at_once() / (cw * ch).max(1)).clamp(1, self.workers.len());
+        for batch in tiles.chunks(together) {
             let workers = &mut self.workers[..batch.len()];
-            in_parallel(workers.iter_mut().zip(batch), |(worker, tile)| {
+            parallel::side_by_side(workers.iter_mut().zip(batch), |(worker, tile)| {
                 worker.run(network, normaliser, scaled, *tile, [cw, ch])
             })?;
             for (worker, [left, top]) in workers.iter().zip(batch) {
@@ -236,23 +242,6 @@ impl Worker {
         self.prepare_ms = ms(start);
         model.run(&self.input, &mut self.output)
     }
-}
-
-/// Does `work` on every item, the first on this thread and each other one on its own.
-fn in_parallel<T: Send, E: Send>(
-    mut items: impl Iterator<Item = T>,
-    work: impl Fn(T) -> Result<(), E> + Sync,
-) -> Result<(), E> {
-    let Some(first) = items.next() else { return Ok(()) };
-    let work = &work;
-    std::thread::scope(|scope| {
-        let others: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
-        let result = work(first);
-        others.into_iter().fold(result, |result, other| match other.join() {
-            Ok(other) => result.and(other),
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    })
 }
 
 /// Adds a tile's map to the page's. A tile's share at a pixel is the product of its shares along the two axes, which are

@@ -78,6 +78,9 @@ pub trait Network: Send + Sync {
 
     /// The network at `input`, prepared now or taken from the engine's bounded cache of prepared plans.
     fn at(&self, input: Shape) -> Result<Box<dyn Model>, InferError>;
+
+    /// Drops what was prepared, where that gives memory back; it is prepared again when it is needed.
+    fn release(&self) {}
 }
 
 /// Why an engine could not run a model.

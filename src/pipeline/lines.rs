@@ -6,6 +6,7 @@ use crate::detect::TextBox;
 use crate::error::StageError;
 use crate::image::PixelView;
 use crate::page::Char;
+use crate::parallel;
 use crate::recognise::{self, Recogniser};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -103,18 +104,7 @@ impl LineReader {
             classifier: self.classifier.as_ref(),
         };
         let needed = boxes.len().div_ceil(self.recogniser.batch()).clamp(1, self.workers.len());
-        let (first, others) = self.workers[..needed].split_at_mut(1);
-        let result = std::thread::scope(|scope| {
-            let handles: Vec<_> = others.iter_mut().map(|worker| scope.spawn(|| worker.work(&job))).collect();
-            let mut result = first[0].work(&job);
-            for handle in handles {
-                match handle.join() {
-                    Ok(other) => result = result.and(other),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            result
-        });
+        let result = parallel::side_by_side(self.workers[..needed].iter_mut(), |worker| worker.work(&job));
         self.lines.clear();
         let mut timing = LineTiming::default();
         for (i, worker) in self.workers[..needed].iter_mut().enumerate() {

@@ -8,7 +8,7 @@ mod lines;
 mod place;
 
 use crate::classify::Classifier;
-use crate::config::{Config, Engine, Mode, Order};
+use crate::config::{Config, Engine, Memory, Mode, Order};
 use crate::detect::detector::Detector;
 use crate::detect::scale::{self, ScaleRule};
 use crate::error::Error;
@@ -42,9 +42,8 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Plans kept for each network: a plan of the recogniser holds about 22 MB of packed weights.
-#[cfg(feature = "tract")]
-const MAX_PLANS: usize = 8;
+/// A page of more pixels takes more memory to search than the recogniser's plans, which are then given up for it.
+const LARGE_PAGE_PX: usize = 640 * 640;
 
 /// Reads pictures, one after the other.
 pub struct Pipeline {
@@ -84,12 +83,15 @@ impl Pipeline {
             .collect::<Result<Vec<Roi>, _>>()
             .map_err(|e| Error::Config(e.to_string()))?;
         let store = Store::new(config.models.folder.as_deref());
-        let open = Opener { engine: config.engine, store: &store };
+        let open = Opener { engine: config.engine, plans: config.memory.plans(), store: &store };
 
         let detector = match config.mode {
             Mode::Page => {
                 let (model, network, _) = open.network(&config.models.det, Kind::Detector)?;
-                Some((Detector::new(network, &model.manifest, &config.detect, config.threads)?, model.name))
+                Some((
+                    Detector::new(network, &model.manifest, &config.detect, config.threads, config.memory)?,
+                    model.name,
+                ))
             }
             Mode::Line => None,
         };
@@ -126,12 +128,13 @@ impl Pipeline {
         Ok(Pipeline { config, names, regions, detector, reader, page: Page::boxed() })
     }
 
-    /// Makes every plan that an ordinary picture can need, which otherwise the first picture that needs it waits for.
+    /// Makes the plans most often needed, as many as are kept, which otherwise the first picture that needs one waits for.
     pub fn warm_up(&self) -> Result<(), Error> {
+        let plans = self.config.memory.plans();
         if let Some(detector) = &self.detector {
-            detector.warm_up()?;
+            detector.warm_up(plans)?;
         }
-        self.reader.recogniser().warm_up(usize::MAX)?;
+        self.reader.recogniser().warm_up(plans)?;
         Ok(())
     }
 
@@ -182,6 +185,9 @@ impl Pipeline {
             None => boxes.push(LineBox::whole(view.width(), view.height())),
             Some(detector) => {
                 let before = ms(start);
+                if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
+                    self.reader.recogniser().release();
+                }
                 let found = detector.detect(view)?;
                 boxes.extend(found.iter().map(LineBox::found));
                 let inputs = detector.prepare_ms();
@@ -278,6 +284,7 @@ type Opened = (StoredModel, Arc<dyn Network>, Option<Charset>);
 /// Turns the name of a model into a network of the chosen engine.
 struct Opener<'a> {
     engine: Engine,
+    plans: usize,
     store: &'a Store,
 }
 
@@ -295,7 +302,7 @@ impl Opener<'_> {
         let mut model = self.store.load(name, kind, &like)?;
         let bytes = std::mem::take(&mut model.bytes);
         let path = || model.path.display().to_string();
-        let network = TractNetwork::read(name, &bytes, MAX_PLANS)
+        let network = TractNetwork::read(name, &bytes, self.plans)
             .map_err(|e| ModelError::NotOnnx { path: path(), reason: e.to_string() })?;
         let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
         let charset = key
@@ -307,7 +314,7 @@ impl Opener<'_> {
 
     #[cfg(not(feature = "tract"))]
     fn network(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
-        let (Engine::Tract, _) = (self.engine, (self.store, kind));
+        let (Engine::Tract, _) = (self.engine, (self.store, self.plans, kind));
         Err(ModelError::NoEngine { name: name.into() }.into())
     }
 }

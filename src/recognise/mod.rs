@@ -198,9 +198,14 @@ impl Recogniser {
         self.batch
     }
 
-    /// Makes the plans of all widths up to `widest` pixels.
-    pub fn warm_up(&self, widest: usize) -> Result<(), InferError> {
-        for width in self.widths.iter().filter(|w| **w <= widest) {
+    /// Gives back the memory of prepared plans, see [`Network::release`].
+    pub fn release(&self) {
+        self.network.release();
+    }
+
+    /// Makes the plans of the narrowest widths, `plans` of them.
+    pub fn warm_up(&self, plans: usize) -> Result<(), InferError> {
+        for width in self.widths.iter().take(plans) {
             self.network.at(Shape::pictures(self.batch, self.height, *width))?;
         }
         Ok(())

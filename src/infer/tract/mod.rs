@@ -117,6 +117,10 @@ impl Network for TractNetwork {
         .map_err(|reason| InferError::Shape { model: self.name.clone(), shape: input, reason })
     }
 
+    fn release(&self) {
+        self.plans.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
+    }
+
     fn at(&self, input: Shape) -> Result<Box<dyn Model>, InferError> {
         let plan = self.plan(input)?;
         let output = plan
