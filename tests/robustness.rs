@@ -1,11 +1,15 @@
 //! Damaged bytes are answered with an error: never a panic, a hang or memory without bound.
 //!
-//! The mutations follow from fixed seeds, so that a failure can be repeated; `EDGE_OCR_FUZZ_ROUNDS` multiplies their number.
+//! The mutations follow from fixed seeds, so that a failure can be repeated; with `EDGE_OCR_FUZZ_SECONDS` each test goes on
+//! for that long. (cargo-fuzz needs a nightly compiler, which the project does without.)
 
 mod support;
 
 use edge_ocr::image::decode::{self, Limits};
 use edge_ocr::models::{Charset, Manifest};
+use image::ImageFormat;
+use std::io::Cursor;
+use std::time::{Duration, Instant};
 use support::{models_missing, root};
 
 /// A small generator (Marsaglia's xorshift): the tests need repeatable junk, not randomness.
@@ -38,33 +42,57 @@ impl Junk {
     }
 }
 
-fn rounds(usual: usize) -> usize {
-    let times = std::env::var("EDGE_OCR_FUZZ_ROUNDS").ok().and_then(|v| v.parse().ok()).unwrap_or(1);
-    usual * times
+/// Calls `round` `usual` times, and then until `EDGE_OCR_FUZZ_SECONDS` have passed since the first.
+fn repeat(usual: usize, mut round: impl FnMut()) {
+    let seconds = std::env::var("EDGE_OCR_FUZZ_SECONDS").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    for _ in 0..usual {
+        round();
+    }
+    while Instant::now() < end {
+        round();
+    }
+}
+
+/// One picture in every format that is read.
+fn encoded() -> Vec<Vec<u8>> {
+    let golden = |name: &str| std::fs::read(root().join("tests/golden").join(name)).expect(name);
+    let mut files: Vec<_> = ["check.png", "plate.jpg", "word.png", "blank.png"].map(golden).into();
+    let picture = image::load_from_memory(&files[2]).expect("a PNG").to_rgb8();
+    for format in [ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Tiff, ImageFormat::Pnm] {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, format).expect("encoded");
+        files.push(bytes.into_inner());
+    }
+    files
 }
 
 #[test]
 fn pictures() {
     let limits = Limits { max_pixels: 4_000_000, max_decode_bytes: 32_000_000, ..Limits::default() };
-    for name in ["check.png", "plate.jpg", "word.png", "blank.png"] {
-        let bytes = std::fs::read(root().join("tests/golden").join(name)).expect(name);
-        let mut junk = Junk(0x9e37_79b9_7f4a_7c15);
-        for _ in 0..rounds(300) {
-            let _ = decode::decode(&junk.damage(&bytes), &limits);
+    let files = encoded();
+    let mut junk = Junk(0x9e37_79b9_7f4a_7c15);
+    repeat(200, || {
+        for bytes in &files {
+            let _ = decode::decode(&junk.damage(bytes), &limits);
+            // The beginning of a file, which says what it is, and then nothing that follows from it.
+            let mut noise = bytes[..32.min(bytes.len())].to_vec();
+            noise.extend((0..junk.next() % 512).map(|_| junk.next() as u8).collect::<Vec<_>>());
+            let _ = decode::decode(&noise, &limits);
         }
-    }
+    });
 }
 
 #[test]
 fn manifests_and_dictionaries() {
     let text = std::fs::read(root().join("models/ppocrv6-small-rec.toml")).expect("a manifest");
     let mut junk = Junk(7);
-    for _ in 0..rounds(2000) {
+    repeat(2000, || {
         let damaged = junk.damage(&text);
         let damaged = String::from_utf8_lossy(&damaged);
         let _ = Manifest::parse(&damaged);
         let _ = Charset::parse(&damaged);
-    }
+    });
 }
 
 #[cfg(feature = "tract")]
@@ -78,14 +106,12 @@ fn networks() {
     let bytes = std::fs::read(root().join("models/ch_ppocr_mobile_v2.0_cls_mobile.onnx")).expect("the classifier");
     let mut junk = Junk(11);
     let mut refused = 0;
-    for _ in 0..rounds(150) {
-        match TractNetwork::read("damaged", &junk.damage(&bytes), 1) {
-            Ok(network) => refused += usize::from(network.output_shape(Shape::picture(48, 192)).is_err()),
-            Err(error) => {
-                assert!(!error.to_string().contains('\n'), "one line: {error}");
-                refused += 1;
-            }
+    repeat(150, || match TractNetwork::read("damaged", &junk.damage(&bytes), 1) {
+        Ok(network) => refused += usize::from(network.output_shape(Shape::picture(48, 192)).is_err()),
+        Err(error) => {
+            assert!(!error.to_string().contains('\n'), "one line: {error}");
+            refused += 1;
         }
-    }
+    });
     assert!(refused > 0, "some damage is noticed");
 }
