@@ -178,6 +178,9 @@ impl Job<'_> {
             let reason = "its directory claims more values than a picture can need".into();
             return Err(ImageError::Damaged { format: self.name, reason });
         }
+        if let Some(table) = header::tiff::table(self.bytes) {
+            return indexed::decode(&self, &table);
+        }
         let decoder = self.check(tiff::TiffDecoder::new(Cursor::new(self.bytes)))?;
         let (width, height) = decoder.dimensions();
         // The decoder reads into a buffer of its own first.
@@ -371,5 +374,6 @@ fn unit_to_byte(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
 }
 
+mod indexed;
 #[cfg(test)]
 mod tests;

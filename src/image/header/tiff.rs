@@ -69,6 +69,49 @@ pub(in crate::image) fn claims_too_much(file: &[u8]) -> bool {
         .is_some_and(|tiff| tiff.entries().any(|entry| entry.tag < FIRST_FOREIGN_TAG && entry.count > MAX_VALUES))
 }
 
+/// A TIFF whose samples are numbers of entries in a table: of its own palette, or of two- and four-bit greys.
+pub(in crate::image) struct Table {
+    /// Bits of a sample: 1, 2, 4 or 8.
+    pub bits: u8,
+    /// RGB8 of each of the `2^bits` values.
+    pub colours: Vec<[u8; 3]>,
+    /// Where the two bytes of the photometric interpretation are, and the two that make it "black is zero".
+    pub photometric: (usize, [u8; 2]),
+}
+
+/// The table of a TIFF file, for the kinds of samples that the decoder itself does not turn into colours.
+pub(in crate::image) fn table(file: &[u8]) -> Option<Table> {
+    const BITS: u16 = 258;
+    const PHOTOMETRIC: u16 = 262;
+    const SAMPLES: u16 = 277;
+    const COLOUR_MAP: u16 = 320;
+    let tiff = Tiff::new(file)?;
+    let find = |tag| tiff.entries().find(|entry| entry.tag == tag);
+    let short = |entry: &Entry<'_>| tiff.u16(entry.value).filter(|_| entry.kind == 3 && entry.count == 1);
+    if find(SAMPLES).is_some_and(|samples| short(&samples) != Some(1)) {
+        return None;
+    }
+    let bits = find(BITS).map_or(Some(1), |bits| short(&bits))?;
+    let photometric = find(PHOTOMETRIC)?;
+    let values = 1_usize << bits.min(15);
+    let grey = |i: usize| [(i * 255 / (values - 1)) as u8; 3];
+    let colours = match (short(&photometric)?, bits) {
+        (0, 2 | 4) => (0..values).rev().map(grey).collect(),
+        (1, 2 | 4) => (0..values).map(grey).collect(),
+        (3, 1 | 2 | 4 | 8) => {
+            let map = find(COLOUR_MAP).filter(|map| map.kind == 3 && map.count as usize == 3 * values)?;
+            let map = file.get(usize::try_from(tiff.u32(map.value)?).ok()?..)?.get(..6 * values)?;
+            // All reds, then all greens, then all blues, sixteen bits each.
+            let colour = |i: usize| [0, 1, 2].map(|c| tiff.u16(&map[2 * (c * values + i)..]).unwrap_or(0));
+            (0..values).map(|i| colour(i).map(|v| (v >> 8) as u8)).collect()
+        }
+        _ => return None,
+    };
+    let at = photometric.value.as_ptr() as usize - file.as_ptr() as usize;
+    let black_is_zero = if tiff.little { [1, 0] } else { [0, 1] };
+    Some(Table { bits: bits as u8, colours, photometric: (at, black_is_zero) })
+}
+
 /// The orientation in the first directory. A missing, unknown or broken tag is upright.
 ///
 /// Writers of PNG and WebP sometimes leave JPEG's `Exif\0\0` in front of the block, and some store the number as a long.
