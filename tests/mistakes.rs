@@ -160,3 +160,61 @@ fn a_result_that_cannot_be_written() {
         mistake(&["read", WORD, "--output", "/dev/full"], 1, "/dev/full");
     }
 }
+
+#[test]
+fn an_output_over_its_own_input() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join("same.png");
+    fs::copy(root().join(WORD), &picture).expect("copied");
+    let before = fs::read(&picture).expect("read");
+    let (picture, other) = (picture.to_str().expect("UTF-8"), folder.path().join("out.png"));
+    fs::write(&other, "").expect("written");
+    let other = other.to_str().expect("UTF-8");
+    mistake(&["read", picture, "--output", picture], 2, "which is also read");
+    mistake(&["read", picture, "--annotate", picture], 2, "which is also read");
+    mistake(&["read", picture, "--output", other, "--annotate", other], 2, "as does --output");
+    let labels = folder.path().join("labels.jsonl");
+    fs::write(&labels, "{\"image\": \"same.png\"}\n").expect("written");
+    let labels = labels.to_str().expect("UTF-8");
+    mistake(&["eval", labels, "--out", labels], 2, "which is also read");
+    mistake(&["eval", labels, "--out", picture], 2, "which is also read");
+    assert_eq!(fs::read(picture).expect("still there"), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_or_ends_never() {
+    use std::process::{Command, Stdio};
+    let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full"));
+    let program = env!("CARGO_BIN_EXE_edge-ocr");
+    let list = Command::new(program).args(["models", "list"]).stdout(full()).status().expect("run");
+    assert_eq!(list.code(), Some(1));
+    if models_missing() {
+        return;
+    }
+    mistake(&["read", WORD, "--line", "--annotate", "/dev/full"], 1, "/dev/full");
+    mistake(&["read", WORD, "--line", "--dict", "/dev/zero"], 3, "not a regular file");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_unicode() {
+    use std::os::unix::ffi::OsStrExt;
+    if models_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join(std::ffi::OsStr::from_bytes(b"w\xffrd.png"));
+    fs::copy(root().join(WORD), &picture).expect("copied");
+    let drawings = folder.path().join("drawings");
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_edge-ocr"))
+        .current_dir(root())
+        .arg("read")
+        .args([&picture, &picture])
+        .arg("--annotate")
+        .arg(&drawings)
+        .output()
+        .expect("run");
+    assert_eq!(program.status.code(), Some(0), "{}", String::from_utf8_lossy(&program.stderr));
+    assert_eq!(fs::read_dir(drawings).expect("a folder").count(), 2, "pictures of one name are both drawn");
+}

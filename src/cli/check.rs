@@ -23,16 +23,16 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<u8, Stop> {
     let config = args.options.config()?;
     heap::keep_small(&config);
-    println!("program    edge-ocr {} for {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
-    println!("processor  {}", features().join(" "));
+    say!("program    edge-ocr {} for {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    say!("processor  {}", features().join(" "));
     let start = Instant::now();
     let mut pipeline = Pipeline::from_config(&config)?;
     let loaded = start.elapsed();
     let names = pipeline.names().clone();
-    println!("engine     {} (f32), {} threads", names.engine, pipeline.config().threads);
+    say!("engine     {} (f32), {} threads", names.engine, pipeline.config().threads);
     let models = [names.det, names.cls, Some(names.rec)];
-    println!("models     {}", models.into_iter().flatten().collect::<Vec<_>>().join(", "));
-    println!("loading    {:.0} ms", loaded.as_secs_f64() * 1e3);
+    say!("models     {}", models.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    say!("loading    {:.0} ms", loaded.as_secs_f64() * 1e3);
 
     let picture = decode::decode(PICTURE, &config.limits)?;
     let mut times = Vec::new();
@@ -45,12 +45,12 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     }
     let first = times[0];
     times.sort_by(f64::total_cmp);
-    println!("reading    {first:.0} ms the first time, {:.0} ms at best", times[0]);
+    say!("reading    {first:.0} ms the first time, {:.0} ms at best", times[0]);
     if text == TEXT {
-        println!("text       right");
+        say!("text       right");
         Ok(exit::OK)
     } else {
-        println!("text       WRONG: {text:?} instead of {TEXT:?}");
+        say!("text       WRONG: {text:?} instead of {TEXT:?}");
         Ok(exit::FAILED)
     }
 }

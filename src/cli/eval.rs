@@ -2,7 +2,7 @@
 
 use super::heap;
 use super::options::Options;
-use super::{Stop, exit, load, write_failed};
+use super::{Stop, exit, load, target, write_failed};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Frame, Pipeline};
 use serde::Serialize;
@@ -67,6 +67,11 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     }
     images.truncate(args.limit.unwrap_or(usize::MAX));
     let folder = args.labels.parent().unwrap_or(std::path::Path::new("")).to_path_buf();
+    let read: Vec<Input> = std::iter::once(args.labels.clone())
+        .chain(images.iter().map(|image| folder.join(image)))
+        .map(Input::Path)
+        .collect();
+    target::refuse_overwriting(&[("--out", Some(&args.out))], &read)?;
     let mut pipeline = Pipeline::from_config(&config)?;
     // Making plans is part of loading; a picture pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;

@@ -1,5 +1,13 @@
 //! The program: one file for each verb, and the flags they share.
 
+/// `println!` that ends the verb when nobody can be told, instead of a panic.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        writeln!(std::io::stdout(), $($text)*).map_err($crate::cli::write_failed("standard output"))?
+    }};
+}
+
 mod check;
 mod eval;
 mod heap;
@@ -7,6 +15,7 @@ mod load;
 mod models;
 mod options;
 mod read;
+mod target;
 
 use clap::{Parser, Subcommand};
 use edge_ocr::Error;

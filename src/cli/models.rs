@@ -39,33 +39,26 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         |name: &String| store.manifest(name).ok_or_else(|| Error::Model(ModelError::Unknown { name: name.clone() }));
     match &args.verb {
         Verb::List => {
-            println!("{:<22} {:<11} {:<9} {:<8} {:<5} licence", "name", "kind", "family", "status", "here");
+            say!("{:<22} {:<11} {:<9} {:<8} {:<5} licence", "name", "kind", "family", "status", "here");
             for m in store.manifests() {
                 let here = if store.find(m).is_some() { "yes" } else { "no" };
-                println!(
-                    "{:<22} {:<11} {:<9} {:<8} {here:<5} {}",
-                    m.name,
-                    m.kind,
-                    m.family,
-                    status(m),
-                    m.origin.licence
-                );
+                say!("{:<22} {:<11} {:<9} {:<8} {here:<5} {}", m.name, m.kind, m.family, status(m), m.origin.licence);
             }
         }
         Verb::Show { name } => {
             let manifest = known(name)?;
             match toml::to_string(manifest) {
-                Ok(text) => print!("{text}"),
+                Ok(text) => say!("{}", text.trim_end()),
                 Err(error) => return Err(Stop::Failed(format!("the manifest {name} could not be written: {error}"))),
             }
             match store.find(manifest) {
-                Some(path) => println!("\n# here: {}", path.display()),
-                None => println!("\n# not here: {}", hint(manifest)),
+                Some(path) => say!("\n# here: {}", path.display()),
+                None => say!("\n# not here: {}", hint(manifest)),
             }
         }
         Verb::Fetch => {
             for m in store.manifests().iter().filter(|m| store.find(m).is_none()) {
-                println!("{}: {}", m.name, hint(m));
+                say!("{}: {}", m.name, hint(m));
             }
         }
         Verb::Verify { names } => {
@@ -74,12 +67,12 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                 false => names.iter().map(known).collect::<Result<_, _>>()?,
             };
             if chosen.is_empty() {
-                println!("no model file is here; run `models/fetch` in the repository");
+                say!("no model file is here; run `models/fetch` in the repository");
             }
             let mut code = exit::OK;
             for m in chosen {
                 match store.verify(m) {
-                    Ok(path) => println!("{}: right ({})", m.name, path.display()),
+                    Ok(path) => say!("{}: right ({})", m.name, path.display()),
                     Err(error) => {
                         eprintln!("edge-ocr: {error}");
                         code = Error::Model(error).exit_code();

@@ -2,13 +2,15 @@
 
 use super::heap;
 use super::options::Options;
-use super::{Stop, exit, load, write_failed};
+use super::{Stop, exit, load, target, write_failed};
 use clap::ValueEnum;
 use edge_ocr::image::Picture;
 use edge_ocr::output::{self, Document, Font, Format, Writer};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Frame, Page, Pipeline};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// Pictures: files, directories, patterns, - for standard input
     #[arg(required = true, value_name = "PICTURE")]
-    inputs: Vec<String>,
+    inputs: Vec<OsString>,
     /// Look into the directories of directories too
     #[arg(short, long)]
     recursive: bool,
@@ -70,10 +72,13 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let config = args.options.config()?;
     heap::keep_small(&config);
     let inputs = source::expand(&args.inputs, args.recursive)?;
-    let annotator = args
+    let several = inputs.len() > 1;
+    let drawing = args.annotate.as_deref().filter(|_| !several);
+    target::refuse_overwriting(&[("--output", args.output.as_deref()), ("--annotate", drawing)], &inputs)?;
+    let mut annotator = args
         .annotate
         .as_deref()
-        .map(|target| Annotator::new(target, args.annotate_font.as_deref(), inputs.len() > 1))
+        .map(|target| Annotator::new(target, args.annotate_font.as_deref(), several))
         .transpose()?;
     let mut pipeline = Pipeline::from_config(&config)?;
     let params = serde_json::to_value(pipeline.config())
@@ -102,7 +107,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                 empty += usize::from(page.is_empty());
                 let document = Document { source: &name, page, models: &models, params: &params, engine: names.engine };
                 writer.document(&document).map_err(write_failed(&target))?;
-                if let Some(annotator) = &annotator {
+                if let Some(annotator) = &mut annotator {
                     annotator.draw(input, page, picture)?;
                 }
             }
@@ -147,6 +152,8 @@ struct Annotator {
     font: Font,
     target: PathBuf,
     several: bool,
+    /// Names given in the directory so far: pictures of several directories may have one name.
+    names: HashSet<OsString>,
 }
 
 /// DejaVu Sans, reduced to Latin, Greek and Cyrillic; see NOTICE.
@@ -163,26 +170,42 @@ impl Annotator {
         if several {
             std::fs::create_dir_all(target).map_err(write_failed(&target.display().to_string()))?;
         }
-        Ok(Annotator { font, target: target.to_path_buf(), several })
+        Ok(Annotator { font, target: target.to_path_buf(), several, names: HashSet::new() })
     }
 
-    fn draw(&self, input: &Input, page: &Page, picture: Picture) -> Result<(), Stop> {
-        let path = match (self.several, input) {
-            (false, _) => self.target.clone(),
-            (true, Input::Stdin) => self.target.join("stdin.png"),
-            (true, Input::Path(path)) => {
-                let mut name = path.file_name().unwrap_or_default().to_os_string();
-                name.push(".png");
-                self.target.join(name)
-            }
+    /// Where the drawing of `input` goes.
+    fn path(&mut self, input: &Input) -> PathBuf {
+        if !self.several {
+            return self.target.clone();
+        }
+        let stem = match input {
+            Input::Stdin => OsStr::new("stdin"),
+            Input::Path(path) => path.file_name().unwrap_or_default(),
         };
+        let mut name = stem.to_os_string();
+        name.push(".png");
+        let mut again = 2;
+        while !self.names.insert(name.clone()) {
+            name = stem.to_os_string();
+            name.push(format!("-{again}.png"));
+            again += 1;
+        }
+        self.target.join(name)
+    }
+
+    fn draw(&mut self, input: &Input, page: &Page, picture: Picture) -> Result<(), Stop> {
+        let path = self.path(input);
         let (width, height) = (page.width_px, page.height_px);
         let Some(mut canvas) = image::RgbImage::from_raw(width, height, picture.into_raw()) else {
             return Err(Stop::Failed(format!("the picture {} has lost its pixels", input.name())));
         };
         output::annotate(page, &mut canvas, &self.font);
+        // Encoded first: the encoder's own writer would swallow what goes wrong with its last bytes.
+        let mut png = std::io::Cursor::new(Vec::new());
         canvas
-            .save_with_format(&path, image::ImageFormat::Png)
+            .write_to(&mut png, image::ImageFormat::Png)
+            .map_err(std::io::Error::other)
+            .and_then(|()| std::fs::write(&path, png.get_ref()))
             .map_err(|e| Stop::Failed(format!("the annotated picture could not be written to {}: {e}; check the path, its permissions and the free space", path.display())))
     }
 }

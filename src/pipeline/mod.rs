@@ -21,6 +21,7 @@ use crate::infer::Network;
 use crate::models::{Charset, Kind, ModelError, Store, StoredModel};
 use crate::page::{LineDraft, Page};
 use crate::recognise::Recogniser;
+use crate::source::{self, Input};
 use lines::{LineBox, LineReader};
 use place::Place;
 use std::sync::Arc;
@@ -44,6 +45,9 @@ impl<'a> Frame<'a> {
 
 /// A page of more pixels takes more memory to search than the recogniser's plans, which are then given up for it.
 const LARGE_PAGE_PX: usize = 640 * 640;
+
+/// The largest dictionary that is read: a hundred times PP-OCRv6's.
+const MAX_DICT_BYTES: u64 = 8 << 20;
 
 /// Reads pictures, one after the other.
 pub struct Pipeline {
@@ -99,7 +103,9 @@ impl Pipeline {
         let charset = match &config.models.dict {
             Some(path) => {
                 let broken = |reason: String| ModelError::Dictionary { name: path.display().to_string(), reason };
-                let text = std::fs::read_to_string(path).map_err(|e| broken(e.to_string()))?;
+                let bytes =
+                    source::read(&Input::Path(path.clone()), MAX_DICT_BYTES).map_err(|e| broken(e.to_string()))?;
+                let text = String::from_utf8(bytes).map_err(|e| broken(e.to_string()))?;
                 Charset::parse(&text).map_err(broken)?
             }
             None => own_charset.ok_or_else(|| ModelError::Dictionary {

@@ -1,5 +1,6 @@
 //! Arguments → inputs: files, directories, patterns and `-`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,13 +23,14 @@ pub const EXTENSIONS: [&str; 16] = [
 /// # Errors
 /// [`SourceError`] for no arguments, a second `-`, a name that does not exist, a directory without pictures, a pattern
 /// that fits nothing or is none, and a directory that cannot be listed.
-pub fn expand(args: &[String], recursive: bool) -> Result<Vec<Input>, SourceError> {
+pub fn expand(args: &[impl AsRef<OsStr>], recursive: bool) -> Result<Vec<Input>, SourceError> {
     if args.is_empty() {
         return Err(SourceError::Nothing);
     }
     let mut inputs = Vec::new();
     for arg in args {
         let path = Path::new(arg);
+        let arg = path.to_string_lossy();
         if arg == "-" {
             if inputs.contains(&Input::Stdin) {
                 return Err(SourceError::StdinTwice);
@@ -39,16 +41,16 @@ pub fn expand(args: &[String], recursive: bool) -> Result<Vec<Input>, SourceErro
             list(path, recursive, &mut files)?;
             if files.is_empty() {
                 let hint = if recursive { "" } else { " or search its subdirectories too (--recursive)" };
-                return Err(SourceError::EmptyDirectory { path: arg.clone(), hint });
+                return Err(SourceError::EmptyDirectory { path: arg.into_owned(), hint });
             }
             files.sort();
             inputs.extend(files.into_iter().map(Input::Path));
         } else if path.exists() {
             inputs.push(Input::Path(path.to_owned()));
         } else if arg.contains(['*', '?', '[']) {
-            inputs.extend(matches(arg)?.into_iter().map(Input::Path));
+            inputs.extend(matches(&arg)?.into_iter().map(Input::Path));
         } else {
-            return Err(SourceError::Missing { path: arg.clone() });
+            return Err(SourceError::Missing { path: arg.into_owned() });
         }
     }
     Ok(inputs)
@@ -158,7 +160,7 @@ mod tests {
         assert!(message(&["@nothing.png"]).contains("nothing.png does not exist"));
         assert!(message(&["@"]).contains("has no picture") && message(&["@"]).contains("--recursive"));
         assert_eq!(names(&root, &["-", "@sub", "-"], false), Err(SourceError::StdinTwice));
-        assert_eq!(expand(&[], false), Err(SourceError::Nothing));
+        assert_eq!(expand(&[""; 0], false), Err(SourceError::Nothing));
     }
 
     #[cfg(unix)]
