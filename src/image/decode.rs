@@ -179,7 +179,7 @@ impl Job<'_> {
             return Err(ImageError::Damaged { format: self.name, reason });
         }
         if let Some(table) = header::tiff::table(self.bytes) {
-            return indexed::decode(&self, &table);
+            return indexed::decode(self, &table);
         }
         let decoder = self.check(tiff::TiffDecoder::new(Cursor::new(self.bytes)))?;
         let (width, height) = decoder.dimensions();
