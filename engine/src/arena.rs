@@ -1,0 +1,141 @@
+//! The memory in which plans run, and the only place outside the kernels where bytes become tensors.
+
+use crate::error::Error;
+use crate::plan::{Span, Tensor};
+use crate::tensor::{Element, SLACK_BYTES, Shape, View, ViewMut};
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Alignment of an arena.
+pub const ARENA_ALIGN: usize = 64;
+
+/// `N` bytes of static memory, aligned to 64: `static ARENA: Arena<{ ARENA_BYTES }> = Arena::new();`
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Arena<const N: usize> {
+    bytes: UnsafeCell<[u8; N]>,
+    taken: AtomicBool,
+}
+
+// SAFETY: the bytes are handed out once, as a mutable borrow.
+unsafe impl<const N: usize> Sync for Arena<N> {}
+
+impl<const N: usize> Arena<N> {
+    /// Zeros (in `.bss`: nothing in the program's file).
+    #[allow(clippy::new_without_default)] // a static needs `const`
+    pub const fn new() -> Self {
+        Arena { bytes: UnsafeCell::new([0; N]), taken: AtomicBool::new(false) }
+    }
+
+    /// The memory; `None` from the second call on.
+    #[allow(clippy::mut_from_ref)] // the flag gives it away once only
+    pub fn take(&'static self) -> Option<&'static mut [u8]> {
+        if self.taken.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        // SAFETY: the flag lets one caller pass, ever.
+        Some(unsafe { &mut *self.bytes.get() })
+    }
+}
+
+/// An arena while an executor borrows it.
+///
+/// Its views may be used by several workers at once. What makes that sound is not seen here but kept by those who
+/// call: plans are checked so that no step's output overlaps its inputs (or is, element by element, the input of an
+/// element-wise operation), workers get disjoint parts of an output, and all meet between phases.
+#[derive(Debug)]
+pub(crate) struct Memory<'a> {
+    base: *mut u8,
+    len: usize,
+    life: PhantomData<&'a mut [u8]>,
+}
+
+// SAFETY: plain bytes, borrowed mutably for 'a; for their use by several threads see the type.
+unsafe impl Send for Memory<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Memory<'_> {}
+
+impl<'a> Memory<'a> {
+    /// The memory; `None` unless it starts at a multiple of [`ARENA_ALIGN`].
+    pub fn new(bytes: &'a mut [u8]) -> Option<Self> {
+        let aligned = bytes.as_ptr().addr().is_multiple_of(ARENA_ALIGN);
+        aligned.then_some(Memory { base: bytes.as_mut_ptr(), len: bytes.len(), life: PhantomData })
+    }
+
+    /// Where `span` bytes at `offset`, and `slack` more, lie.
+    fn at(&self, offset: usize, span: Option<usize>, slack: usize) -> Result<*mut u8, Error> {
+        let end = span.and_then(|s| s.checked_add(slack)).and_then(|s| s.checked_add(offset));
+        match end {
+            Some(end) if end <= self.len => Ok(self.base.wrapping_add(offset)),
+            _ => Err(Error::Length { op: "arena", what: "tensor", need: end.unwrap_or(usize::MAX), have: self.len }),
+        }
+    }
+
+    fn check<T>(t: &Tensor) -> Result<(), Error> {
+        let ok = t.elem.size() == size_of::<T>();
+        if ok { Ok(()) } else { Err(Error::Shape { op: "arena", what: "a tensor has another element type" }) }
+    }
+
+    /// The tensor to read, seen with `shape` (of the same span).
+    pub fn view<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<View<'_, T>, Error> {
+        Self::check::<T>(t)?;
+        let ptr = self.at(t.offset, shape.span_bytes(t.elem.size()), SLACK_BYTES)?;
+        // SAFETY: span and slack lie inside the arena, which is initialised; for writers see the type.
+        unsafe { View::from_raw(ptr.cast::<T>(), shape) }
+    }
+
+    /// The tensor to write, seen with `shape`.
+    pub fn view_mut<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<ViewMut<'_, T>, Error> {
+        Self::check::<T>(t)?;
+        let ptr = self.at(t.offset, shape.span_bytes(t.elem.size()), 0)?;
+        // SAFETY: the span lies inside the arena; for other users see the type.
+        unsafe { ViewMut::from_raw(ptr.cast::<T>(), shape) }
+    }
+
+    /// `count` numbers from byte `offset` on, for one worker.
+    #[allow(clippy::mut_from_ref)] // callers ask for disjoint parts; see the type
+    pub fn slice<T: Plain>(&self, offset: usize, count: usize) -> Result<&mut [T], Error> {
+        let ptr = self.at(offset, count.checked_mul(size_of::<T>()), 0)?.cast::<T>();
+        if !ptr.is_aligned() {
+            return Err(Error::Alignment { op: "arena" });
+        }
+        // SAFETY: inside the arena and aligned; every bit pattern is a T; for other users see the type.
+        Ok(unsafe { core::slice::from_raw_parts_mut(ptr, count) })
+    }
+
+    /// As [`Memory::slice`], to read what other workers wrote before the last meeting.
+    pub fn read<T: Plain>(&self, offset: usize, count: usize) -> Result<&[T], Error> {
+        let ptr = self.at(offset, count.checked_mul(size_of::<T>()), 0)?.cast::<T>();
+        if !ptr.is_aligned() {
+            return Err(Error::Alignment { op: "arena" });
+        }
+        // SAFETY: as in `slice`.
+        Ok(unsafe { core::slice::from_raw_parts(ptr, count) })
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// Types for which every bit pattern is a value.
+pub(crate) trait Plain: Copy + sealed::Sealed {}
+
+macro_rules! plain {
+    ($($t:ty),*) => {$( impl sealed::Sealed for $t {} impl Plain for $t {} )*};
+}
+plain!(u8, i8, u32, i32, f32, crate::ops::CtcBest);
+
+/// A plan's constants as numbers.
+pub(crate) fn constants<T: Plain>(bytes: &[u8], span: Span) -> Result<&[T], Error> {
+    let end = span.offset.checked_add(span.len);
+    let part = end.and_then(|end| bytes.get(span.offset..end));
+    let part = part.ok_or(Error::Length { op: "plan", what: "constants", need: span.len, have: bytes.len() })?;
+    let ptr = part.as_ptr().cast::<T>();
+    if !ptr.is_aligned() {
+        return Err(Error::Alignment { op: "plan" });
+    }
+    // SAFETY: inside the plan and aligned; every bit pattern is a T.
+    Ok(unsafe { core::slice::from_raw_parts(ptr, part.len() / size_of::<T>()) })
+}

@@ -1,0 +1,79 @@
+//! What a step's call needs besides the step.
+
+use super::RunOptions;
+use crate::arena::{self, Memory, Plain};
+use crate::error::Error;
+use crate::kernels::Kernels;
+use crate::plan::{Span, Tensor};
+use crate::tensor::{Element, Shape, View, ViewMut};
+use core::ops::Range;
+
+/// A worker's part of the work: part `worker` of `workers` equal ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub worker: usize,
+    pub workers: usize,
+}
+
+impl Share {
+    /// The only worker.
+    pub const ALL: Share = Share { worker: 0, workers: 1 };
+    /// Of no work at all: operations check their arguments and do nothing.
+    pub const NOTHING: Share = Share { worker: 0, workers: 0 };
+
+    /// This worker's of `units` rows, pixels or tokens. Which worker does what never changes a result: no operation carries
+    /// anything from one unit to another.
+    pub fn of(&self, units: usize) -> Range<usize> {
+        if self.workers == 0 {
+            return 0..0;
+        }
+        units * self.worker / self.workers..units * (self.worker + 1) / self.workers
+    }
+
+    /// Nothing is to be computed.
+    pub fn is_nothing(&self) -> bool {
+        self.workers == 0
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Context<'x> {
+    pub constants: &'x [u8],
+    pub memory: &'x Memory<'x>,
+    pub kernels: &'static Kernels,
+    /// Byte of the arena at which the first worker's scratch starts; the others' follow.
+    pub scratch: usize,
+    pub scratch_bytes: usize,
+    pub options: RunOptions<'x>,
+}
+
+impl<'x> Context<'x> {
+    pub fn constants<T: Plain>(&self, span: Span) -> Result<&'x [T], Error> {
+        arena::constants(self.constants, span)
+    }
+
+    pub fn view<T: Element>(&self, t: &Tensor) -> Result<View<'x, T>, Error> {
+        self.memory.view(t, t.shape)
+    }
+
+    pub fn view_mut<T: Element>(&self, t: &Tensor) -> Result<ViewMut<'x, T>, Error> {
+        self.memory.view_mut(t, t.shape)
+    }
+
+    /// Byte of the arena at which a worker's scratch starts.
+    pub fn scratch_at(&self, worker: usize) -> usize {
+        self.scratch + worker * self.scratch_bytes
+    }
+
+    /// A worker's scratch.
+    #[allow(clippy::mut_from_ref)] // each worker asks for its own
+    pub fn scratch<T: Plain>(&self, share: Share) -> Result<&'x mut [T], Error> {
+        self.memory.slice(self.scratch_at(share.worker), self.scratch_bytes / size_of::<T>())
+    }
+}
+
+/// All pixels as rows of one: for operations that treat each pixel alone, so that workers can share maps of few rows.
+pub(crate) fn column(s: &Shape) -> Shape {
+    Shape { h: s.h * s.w, w: 1, ..*s }
+}

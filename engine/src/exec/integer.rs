@@ -1,0 +1,212 @@
+//! Calls of the operations on u8 tensors.
+
+use super::context::{Context, Share, column};
+use crate::error::{Error, check, check_len};
+use crate::ops::{self, *};
+use crate::pack::{PackedConv, padded};
+use crate::plan::{ConvStep, Elem, ExciteStep, Span, Tensor};
+use crate::tensor::Shape;
+
+/// With fewer rows than this for each worker, rows are cut.
+const ROWS_EACH: usize = 8;
+
+/// How the workers see a map on which they work element by element: maps of few rows get more and shorter ones, so that
+/// nobody waits long for the one with the odd row. Not single pixels: kernels have a start-up cost for each row.
+fn spread(s: &Shape, share: Share) -> Shape {
+    if share.workers < 2 || s.h >= ROWS_EACH * share.workers {
+        return *s;
+    }
+    let cut = (1..=s.w).find(|&g| s.w.is_multiple_of(g) && s.h * g >= ROWS_EACH * share.workers).unwrap_or(s.w);
+    Shape { h: s.h * cut, w: s.w / cut, ..*s }
+}
+
+impl<'x> Context<'x> {
+    fn output(&self, c: &ConvStep, shape: Shape) -> Result<Output<'x>, Error> {
+        Ok(match c.y.elem {
+            Elem::U8 { .. } => Output::U8(self.memory.view_mut(&c.y, shape)?, c.zero_out),
+            _ => Output::F32(self.memory.view_mut(&c.y, shape)?),
+        })
+    }
+
+    fn conv_params(&self, c: &ConvStep, shape: impl Fn(&Shape) -> Shape) -> Result<ConvParams<'x>, Error> {
+        let residual = |(t, mul): (Tensor, f32)| -> Result<Residual<'x>, Error> {
+            Ok(Residual { view: self.memory.view(&t, shape(&t.shape))?, zero: t.zero(), mul })
+        };
+        Ok(ConvParams {
+            weights: PackedConv { weights: self.constants(c.weights)?, sums: self.constants(c.sums)? },
+            bias: self.constants(c.bias)?,
+            mul: self.constants(c.mul)?,
+            window: c.window,
+            zero_in: c.x.zero(),
+            act: c.act,
+            post: c.post,
+            residual: c.residual.map(residual).transpose()?,
+        })
+    }
+
+    pub fn conv(&self, c: &ConvStep, share: Share) -> Result<(), Error> {
+        let one = Window { kh: 1, kw: 1, sh: 1, sw: 1, pad_top: 0, pad_left: 0 };
+        let plain = c.window == one && (c.x.shape.h, c.x.shape.w) == (c.y.shape.h, c.y.shape.w);
+        let shape = |s: &Shape| if plain { column(s) } else { *s };
+        let (xs, ys) = (shape(&c.x.shape), shape(&c.y.shape));
+        let x = self.memory.view(&c.x, xs)?;
+        let scratch = self.scratch(share)?;
+        conv(self.kernels, &self.conv_params(c, shape)?, x, self.output(c, ys)?, share.of(ys.h), scratch)
+    }
+
+    pub fn depthwise(&self, c: &ConvStep, share: Share) -> Result<(), Error> {
+        let p = self.conv_params(c, |s| *s)?;
+        let p = DepthwiseParams {
+            weights: p.weights.weights,
+            bias: p.bias,
+            mul: p.mul,
+            window: p.window,
+            zero_in: p.zero_in,
+            act: p.act,
+            post: p.post,
+            residual: p.residual,
+        };
+        let (x, y) = (self.view(&c.x)?, self.output(c, c.y.shape)?);
+        depthwise(self.kernels, &p, x, y, share.of(c.y.shape.h), self.scratch(share)?)
+    }
+
+    pub fn transposed(&self, c: &ConvStep, share: Share) -> Result<(), Error> {
+        let (x, y) = (self.view(&c.x)?, self.output(c, c.y.shape)?);
+        // Whole input rows, each of which makes two.
+        let rows = share.of(c.x.shape.h);
+        let rows = 2 * rows.start..2 * rows.end;
+        transposed2x2(self.kernels, &self.conv_params(c, |s| *s)?, x, y, rows, self.scratch(share)?)
+    }
+
+    pub fn max_pool(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        window: &Window,
+        change: Option<Requant>,
+        share: Share,
+    ) -> Result<(), Error> {
+        max_pool(self.kernels, window, change, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+    }
+
+    pub fn avg_pool(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        window: &Window,
+        change: Requant,
+        include_pad: bool,
+        share: Share,
+    ) -> Result<(), Error> {
+        avg_pool(self.kernels, window, change, include_pad, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+    }
+
+    /// Phase 0 of what begins with a mean: each worker's sums, at the start of its scratch.
+    fn sums(&self, x: &Tensor, share: Share) -> Result<(), Error> {
+        let s = column(&x.shape);
+        let view = self.memory.view(x, s)?;
+        check_len("global sum", "scratch", self.scratch_bytes / 4, 2 * s.c)?;
+        global_sum(self.kernels, view, share.of(s.h), self.memory.slice(self.scratch_at(share.worker), s.c)?)
+    }
+
+    /// Phase 1: adds the sums of all workers. Integers, so their number does not matter.
+    fn add_sums(&self, c: usize, share: Share, total: &mut [u32]) -> Result<(), Error> {
+        total.fill(0);
+        for worker in 0..share.workers {
+            let sums: &[u32] = self.memory.read(self.scratch_at(worker), c)?;
+            total.iter_mut().zip(sums).for_each(|(t, s)| *t = t.wrapping_add(*s));
+        }
+        Ok(())
+    }
+
+    pub fn global_mean(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        mul: f32,
+        add: f32,
+        phase: usize,
+        share: Share,
+    ) -> Result<(), Error> {
+        check("global mean", "the output is not one pixel of the input's channels", {
+            (y.shape.h, y.shape.w, y.shape.c) == (1, 1, x.shape.c)
+        })?;
+        if phase == 0 {
+            return self.sums(x, share);
+        }
+        if share.worker > 0 || share.is_nothing() {
+            return Ok(());
+        }
+        let c = x.shape.c;
+        let total = self.memory.slice(self.scratch_at(0) + 4 * c, c)?;
+        self.add_sums(c, share, total)?;
+        global_avg(total, mul, add, self.memory.slice(y.offset, c)?)
+    }
+
+    pub fn squeeze_excite(&self, s: &ExciteStep, phase: usize, share: Share) -> Result<(), Error> {
+        if phase == 0 {
+            return self.sums(&s.x, share);
+        }
+        // Every worker computes all factors: it takes microseconds and spares a meeting. Its own sums stay where they are,
+        // because others may still read them.
+        let c = s.x.shape.c;
+        let at = self.scratch_at(share.worker) + 4 * c.next_multiple_of(16);
+        let (wide, mid) = (padded(c), s.hidden.min(1 << 16).next_multiple_of(16));
+        let need = excite_scratch(c, s.hidden);
+        check_len("squeeze-excite", "scratch", self.scratch_bytes, need)?;
+        let total = self.memory.slice(at, c)?;
+        let mean = self.memory.slice(at + 4 * wide, c)?;
+        let hidden = self.memory.slice(at + 8 * wide, mid)?;
+        let scale = self.memory.slice(at + 8 * wide + 4 * mid, wide)?;
+        let p = SqueezeExciteParams {
+            c,
+            mid: s.hidden,
+            w1: self.constants(s.w1)?,
+            b1: self.constants(s.b1)?,
+            w2: self.constants(s.w2)?,
+            b2: self.constants(s.b2)?,
+            act: s.act,
+        };
+        self.add_sums(c, share, total)?;
+        global_avg(total, s.mean_mul, s.mean_add, mean)?;
+        ops::squeeze_excite(self.kernels, &p, mean, hidden, scale)?;
+        let shape = spread(&s.y.shape, share);
+        let (x, y) = (self.memory.view(&s.x, spread(&s.x.shape, share))?, self.memory.view_mut(&s.y, shape)?);
+        let p = ChannelScaleParams { scale, plus: s.plus, requant: s.change };
+        channel_scale(self.kernels, &p, x, y, share.of(shape.h))
+    }
+
+    pub fn add(&self, a: &Tensor, b: &Tensor, y: &Tensor, a_mul: f32, b_mul: f32, share: Share) -> Result<(), Error> {
+        let p = AddParams { a_zero: a.zero(), a_mul, b_zero: b.zero(), b_mul, zero_out: y.zero(), lo: 0 };
+        let plain = b.shape.same_extent(&y.shape);
+        let shape = |s: &Shape| if plain { spread(s, share) } else { *s };
+        let ys = shape(&y.shape);
+        let (a, b) = (self.memory.view(a, shape(&a.shape))?, self.memory.view(b, shape(&b.shape))?);
+        add(self.kernels, &p, a, b, self.memory.view_mut(y, ys)?, share.of(ys.h))
+    }
+
+    pub fn requant(&self, x: &Tensor, y: &Tensor, change: Option<Requant>, share: Share) -> Result<(), Error> {
+        upsample(self.kernels, change, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+    }
+
+    pub fn lut(&self, x: &Tensor, y: &Tensor, table: Span, share: Share) -> Result<(), Error> {
+        let table: &[u8] = self.constants(table)?;
+        let (have, need) = (table.len(), 256);
+        let table = table.try_into().map_err(|_| Error::Length { op: "lut", what: "table", need, have })?;
+        lut(table, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+    }
+
+    pub fn dequantise(&self, x: &Tensor, y: &Tensor, share: Share) -> Result<(), Error> {
+        dequantise(self.kernels, x.zero(), x.scale(), self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+    }
+
+    pub fn quantise(&self, x: &Tensor, y: &Tensor, share: Share) -> Result<(), Error> {
+        quantise(self.kernels, y.zero(), 1.0 / y.scale(), self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+    }
+}
+
+/// Bytes of scratch of a squeeze-and-excitation: own sums, all sums, means, hidden layer, factors.
+pub(crate) const fn excite_scratch(c: usize, hidden: usize) -> usize {
+    let hidden = if hidden < 1 << 16 { hidden } else { 1 << 16 };
+    (16 * padded(c)).saturating_add(4 * hidden.next_multiple_of(16))
+}

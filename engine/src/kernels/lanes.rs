@@ -1,0 +1,352 @@
+//! Sixteen lanes: the vector on which all kernels but the integer inner loops are written once.
+//!
+//! A channel block is always 16 channels wide, so one `F` (16 x f32) or `I` (16 x i32) is two ymm registers with AVX2, four
+//! q registers with NEON, and an array in the scalar implementation, which is the specification: the vector
+//! implementations do exactly these IEEE operations, one rounding each, and never fuse a multiplication with an addition.
+
+/// Lanes of a vector.
+pub const LANES: usize = 16;
+
+/// Operations on 16 lanes.
+///
+/// # Safety
+/// All functions are unsafe because vector implementations need their CPU features; functions that take a pointer also
+/// need the stated number of elements to be readable or writable there (no alignment is needed).
+pub trait Lanes: Copy {
+    /// 16 x f32.
+    type F: Copy;
+    /// 16 x i32.
+    type I: Copy;
+    /// 16 x u8.
+    type B: Copy;
+
+    /// All lanes `x`.
+    unsafe fn splat(x: f32) -> Self::F;
+    /// All lanes `x`.
+    unsafe fn splat_i(x: i32) -> Self::I;
+    /// Reads 16 elements.
+    unsafe fn load(p: *const f32) -> Self::F;
+    /// Reads 16 elements.
+    unsafe fn load_i(p: *const i32) -> Self::I;
+    /// Reads 16 bytes as they are.
+    unsafe fn load_b(p: *const u8) -> Self::B;
+    /// Lane maximum.
+    unsafe fn max_b(a: Self::B, b: Self::B) -> Self::B;
+    /// Zero-extends.
+    unsafe fn widen(b: Self::B) -> Self::I;
+    /// Low bytes; lanes must be in 0..=255.
+    unsafe fn narrow(v: Self::I) -> Self::B;
+    /// Writes 16 bytes.
+    unsafe fn store_b(p: *mut u8, v: Self::B);
+    /// Writes 16 elements.
+    unsafe fn store(p: *mut f32, v: Self::F);
+    /// Writes 16 elements.
+    unsafe fn store_i(p: *mut i32, v: Self::I);
+    /// Lane sum.
+    unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
+    /// Lane difference.
+    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
+    /// Lane product.
+    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
+    /// Lane quotient.
+    unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
+    /// Lane minimum (no NaN).
+    unsafe fn min(a: Self::F, b: Self::F) -> Self::F;
+    /// Lane maximum (no NaN).
+    unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
+    /// Wrapping lane sum.
+    unsafe fn add_i(a: Self::I, b: Self::I) -> Self::I;
+    /// Shift left by 23, into the exponent of an f32.
+    unsafe fn shl23(a: Self::I) -> Self::I;
+    /// i32 to f32, to nearest.
+    unsafe fn to_f(a: Self::I) -> Self::F;
+    /// Bits as integers.
+    unsafe fn bits(a: Self::F) -> Self::I;
+    /// Integers as bits.
+    unsafe fn from_bits(a: Self::I) -> Self::F;
+    /// Lane of `t` where `a > b`, of `e` elsewhere.
+    unsafe fn select_gt(a: Self::F, b: Self::F, t: Self::I, e: Self::I) -> Self::I;
+    /// Is any lane of `a` greater than that of `b`?
+    unsafe fn any_gt(a: Self::F, b: Self::F) -> bool;
+    /// Square root of one number, correctly rounded.
+    unsafe fn sqrt1(x: f32) -> f32;
+
+    /// Reads 16 bytes, zero-extended.
+    #[inline(always)]
+    unsafe fn load_u8(p: *const u8) -> Self::I {
+        // SAFETY: the caller grants 16 readable bytes at p.
+        unsafe { Self::widen(Self::load_b(p)) }
+    }
+
+    /// Writes the first `n` (1..=16) bytes.
+    #[inline(always)]
+    unsafe fn store_b_n(p: *mut u8, v: Self::B, n: usize) {
+        // SAFETY: the caller grants n writable bytes at p.
+        unsafe {
+            if n >= LANES {
+                return Self::store_b(p, v);
+            }
+            let mut t = [0u8; LANES];
+            Self::store_b(t.as_mut_ptr(), v);
+            copy_small(t.as_ptr(), p, n);
+        }
+    }
+
+    /// Writes the first `n` (1..=16) lanes as bytes; lanes must be in 0..=255.
+    #[inline(always)]
+    unsafe fn store_u8_n(p: *mut u8, v: Self::I, n: usize) {
+        // SAFETY: the caller grants n writable bytes at p.
+        unsafe { Self::store_b_n(p, Self::narrow(v), n) }
+    }
+
+    /// Writes the first `n` (1..=16) lanes.
+    #[inline(always)]
+    unsafe fn store_n(p: *mut f32, v: Self::F, n: usize) {
+        // SAFETY: the caller grants n writable elements at p.
+        unsafe {
+            if n >= LANES {
+                return Self::store(p, v);
+            }
+            let mut t = [0f32; LANES];
+            Self::store(t.as_mut_ptr(), v);
+            for (i, x) in t.iter().enumerate().take(n) {
+                *p.add(i) = *x;
+            }
+        }
+    }
+
+    /// Reads the first `n` (1..=16) elements and nothing past them; other lanes are 0.
+    #[inline(always)]
+    unsafe fn load_n(p: *const f32, n: usize) -> Self::F {
+        // SAFETY: the caller grants n readable elements at p.
+        unsafe {
+            if n >= LANES {
+                return Self::load(p);
+            }
+            let mut t = [0f32; LANES];
+            for (i, t) in t.iter_mut().enumerate().take(n) {
+                *t = *p.add(i);
+            }
+            Self::load(t.as_ptr())
+        }
+    }
+
+    /// Sum of the lanes as a tree: lane i with i+8, then i+4, i+2, i+1.
+    #[inline(always)]
+    unsafe fn sum(v: Self::F) -> f32 {
+        let mut t = [0f32; LANES];
+        // SAFETY: t holds 16 elements.
+        unsafe { Self::store(t.as_mut_ptr(), v) };
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                t[i] += t[i + half];
+            }
+            half /= 2;
+        }
+        t[0]
+    }
+
+    /// Largest lane.
+    #[inline(always)]
+    unsafe fn max1(v: Self::F) -> f32 {
+        let mut t = [0f32; LANES];
+        // SAFETY: t holds 16 elements.
+        unsafe { Self::store(t.as_mut_ptr(), v) };
+        t.iter().fold(t[0], |m, &x| if x > m { x } else { m })
+    }
+}
+
+/// Copies `n` < 16 bytes without a call.
+#[inline(always)]
+unsafe fn copy_small(s: *const u8, d: *mut u8, n: usize) {
+    // SAFETY: each step copies within n bytes.
+    unsafe {
+        let mut i = 0;
+        if n & 8 != 0 {
+            core::ptr::copy_nonoverlapping(s, d, 8);
+            i = 8;
+        }
+        if n & 4 != 0 {
+            core::ptr::copy_nonoverlapping(s.add(i), d.add(i), 4);
+            i += 4;
+        }
+        while i < n {
+            *d.add(i) = *s.add(i);
+            i += 1;
+        }
+    }
+}
+
+/// The scalar implementation.
+#[derive(Clone, Copy)]
+pub struct Scalar;
+
+#[inline(always)]
+fn map<A: Copy, B: Copy + Default>(a: [A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
+    let mut r = [B::default(); LANES];
+    for i in 0..LANES {
+        r[i] = f(a[i]);
+    }
+    r
+}
+
+#[inline(always)]
+fn zip<A: Copy, B: Copy + Default>(a: [A; LANES], b: [A; LANES], f: impl Fn(A, A) -> B) -> [B; LANES] {
+    let mut r = [B::default(); LANES];
+    for i in 0..LANES {
+        r[i] = f(a[i], b[i]);
+    }
+    r
+}
+
+// SAFETY (whole impl): pointer reads and writes cover the 16 elements that the caller grants.
+impl Lanes for Scalar {
+    type F = [f32; LANES];
+    type I = [i32; LANES];
+    type B = [u8; LANES];
+
+    #[inline(always)]
+    unsafe fn load_b(p: *const u8) -> Self::B {
+        // SAFETY: see above.
+        unsafe { p.cast::<[u8; LANES]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn max_b(a: Self::B, b: Self::B) -> Self::B {
+        zip(a, b, u8::max)
+    }
+    #[inline(always)]
+    unsafe fn widen(b: Self::B) -> Self::I {
+        map(b, i32::from)
+    }
+    #[inline(always)]
+    unsafe fn narrow(v: Self::I) -> Self::B {
+        map(v, |x| x as u8)
+    }
+    #[inline(always)]
+    unsafe fn store_b(p: *mut u8, v: Self::B) {
+        // SAFETY: see above.
+        unsafe { p.cast::<[u8; LANES]>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::F {
+        [x; LANES]
+    }
+    #[inline(always)]
+    unsafe fn splat_i(x: i32) -> Self::I {
+        [x; LANES]
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self::F {
+        // SAFETY: see above.
+        unsafe { p.cast::<[f32; LANES]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn load_i(p: *const i32) -> Self::I {
+        // SAFETY: see above.
+        unsafe { p.cast::<[i32; LANES]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, v: Self::F) {
+        // SAFETY: see above.
+        unsafe { p.cast::<[f32; LANES]>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn store_i(p: *mut i32, v: Self::I) {
+        // SAFETY: see above.
+        unsafe { p.cast::<[i32; LANES]>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |x, y| x + y)
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |x, y| x - y)
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |x, y| x * y)
+    }
+    #[inline(always)]
+    unsafe fn div(a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |x, y| x / y)
+    }
+    #[inline(always)]
+    unsafe fn min(a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |x, y| if x < y { x } else { y })
+    }
+    #[inline(always)]
+    unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |x, y| if x > y { x } else { y })
+    }
+    #[inline(always)]
+    unsafe fn add_i(a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, i32::wrapping_add)
+    }
+    #[inline(always)]
+    unsafe fn shl23(a: Self::I) -> Self::I {
+        map(a, |x| x << 23)
+    }
+    #[inline(always)]
+    unsafe fn to_f(a: Self::I) -> Self::F {
+        map(a, |x| x as f32)
+    }
+    #[inline(always)]
+    unsafe fn bits(a: Self::F) -> Self::I {
+        map(a, |x| x.to_bits() as i32)
+    }
+    #[inline(always)]
+    unsafe fn from_bits(a: Self::I) -> Self::F {
+        map(a, |x| f32::from_bits(x as u32))
+    }
+    #[inline(always)]
+    unsafe fn select_gt(a: Self::F, b: Self::F, t: Self::I, e: Self::I) -> Self::I {
+        let mut r = e;
+        for i in 0..LANES {
+            if a[i] > b[i] {
+                r[i] = t[i];
+            }
+        }
+        r
+    }
+    #[inline(always)]
+    unsafe fn any_gt(a: Self::F, b: Self::F) -> bool {
+        (0..LANES).any(|i| a[i] > b[i])
+    }
+    #[inline(always)]
+    unsafe fn sqrt1(x: f32) -> f32 {
+        sqrt_scalar(x)
+    }
+}
+
+/// Correctly rounded square root without `std`.
+#[inline(always)]
+fn sqrt_scalar(x: f32) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of every x86-64.
+    unsafe {
+        use core::arch::x86_64::{_mm_cvtss_f32, _mm_set_ss, _mm_sqrt_ss};
+        _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: NEON is part of every aarch64 Linux and bare-metal target with hard floats.
+    unsafe {
+        use core::arch::aarch64::{vdup_n_f32, vget_lane_f32, vsqrt_f32};
+        vget_lane_f32::<0>(vsqrt_f32(vdup_n_f32(x)))
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        if x <= 0.0 {
+            return if x == 0.0 { x } else { f32::NAN };
+        }
+        // Newton in f64 from a guess by halving the exponent: five steps give more than the 50 bits that make the final
+        // rounding to f32 exact.
+        let d = f64::from(x);
+        let mut r = f64::from_bits((d.to_bits() >> 1) + (1023u64 << 51));
+        for _ in 0..5 {
+            r = 0.5 * (r + d / r);
+        }
+        r as f32
+    }
+}

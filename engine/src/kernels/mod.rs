@@ -1,0 +1,126 @@
+//! Inner loops, one table of function pointers per instruction set.
+//!
+//! [`Isa::Scalar`] is the specification; every other table gives the same bits.
+
+pub mod args;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod arm;
+pub(crate) mod generic;
+pub(crate) mod isa;
+pub(crate) mod lanes;
+pub(crate) mod math;
+pub(crate) mod scalar;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86;
+
+use args::*;
+pub use isa::{Isa, IsaError, Name};
+
+/// Output pixels that a convolution works on at a time.
+pub(crate) const GROUP: usize = 96;
+
+/// The kernels of one instruction set.
+///
+/// Only this crate builds tables, and only for instruction sets that the CPU has, so the pointers may be called as long as
+/// the arguments describe valid memory.
+#[derive(Debug)]
+pub struct Kernels {
+    pub(crate) isa: Isa,
+    /// Bytes of a panel element.
+    pub(crate) panel_elem: usize,
+    /// Accumulators hold the sum over (a - 128) * w.
+    pub(crate) signed: bool,
+    pub(crate) panel: unsafe fn(&PanelArgs),
+    pub(crate) gemm: unsafe fn(&GemmArgs),
+    pub(crate) epilogue: unsafe fn(&EpilogueArgs),
+    pub(crate) depthwise: unsafe fn(&DepthwiseArgs),
+    /// Bytes of scratch that `depthwise` needs.
+    pub(crate) depthwise_scratch: fn(&Window) -> usize,
+    pub(crate) requant: unsafe fn(&RequantArgs),
+    pub(crate) add: unsafe fn(&BinaryArgs),
+    pub(crate) mul: unsafe fn(&BinaryArgs),
+    pub(crate) channel_scale: unsafe fn(&ScaleArgs),
+    pub(crate) dequantise: unsafe fn(&ConvertArgs),
+    pub(crate) quantise: unsafe fn(&ConvertArgs),
+    pub(crate) max_pool: unsafe fn(&PoolArgs),
+    pub(crate) avg_pool: unsafe fn(&PoolArgs),
+    pub(crate) global_sum: unsafe fn(&SumArgs),
+    pub(crate) map_f32: unsafe fn(&MapF32Args),
+    pub(crate) matmul: unsafe fn(&MatmulArgs),
+    pub(crate) layer_norm: unsafe fn(&NormArgs),
+    pub(crate) softmax: unsafe fn(&NormArgs),
+    pub(crate) depthwise_f32: unsafe fn(&DepthwiseF32Args),
+    pub(crate) attention: unsafe fn(&AttentionArgs),
+    pub(crate) quantise_token: unsafe fn(&TokenArgs),
+    pub(crate) logits: unsafe fn(&LogitsArgs),
+}
+
+impl Kernels {
+    /// The table of `isa`.
+    ///
+    /// # Errors
+    /// [`IsaError::Unavailable`] when this CPU or build lacks it.
+    pub fn for_isa(isa: Isa) -> Result<&'static Kernels, IsaError> {
+        if !isa.available() {
+            return Err(IsaError::Unavailable(isa));
+        }
+        match isa {
+            Isa::Scalar => Ok(&scalar::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Ok(&x86::AVX2),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => Ok(&x86::AVX_VNNI),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => Ok(&x86::AVX512_VNNI),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonMlal => Ok(&arm::MLAL),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonSadalp => Ok(&arm::SADALP),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => Ok(&arm::DOT),
+            #[allow(unreachable_patterns)]
+            _ => Err(IsaError::Unavailable(isa)),
+        }
+    }
+
+    /// The best table for this CPU, or the one named in the environment variable `EDGE_OCR_ISA` (with feature `std`).
+    ///
+    /// # Errors
+    /// [`IsaError`] when the variable names an instruction set that is unknown or that this CPU lacks.
+    pub fn detect() -> Result<&'static Kernels, IsaError> {
+        Kernels::for_isa(isa::choose()?)
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+}
+
+/// All generic kernels for one `Lanes`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! instantiate_all {
+    ($lanes:ty, $feature:literal) => {
+        $crate::kernels::instantiate_each! { $lanes, $feature:
+            epilogue::epilogue(EpilogueArgs), elementwise::requant(RequantArgs), elementwise::add(BinaryArgs),
+            elementwise::mul(BinaryArgs), elementwise::channel_scale(ScaleArgs), elementwise::dequantise(ConvertArgs),
+            elementwise::quantise(ConvertArgs), pool::max_pool(PoolArgs), pool::avg_pool(PoolArgs),
+            pool::global_sum(SumArgs), float::map_f32(MapF32Args), float::matmul(MatmulArgs),
+            float::layer_norm(NormArgs), float::softmax(NormArgs), float::depthwise_f32(DepthwiseF32Args),
+            attention::attention(AttentionArgs), ctc::quantise_token(TokenArgs), ctc::logits(LogitsArgs),
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! instantiate_each {
+    ($lanes:ty, $feature:literal: $($module:ident::$name:ident($args:ident)),* $(,)?) => {$(
+        #[doc = concat!("See `generic::", stringify!($module), "::", stringify!($name), "`.")]
+        #[target_feature(enable = $feature)]
+        pub unsafe fn $name(a: &$crate::kernels::args::$args) {
+            // SAFETY: passed on to the caller.
+            unsafe { $crate::kernels::generic::$module::$name::<$lanes>(a) }
+        }
+    )*};
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use {instantiate_all, instantiate_each};

@@ -1,0 +1,136 @@
+//! The rules that every step must keep before it may touch memory: all operands inside the arena and of the right type, no
+//! output over an input, all constants inside the plan. What is left - whether shapes fit the operation - the
+//! operations check themselves, once when a network is made and again at each call.
+
+use super::step::{Elem, Kind, Span, Step, Tensor};
+use super::{Activation, VariantHead};
+
+/// Checks a step of a variant whose plan has `constants` bytes of constants.
+pub(super) fn check_step(step: &Step, head: &VariantHead, constants: usize) -> Result<(), &'static str> {
+    let (y, kind) = step.written();
+    check_tensor(y, head.tensor_bytes)?;
+    check_kind(y, kind)?;
+    for operand in step.read().iter().flatten() {
+        let x = &operand.tensor;
+        check_tensor(x, head.tensor_bytes)?;
+        check_kind(x, operand.kind)?;
+        let same = x.offset == y.offset && x.shape == y.shape && x.elem.size() == y.elem.size();
+        if overlap(x, y) && !(operand.in_place && same) {
+            return Err("the output lies over an input");
+        }
+    }
+    if !step.spans().iter().all(|(span, elem)| check_span(span, *elem, constants)) {
+        return Err("constants lie outside the plan or are not aligned");
+    }
+    if !numbers(step).iter().all(|x| x.is_finite()) {
+        return Err("a number is not finite");
+    }
+    Ok(())
+}
+
+/// Inside the arena's tensors, aligned, with a shape that is possible.
+pub(super) fn check_tensor(t: &Tensor, tensor_bytes: usize) -> Result<(), &'static str> {
+    let size = t.elem.size();
+    let span = t.span_bytes().ok_or("a tensor has an impossible shape or pixel stride")?;
+    if t.offset.checked_add(span).is_none_or(|end| end > tensor_bytes) {
+        return Err("a tensor does not lie inside the arena");
+    }
+    let align = size.min(4);
+    if !t.offset.is_multiple_of(align) || !t.shape.pixel_stride.is_multiple_of(size) {
+        return Err("a tensor is not aligned");
+    }
+    match t.elem {
+        Elem::U8 { scale, .. } if !(scale.is_finite() && scale > 0.0) => Err("a scale is not a positive number"),
+        Elem::Best if t.shape.c != 1 || !t.is_dense() => Err("a table of best classes has gaps"),
+        _ => Ok(()),
+    }
+}
+
+fn check_kind(t: &Tensor, kind: Kind) -> Result<(), &'static str> {
+    let fits = match (kind, t.elem) {
+        (Kind::U8 | Kind::Number, Elem::U8 { .. }) | (Kind::F32 | Kind::Number, Elem::F32) => true,
+        (Kind::Answer, Elem::Best | Elem::F32) => t.is_dense(),
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err("an operand has the wrong element type") }
+}
+
+fn check_span(span: &Span, elem: usize, constants: usize) -> bool {
+    span.offset.checked_add(span.len).is_some_and(|end| end <= constants)
+        && span.offset.is_multiple_of(16)
+        && span.len.is_multiple_of(elem)
+}
+
+/// Whether two tensors share an element. Views of one concatenation have the same pixel stride; they are disjoint when their
+/// channels are.
+fn overlap(a: &Tensor, b: &Tensor) -> bool {
+    let (Some(sa), Some(sb)) = (a.span_bytes(), b.span_bytes()) else { return true };
+    if a.offset + sa <= b.offset || b.offset + sb <= a.offset {
+        return false;
+    }
+    let stride = a.shape.pixel_stride;
+    if stride != b.shape.pixel_stride {
+        return true;
+    }
+    let (la, lb) = (a.shape.c * a.elem.size(), b.shape.c * b.elem.size());
+    let d = if b.offset >= a.offset {
+        (b.offset - a.offset) % stride
+    } else {
+        (stride - (a.offset - b.offset) % stride) % stride
+    };
+    d < la || d + lb > stride
+}
+
+/// The numbers of a step that are not constants.
+fn numbers(step: &Step) -> [f32; 6] {
+    let of = |act: &Activation| match *act {
+        Activation::HardSigmoid { alpha, beta } => (alpha, beta),
+        _ => (0.0, 0.0),
+    };
+    match step {
+        Step::Conv(c) | Step::Depthwise(c) | Step::Transposed(c) => {
+            let (alpha, beta) = of(&c.act);
+            [c.post, c.residual.map_or(0.0, |r| r.1), alpha, beta, 0.0, 0.0]
+        }
+        Step::SqueezeExcite(s) => {
+            let (alpha, beta) = of(&s.act);
+            [s.mean_mul, s.mean_add, s.plus, s.change.mul, alpha, beta]
+        }
+        Step::MaxPool { change, .. } | Step::Requant { change, .. } => [change.map_or(0.0, |c| c.mul); 6],
+        Step::AvgPool { change, .. } => [change.mul; 6],
+        Step::GlobalMean { mul, add, .. } => [*mul, *add, 0.0, 0.0, 0.0, 0.0],
+        Step::Add { a_mul, b_mul, .. } => [*a_mul, *b_mul, 0.0, 0.0, 0.0, 0.0],
+        Step::Matmul { act, .. }
+        | Step::ConvF32 { act, .. }
+        | Step::DepthwiseF32 { act, .. }
+        | Step::AddF32 { act, .. }
+        | Step::MapF32 { act, .. } => {
+            let (alpha, beta) = of(act);
+            [alpha, beta, 0.0, 0.0, 0.0, 0.0]
+        }
+        Step::LayerNorm { eps, .. } => [*eps; 6],
+        Step::Attention { scale, .. } => [*scale; 6],
+        _ => [0.0; 6],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Shape;
+
+    #[test]
+    fn views_of_one_concatenation_are_disjoint_when_their_channels_are() {
+        let view = |offset, c| Tensor {
+            offset,
+            shape: Shape { h: 4, w: 4, c, pixel_stride: 48 },
+            elem: Elem::U8 { zero: 0, scale: 1.0 },
+        };
+        assert!(!overlap(&view(64, 24), &view(88, 24)));
+        assert!(!overlap(&view(88, 24), &view(64, 24)));
+        assert!(overlap(&view(64, 25), &view(88, 24)));
+        assert!(overlap(&view(64, 24), &view(88, 25)));
+        assert!(overlap(&view(64, 24), &view(64 + 48, 24)));
+        assert!(!overlap(&view(64, 24), &view(64 + 16 * 48, 24)));
+    }
+}

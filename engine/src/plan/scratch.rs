@@ -1,0 +1,40 @@
+//! Scratch that a step needs on whatever board it runs.
+
+use super::{Elem, Step};
+use crate::exec::excite_scratch;
+use crate::ops::*;
+
+impl Step {
+    /// Bytes of scratch for each worker that are enough on every instruction set; a multiple of 64.
+    pub fn scratch_bytes(&self) -> usize {
+        let bytes = match self {
+            Step::Conv(c) => {
+                // 1x1 convolutions may be run with their pixels as one column; panels do not depend on the width.
+                conv_scratch_any(&c.window, &c.x.shape, &c.y.shape)
+            }
+            Step::Depthwise(c) => depthwise_scratch_any(&c.window),
+            Step::Transposed(c) => transposed2x2_scratch_any(c.x.shape.c, c.y.shape.c),
+            Step::GlobalMean { x, .. } => 8 * x.shape.c,
+            Step::SqueezeExcite(s) => excite_scratch(s.x.shape.c, s.hidden),
+            Step::ConvF32 { x, window, .. } => 4 * conv_f32_scratch(window, x.shape.c),
+            Step::Attention { x, y, heads, scale } => {
+                let d = y.shape.c / (*heads).max(1);
+                4 * attention_scratch(&AttentionParams { heads: *heads, d, scale: *scale }, x.shape.h * x.shape.w)
+            }
+            Step::Ctc { x, .. } => ctc_scratch_any(x.shape.c),
+            _ => 0,
+        };
+        bytes.next_multiple_of(64)
+    }
+}
+
+impl Elem {
+    /// As it is told in memory maps.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Elem::U8 { .. } => "u8",
+            Elem::F32 => "f32",
+            Elem::Best => "best",
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Plans that are damaged, truncated, of another version or for another target are refused in one sentence; whatever passes
+//! stays inside its arena.
+
+mod common;
+
+use common::Rng;
+use common::plans::{Guarded, PLANS};
+use edge_ocr_engine::plan::{MAX_WORKERS, crc32};
+use edge_ocr_engine::{Arena, Kernels, Network, Plan, PlanError, Pool, RunOptions};
+use std::time::{Duration, Instant};
+
+fn refusal(bytes: &[u8]) -> PlanError {
+    let copy = Guarded::copy(bytes);
+    Plan::load(copy.bytes()).map(|_| ()).unwrap_err()
+}
+
+fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
+    let at = bytes.len() - 4;
+    let crc = crc32(&bytes[..at]);
+    bytes[at..].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn plans_are_refused_in_one_sentence() {
+    let plan = PLANS[0].1;
+    assert_eq!(refusal(b""), PlanError::NotAPlan);
+    assert_eq!(refusal(&[0; 100]), PlanError::NotAPlan);
+    let mut other = plan.to_vec();
+    other[8] = 9;
+    assert_eq!(refusal(&other), PlanError::Version { found: 9 });
+    assert!(matches!(refusal(&plan[..plan.len() - 1]), PlanError::Length { .. }));
+    assert!(matches!(refusal(&plan[..30]), PlanError::Length { .. }));
+    let mut damaged = plan.to_vec();
+    damaged[1000] ^= 1;
+    assert_eq!(refusal(&damaged), PlanError::Checksum);
+    let copy = Guarded::copy(plan);
+    let target = Plan::load_for(copy.bytes(), "pi4").unwrap_err();
+    assert_eq!(
+        target.to_string(),
+        "the plan was made for the target test, this program was built for pi4; make it for this target"
+    );
+    let shifted = Guarded::copy(&[&[0], plan].concat());
+    assert_eq!(Plan::load(&shifted.bytes()[1..]).unwrap_err(), PlanError::Unaligned);
+    for error in [refusal(b""), refusal(&other), refusal(&damaged), target, PlanError::Unaligned] {
+        let text = error.to_string();
+        assert!(
+            text.contains("plan") && !text.contains('\n') && text.contains(';') || text.contains("embed"),
+            "{text}"
+        );
+    }
+    for cut in 0..plan.len().min(3000) {
+        assert!(Plan::load(Guarded::copy(&plan[..cut]).bytes()).is_err());
+    }
+}
+
+#[test]
+fn an_arena_or_worker_that_does_not_fit_is_refused() {
+    let copy = Guarded::copy(PLANS[1].1);
+    let plan = Plan::load(copy.bytes()).unwrap();
+    let kernels = Kernels::detect().unwrap();
+    let need = plan.variant(0).unwrap().arena_bytes(2);
+    let mut arena = Guarded::new(need + 64);
+    let mut new = |from: usize, to: usize, variant, workers| {
+        Network::new(&plan, variant, kernels, workers, &mut arena.bytes_mut()[from..to]).map(|_| ())
+    };
+    assert_eq!(new(0, need, 0, 2), Ok(()));
+    assert_eq!(new(0, need - 1, 0, 2), Err(PlanError::Arena { have: need - 1, need }));
+    assert_eq!(new(1, need + 1, 0, 2), Err(PlanError::Arena { have: 0, need }));
+    assert_eq!(new(0, need, 0, 0), Err(PlanError::Workers { workers: 0 }));
+    assert_eq!(new(0, need, 0, MAX_WORKERS + 1), Err(PlanError::Workers { workers: MAX_WORKERS + 1 }));
+    assert_eq!(new(0, need, 9, 1), Err(PlanError::Variant { index: 9, count: 2 }));
+    let network = Network::new(&plan, 0, kernels, 1, arena.bytes_mut()).unwrap();
+    let mut executor = network.on(arena.bytes_mut()).unwrap();
+    assert!(Pool::new(2).unwrap().run(&mut executor, &RunOptions::default()).is_err());
+}
+
+#[test]
+fn a_static_arena_is_given_once() {
+    static ARENA: Arena<1024> = Arena::new();
+    let memory = ARENA.take().unwrap();
+    assert!(memory.len() == 1024 && memory.as_ptr().addr().is_multiple_of(64));
+    assert!(ARENA.take().is_none());
+}
+
+/// Changes a few bytes; most of the time in the tables, and with a checksum that matches.
+fn mutate(random: &mut Rng, plan: &[u8]) -> Vec<u8> {
+    let mut bytes = plan.to_vec();
+    let constants = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    let tables = 64 + constants;
+    let mut below = |n: usize| random.next() as usize % n;
+    let kind = below(20);
+    for _ in 0..1 + below(3) {
+        let (at, value) = match kind {
+            0 => (below(64), below(256)),
+            1 => (below(bytes.len()), below(256)),
+            // Small numbers make the most likely wrong shapes; large first bytes make long numbers.
+            2..=9 => (tables + below(bytes.len() - tables - 4), below(5)),
+            _ => (tables + below(bytes.len() - tables - 4), below(256)),
+        };
+        bytes[at] = value as u8;
+    }
+    if kind == 1 && below(2) == 0 {
+        bytes.truncate(below(bytes.len()).max(4));
+        return bytes;
+    }
+    with_checksum(bytes)
+}
+
+/// For EDGE_OCR_FUZZ_SECONDS (2 when not set).
+#[test]
+fn mutated_plans_never_panic_and_never_leave_the_arena() {
+    let seconds = std::env::var("EDGE_OCR_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
+    let seed = std::env::var("EDGE_OCR_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let mut random = Rng::new(seed);
+    let mut pool = Pool::new(2).unwrap();
+    let kernels = Kernels::detect().unwrap();
+    let (mut tried, mut loaded, mut made, mut ran) = (0u64, 0u64, 0u64, 0u64);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        let (name, plan) = PLANS[random.next() as usize % PLANS.len()];
+        let bytes = Guarded::copy(&mutate(&mut random, plan));
+        tried += 1;
+        let Ok(plan) = Plan::load(bytes.bytes()) else { continue };
+        loaded += 1;
+        for variant in 0..plan.head().variants.min(3) {
+            let need = plan.variant(variant).unwrap().arena_bytes(2);
+            if need > 4 << 20 {
+                continue;
+            }
+            let mut arena = Guarded::new(need);
+            let Ok(network) = Network::new(&plan, variant, kernels, 2, arena.bytes_mut()) else { continue };
+            made += 1;
+            let mut executor = network.on(arena.bytes_mut()).unwrap();
+            executor.input_mut().fill(random.next() as u8);
+            let mask = [random.next(), random.next()];
+            let options =
+                RunOptions { allowed: random.next().is_multiple_of(2).then_some(&mask), ..Default::default() };
+            let done = if random.next().is_multiple_of(2) {
+                pool.run(&mut executor, &options)
+            } else {
+                executor.run(&options)
+            };
+            ran += u64::from(done.is_ok());
+            let _ = executor.output();
+            assert!(arena.intact(), "{name}: wrote outside the arena");
+        }
+        assert!(bytes.intact());
+    }
+    eprintln!("{tried} plans tried, {loaded} loaded, {made} networks made, {ran} runs");
+    assert!(seconds == 0 || ran > 0);
+}

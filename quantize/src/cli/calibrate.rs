@@ -1,0 +1,140 @@
+//! `quantize calibrate`: ONNX to `.q8`.
+
+use clap::{Args as ClapArgs, ValueEnum};
+use edge_ocr_quantize::calibrate::charset::{self, Charset};
+use edge_ocr_quantize::calibrate::{Options, Ranges, Rounding, calibrate};
+use edge_ocr_quantize::data::{list, manifest::Manifest, samples};
+use edge_ocr_quantize::q8::{Kind, Model, Provenance};
+use edge_ocr_quantize::{Error, import, onnx};
+use std::path::{Path, PathBuf};
+
+/// Quantise an ONNX network with calibration pictures
+#[derive(ClapArgs)]
+pub struct Args {
+    /// ONNX file
+    #[arg(long)]
+    model: PathBuf,
+    /// Its manifest
+    #[arg(long)]
+    manifest: PathBuf,
+    /// List of calibration pictures
+    #[arg(long)]
+    images: PathBuf,
+    /// Folder that the list's paths start from
+    #[arg(long)]
+    data: PathBuf,
+    /// Where the quantised model goes
+    #[arg(long)]
+    out: PathBuf,
+    /// Folder for the report
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Recogniser: latin, digits, full, or a text file with the characters
+    #[arg(long, default_value = "full")]
+    charset: String,
+    /// Ranges of activations
+    #[arg(long, value_enum, default_value_t = RangeRule::Mse)]
+    ranges: RangeRule,
+    /// Strength of the equalisation of channels, 0 (none) to 1 (all channels alike)
+    #[arg(long, default_value_t = 1.0)]
+    equalise: f32,
+    /// Round weights one by one instead of letting them make up for each other
+    #[arg(long)]
+    plain_rounding: bool,
+    /// Do not let weights absorb errors of earlier layers
+    #[arg(long)]
+    no_absorb: bool,
+    /// Scale weights by the largest of a row
+    #[arg(long)]
+    no_scale_search: bool,
+    /// Leave biases as they are
+    #[arg(long)]
+    no_bias_correction: bool,
+    /// Nodes that stay float
+    #[arg(long, value_delimiter = ',')]
+    islands: Vec<String>,
+    /// Threads; they do not change the result
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RangeRule {
+    MinMax,
+    Percentile,
+    Mse,
+}
+
+/// Quantises.
+pub fn run(args: Args) -> Result<(), Error> {
+    let manifest = Manifest::load(&args.manifest)?;
+    let usage = |e: &dyn std::fmt::Display| Error::Usage(e.to_string());
+    let raw = onnx::read(&args.model).map_err(|e| usage(&e))?;
+    let sha256 = sha256(&args.model)?;
+    if sha256 != manifest.file.sha256 {
+        return Err(Error::file(&args.model, "it is not the file of its manifest (sha256 differs); fetch it again"));
+    }
+    let kind = manifest.kind();
+    let mut graph = import::import(&raw, &manifest.normalisation(), kind == Kind::Recogniser).map_err(|e| usage(&e))?;
+    let mut classes = Vec::new();
+    let mut name = manifest.name.clone();
+    if kind == Kind::Recogniser {
+        let dictionary = raw.metadata.get("character").ok_or_else(|| {
+            Error::file(&args.model, "it holds no dictionary (metadata `character`); take a model that does")
+        })?;
+        classes = charset::cut(&mut graph, &charset::classes(dictionary), &Charset::parse(&args.charset)?)?;
+        name += &format!("-{}", Path::new(&args.charset).file_stem().unwrap_or_default().to_string_lossy());
+    }
+    let entries = list::read(&args.images)?;
+    let outside = manifest.normalisation().outside();
+    let pictures = samples::load(&args.data, &entries, kind, &manifest.input(), outside)?;
+    let options = Options {
+        ranges: match args.ranges {
+            RangeRule::MinMax => Ranges::MinMax,
+            RangeRule::Percentile => Ranges::Percentile(1e-4),
+            RangeRule::Mse => Ranges::Mse,
+        },
+        equalise: args.equalise.clamp(0.0, 1.0),
+        rounding: Rounding {
+            compensate: !args.plain_rounding,
+            absorb: !args.no_absorb,
+            search_scale: !args.no_scale_search,
+        },
+        correct_bias: !args.no_bias_correction,
+        islands: args.islands.into_iter().collect(),
+        threads: args.threads,
+        ..Options::default()
+    };
+    let (graph, report) = calibrate(&graph, &pictures, &options)?;
+    let model = Model {
+        name,
+        kind,
+        input: manifest.input(),
+        classes,
+        provenance: Provenance {
+            source: manifest.name,
+            sha256,
+            licence: manifest.origin.licence,
+            tool: format!("edge-ocr-quantize {}", env!("CARGO_PKG_VERSION")),
+            calibration: format!("{} pictures", pictures.len()),
+        },
+        graph,
+    };
+    let bytes = model.to_bytes()?;
+    std::fs::write(&args.out, &bytes).map_err(|e| Error::file(&args.out, e))?;
+    println!("{}: {} bytes, {} classes, {} pictures", model.name, bytes.len(), model.classes.len(), pictures.len());
+    if let Some(folder) = &args.report {
+        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+        for (extension, text) in [("txt", report.text()), ("csv", report.csv())] {
+            let path = folder.join(format!("{}.{extension}", model.name));
+            std::fs::write(&path, text).map_err(|e| Error::file(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
+fn sha256(path: &Path) -> Result<String, Error> {
+    use sha2::Digest;
+    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+    Ok(sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect())
+}

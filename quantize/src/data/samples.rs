@@ -1,0 +1,78 @@
+//! List entries to network inputs.
+
+use super::Picture;
+use super::list::Entry;
+use crate::error::Error;
+use crate::exec::parallel;
+use crate::q8::{Input, Kind};
+use std::path::Path;
+
+/// A network input.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Sample {
+    pub name: String,
+    /// What is written there, if known.
+    pub text: Option<String>,
+    pub h: usize,
+    pub w: usize,
+    /// Pixels in the order in which the network reads them.
+    pub bytes: Vec<u8>,
+}
+
+/// Side of the detector's canvas.
+const CANVAS_PX: usize = 640;
+/// A page is enlarged at most this often.
+const MAX_UPSCALE: f64 = 2.0;
+/// The recogniser's widths, as in the pipeline; longer lines are squeezed into the last.
+const WIDTHS_PX: [usize; 9] = [320, 400, 480, 560, 640, 800, 960, 1200, 1600];
+
+/// Prepares the entries, in order. Those whose cut is empty are left out.
+///
+/// # Errors
+/// A picture cannot be read.
+pub fn load(data: &Path, entries: &[Entry], kind: Kind, input: &Input, outside: u8) -> Result<Vec<Sample>, Error> {
+    let one = |entry: &Entry| -> Result<Option<Sample>, Error> {
+        let picture = Picture::load(&data.join(&entry.image))?;
+        let cut = match &entry.quad {
+            Some(quad) => picture.cut(quad),
+            None => Some(picture),
+        };
+        let Some(cut) = cut else { return Ok(None) };
+        let placed = match kind {
+            Kind::Detector => page(&cut, outside),
+            Kind::Recogniser => line(&cut, input.height_px.unwrap_or(48) as usize, outside),
+            Kind::Classifier => {
+                let (h, w) = (input.height_px.unwrap_or(48) as usize, input.width_px.unwrap_or(192) as usize);
+                let columns = ((h as f64 * cut.w as f64 / cut.h as f64).ceil() as usize).clamp(1, w);
+                cut.resize(columns, h).on_canvas(w, h, outside)
+            }
+        };
+        Ok(Some(Sample {
+            name: entry.image.display().to_string(),
+            text: entry.text.clone(),
+            h: placed.h,
+            w: placed.w,
+            bytes: placed.bytes(input.bgr),
+        }))
+    };
+    let loaded = parallel(entries.len(), 2, |i| one(&entries[i]));
+    Ok(loaded.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn page(picture: &Picture, outside: u8) -> Picture {
+    let fit = (CANVAS_PX as f64 / picture.w.max(picture.h) as f64).min(MAX_UPSCALE);
+    let side = |v: usize| ((v as f64 * fit).round() as usize).clamp(1, CANVAS_PX);
+    picture.resize(side(picture.w), side(picture.h)).on_canvas(CANVAS_PX, CANVAS_PX, outside)
+}
+
+fn line(picture: &Picture, h: usize, outside: u8) -> Picture {
+    let natural = h as f64 * picture.w as f64 / picture.h.max(1) as f64;
+    if natural <= WIDTHS_PX[0] as f64 {
+        let columns = (natural.ceil() as usize).clamp(1, WIDTHS_PX[0]);
+        return picture.resize(columns, h).on_canvas(WIDTHS_PX[0], h, outside);
+    }
+    let stretch = |w: usize| (w as f64 / natural).ln().abs();
+    let width = WIDTHS_PX.into_iter().min_by(|a, b| stretch(*a).total_cmp(&stretch(*b))).unwrap_or(WIDTHS_PX[0]);
+    picture.resize(width, h)
+}

@@ -1,0 +1,30 @@
+//! The host-side tool of edge-ocr: published ONNX networks in, quantised models (`.q8`) out.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`graph`] | the networks as fused operations, float or quantised |
+//! | [`q8`] | the quantised model and its file |
+//! | [`exec`] | interpreters: float, and the integer engine's arithmetic bit by bit |
+//! | [`plan`] | the plan compiler: quantised models and input sizes to plans of the engine |
+//! | `onnx`, `import` | ONNX to graph (feature `onnx`) |
+//! | `data` | calibration pictures (feature `onnx`) |
+//! | `calibrate` | ranges, weights, biases, report (feature `onnx`) |
+//!
+//! Reading a `.q8` needs no feature: `Model::load(path)`, then [`exec::lower_conv`] for the integer parameters.
+
+#[cfg(feature = "onnx")]
+pub mod calibrate;
+#[cfg(feature = "onnx")]
+pub mod data;
+pub mod error;
+pub mod exec;
+pub mod graph;
+#[cfg(feature = "onnx")]
+pub mod import;
+#[cfg(feature = "onnx")]
+pub mod onnx;
+pub mod plan;
+pub mod q8;
+
+pub use error::Error;
+pub use q8::Model;

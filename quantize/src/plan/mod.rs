@@ -1,0 +1,184 @@
+//! The plan compiler: a quantised model and input sizes to a plan of the engine (`edge_ocr_engine::plan`).
+//!
+//! | module | what |
+//! |---|---|
+//! | `lower` | operations of the graph to steps of the engine, on numbered slots instead of memory |
+//! | `constants` | packed weights, biases and tables as one block, shared by all input sizes |
+//! | `layout` | slots to buffers: concatenations as views, results in the place of what is no longer needed |
+//! | [`arrange`] | buffers to offsets |
+//! | `map` | the memory map as text and as a picture |
+//!
+//! Nothing here needs tract; this is what `build.rs` calls. To add an operation: its case in `lower`, and the engine's step.
+
+pub mod arrange;
+mod constants;
+mod error;
+mod layout;
+mod lower;
+mod map;
+mod memory;
+mod slots;
+
+pub use error::CompileError;
+pub use memory::AlignedBytes;
+
+use crate::q8::Model;
+use arrange::Arrangement;
+use edge_ocr_engine::plan::{self, Head, NamedStep, Plan, Step, VariantHead};
+use edge_ocr_engine::{Isa, Kernels, Network};
+use layout::Buffer;
+
+/// What a recogniser's last layer gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CtcOutput {
+    /// The best allowed class of each token and its probability.
+    #[default]
+    Best,
+    /// All probabilities, `[t][classes]` f32.
+    Probabilities,
+}
+
+/// For what a plan is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Name of the target, at most 24 bytes: programs refuse plans of other targets.
+    pub target: String,
+    /// Heights and widths of the input, in pixels; each becomes a variant of the plan, in this order.
+    pub sizes: Vec<[usize; 2]>,
+    /// See [`CtcOutput`].
+    pub ctc: CtcOutput,
+}
+
+/// A plan and what is known about it.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The plan's file; must be embedded at a multiple of 64 bytes.
+    pub bytes: Vec<u8>,
+    /// Bytes of the constants.
+    pub constants_bytes: usize,
+    /// One for each input size.
+    pub variants: Vec<CompiledVariant>,
+}
+
+/// What is known about one input size.
+#[derive(Clone, Debug)]
+pub struct CompiledVariant {
+    /// Height and width of the input.
+    pub size: [usize; 2],
+    /// Steps in order.
+    pub steps: Vec<CompiledStep>,
+    /// Buffers with their lifetimes.
+    pub buffers: Vec<Buffer>,
+    /// Their offsets.
+    pub arrangement: Arrangement,
+    /// Bytes of scratch for each worker.
+    pub scratch_bytes: usize,
+}
+
+/// A step and where it comes from.
+#[derive(Clone, Debug)]
+pub struct CompiledStep {
+    /// Index of the graph's node.
+    pub node: usize,
+    /// The step.
+    pub step: Step,
+}
+
+impl CompiledVariant {
+    /// Bytes of arena with `workers` workers.
+    pub fn arena_bytes(&self, workers: usize) -> usize {
+        plan::arena_bytes(self.arrangement.bytes, self.scratch_bytes, workers)
+    }
+}
+
+/// Compiles a model for some input sizes. The same model and options give the same bytes.
+///
+/// # Errors
+/// [`CompileError`]: an operation or element type that the engine lacks (with the node's name), an input size that does not
+/// fit, numbers out of range.
+pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileError> {
+    if options.sizes.is_empty() {
+        return Err(CompileError::Options("no input sizes were given; give at least one".into()));
+    }
+    if options.target.is_empty() || options.target.len() > 24 {
+        return Err(CompileError::Options(format!(
+            "a target's name has 1 to 24 bytes, \"{}\" has not",
+            options.target
+        )));
+    }
+    let graph = &model.graph;
+    let mut constants = constants::Constants::default();
+    let mut variants = Vec::new();
+    let mut tables = Vec::new();
+    for &size in &options.sizes {
+        let shapes = graph.shapes(size[0], size[1])?;
+        let lowered = lower::lower(graph, &shapes, options.ctc, &mut constants)?;
+        let placed = layout::layout(&lowered)?;
+        let arrangement = arrange::arrange(&placed.buffers);
+        let steps: Vec<CompiledStep> = lowered
+            .steps
+            .iter()
+            .map(|d| CompiledStep { node: d.node, step: placed.place(&d.step, &arrangement.offsets) })
+            .collect();
+        let scratch_bytes = steps.iter().map(|s| s.step.scratch_bytes()).max().unwrap_or(0);
+        let mut body = Vec::new();
+        for s in &steps {
+            let name = &graph.nodes[s.node].name;
+            body.extend(postcard::to_stdvec(&NamedStep { name, step: s.step }).map_err(CompileError::write)?);
+        }
+        let head = VariantHead {
+            tensor_bytes: arrangement.bytes,
+            scratch_bytes,
+            input: placed.tensor(lowered.input, &arrangement.offsets),
+            output: placed.tensor(lowered.output, &arrangement.offsets),
+            steps: steps.len(),
+            steps_bytes: body.len(),
+        };
+        tables.extend(postcard::to_stdvec(&head).map_err(CompileError::write)?);
+        tables.extend(body);
+        variants.push(CompiledVariant { size, steps, buffers: placed.buffers, arrangement, scratch_bytes });
+    }
+    let bytes = write(model, options, constants.bytes(), &tables)?;
+    verify(&bytes)?;
+    Ok(Compiled { bytes, constants_bytes: constants.bytes().len(), variants })
+}
+
+/// The file.
+fn write(model: &Model, options: &Options, constants: &[u8], tables: &[u8]) -> Result<Vec<u8>, CompileError> {
+    let head = Head {
+        model: &model.name,
+        target: &options.target,
+        classes: model.classes.len() as u32,
+        classes_crc: classes_crc(&model.classes),
+        variants: options.sizes.len(),
+    };
+    let head = postcard::to_stdvec(&head).map_err(CompileError::write)?;
+    let len = |n: usize| u32::try_from(n).map_err(CompileError::write);
+    let mut bytes = plan::header(len(constants.len())?, len(head.len() + tables.len())?).to_vec();
+    bytes.extend_from_slice(constants);
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(tables);
+    bytes.extend_from_slice(&plan::crc32(&bytes).to_le_bytes());
+    Ok(bytes)
+}
+
+/// What [`Head::classes_crc`] holds for these texts.
+pub fn classes_crc(classes: &[String]) -> u32 {
+    if classes.is_empty() {
+        return 0;
+    }
+    let texts: Vec<u8> = classes.iter().flat_map(|c| c.bytes().chain([0])).collect();
+    plan::crc32(&texts)
+}
+
+/// Loads the plan as a board would, and lets every operation check its arguments.
+fn verify(bytes: &[u8]) -> Result<(), CompileError> {
+    let aligned = AlignedBytes::copy(bytes);
+    let plan = Plan::load(aligned.bytes()).map_err(CompileError::refused)?;
+    let kernels = Kernels::for_isa(Isa::Scalar).map_err(CompileError::refused)?;
+    let mut arena = AlignedBytes::zeroed(plan.arena_bytes(1));
+    for variant in 0..plan.head().variants {
+        Network::new(&plan, variant, kernels, 1, arena.bytes_mut()).map_err(CompileError::refused)?;
+    }
+    Ok(())
+}
