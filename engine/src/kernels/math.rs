@@ -6,6 +6,8 @@ use super::lanes::Lanes;
 pub const ROUND_MAGIC: f32 = 12_582_912.0;
 /// Bits of [`ROUND_MAGIC`].
 pub const ROUND_MAGIC_BITS: i32 = 0x4B40_0000;
+// The low byte of a sum is then the rounded number itself.
+const _: () = assert!(ROUND_MAGIC_BITS & 0xff == 0);
 
 /// Beyond this |x| the normal distribution function is taken as constant (0 or 1 to 6e-8).
 const GELU_CLAMP: f32 = 4.2;

@@ -122,5 +122,39 @@ macro_rules! instantiate_each {
         }
     )*};
 }
+/// A table: what differs between the instruction sets of an architecture, and for the rest the modules `lanes` and `depthwise`
+/// that stand beside the call.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub(crate) use {instantiate_all, instantiate_each};
+macro_rules! table {
+    ($isa:expr, $elem:expr, $signed:expr, $panel:expr, $gemm:expr) => {
+        Kernels {
+            isa: $isa,
+            panel_elem: $elem,
+            signed: $signed,
+            panel: $panel,
+            gemm: $gemm,
+            epilogue: lanes::epilogue,
+            depthwise: depthwise::depthwise,
+            depthwise_scratch: depthwise::scratch,
+            requant: lanes::requant,
+            add: lanes::add,
+            mul: lanes::mul,
+            channel_scale: lanes::channel_scale,
+            dequantise: lanes::dequantise,
+            quantise: lanes::quantise,
+            max_pool: lanes::max_pool,
+            avg_pool: lanes::avg_pool,
+            global_sum: lanes::global_sum,
+            map_f32: lanes::map_f32,
+            matmul: lanes::matmul,
+            layer_norm: lanes::layer_norm,
+            softmax: lanes::softmax,
+            depthwise_f32: lanes::depthwise_f32,
+            attention: lanes::attention,
+            quantise_token: lanes::quantise_token,
+            logits: lanes::logits,
+        }
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use {instantiate_all, instantiate_each, table};

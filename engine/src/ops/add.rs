@@ -43,30 +43,7 @@ pub fn add(
     check(OP, "a's shape is not the output's", sa.same_extent(&so))?;
     check(OP, "b is not a whole fraction of the output", sb.c == so.c && sb.w * step == so.w && sb.h * step == so.h)?;
     check_rows(OP, &rows, so.h)?;
-    let dense = step == 1 && a.stride() == sa.c && b.stride() == sa.c && output.stride() == sa.c;
-    let (w, c) = flatten(so.w, so.c, dense);
-    for y in rows {
-        // SAFETY: row y exists in a and the output, row y / step in b.
-        unsafe {
-            (kernels.add)(&BinaryArgs {
-                a: a.ptr().add(y * so.w * a.stride()),
-                a_stride: a.stride(),
-                b: b.ptr().add(y / step * sb.w * b.stride()),
-                b_stride: b.stride(),
-                b_step: step,
-                out: output.ptr().add(y * so.w * output.stride()),
-                out_stride: output.stride(),
-                w,
-                c,
-                a_zero: p.a_zero,
-                a_mul: p.a_mul,
-                b_zero: p.b_zero,
-                b_mul: p.b_mul,
-                zero_out: p.zero_out,
-                lo: p.lo,
-            });
-        }
-    }
+    binary(kernels.add, p, a, b, output, rows);
     Ok(())
 }
 
@@ -99,29 +76,45 @@ pub fn mul(
     let so = output.shape();
     check(OP, "the shapes differ", a.shape().same_extent(&so) && b.shape().same_extent(&so))?;
     check_rows(OP, &rows, so.h)?;
-    let dense = a.stride() == so.c && b.stride() == so.c && output.stride() == so.c;
+    let p = AddParams { a_zero: p.a_zero, a_mul: p.mul, b_zero: p.b_zero, b_mul: 1.0, zero_out: p.zero_out, lo: 0 };
+    binary(kernels.mul, &p, a, b, output, rows);
+    Ok(())
+}
+
+/// Runs a kernel on two tensors row by row. The caller has checked that a has the output's shape, that b's is a whole fraction
+/// of it, and that the rows exist.
+fn binary(
+    kernel: unsafe fn(&BinaryArgs),
+    p: &AddParams,
+    a: View<'_, u8>,
+    b: View<'_, u8>,
+    output: ViewMut<'_, u8>,
+    rows: Range<usize>,
+) {
+    let (so, sb) = (output.shape(), b.shape());
+    let step = so.w / sb.w;
+    let dense = step == 1 && a.stride() == so.c && b.stride() == so.c && output.stride() == so.c;
     let (w, c) = flatten(so.w, so.c, dense);
     for y in rows {
-        // SAFETY: row y exists in all three.
+        // SAFETY: row y exists in a and the output, row y / step in b.
         unsafe {
-            (kernels.mul)(&BinaryArgs {
+            kernel(&BinaryArgs {
                 a: a.ptr().add(y * so.w * a.stride()),
                 a_stride: a.stride(),
-                b: b.ptr().add(y * so.w * b.stride()),
+                b: b.ptr().add(y / step * sb.w * b.stride()),
                 b_stride: b.stride(),
-                b_step: 1,
+                b_step: step,
                 out: output.ptr().add(y * so.w * output.stride()),
                 out_stride: output.stride(),
                 w,
                 c,
                 a_zero: p.a_zero,
-                a_mul: p.mul,
+                a_mul: p.a_mul,
                 b_zero: p.b_zero,
-                b_mul: 1.0,
+                b_mul: p.b_mul,
                 zero_out: p.zero_out,
-                lo: 0,
+                lo: p.lo,
             });
         }
     }
-    Ok(())
 }

@@ -21,11 +21,11 @@ pub struct Residual<'a> {
     pub mul: f32,
 }
 
-/// Parameters of a dense (or, in [`super::transposed2x2`], transposed) convolution.
+/// Parameters of a dense (or, in [`super::transposed2x2`], transposed) convolution; with other weights, of a depthwise one.
 #[derive(Clone, Copy, Debug)]
-pub struct ConvParams<'a> {
+pub struct ConvParams<'a, W = PackedConv<'a>> {
     /// Packed weights.
-    pub weights: PackedConv<'a>,
+    pub weights: W,
     /// Bias in units of in_scale * w_scale\[oc\], containing `-zero_in * sum(w)`; padded to 16.
     pub bias: &'a [i32],
     /// in_scale * w_scale\[oc\], times 1 / out_scale when the activation is Linear or Relu and the output u8; padded to 16.

@@ -1,8 +1,7 @@
 //! Depthwise convolution.
 
 use super::{
-    ALIGN_ROOM, Activation, Output, Residual, Window, aligned, check_channels, check_residual, check_window,
-    epilogue_template,
+    ALIGN_ROOM, ConvParams, Output, Window, aligned, check_channels, check_residual, check_window, epilogue_template,
 };
 use crate::error::{Error, check, check_len, check_rows};
 use crate::kernels::Kernels;
@@ -11,26 +10,8 @@ use crate::pack::depthwise_len;
 use crate::tensor::View;
 use core::ops::Range;
 
-/// Parameters of a depthwise convolution.
-#[derive(Clone, Copy, Debug)]
-pub struct DepthwiseParams<'a> {
-    /// `[c/16][tap][16]`, see [`crate::pack::depthwise`].
-    pub weights: &'a [i8],
-    /// Bias containing `-zero_in * sum(w)`; padded to 16.
-    pub bias: &'a [i32],
-    /// As in [`super::ConvParams`]; padded to 16.
-    pub mul: &'a [f32],
-    /// Kernel, strides, leading pads.
-    pub window: Window,
-    /// Zero point of the input, also the value outside the picture.
-    pub zero_in: u8,
-    /// Activation.
-    pub act: Activation,
-    /// Factor after an activation other than Linear and Relu.
-    pub post: f32,
-    /// Added before rounding; only with Linear and u8 output.
-    pub residual: Option<Residual<'a>>,
-}
+/// Parameters of a depthwise convolution; the weights are `[c/16][tap][16]`, see [`crate::pack::depthwise`].
+pub type DepthwiseParams<'a> = ConvParams<'a, &'a [i8]>;
 
 /// Bytes of scratch that [`depthwise`] needs (per worker).
 pub fn depthwise_scratch(kernels: &Kernels, window: &Window) -> usize {

@@ -191,3 +191,35 @@ pub const ACTS: [Activation; 7] = [
     Activation::Sigmoid,
     Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
 ];
+
+/// Shapes: dense and sliced, whole and broken channel blocks.
+pub const SHAPES: [(usize, usize, usize, (usize, usize)); 6] = [
+    (1, 1, 1, (0, 0)),
+    (4, 6, 16, (0, 0)),
+    (3, 5, 24, (0, 0)),
+    (3, 7, 33, (5, 7)),
+    (5, 4, 96, (16, 48)),
+    (2, 9, 7, (1, 2)),
+];
+
+/// Runs `f` with the scalar kernels, then with all others, and compares.
+pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, f: impl Fn(&'static Kernels) -> Vec<T>) -> Vec<T> {
+    let want = f(scalar());
+    for k in vector_kernels() {
+        let got = f(k);
+        let first = got.iter().zip(&want).position(|(a, b)| a != b);
+        assert_eq!((first, got.len()), (None, want.len()), "{what}: {} differs from scalar", k.isa());
+    }
+    want
+}
+
+/// Calls `at(y, x, c)` in the order of `Out::values`.
+pub fn each(h: usize, w: usize, c: usize, mut at: impl FnMut(usize, usize, usize)) {
+    for y in 0..h {
+        for x in 0..w {
+            for c in 0..c {
+                at(y, x, c);
+            }
+        }
+    }
+}
