@@ -1,5 +1,7 @@
 //! The operations and their parameters.
 
+/// What becomes of a convolution's sum: the engine's own, for a `.q8` is what the engine will run.
+pub use edge_ocr_engine::ops::Activation;
 use serde::{Deserialize, Serialize};
 
 /// An operation. Layouts are NHWC, weights as told per field.
@@ -194,30 +196,6 @@ impl Conv {
             _ => row * self.row_len() + k,
         }
     }
-}
-
-/// What becomes of a convolution's sum.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Activation {
-    /// x
-    Linear,
-    /// max(x, 0)
-    Relu,
-    /// x·Φ(x)
-    Gelu,
-    /// x·min(max(x + 3, 0), 6) / 6
-    HardSwish,
-    /// x / (1 + e⁻ˣ)
-    Silu,
-    /// 1 / (1 + e⁻ˣ)
-    Sigmoid,
-    /// min(max(alpha·x + beta, 0), 1)
-    HardSigmoid {
-        /// Slope.
-        alpha: f32,
-        /// Value at 0.
-        beta: f32,
-    },
 }
 
 /// Which pooling.

@@ -1,6 +1,6 @@
 //! Integer convolutions.
 
-use super::{Lowering, activation, window};
+use super::{Lowering, window};
 use crate::exec::{Epilogue, lower_conv};
 use crate::graph::{Conv, ConvKind, Elem as GraphElem, Node, Quant, Weights};
 use crate::plan::CompileError;
@@ -58,7 +58,7 @@ impl Lowering<'_, '_> {
             sums: if depthwise { Span::default() } else { self.constants.i32(at, SUMS, || sums.clone()) },
             bias: self.constants.i32(at, BIAS, || whole_bias(&e, &sums, quant)),
             mul: self.constants.f32(at, MUL, || e.mul.clone()),
-            act: activation(conv.act),
+            act: conv.act,
             post: e.post,
             zero_out,
         };

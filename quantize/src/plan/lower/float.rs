@@ -1,10 +1,9 @@
 //! Float islands and the CTC head.
 
 use super::conv::pack_rows;
-use super::{Lowering, activation, window};
+use super::{Lowering, window};
 use crate::graph::{Activation, Conv, ConvKind, CtcHead, Node, Pad, Weights};
 use crate::plan::{CompileError, CtcOutput};
-use edge_ocr_engine::ops::Activation as EngineActivation;
 use edge_ocr_engine::pack;
 use edge_ocr_engine::plan::{Elem, Step, Tensor};
 
@@ -21,7 +20,7 @@ impl Lowering<'_, '_> {
         let (x, y) = (self.as_f32(node.inputs[0]), self.tensor(node.output.index()));
         let residual = node.inputs.get(1).map(|id| self.as_f32(*id));
         let (at, rows, len) = (self.at, conv.rows(), conv.row_len());
-        let act = activation(conv.act);
+        let act = conv.act;
         let weight = |row: usize, k: usize| values[conv.position(row, k)] * scale.0;
         let bias = self.constants.f32(at, 1, || conv.bias.iter().map(|b| b * scale.0 + scale.1).collect());
         let plain = conv.kernel == [1, 1] && conv.stride == [1, 1] && conv.pad == Pad::default();
@@ -58,7 +57,7 @@ impl Lowering<'_, '_> {
         let Some(b) = residual else { return self.push_f32(y, step) };
         let a = self.temporary(&y, Elem::F32);
         self.push(step(a));
-        self.push_f32(y, |y| Step::AddF32 { a, b, y, act: EngineActivation::Linear });
+        self.push_f32(y, |y| Step::AddF32 { a, b, y, act: Activation::Linear });
     }
 
     /// The recogniser's last layer.
@@ -73,7 +72,7 @@ impl Lowering<'_, '_> {
             Weights::F32(values) => {
                 let weights = self.constants.matrix(at, 0, k, n, |k_at, class| values[class * k + k_at]);
                 let logits = self.temporary(&y, Elem::F32);
-                let act = EngineActivation::Linear;
+                let act = Activation::Linear;
                 self.push(Step::Matmul { x, y: logits, residual: None, weights, bias, act });
                 self.push(Step::Softmax { x: logits, y });
                 return Ok(());

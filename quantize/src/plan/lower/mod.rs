@@ -40,18 +40,6 @@ fn elem(elem: graph::Elem) -> Elem {
     }
 }
 
-pub(super) fn activation(act: graph::Activation) -> Activation {
-    match act {
-        graph::Activation::Linear => Activation::Linear,
-        graph::Activation::Relu => Activation::Relu,
-        graph::Activation::Gelu => Activation::Gelu,
-        graph::Activation::HardSwish => Activation::HardSwish,
-        graph::Activation::Silu => Activation::Silu,
-        graph::Activation::Sigmoid => Activation::Sigmoid,
-        graph::Activation::HardSigmoid { alpha, beta } => Activation::HardSigmoid { alpha, beta },
-    }
-}
-
 /// The change from one scale to another, if they differ.
 fn change(from: Quant, to: Quant) -> Option<Requant> {
     (from != to).then(|| requant(from, to))
@@ -162,7 +150,7 @@ impl Lowering<'_, '_> {
                     let table = self.constants.raw(self.at, 0, table);
                     self.push(Step::Lut { x, y, table });
                 }
-                (None, _) => self.push_f32(y, |y| Step::MapF32 { x, y, act: activation(*act) }),
+                (None, _) => self.push_f32(y, |y| Step::MapF32 { x, y, act: *act }),
                 _ => return Err(types()),
             },
             Op::LayerNorm { .. } | Op::Attention { .. } | Op::Softmax | Op::CtcHead(_) if quants.0.is_some() => {
