@@ -2,7 +2,7 @@
 //!
 //! glibc raises the size from which a block gets pages of its own whenever such a block is freed, up to 32 MB; the float
 //! engine's tensors then land on the heap between longer-lived blocks and leave holes there. On the hostile pictures that
-//! cost 85 MB of 362. The threshold can be fixed only by a call that is unsafe or by the environment before the program
+//! cost some 80 MB of 362. The threshold can be fixed only by a call that is unsafe or by the environment before the program
 //! starts, so the program starts itself once more. It keeps its process number, arguments and files.
 
 use edge_ocr::config::{Config, Engine, Memory};

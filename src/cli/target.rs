@@ -3,17 +3,21 @@
 use super::Stop;
 use edge_ocr::Error;
 use edge_ocr::source::Input;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Refuses outputs (flag and path) that are an input, or one another.
 pub fn refuse_overwriting(outputs: &[(&str, Option<&Path>)], inputs: &[Input]) -> Result<(), Stop> {
-    let given = || outputs.iter().filter_map(|(flag, path)| Some((*flag, (*path)?)));
-    for (i, (flag, path)) in given().enumerate() {
-        let read = inputs.iter().any(|input| matches!(input, Input::Path(input) if same_file(input, path)));
-        let what = match given().take(i).find(|(_, other)| same_file(other, path) || *other == path) {
-            _ if read => "which is also read".to_string(),
-            Some((other, _)) => format!("as does {other}"),
-            None => continue,
+    let mut before: Vec<(&str, &Path, Option<PathBuf>)> = Vec::new();
+    for (flag, path) in outputs.iter().filter_map(|(flag, path)| Some((*flag, (*path)?))) {
+        let file = existing(path);
+        let same = |other: &Path| file.is_some() && existing(other) == file;
+        let what = if inputs.iter().any(|input| matches!(input, Input::Path(input) if same(input))) {
+            "which is also read".to_string()
+        } else if let Some((other, ..)) = before.iter().find(|b| b.1 == path || file.is_some() && b.2 == file) {
+            format!("as does {other}")
+        } else {
+            before.push((flag, path, file));
+            continue;
         };
         let message = format!("{flag} writes to {}, {what}; name another file", path.display());
         return Err(Error::Config(message).into());
@@ -21,8 +25,7 @@ pub fn refuse_overwriting(outputs: &[(&str, Option<&Path>)], inputs: &[Input]) -
     Ok(())
 }
 
-/// Whether two paths lead to the same regular file; devices may well be read and written.
-fn same_file(a: &Path, b: &Path) -> bool {
-    let file = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
-    file(a).is_some_and(|a| Some(a) == file(b))
+/// The regular file that is already at a path, under its one true name; devices may well be read and written.
+fn existing(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().filter(|path| path.is_file())
 }

@@ -3,7 +3,6 @@
 use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
 use super::{DbOverrides, DbParams, DbScratch, MapView, TextBox, boxes_from_map};
-use crate::config::Memory;
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{ImageError, PixelView};
 use crate::infer::{InferError, Network, Shape};
@@ -35,7 +34,8 @@ pub struct Detector {
     resize: ResizeScratch,
     /// One for each thread.
     workers: Vec<Worker>,
-    memory: Memory,
+    /// Pixels of all tiles that are searched side by side.
+    pixels_at_once: usize,
     map: Vec<f32>,
     scratch: DbScratch,
     boxes: Vec<TextBox>,
@@ -78,13 +78,13 @@ pub enum DetectorError {
 
 impl Detector {
     /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels. Tiles are
-    /// looked at by up to `threads` threads, as far as `memory` allows.
+    /// looked at by up to `threads` threads, as many together as have `pixels_at_once`.
     pub fn new(
         network: Arc<dyn Network>,
         manifest: &Manifest,
         params: &DetectParams,
         threads: usize,
-        memory: Memory,
+        pixels_at_once: usize,
     ) -> Result<Detector, DetectorError> {
         params.scale.validate().map_err(DetectorError::Params)?;
         let db = params.db.over(manifest.detector.as_ref());
@@ -106,7 +106,7 @@ impl Detector {
             scaled: Vec::new(),
             resize: ResizeScratch::default(),
             workers: (0..threads.max(1)).map(|_| Worker::default()).collect(),
-            memory,
+            pixels_at_once,
             map: Vec::new(),
             scratch: DbScratch::default(),
             boxes: Vec::new(),
@@ -201,7 +201,7 @@ impl Detector {
         let tiles: Vec<[usize; 2]> = rows.flat_map(|top| columns.clone().map(move |left| [left, top])).collect();
         let (network, normaliser) = (&*self.network, &self.normaliser);
         // Tiles are run side by side but blended in their order: sums of floats depend on it, results must not.
-        let together = (self.memory.pixels_at_once() / (cw * ch).max(1)).clamp(1, self.workers.len());
+        let together = (self.pixels_at_once / (cw * ch).max(1)).clamp(1, self.workers.len());
         for batch in tiles.chunks(together) {
             let workers = &mut self.workers[..batch.len()];
             parallel::side_by_side(workers.iter_mut().zip(batch), |(worker, tile)| {

@@ -93,7 +93,13 @@ impl Pipeline {
             Mode::Page => {
                 let (model, network, _) = open.network(&config.models.det, Kind::Detector)?;
                 Some((
-                    Detector::new(network, &model.manifest, &config.detect, config.threads, config.memory)?,
+                    Detector::new(
+                        network,
+                        &model.manifest,
+                        &config.detect,
+                        config.threads,
+                        config.memory.pixels_at_once(),
+                    )?,
                     model.name,
                 ))
             }

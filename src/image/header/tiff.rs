@@ -16,6 +16,8 @@ struct Entry<'a> {
     count: u32,
     /// The value, or where it is: four bytes.
     value: &'a [u8],
+    /// Where these four bytes are in the structure.
+    value_at: usize,
 }
 
 /// Byte order and bytes of a TIFF structure.
@@ -50,14 +52,16 @@ impl<'a> Tiff<'a> {
         let directory = || {
             let at = usize::try_from(self.u32(self.bytes.get(4..)?)?).ok()?;
             let (count, entries) = self.bytes.get(at..)?.split_at_checked(2)?;
-            Some(entries.chunks_exact(12).take(usize::from(self.u16(count)?)))
+            let starts = (at + 2..).step_by(12);
+            Some(entries.chunks_exact(12).zip(starts).take(usize::from(self.u16(count)?)))
         };
-        directory().into_iter().flatten().filter_map(move |entry| {
+        directory().into_iter().flatten().filter_map(move |(entry, start)| {
             Some(Entry {
                 tag: self.u16(entry)?,
                 kind: self.u16(entry.get(2..)?)?,
                 count: self.u32(entry.get(4..)?)?,
                 value: entry.get(8..)?,
+                value_at: start + 8,
             })
         })
     }
@@ -107,9 +111,8 @@ pub(in crate::image) fn table(file: &[u8]) -> Option<Table> {
         }
         _ => return None,
     };
-    let at = photometric.value.as_ptr() as usize - file.as_ptr() as usize;
     let black_is_zero = if tiff.little { [1, 0] } else { [0, 1] };
-    Some(Table { bits: bits as u8, colours, photometric: (at, black_is_zero) })
+    Some(Table { bits: bits as u8, colours, photometric: (photometric.value_at, black_is_zero) })
 }
 
 /// The orientation in the first directory. A missing, unknown or broken tag is upright.
