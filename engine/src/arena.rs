@@ -115,6 +115,15 @@ impl<'a> Memory<'a> {
     }
 }
 
+impl<'a> Memory<'a> {
+    /// As [`Memory::read`], for as long as the arena is borrowed: nobody writes any more.
+    pub fn into_read<T: Plain>(self, offset: usize, count: usize) -> Result<&'a [T], Error> {
+        let part: *const [T] = self.read(offset, count)?;
+        // SAFETY: initialised, aligned and inside bytes that are borrowed for 'a; with `self` gone nobody can write them.
+        Ok(unsafe { &*part })
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
 }

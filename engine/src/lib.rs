@@ -31,5 +31,5 @@ pub use exec::{Answer, Executor, Network, RunError, RunOptions};
 pub use kernels::{Isa, IsaError, Kernels};
 pub use plan::{Plan, PlanError};
 #[cfg(feature = "std")]
-pub use pool::Pool;
+pub use pool::{Panicked, Pool};
 pub use tensor::{Shape, View, ViewMut};

@@ -6,6 +6,7 @@
 
 use crate::exec::{Executor, RunError, RunOptions, Share};
 use crate::plan::MAX_WORKERS;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -97,6 +98,12 @@ impl Barrier {
         }
         !self.lost.load(Ordering::Acquire)
     }
+
+    /// Forgets a panic. Only while no worker runs.
+    fn reset(&self) {
+        self.arrived.store(0, Ordering::Release);
+        self.lost.store(false, Ordering::Release);
+    }
 }
 
 /// Frees the others when a worker unwinds.
@@ -124,7 +131,21 @@ struct Shared {
     start: Turn,
     /// Helpers that are done with it.
     done: Turn,
+    /// A helper panicked in it.
+    panicked: AtomicBool,
 }
+
+/// A thread of a [`Pool`] panicked in the work that it was given. The pool can be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panicked;
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a worker thread panicked")
+    }
+}
+
+impl std::error::Error for Panicked {}
 
 /// A fixed set of threads, the caller's included.
 pub struct Pool {
@@ -147,8 +168,13 @@ impl Pool {
         let workers = threads.clamp(1, MAX_WORKERS);
         let barrier =
             Barrier { workers, arrived: AtomicUsize::new(0), turn: Turn::default(), lost: AtomicBool::new(false) };
-        let shared =
-            Arc::new(Shared { barrier, job: Mutex::new(Job(None)), start: Turn::default(), done: Turn::default() });
+        let shared = Arc::new(Shared {
+            barrier,
+            job: Mutex::new(Job(None)),
+            start: Turn::default(),
+            done: Turn::default(),
+            panicked: AtomicBool::new(false),
+        });
         let mut pool = Pool { shared, helpers: Vec::with_capacity(workers - 1) };
         for worker in 1..workers {
             let shared = pool.shared.clone();
@@ -163,10 +189,21 @@ impl Pool {
         self.shared.barrier.workers
     }
 
+    /// Calls `work` once on each thread, with numbers from 0 (the caller's own) to [`Pool::threads`] - 1, and returns when all
+    /// calls are done. Nothing is allocated. The calls must not wait for each other: nothing says that they overlap.
+    ///
+    /// # Errors
+    /// [`Panicked`] when a call panicked, on whichever thread; the others still run to their end.
+    pub fn broadcast(&mut self, work: &(dyn Fn(usize) + Sync)) -> Result<(), Panicked> {
+        let mut own = Ok(());
+        self.start(work, || own = caught(|| work(0)));
+        if self.shared.panicked.load(Ordering::Acquire) { Err(Panicked) } else { own }
+    }
+
     /// Runs a network on all threads. The result is the same for any number of them.
     ///
     /// # Errors
-    /// [`RunError::Workers`] when the network was made for fewer workers, or a thread was lost (then for ever).
+    /// [`RunError::Workers`] when the network was made for fewer workers, or a helper panicked.
     pub fn run(&mut self, executor: &mut Executor<'_, '_>, options: &RunOptions<'_>) -> Result<(), RunError> {
         self.run_observed(executor, options, &mut |_| {})
     }
@@ -185,11 +222,12 @@ impl Pool {
         if workers == 1 {
             return executor.run_observed(options, at);
         }
-        if workers > executor.network().workers() || self.shared.barrier.lost.load(Ordering::Acquire) {
+        if workers > executor.network().workers() {
             return Err(RunError::Workers);
         }
         let executor = &*executor;
         let barrier = &self.shared.barrier;
+        barrier.reset();
         let refused: Mutex<Option<RunError>> = Mutex::new(None);
         let report = |result: Result<(), RunError>| {
             if let Err(error) = result {
@@ -205,6 +243,9 @@ impl Pool {
             let _lifeline = Lifeline(barrier);
             report(executor.work(options, Share { worker: 0, workers }, &meet, at));
         });
+        if barrier.lost.load(Ordering::Acquire) {
+            return Err(RunError::Workers);
+        }
         let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
         refused.map_or(Ok(()), Err)
     }
@@ -228,6 +269,7 @@ impl Pool {
         // SAFETY: the borrow is made to look endless, but no helper uses it after it has counted itself in `done`, and `Wait`
         // lets nobody leave this function before all have.
         let endless = unsafe { std::mem::transmute::<&Work<'_>, &'static Work<'static>>(work) };
+        shared.panicked.store(false, Ordering::Release);
         let all_done = shared.done.now.load(Ordering::Acquire).wrapping_add(self.helpers.len());
         *shared.job.lock().unwrap_or_else(PoisonError::into_inner) = Job(Some(endless));
         let _wait = Wait(shared, all_done);
@@ -254,8 +296,21 @@ fn help(shared: &Shared, worker: usize) {
         turn = turn.wrapping_add(1);
         let Job(job) = *shared.job.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(work) = job else { return };
-        // Counted even when the work panics; the thread then goes on, but the barrier stays lost.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(worker)));
+        // Counted even when the work panics; the thread then goes on.
+        if caught(|| work(worker)).is_err() {
+            shared.panicked.store(true, Ordering::Release);
+        }
         shared.done.advance();
     }
+}
+
+/// Calls `work` and keeps its panic here.
+fn caught(work: impl FnOnce()) -> Result<(), Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        // What was thrown may throw again when it is dropped, and a helper that dies is waited for in vain.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
+        }
+        Panicked
+    })
 }

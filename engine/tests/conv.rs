@@ -281,6 +281,17 @@ fn dense_large_k_and_extremes() {
     check(Row { input: (12, 12, 96), oc: 24, k: (3, 3), pad: (1, 1, 1, 1), extreme: true, ..BASE });
 }
 
+/// Every remainder of the tiles of pixels and of the groups of blocks.
+#[test]
+fn dense_tiles() {
+    for pixels in (1..=25).chain([47, 48, 49, 61, 95, 96, 97, 193]) {
+        for oc in [16, 32, 48, 72] {
+            let act = if pixels % 2 == 0 { Activation::Gelu } else { Activation::Linear };
+            check(Row { input: (1, pixels, 20), oc, act, seed: pixels as u64, ..BASE });
+        }
+    }
+}
+
 #[test]
 fn dense_epilogues() {
     for (i, act) in ACTS.into_iter().enumerate() {
@@ -315,6 +326,39 @@ fn depthwise_shapes() {
                     check(row);
                 }
             }
+        }
+    }
+}
+
+/// Kernels take rows in groups of two or four: more than one group, strides that are and are not whole groups.
+#[test]
+fn depthwise_groups_of_rows() {
+    let mut seed = 100;
+    for k in [(4, 2), (5, 1), (8, 3), (13, 2), (16, 16)] {
+        for s in [(1, 1), (2, 3), (3, 1), (4, 4), (8, 2), (16, 16)] {
+            seed += 1;
+            let pad = (k.0 / 2, k.1 / 2, k.0 / 2, k.1 / 2);
+            let kind = Kind::Depthwise;
+            check(Row { kind, input: (35, 57, 21), oc: 21, k, s, pad, seed, extreme: seed % 3 == 0, ..BASE });
+        }
+    }
+}
+
+#[test]
+fn scratch_for_any_instruction_set_is_enough_for_each() {
+    for isa in Isa::ALL {
+        let Ok(kernels) = Kernels::for_isa(isa) else { continue };
+        for k in 1..=16 {
+            for s in 1..=16 {
+                for (kw, sw) in [(1, 1), (3, 2), (k, s), (16, 16)] {
+                    let w = window((k, kw), (s, sw), (0, 0));
+                    assert!(depthwise_scratch(kernels, &w) <= depthwise_scratch_any(&w), "{isa} {w:?}");
+                }
+            }
+        }
+        for k in [1, 3, 24, 120, 960, 3000] {
+            assert!(ctc_scratch(kernels, k) <= ctc_scratch_any(k));
+            assert!(transposed2x2_scratch(kernels, k, 9) <= transposed2x2_scratch_any(k, 9));
         }
     }
 }

@@ -6,7 +6,7 @@ mod common;
 use common::Rng;
 use common::plans::{Guarded, PLANS};
 use edge_ocr_engine::plan::{MAX_WORKERS, crc32};
-use edge_ocr_engine::{Arena, Kernels, Network, Plan, PlanError, Pool, RunOptions};
+use edge_ocr_engine::{Arena, Isa, IsaError, Kernels, Network, Plan, PlanError, Pool, RunOptions};
 use std::time::{Duration, Instant};
 
 fn refusal(bytes: &[u8]) -> PlanError {
@@ -76,6 +76,55 @@ fn an_arena_or_worker_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn instruction_sets_that_the_cpu_lacks_are_refused() {
+    let mut lacking = 0;
+    for isa in Isa::ALL {
+        assert_eq!(Isa::from_name(isa.name()), Ok(isa));
+        match Kernels::for_isa(isa) {
+            Ok(kernels) => assert!(isa.available() && kernels.isa() == isa),
+            Err(error) => {
+                lacking += 1;
+                assert!(!isa.available() && error == IsaError::Unavailable(isa));
+                assert_eq!(error.to_string(), format!("EDGE_OCR_ISA: this CPU does not have {isa}"));
+            }
+        }
+    }
+    // No CPU has those of two architectures.
+    assert!(lacking >= 3);
+    let unknown = Isa::from_name("mmx").unwrap_err().to_string();
+    assert!(
+        unknown.starts_with("EDGE_OCR_ISA: no instruction set is called \"mmx\"; known are scalar avx2 "),
+        "{unknown}"
+    );
+}
+
+/// Through the variable, in a process of its own: the tests of this one run side by side.
+#[test]
+fn the_variable_for_instruction_sets_is_obeyed_or_refused() {
+    if std::env::var_os("EDGE_OCR_TEST_ISA").is_some() {
+        return match Kernels::detect() {
+            Ok(kernels) => println!("found {}.", kernels.isa()),
+            Err(error) => println!("refused {error}."),
+        };
+    }
+    for name in Isa::ALL.map(Isa::name).into_iter().chain(["", "AVX2"]) {
+        let test = "the_variable_for_instruction_sets_is_obeyed_or_refused";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args([test, "--exact", "--nocapture"]).env("EDGE_OCR_TEST_ISA", "").env("EDGE_OCR_ISA", name);
+        let Ok(output) = child.output() else {
+            return eprintln!("skipped: programs of this architecture start no others here (an emulator runs them)");
+        };
+        let out = String::from_utf8(output.stdout).unwrap();
+        let want = match Isa::from_name(name) {
+            Ok(isa) if isa.available() => format!("found {isa}."),
+            Ok(isa) => format!("refused {}.", IsaError::Unavailable(isa)),
+            Err(error) => format!("refused {error}."),
+        };
+        assert!(out.contains(&want), "{name}: {out}");
+    }
+}
+
+#[test]
 fn a_static_arena_is_given_once() {
     static ARENA: Arena<1024> = Arena::new();
     let memory = ARENA.take().unwrap();
@@ -107,19 +156,23 @@ fn mutate(random: &mut Rng, plan: &[u8]) -> Vec<u8> {
     with_checksum(bytes)
 }
 
-/// For EDGE_OCR_FUZZ_SECONDS (2 when not set).
+/// For EDGE_OCR_FUZZ_SECONDS (2 when not set), with kernels by turns; EDGE_OCR_ISA and EDGE_OCR_FUZZ_SEED are obeyed.
 #[test]
 fn mutated_plans_never_panic_and_never_leave_the_arena() {
     let seconds = std::env::var("EDGE_OCR_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
     let seed = std::env::var("EDGE_OCR_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let mut random = Rng::new(seed);
     let mut pool = Pool::new(2).unwrap();
-    let kernels = Kernels::detect().unwrap();
+    let all = match std::env::var_os("EDGE_OCR_ISA") {
+        Some(_) => vec![Kernels::detect().unwrap()],
+        None => Isa::ALL.into_iter().filter_map(|isa| Kernels::for_isa(isa).ok()).collect(),
+    };
     let (mut tried, mut loaded, mut made, mut ran) = (0u64, 0u64, 0u64, 0u64);
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end {
         let (name, plan) = PLANS[random.next() as usize % PLANS.len()];
         let bytes = Guarded::copy(&mutate(&mut random, plan));
+        let kernels = all[tried as usize % all.len()];
         tried += 1;
         let Ok(plan) = Plan::load(bytes.bytes()) else { continue };
         loaded += 1;
@@ -143,7 +196,7 @@ fn mutated_plans_never_panic_and_never_leave_the_arena() {
             };
             ran += u64::from(done.is_ok());
             let _ = executor.output();
-            assert!(arena.intact(), "{name}: wrote outside the arena");
+            assert!(arena.intact(), "{name}: wrote outside the arena with {}", kernels.isa());
         }
         assert!(bytes.intact());
     }

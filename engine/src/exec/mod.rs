@@ -59,7 +59,7 @@ pub enum RunError {
         /// Why.
         error: Error,
     },
-    /// A worker thread was lost, or the pool has more threads than the network has workers.
+    /// A worker thread panicked, or the pool has more threads than the network has workers.
     Workers,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for RunError {
         match self {
             RunError::Op { step, error } => write!(f, "step {step} could not run: {error}"),
             RunError::Workers => {
-                f.write_str("a worker was lost, or there are more workers than the network was made for")
+                f.write_str("a worker panicked, or there are more workers than the network was made for")
             }
         }
     }
@@ -160,6 +160,12 @@ impl<'p> Network<'p> {
         &self.variant.head().output
     }
 
+    /// The answer's tensor and its number of elements.
+    fn answer(&self) -> (Tensor, usize) {
+        let t = *self.output();
+        (t, t.shape.h * t.shape.w * t.shape.c)
+    }
+
     /// The steps.
     pub fn steps(&self) -> impl Iterator<Item = NamedStep<'p>> {
         self.variant.steps()
@@ -212,14 +218,25 @@ impl<'p, 'a> Executor<'p, 'a> {
 
     /// The answer of the last run.
     pub fn output(&self) -> Answer<'_> {
-        let t = *self.network.output();
-        let count = t.shape.h * t.shape.w * t.shape.c;
+        let (t, count) = self.network.answer();
         match t.elem {
             Elem::U8 { zero, scale } => {
                 Answer::U8 { values: self.memory.read(t.offset, count).unwrap_or_default(), zero, scale }
             }
             Elem::F32 => Answer::F32(self.memory.read(t.offset, count).unwrap_or_default()),
             Elem::Best => Answer::Best(self.memory.read(t.offset, count).unwrap_or_default()),
+        }
+    }
+
+    /// The answer of the last run, for as long as the arena is borrowed.
+    pub fn into_output(self) -> Answer<'a> {
+        let (t, count) = self.network.answer();
+        match t.elem {
+            Elem::U8 { zero, scale } => {
+                Answer::U8 { values: self.memory.into_read(t.offset, count).unwrap_or_default(), zero, scale }
+            }
+            Elem::F32 => Answer::F32(self.memory.into_read(t.offset, count).unwrap_or_default()),
+            Elem::Best => Answer::Best(self.memory.into_read(t.offset, count).unwrap_or_default()),
         }
     }
 

@@ -60,10 +60,21 @@ impl Isa {
                 std::is_x86_feature_detected!("avx2")
                     && std::is_x86_feature_detected!("avx512f")
                     && std::is_x86_feature_detected!("avx512bw")
+                    && std::is_x86_feature_detected!("avx512vl")
                     && std::is_x86_feature_detected!("avx512vnni")
             }
             #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
             Isa::Avx2 => cfg!(target_feature = "avx2"),
+            #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
+            Isa::AvxVnni => cfg!(all(target_feature = "avx2", target_feature = "avxvnni")),
+            #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
+            Isa::Avx512Vnni => cfg!(all(
+                target_feature = "avx2",
+                target_feature = "avx512f",
+                target_feature = "avx512bw",
+                target_feature = "avx512vl",
+                target_feature = "avx512vnni"
+            )),
             #[cfg(target_arch = "aarch64")]
             Isa::NeonMlal | Isa::NeonSadalp => true,
             #[cfg(all(target_arch = "aarch64", feature = "std"))]

@@ -19,6 +19,8 @@ pub trait Lanes: Copy {
     type I: Copy;
     /// 16 x u8.
     type B: Copy;
+    /// Vectors that are taken through a long function together: 4, 2 or 1, as the registers allow.
+    const TOGETHER: usize;
 
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self::F;
@@ -205,6 +207,7 @@ impl Lanes for Scalar {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type B = [u8; LANES];
+    const TOGETHER: usize = 1;
 
     #[inline(always)]
     unsafe fn load_b(p: *const u8) -> Self::B {

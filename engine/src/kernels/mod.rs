@@ -1,6 +1,30 @@
 //! Inner loops, one table of function pointers per instruction set.
 //!
 //! [`Isa::Scalar`] is the specification; every other table gives the same bits.
+//!
+//! Sums of integer products (`gemm`, `depthwise`) and what feeds them (`panel`) are written for each instruction set, in the
+//! folders `x86/` and `arm/`. All the rest is written once, in `generic/`, on the sixteen lanes of `lanes::Lanes`, whose
+//! implementation for arrays is the scalar one.
+//!
+//! # To add a kernel
+//!
+//! 1. Its arguments in `args/`, pointers and counts, with what must be readable or writable there.
+//! 2. The kernel in `generic/`: `#[inline(always)] pub unsafe fn name<L: Lanes>(a: &NameArgs)`. No closure may stand around
+//!    operations of `L`: closures are compiled without the CPU features of the kernel. Nothing may depend on what an
+//!    instruction set finds convenient: no fused multiplication and addition, and sums in one stated order.
+//! 3. A field of [`Kernels`], and the same line in `instantiate_all!`, in `table!` and in `scalar/mod.rs`.
+//! 4. An operation that checks the arguments and calls it, see [`crate::ops`], with its test.
+//!
+//! # To add an instruction set
+//!
+//! 1. In `isa.rs`: a variant of [`Isa`], its place in [`Isa::ALL`] and (best first) in `PREFERENCE`, its name, and in
+//!    [`Isa::available`] every CPU feature that its functions enable.
+//! 2. A folder beside its relatives with `gemm.rs` and `depthwise.rs` (or its relatives' `depthwise`), and `lanes.rs` when it
+//!    has registers of its own; [`args::GemmArgs`] and [`args::DepthwiseArgs`] say what goes in and out. Weights come in the one
+//!    layout of [`crate::pack`]; a panel's elements may be bytes or i16, less 128 or not, as the table says.
+//! 3. `table!` in the folder's `mod.rs`, and its arm in [`Kernels::for_isa`].
+//! 4. Nothing for tests: they run whatever [`Isa::ALL`] holds and the CPU has. Scratch must stay within
+//!    `ops::depthwise_scratch_any` and the element sizes in `ops/conv.rs`, because plans hold the largest of all.
 
 pub mod args;
 #[cfg(target_arch = "aarch64")]
@@ -30,6 +54,8 @@ pub struct Kernels {
     pub(crate) panel_elem: usize,
     /// Accumulators hold the sum over (a - 128) * w.
     pub(crate) signed: bool,
+    /// Most blocks of 16 channels that `gemm` takes at a time.
+    pub(crate) blocks: usize,
     pub(crate) panel: unsafe fn(&PanelArgs),
     pub(crate) gemm: unsafe fn(&GemmArgs),
     pub(crate) epilogue: unsafe fn(&EpilogueArgs),
@@ -126,11 +152,12 @@ macro_rules! instantiate_each {
 /// that stand beside the call.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! table {
-    ($isa:expr, $elem:expr, $signed:expr, $panel:expr, $gemm:expr) => {
+    ($isa:expr, $elem:expr, $signed:expr, $blocks:expr, $panel:expr, $gemm:expr) => {
         Kernels {
             isa: $isa,
             panel_elem: $elem,
             signed: $signed,
+            blocks: $blocks,
             panel: $panel,
             gemm: $gemm,
             epilogue: lanes::epilogue,

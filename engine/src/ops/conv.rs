@@ -270,31 +270,48 @@ impl Run<'_> {
         first: usize,
         count: usize,
     ) {
-        for o in (0..self.os.c).step_by(BLOCK) {
-            let cols = (self.os.c - o).min(BLOCK);
-            // SAFETY: pixels first..first+count exist in output and residual; weights, bias and mul cover every started block
-            // of 16 channels; scratch holds accumulators and widened weights.
-            unsafe {
-                let acc = self.base.add(self.l.acc).cast::<i32>();
-                (self.kernels.gemm)(&GemmArgs {
-                    segments,
-                    count: segment_count,
-                    stride,
-                    pixels: count,
-                    k4,
-                    weights: self.p.weights.weights.as_ptr().add(o * segment_count * k4 * 4),
-                    quads: cols.div_ceil(4),
-                    acc,
-                    wide: self.base.add(self.l.wide),
-                });
-                let bias = self.p.weights.block_bias(self.kernels, self.p.bias, o);
-                let mut e = self.template;
-                e.advance(first, o);
-                (e.acc, e.pixels, e.bias, e.cols) = (acc, count, bias.as_ptr(), cols);
-                (self.kernels.epilogue)(&e);
+        // The accumulators hold one block of all pixels, or more blocks of fewer pixels.
+        let most = self.l.group / self.kernels.blocks;
+        for at in (0..count).step_by(most) {
+            let segments = segments.map(|s| s.wrapping_add(at * stride));
+            let (first, count) = (first + at, (count - at).min(most));
+            let mut o = 0;
+            while o < self.os.c {
+                let blocks = (self.os.c - o).div_ceil(BLOCK).min(self.kernels.blocks);
+                // SAFETY: pixels first..first+count exist in output and residual; weights, bias and mul cover every started
+                // block of 16 channels; scratch holds accumulators and widened weights.
+                unsafe {
+                    let acc = self.base.add(self.l.acc).cast::<i32>();
+                    (self.kernels.gemm)(&GemmArgs {
+                        segments,
+                        count: segment_count,
+                        stride,
+                        pixels: count,
+                        k4,
+                        blocks,
+                        weights: self.p.weights.weights.as_ptr().add(o * segment_count * k4 * 4),
+                        quads: last_quads(self.os.c - o, blocks),
+                        acc,
+                        wide: self.base.add(self.l.wide),
+                    });
+                    for block in 0..blocks {
+                        let bias = self.p.weights.block_bias(self.kernels, self.p.bias, o);
+                        let mut e = self.template;
+                        e.advance(first, o);
+                        (e.acc, e.pixels, e.bias) = (acc.add(block * count * BLOCK), count, bias.as_ptr());
+                        e.cols = (self.os.c - o).min(BLOCK);
+                        (self.kernels.epilogue)(&e);
+                        o += BLOCK;
+                    }
+                }
             }
         }
     }
+}
+
+/// Groups of four channels in the last of `blocks` blocks, when `channels` channels are left.
+pub(super) fn last_quads(channels: usize, blocks: usize) -> usize {
+    (channels - (blocks - 1) * BLOCK).min(BLOCK).div_ceil(4)
 }
 
 /// Fills the panel at `base` for `count` output pixels, or points at the input where its rows already are panel rows.

@@ -191,19 +191,26 @@ unsafe fn group<'s>(
             dst_stride: l.stride,
         });
         let acc = base.add(l.acc).cast::<i32>();
+        // The accumulators hold one block of all tokens, or more blocks when there are few tokens.
+        let together = kernels.blocks.min(l.group / count);
         for class in (0..p.classes).step_by(BLOCK) {
+            let block = class / BLOCK % together;
+            if block == 0 {
+                (kernels.gemm)(&GemmArgs {
+                    segments: GemmArgs::one(base),
+                    count: 1,
+                    stride: l.stride,
+                    pixels: count,
+                    k4: k.div_ceil(4),
+                    blocks: (p.classes - class).div_ceil(BLOCK).min(together),
+                    weights: p.weights.weights.as_ptr().add(class * k.next_multiple_of(4)),
+                    quads: 4,
+                    acc,
+                    wide: base.add(l.wide),
+                });
+            }
+            let acc = acc.add(block * count * BLOCK);
             let cols = (p.classes - class).min(BLOCK);
-            (kernels.gemm)(&GemmArgs {
-                segments: GemmArgs::one(base),
-                count: 1,
-                stride: l.stride,
-                pixels: count,
-                k4: k.div_ceil(4),
-                weights: p.weights.weights.as_ptr().add(class * k.next_multiple_of(4)),
-                quads: 4,
-                acc,
-                wide: base.add(l.wide),
-            });
             // The zero point is 128: kernels with signed activations have taken it off already.
             let mut correction = [0i32; BLOCK];
             if !kernels.signed {
@@ -254,7 +261,7 @@ fn finish(s: &CtcState) -> CtcBest {
         *d -= max;
     }
     // SAFETY: the scalar lanes need no CPU feature.
-    let (lanes, own) = unsafe { (math::exp::<Scalar>(difference), math::exp::<Scalar>(Scalar::splat(logit - max))) };
+    let (lanes, own) = unsafe { math::exp::<Scalar, 2>([difference, Scalar::splat(logit - max)]).into() };
     let sum: f32 = s.sum.iter().zip(&lanes).fold(0.0, |t, (a, b)| t + a * b);
     best.probability = own[0] / sum;
     best

@@ -1,6 +1,6 @@
 //! Transposed 2x2 convolution with stride 2: a 1x1 convolution to 4 * oc channels, each quarter to its own pixel.
 
-use super::conv::{PANEL_ELEMS, check_plain, gather, layout};
+use super::conv::{PANEL_ELEMS, check_plain, gather, last_quads, layout};
 use super::{ALIGN_ROOM, ConvParams, Output, aligned, check_channels, epilogue_template};
 use crate::error::{Error, check, check_rows};
 use crate::kernels::Kernels;
@@ -53,7 +53,8 @@ pub fn transposed2x2(
     let strip = base.wrapping_add(l.end);
     let (mut first, end) = (rows.start / 2 * is.w, rows.end.div_ceil(2) * is.w);
     while first < end && !rows.is_empty() {
-        let count = (end - first).min(l.group);
+        // The accumulators hold one block of all pixels, or more blocks of fewer pixels.
+        let count = (end - first).min(l.group / kernels.blocks);
         // SAFETY: input pixels first..first+count exist; parameters cover every started block of 16 channels; scratch holds
         // panel, accumulators and `count` strips of 4 * oc numbers; only rows inside `rows` are written.
         unsafe {
@@ -61,17 +62,23 @@ pub fn transposed2x2(
             for o in (0..oc4).step_by(BLOCK) {
                 let cols = (oc4 - o).min(BLOCK);
                 let acc = base.add(l.acc).cast::<i32>();
-                (kernels.gemm)(&GemmArgs {
-                    segments: GemmArgs::one(panel),
-                    count: 1,
-                    stride: panel_stride,
-                    pixels: count,
-                    k4: is.c.div_ceil(4),
-                    weights: p.weights.weights.as_ptr().add(o * is.c.next_multiple_of(4)),
-                    quads: cols.div_ceil(4),
-                    acc,
-                    wide: base.add(l.wide),
-                });
+                let block = o / BLOCK % kernels.blocks;
+                if block == 0 {
+                    let blocks = (oc4 - o).div_ceil(BLOCK).min(kernels.blocks);
+                    (kernels.gemm)(&GemmArgs {
+                        segments: GemmArgs::one(panel),
+                        count: 1,
+                        stride: panel_stride,
+                        pixels: count,
+                        k4: is.c.div_ceil(4),
+                        blocks,
+                        weights: p.weights.weights.as_ptr().add(o * is.c.next_multiple_of(4)),
+                        quads: last_quads(oc4 - o, blocks),
+                        acc,
+                        wide: base.add(l.wide),
+                    });
+                }
+                let acc = acc.add(block * count * BLOCK);
                 let bias = p.weights.block_bias(kernels, p.bias, o);
                 let mut e = template;
                 (e.acc, e.pixels, e.bias, e.cols) = (acc, count, bias.as_ptr(), cols);
@@ -112,22 +119,38 @@ unsafe fn scatter<T: Copy>(
     // SAFETY: the caller's.
     unsafe {
         for dy in 0..2 {
-            let (mut y, mut x) = (first / w, first % w);
-            for i in 0..count {
+            let (mut i, mut y, mut x) = (0, first / w, first % w);
+            while i < count {
+                let n = (w - x).min(count - i);
                 if rows.contains(&(2 * y + dy)) {
                     let src = strip.add((4 * i + 2 * dy) * oc);
                     let dst = out.add(((2 * y + dy) * 2 * w + 2 * x) * stride);
-                    if stride == oc {
-                        copy(src, dst, 2 * oc);
-                    } else {
-                        copy(src, dst, oc);
-                        copy(src.add(oc), dst.add(stride), oc);
-                    }
+                    scatter_row(src, dst, stride, oc, n);
                 }
-                x += 1;
-                if x == w {
-                    (x, y) = (0, y + 1);
-                }
+                (i, x, y) = (i + n, 0, y + 1);
+            }
+        }
+    }
+}
+
+/// `n` pairs of neighbours.
+#[inline(always)]
+unsafe fn scatter_row<T: Copy>(src: *const T, dst: *mut T, stride: usize, oc: usize, n: usize) {
+    // SAFETY: the caller's.
+    unsafe {
+        if (stride, oc) == (1, 1) {
+            // Known lengths, so that the loop becomes a vector's shuffles.
+            for i in 0..n {
+                dst.add(2 * i).cast::<[T; 2]>().write_unaligned(src.add(4 * i).cast::<[T; 2]>().read_unaligned());
+            }
+        } else if stride == oc {
+            for i in 0..n {
+                copy(src.add(4 * i * oc), dst.add(2 * i * oc), 2 * oc);
+            }
+        } else {
+            for i in 0..n {
+                copy(src.add(4 * i * oc), dst.add(2 * i * stride), oc);
+                copy(src.add((4 * i + 1) * oc), dst.add((2 * i + 1) * stride), oc);
             }
         }
     }
@@ -139,6 +162,10 @@ unsafe fn copy<T: Copy>(src: *const T, dst: *mut T, n: usize) {
     // SAFETY: the caller's.
     unsafe {
         let mut i = 0;
+        while i + 16 <= n {
+            dst.add(i).cast::<[T; 16]>().write_unaligned(src.add(i).cast::<[T; 16]>().read_unaligned());
+            i += 16;
+        }
         while i + 8 <= n {
             dst.add(i).cast::<[T; 8]>().write_unaligned(src.add(i).cast::<[T; 8]>().read_unaligned());
             i += 8;

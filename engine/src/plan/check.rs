@@ -110,7 +110,8 @@ fn numbers(step: &Step) -> [f32; 6] {
         }
         Step::LayerNorm { eps, .. } => [*eps; 6],
         Step::Attention { scale, .. } => [*scale; 6],
-        _ => [0.0; 6],
+        Step::Lut { .. } | Step::Dequantise { .. } | Step::Quantise { .. } => [0.0; 6],
+        Step::Softmax { .. } | Step::Ctc { .. } => [0.0; 6],
     }
 }
 

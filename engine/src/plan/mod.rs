@@ -17,8 +17,8 @@
 //! [`Plan::load`] checks every offset, length, type and alias; [`crate::exec::Network::new`] lets every operation check its
 //! shapes. After that an executor cannot leave the arena.
 //!
-//! To add an operation: a variant of [`Step`] with its operands (`step.rs`), its call (`exec/step.rs`), and the compiler's part
-//! in `quantize/src/plan/lower.rs`; raise [`VERSION`] when old plans would be read wrongly.
+//! To add an operation, see [`crate::ops`]. Raise [`VERSION`] when old plans would be read wrongly: a [`Step`] is stored by its
+//! number, so new ones go to the end.
 
 mod check;
 mod crc;

@@ -22,7 +22,10 @@ impl Step {
                 4 * attention_scratch(&AttentionParams { heads: *heads, d, scale: *scale }, x.shape.h * x.shape.w)
             }
             Step::Ctc { x, .. } => ctc_scratch_any(x.shape.c),
-            _ => 0,
+            Step::MaxPool { .. } | Step::AvgPool { .. } | Step::Add { .. } | Step::Requant { .. } => 0,
+            Step::Lut { .. } | Step::Dequantise { .. } | Step::Quantise { .. } => 0,
+            Step::Matmul { .. } | Step::DepthwiseF32 { .. } | Step::AddF32 { .. } | Step::MapF32 { .. } => 0,
+            Step::LayerNorm { .. } | Step::Softmax { .. } => 0,
         };
         bytes.next_multiple_of(64)
     }

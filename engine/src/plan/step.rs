@@ -371,7 +371,9 @@ impl Step {
             | Step::DepthwiseF32 { weights, bias, .. } => [(weights, 4), (bias, 4), none, none],
             Step::LayerNorm { gamma, beta, .. } => [(gamma, 4), (beta, 4), none, none],
             Step::Ctc { weights, sums, mul, bias, .. } => [(weights, 1), (sums, 4), (mul, 4), (bias, 4)],
-            _ => [none; 4],
+            Step::MaxPool { .. } | Step::AvgPool { .. } | Step::GlobalMean { .. } => [none; 4],
+            Step::Add { .. } | Step::Requant { .. } | Step::Dequantise { .. } | Step::Quantise { .. } => [none; 4],
+            Step::AddF32 { .. } | Step::MapF32 { .. } | Step::Attention { .. } | Step::Softmax { .. } => [none; 4],
         }
     }
 

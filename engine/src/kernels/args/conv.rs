@@ -75,7 +75,7 @@ pub struct Window {
 /// Most segments of a panel row.
 pub const MAX_SEGMENTS: usize = 16;
 
-/// Multiplies panel rows with one block of 16 output channels. A panel row is one segment of all K (im2col) or one segment for
+/// Multiplies panel rows with a block (or two) of 16 output channels. A panel row is one segment of all K (im2col) or one segment for
 /// each kernel row, each in its own buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct GemmArgs {
@@ -89,11 +89,13 @@ pub struct GemmArgs {
     pub pixels: usize,
     /// Steps of four k in a segment.
     pub k4: usize,
-    /// `[count * k4][16 oc][4 k]`.
+    /// Blocks: 1, or up to `Kernels::blocks`.
+    pub blocks: usize,
+    /// `[blocks][count * k4][16 oc][4 k]`.
     pub weights: *const i8,
-    /// Groups of four output channels that matter (1..=4); lanes of the others are left undefined.
+    /// Groups of four output channels that matter in the last block (1..=4); lanes of the others are left undefined.
     pub quads: usize,
-    /// `[pixels][16]`, written.
+    /// `[blocks][pixels][16]`, written.
     pub acc: *mut i32,
     /// `count * k4 * 128` bytes, for kernels that widen the weights first.
     pub wide: *mut u8,

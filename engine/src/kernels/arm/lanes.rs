@@ -25,6 +25,7 @@ impl Lanes for Neon {
     type F = F;
     type I = I;
     type B = uint8x16_t;
+    const TOGETHER: usize = 1;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> F {

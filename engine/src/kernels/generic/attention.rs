@@ -38,7 +38,7 @@ pub unsafe fn attention<L: Lanes>(a: &AttentionArgs) {
                 let mut sum = L::splat(0.0);
                 let mut j = 0;
                 while j < t16 {
-                    let e = math::exp::<L>(L::sub(L::load(scores.add(j)), L::splat(max)));
+                    let e = math::exp::<L, 1>([L::sub(L::load(scores.add(j)), L::splat(max))])[0];
                     L::store(scores.add(j), e);
                     if j + LANES > a.t {
                         for dead in a.t..t16 {

@@ -35,7 +35,47 @@ pub unsafe fn quantise_token<L: Lanes>(a: &TokenArgs) {
 pub unsafe fn logits<L: Lanes>(a: &LogitsArgs) {
     // SAFETY: acc, state and token_scale hold `tokens` entries; the block's parameters hold 16.
     unsafe {
-        let (correction, mul, bias) = (L::load_i(a.correction), L::load(a.mul), L::load(a.bias));
+        let mut t = 0;
+        if a.out.is_null() {
+            let b = Block::<L>::new(a);
+            while L::TOGETHER == 4 && t + 4 <= a.tokens {
+                b.tokens::<4>(a, t);
+                t += 4;
+            }
+            while L::TOGETHER == 2 && t + 2 <= a.tokens {
+                b.tokens::<2>(a, t);
+                t += 2;
+            }
+            while t < a.tokens {
+                b.tokens::<1>(a, t);
+                t += 1;
+            }
+            return;
+        }
+        let n = (a.exists.count_ones() as usize).min(LANES);
+        let b = Block::<L>::new(a);
+        while t < a.tokens {
+            L::store_n(a.out.add(t * a.out_stride + a.class), b.logit(a, t), n);
+            t += 1;
+        }
+    }
+}
+
+/// What a block's tokens share.
+struct Block<L: Lanes> {
+    correction: L::I,
+    mul: L::F,
+    bias: L::F,
+    /// Infinity where a class exists, else [`NEVER`].
+    exists_cap: L::F,
+    /// The same for classes that may be chosen.
+    allowed_cap: L::F,
+    class: L::I,
+}
+
+impl<L: Lanes> Block<L> {
+    #[inline(always)]
+    unsafe fn new(a: &LogitsArgs) -> Self {
         let (mut exists, mut allowed, mut class) = ([NEVER; LANES], [NEVER; LANES], [0i32; LANES]);
         for i in 0..LANES {
             if a.exists >> i & 1 == 1 {
@@ -46,32 +86,57 @@ pub unsafe fn logits<L: Lanes>(a: &LogitsArgs) {
             }
             class[i] = (a.class + i) as i32;
         }
-        let (exists_cap, allowed_cap) = (L::load(exists.as_ptr()), L::load(allowed.as_ptr()));
-        let class = L::load_i(class.as_ptr());
-        for t in 0..a.tokens {
-            let acc = L::to_f(L::add_i(L::load_i(a.acc.add(t * LANES)), correction));
-            let x = L::add(L::mul(L::mul(acc, mul), L::splat(*a.token_scale.add(t))), bias);
-            if !a.out.is_null() {
-                let n = (a.exists.count_ones() as usize).min(LANES);
-                L::store_n(a.out.add(t * a.out_stride + a.class), x, n);
-                continue;
+        // SAFETY: the block's parameters hold 16.
+        unsafe {
+            Block {
+                correction: L::load_i(a.correction),
+                mul: L::load(a.mul),
+                bias: L::load(a.bias),
+                exists_cap: L::load(exists.as_ptr()),
+                allowed_cap: L::load(allowed.as_ptr()),
+                class: L::load_i(class.as_ptr()),
             }
-            let s = &mut *a.state.add(t);
-            let x_all = L::min(x, exists_cap);
-            let (mut max, mut sum) = (L::load(s.max.as_ptr()), L::load(s.sum.as_ptr()));
-            if L::any_gt(x_all, max) {
-                let grown = L::max(max, x_all);
-                sum = L::mul(sum, math::exp::<L>(L::sub(max, grown)));
-                max = grown;
-                L::store(s.max.as_mut_ptr(), max);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn logit(&self, a: &LogitsArgs, t: usize) -> L::F {
+        // SAFETY: token t exists.
+        unsafe {
+            let acc = L::to_f(L::add_i(L::load_i(a.acc.add(t * LANES)), self.correction));
+            L::add(L::mul(L::mul(acc, self.mul), L::splat(*a.token_scale.add(t))), self.bias)
+        }
+    }
+
+    /// Running softmax of `N` tokens from `t` on.
+    #[inline(always)]
+    unsafe fn tokens<const N: usize>(&self, a: &LogitsArgs, t: usize) {
+        // SAFETY: these tokens exist.
+        unsafe {
+            let mut difference = [self.mul; N];
+            for (i, difference) in difference.iter_mut().enumerate() {
+                let x = self.logit(a, t + i);
+                let s = &mut *a.state.add(t + i);
+                let x_all = L::min(x, self.exists_cap);
+                let mut max = L::load(s.max.as_ptr());
+                if L::any_gt(x_all, max) {
+                    let grown = L::max(max, x_all);
+                    let sum = L::mul(L::load(s.sum.as_ptr()), math::exp::<L, 1>([L::sub(max, grown)])[0]);
+                    L::store(s.sum.as_mut_ptr(), sum);
+                    max = grown;
+                    L::store(s.max.as_mut_ptr(), max);
+                }
+                *difference = L::sub(x_all, max);
+                let x = L::min(x, self.allowed_cap);
+                let best = L::load(s.best.as_ptr());
+                if L::any_gt(x, best) {
+                    L::store_i(s.class.as_mut_ptr(), L::select_gt(x, best, self.class, L::load_i(s.class.as_ptr())));
+                    L::store(s.best.as_mut_ptr(), L::max(best, x));
+                }
             }
-            sum = L::add(sum, math::exp::<L>(L::sub(x_all, max)));
-            L::store(s.sum.as_mut_ptr(), sum);
-            let x = L::min(x, allowed_cap);
-            let best = L::load(s.best.as_ptr());
-            if L::any_gt(x, best) {
-                L::store_i(s.class.as_mut_ptr(), L::select_gt(x, best, class, L::load_i(s.class.as_ptr())));
-                L::store(s.best.as_mut_ptr(), L::max(best, x));
+            for (i, e) in math::exp::<L, N>(difference).into_iter().enumerate() {
+                let sum = &mut (*a.state.add(t + i)).sum;
+                L::store(sum.as_mut_ptr(), L::add(L::load(sum.as_ptr()), e));
             }
         }
     }

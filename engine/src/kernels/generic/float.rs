@@ -24,7 +24,7 @@ unsafe fn map_run<L: Lanes, A: Act<L>>(a: &MapF32Args, act: A) {
                 if !a.b.is_null() {
                     v = L::add(v, L::load(a.b.add(x * a.b_stride + c)));
                 }
-                L::store_n(a.out.add(x * a.out_stride + c), act.f(v), n);
+                L::store_n(a.out.add(x * a.out_stride + c), act.one(v), n);
             }
         }
         c += LANES;
@@ -43,6 +43,11 @@ unsafe fn matmul_run<L: Lanes, A: Act<L>>(a: &MatmulArgs, act: A) {
     let mut t = 0;
     // SAFETY: rows t..t+ROWS exist; see `matmul_rows`.
     unsafe {
+        // As many chains of additions as there are registers for.
+        while L::TOGETHER == 4 && t + 8 <= a.t {
+            matmul_rows::<L, A, 8>(a, act, t);
+            t += 8;
+        }
         while t + 4 <= a.t {
             matmul_rows::<L, A, 4>(a, act, t);
             t += 4;
@@ -72,7 +77,7 @@ unsafe fn matmul_rows<L: Lanes, A: Act<L>, const ROWS: usize>(a: &MatmulArgs, ac
                 }
             }
             for (i, s) in s.iter().enumerate() {
-                let mut y = act.f(*s);
+                let mut y = act.one(*s);
                 if !a.res.is_null() {
                     y = L::add(y, L::load(a.res.add((t + i) * a.res_stride + n0)));
                 }
@@ -164,7 +169,7 @@ pub unsafe fn softmax<L: Lanes>(a: &NormArgs) {
         let mut c = 0;
         while c < a.c {
             let n = (a.c - c).min(LANES);
-            let e = math::exp::<L>(L::sub(L::load_n(a.src.add(c), n), max));
+            let e = math::exp::<L, 1>([L::sub(L::load_n(a.src.add(c), n), max)])[0];
             L::store_n(a.out.add(c), e, n);
             c += LANES;
         }
@@ -206,7 +211,7 @@ unsafe fn depthwise_run<L: Lanes, A: Act<L>>(a: &DepthwiseF32Args, act: A) {
                         }
                     }
                 }
-                L::store_n(a.out.add(x * a.out_stride + c), act.f(s), n);
+                L::store_n(a.out.add(x * a.out_stride + c), act.one(s), n);
             }
         }
         c += LANES;

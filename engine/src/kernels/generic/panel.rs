@@ -27,10 +27,23 @@ pub unsafe fn panel<P: PanelFormat>(a: &PanelArgs) {
         }
         let (mut y, mut x) = (a.first / a.ow, a.first % a.ow);
         let tap = a.c * P::ELEM;
-        for i in 0..a.count {
+        let mut i = 0;
+        while i < a.count {
             let mut dst = a.dst.add(i * a.dst_stride);
             let iy0 = (y * w.sh) as isize - w.pad_top as isize;
             let ix0 = (x * w.sw) as isize - w.pad_left as isize;
+            if a.stride == a.c && w.kw * a.c <= 16 && iy0 >= 0 && iy0 as usize + w.kh <= a.h && ix0 >= 0 {
+                let n = inside(a, ix0 as usize).min(a.ow - x).min(a.count - i);
+                narrow::<P>(a, a.src.add((iy0 as usize * a.w + ix0 as usize) * a.c), n, dst);
+                i += n;
+                x += n;
+                if x == a.ow {
+                    (x, y) = (0, y + 1);
+                }
+                if n > 0 {
+                    continue;
+                }
+            }
             let inside = ix0 >= 0 && ix0 as usize + w.kw <= a.w;
             for ky in 0..w.kh {
                 let iy = iy0 + ky as isize;
@@ -53,12 +66,34 @@ pub unsafe fn panel<P: PanelFormat>(a: &PanelArgs) {
                 }
                 dst = dst.add(w.kw * tap);
             }
+            i += 1;
             x += 1;
             if x == a.ow {
                 x = 0;
                 y += 1;
             }
         }
+    }
+}
+
+/// Windows from input column `ix` on that lie inside the row.
+#[inline(always)]
+fn inside(a: &PanelArgs, ix: usize) -> usize {
+    (a.w + 1).saturating_sub(ix + a.window.kw).div_ceil(a.window.sw)
+}
+
+/// `n` whole windows of kernel rows of at most 16 elements: the first layer, whose few channels make the gathering the larger
+/// part of the work.
+#[inline(always)]
+unsafe fn narrow<P: PanelFormat>(a: &PanelArgs, mut src: *const u8, n: usize, mut dst: *mut u8) {
+    let (row, kernel_row) = (a.w * a.c, a.window.kw * a.c * P::ELEM);
+    for _ in 0..n {
+        for ky in 0..a.window.kh {
+            // SAFETY: see `panel`; as with any `copy`, up to 15 elements more are read and written.
+            unsafe { P::copy(dst.add(ky * kernel_row), src.add(ky * row), 16) };
+        }
+        src = src.wrapping_add(a.window.sw * a.c);
+        dst = dst.wrapping_add(a.dst_stride);
     }
 }
 

@@ -22,19 +22,18 @@ pub unsafe fn max_pool<L: Lanes>(a: &PoolArgs) {
         let mut c = 0;
         while c < a.c {
             let n = (a.c - c).min(LANES);
-            for x in 0..a.ow {
+            let mut done = 0;
+            if a.requant.is_none() && (y1 - y0, w.kw, w.sw, w.pad_left) == (2, 2, 1, 0) {
+                done = a.ow.min(a.w - 1);
+                max_2x2::<L>(a, a.src.add(y0 * a.w * a.stride + c), done, c, n);
+            }
+            for x in done..a.ow {
                 let (x0, x1) = clip(x, w.sw, w.pad_left, w.kw, a.w);
                 let first = a.src.add((y0 * a.w + x0) * a.stride + c);
                 let mut m = L::load_b(first);
-                if (y1 - y0, x1 - x0) == (2, 2) {
-                    let below = first.add(a.w * a.stride);
-                    let right = L::max_b(L::load_b(first.add(a.stride)), L::load_b(below.add(a.stride)));
-                    m = L::max_b(L::max_b(m, L::load_b(below)), right);
-                } else {
-                    for iy in 0..y1 - y0 {
-                        for ix in 0..x1 - x0 {
-                            m = L::max_b(m, L::load_b(first.add((iy * a.w + ix) * a.stride)));
-                        }
+                for iy in 0..y1 - y0 {
+                    for ix in 0..x1 - x0 {
+                        m = L::max_b(m, L::load_b(first.add((iy * a.w + ix) * a.stride)));
                     }
                 }
                 if let Some(r) = a.requant {
@@ -44,6 +43,25 @@ pub unsafe fn max_pool<L: Lanes>(a: &PoolArgs) {
                 L::store_b_n(a.out.add(x * a.out_stride + c), m, n);
             }
             c += LANES;
+        }
+    }
+}
+
+/// The first `done` pixels when windows are 2x2 and whole and each is one column further: the right column is the next one's
+/// left.
+#[inline(always)]
+unsafe fn max_2x2<L: Lanes>(a: &PoolArgs, mut src: *const u8, done: usize, c: usize, n: usize) {
+    // SAFETY: as in `max_pool`; columns 0..=done exist.
+    unsafe {
+        let below = a.w * a.stride;
+        let mut left = L::max_b(L::load_b(src), L::load_b(src.add(below)));
+        let mut out = a.out.add(c);
+        for _ in 0..done {
+            src = src.add(a.stride);
+            let right = L::max_b(L::load_b(src), L::load_b(src.add(below)));
+            L::store_b_n(out, L::max_b(left, right), n);
+            left = right;
+            out = out.wrapping_add(a.out_stride);
         }
     }
 }

@@ -14,6 +14,7 @@ pub static KERNELS: Kernels = Kernels {
     isa: Isa::Scalar,
     panel_elem: 1,
     signed: false,
+    blocks: 1,
     panel: generic::panel::panel::<generic::panel::Bytes>,
     gemm: conv::gemm,
     epilogue: generic::epilogue::epilogue::<Scalar>,

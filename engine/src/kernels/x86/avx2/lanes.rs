@@ -21,6 +21,7 @@ impl Lanes for Avx2 {
     type F = F;
     type I = I;
     type B = __m128i;
+    const TOGETHER: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> F {

@@ -52,9 +52,12 @@ pub unsafe fn gemm(g: &GemmArgs) {
             tile::<TILE>(g, p);
             p += TILE;
         }
-        while p < g.pixels {
+        while p + 2 <= g.pixels {
+            tile::<2>(g, p);
+            p += 2;
+        }
+        if p < g.pixels {
             tile::<1>(g, p);
-            p += 1;
         }
     }
 }

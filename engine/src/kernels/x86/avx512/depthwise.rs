@@ -1,0 +1,99 @@
+//! Depthwise convolution with 512-bit VNNI: four rows as bytes, `vpdpbusd`; one register is 16 channels.
+
+use super::lanes::epilogue;
+use crate::kernels::args::{DepthwiseArgs, Window};
+use crate::kernels::lanes::LANES;
+use crate::kernels::x86::depthwise::{COLUMN, Group, Line};
+use core::arch::x86_64::*;
+
+struct Quads;
+
+/// 16 bytes of four rows to 16 times one byte of each row.
+#[inline(always)]
+unsafe fn transpose(rows: [*const u8; 4], dst: *mut u8) {
+    // SAFETY: 16 bytes are readable at each row, 64 are writable; the caller has AVX-512.
+    unsafe {
+        let row = |i: usize| _mm_loadu_si128(rows[i].cast());
+        let x = _mm512_castsi128_si512(row(0));
+        let x = _mm512_inserti32x4::<1>(x, row(1));
+        let x = _mm512_inserti32x4::<2>(x, row(2));
+        let x = _mm512_inserti32x4::<3>(x, row(3));
+        // Four channels of all rows into each quarter, then the bytes of each channel side by side.
+        let quarters = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        let bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        let x = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(quarters, x), _mm512_broadcast_i32x4(bytes));
+        _mm512_storeu_si512(dst.cast(), x);
+    }
+}
+
+impl Group for Quads {
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn data(rows: [*const u8; 4], dst: *mut u8) {
+        // SAFETY: see the trait.
+        unsafe { transpose(rows, dst) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(rows: [*const i8; 4], dst: *mut u8) {
+        // SAFETY: see the trait.
+        unsafe { transpose(rows.map(|r| r.cast()), dst) }
+    }
+
+    #[inline(always)]
+    unsafe fn line(line: &Line, n: usize, acc: *mut i32) {
+        // SAFETY: see the trait.
+        unsafe {
+            let mut p = 0;
+            while p + 12 <= n {
+                pixels::<12>(line, p, acc.add(p * LANES));
+                p += 12;
+            }
+            while p + 4 <= n {
+                pixels::<4>(line, p, acc.add(p * LANES));
+                p += 4;
+            }
+            while p < n {
+                pixels::<1>(line, p, acc.add(p * LANES));
+                p += 1;
+            }
+        }
+    }
+}
+
+/// `P` output pixels from column `p` of the tile on.
+#[inline(always)]
+unsafe fn pixels<const P: usize>(line: &Line, p: usize, acc: *mut i32) {
+    // SAFETY: rows and weights were filled for this line; acc holds 16 numbers for each pixel; the caller has AVX-512 VNNI.
+    unsafe {
+        let mut s = [_mm512_setzero_si512(); P];
+        let mut w = line.weights;
+        for row in line.rows.iter().take(line.groups) {
+            let mut row = row.add(p * line.sw * COLUMN);
+            for _ in 0..line.kw {
+                let taps = _mm512_loadu_si512(w.cast());
+                for (i, s) in s.iter_mut().enumerate() {
+                    *s = _mm512_dpbusd_epi32(*s, _mm512_loadu_si512(row.add(i * line.sw * COLUMN).cast()), taps);
+                }
+                w = w.add(COLUMN);
+                row = row.add(COLUMN);
+            }
+        }
+        for (i, s) in s.iter().enumerate() {
+            _mm512_storeu_si512(acc.add(i * LANES).cast(), *s);
+        }
+    }
+}
+
+/// Bytes of scratch.
+pub fn scratch(w: &Window) -> usize {
+    crate::kernels::x86::depthwise::scratch::<Quads>(w)
+}
+
+/// See [`DepthwiseArgs`].
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+pub unsafe fn depthwise(a: &DepthwiseArgs) {
+    // SAFETY: passed on.
+    unsafe { crate::kernels::x86::depthwise::depthwise::<Quads>(a, epilogue) }
+}
