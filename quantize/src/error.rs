@@ -28,6 +28,9 @@ pub enum Error {
     /// A `.q8` file.
     #[error(transparent)]
     Q8(#[from] crate::q8::Q8Error),
+    /// A choice of characters.
+    #[error(transparent)]
+    Charset(#[from] crate::charset::CharsetError),
     /// A parameter of the caller.
     #[error("{0}")]
     Usage(String),

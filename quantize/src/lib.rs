@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`graph`] | the networks as fused operations, float or quantised |
+//! | [`charset`] | cutting a recogniser's classes to what a deployment reads |
 //! | [`q8`] | the quantised model and its file |
 //! | [`exec`] | interpreters: float, and the integer engine's arithmetic bit by bit |
 //! | [`plan`] | the plan compiler: quantised models and input sizes to plans of the engine |
@@ -14,6 +15,7 @@
 
 #[cfg(feature = "onnx")]
 pub mod calibrate;
+pub mod charset;
 #[cfg(feature = "onnx")]
 pub mod data;
 pub mod error;

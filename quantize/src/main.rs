@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("quantize: {error}");
             match error {
-                edge_ocr_quantize::Error::Usage(_) => ExitCode::from(2),
+                edge_ocr_quantize::Error::Usage(_) | edge_ocr_quantize::Error::Charset(_) => ExitCode::from(2),
                 edge_ocr_quantize::Error::Q8(_) => ExitCode::from(3),
                 _ => ExitCode::from(4),
             }

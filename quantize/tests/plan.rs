@@ -2,16 +2,18 @@
 //! computed, so that a difference is told where it arises. Where the specification promises the same bits they must be the
 //! same; where it allows an approximation (GELU, sigmoids, factors of a squeeze-excite) a byte may differ by one.
 //!
-//! `EDGE_OCR_Q8_MODELS` adds real models: `MODEL.q8:HxW:PICTURE.bin`, separated by commas.
+//! The shipped models are checked in the same way; `EDGE_OCR_Q8_MODELS` adds others: `MODEL.q8:HxW:PICTURE.bin`, separated by commas.
 
 mod networks;
 
 use edge_ocr_engine::plan::{Elem as PlanElem, Plan, Tensor};
 use edge_ocr_engine::{Answer, Executor, Isa, Kernels, Network, Pool, RunOptions};
 use edge_ocr_quantize::Model;
+use edge_ocr_quantize::charset::Charset;
 use edge_ocr_quantize::exec::{Data, Feature, Mode, picture, run_int_node};
 use edge_ocr_quantize::graph::{Activation, Op, Shape};
 use edge_ocr_quantize::plan::{AlignedBytes, Compiled, CtcOutput, Options, compile};
+use edge_ocr_quantize::q8::Kind;
 
 fn kernels() -> Vec<&'static Kernels> {
     let found: Vec<_> = Isa::ALL.into_iter().filter_map(|isa| Kernels::for_isa(isa).ok()).collect();
@@ -210,24 +212,62 @@ fn the_best_class_is_the_most_probable_of_the_allowed() {
 }
 
 #[test]
-fn real_models() {
-    let Ok(list) = std::env::var("EDGE_OCR_Q8_MODELS") else {
-        eprintln!("skipped: EDGE_OCR_Q8_MODELS is not set");
-        return;
+fn float_islands_between_integers() {
+    let model = networks::islands();
+    let size = networks::SIZES[0];
+    let pixels = noise(size[0] * size[1] * 3);
+    for kernels in kernels() {
+        check_nodes(&model, size, &pixels, kernels);
+    }
+    check_threads(&model, &networks::SIZES, 0, &pixels, CtcOutput::Best);
+}
+
+/// Dark strokes on bright, uneven ground: real networks are quantised for what looks like text.
+fn strokes([h, w]: [usize; 2]) -> Vec<u8> {
+    let grain = noise(h * w * 3);
+    let dark = |y: usize, x: usize| y % 24 > 5 && (x % 7 < 2 || (y / 5 + x / 9).is_multiple_of(4)) && x / 40 % 4 != 3;
+    let level = |i: usize| {
+        let (y, x) = (i / 3 / w, i / 3 % w);
+        if dark(y, x) { 40 + grain[i] / 8 } else { 200 - (y % 64) as u8 / 2 + grain[i] / 16 }
     };
-    for entry in list.split(',') {
+    (0..h * w * 3).map(level).collect()
+}
+
+fn check_real(model: &Model, size: [usize; 2], pixels: &[u8]) {
+    for kernels in kernels() {
+        check_nodes(model, size, pixels, kernels);
+    }
+    check_threads(model, &[size], 0, pixels, CtcOutput::Best);
+    let made = compiled(model, &[size], CtcOutput::Best);
+    let ratio = made.variants[0].arrangement.ratio();
+    assert!(ratio <= 1.15, "{}: the arena is {ratio} times its lower bound", model.name);
+}
+
+#[test]
+fn the_shipped_models() {
+    let shipped = [
+        ("ppocrv6-small-det", [320, 320]),
+        ("ppocrv6-small-rec", [48, 160]),
+        ("ppocr-mobile-v2-cls", [48, 192]),
+        ("ppocrv4-mobile-det", [320, 320]),
+        ("ppocrv4-mobile-rec", [48, 160]),
+    ];
+    for (name, size) in shipped {
+        let path = format!("{}/../models/{name}.q8", env!("CARGO_MANIFEST_DIR"));
+        let model = Model::load(path.as_ref()).unwrap();
+        assert_eq!(model.name, name);
+        let model = if model.kind == Kind::Recogniser { model.cut(&Charset::Latin).unwrap() } else { model };
+        check_real(&model, size, &strokes(size));
+    }
+}
+
+#[test]
+fn models_that_are_asked_for() {
+    for entry in std::env::var("EDGE_OCR_Q8_MODELS").iter().flat_map(|list| list.split(',')) {
         let parts: Vec<&str> = entry.split(':').collect();
         let model = Model::load(parts[0].as_ref()).unwrap();
         let size: Vec<usize> = parts[1].split('x').map(|v| v.parse().unwrap()).collect();
-        let size = [size[0], size[1]];
-        let pixels = std::fs::read(parts[2]).unwrap();
-        for kernels in kernels() {
-            check_nodes(&model, size, &pixels, kernels);
-        }
-        check_threads(&model, &[size], 0, &pixels, CtcOutput::Best);
-        let made = compiled(&model, &[size], CtcOutput::Best);
-        let ratio = made.variants[0].arrangement.ratio();
-        assert!(ratio <= 1.15, "{}: the arena is {ratio} times its lower bound", model.name);
+        check_real(&model, [size[0], size[1]], &std::fs::read(parts[2]).unwrap());
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 /// `true` per tensor that is to be quantised.
 ///
 /// Bytes stay bytes until a mean over many pixels (the recogniser's neck, the classifier's end) makes them floats; from
-/// there on everything is float. Nodes named in `islands` give floats, too.
+/// there on everything is float. Nodes named in `islands` give floats, too, and the conversions behind them bytes.
 pub fn quantised(graph: &Graph, islands: &BTreeSet<String>) -> Vec<bool> {
     let mut is = vec![false; graph.tensors.len()];
     is[graph.input.index()] = true;
@@ -17,7 +17,7 @@ pub fn quantised(graph: &Graph, islands: &BTreeSet<String>) -> Vec<bool> {
             Op::Pool(pool) => pool.kind == PoolKind::Average,
             _ => false,
         };
-        is[node.output.index()] = bytes && !ends && !islands.contains(&node.name);
+        is[node.output.index()] = node.op == Op::Convert || bytes && !ends && !islands.contains(&node.name);
     }
     is
 }

@@ -4,40 +4,79 @@
 //!
 //! Weights that write a channel have a scale of their own, so the division costs nothing there. The product makes the
 //! rows that read the channel less even; hence the square root instead of full equality. (After Nagel et al. 2019, over
-//! whole residual streams: sums and gates tie their tensors together.)
+//! whole residual streams: sums, gates and concatenations tie their channels together.)
 
 use super::histogram::Histogram;
 use crate::graph::{Activation, Conv, ConvKind, Graph, Op, TensorId, Weights};
+use std::collections::BTreeMap;
 
 /// No channel is enlarged more than this.
 const MOST: f32 = 16.0;
 
-/// Tensors that must be divided alike, as the smallest index among them; `None` where no division is possible.
-fn groups(graph: &Graph, quantised: &[bool]) -> Vec<Option<usize>> {
-    let mut group: Vec<usize> = (0..graph.tensors.len()).collect();
+/// Channels of all tensors, numbered through, and which of them must be divided alike.
+struct Channels {
+    /// Number of a tensor's first channel.
+    first: Vec<usize>,
+    /// A channel's parent in the forest of those that are divided alike; a root is its own.
+    parent: Vec<usize>,
+}
+
+impl Channels {
+    fn new(graph: &Graph) -> Channels {
+        let (mut first, mut count) = (Vec::new(), 0);
+        for tensor in &graph.tensors {
+            first.push(count);
+            count += tensor.channels as usize;
+        }
+        Channels { first, parent: (0..count).collect() }
+    }
+
+    fn root(&self, mut channel: usize) -> usize {
+        while self.parent[channel] != channel {
+            channel = self.parent[channel];
+        }
+        channel
+    }
+
+    /// Joins `count` channels of two tensors.
+    fn join(&mut self, (a, from_a): (TensorId, usize), (b, from_b): (TensorId, usize), count: usize) {
+        for c in 0..count {
+            let a = self.root(self.first[a.index()] + from_a + c);
+            let b = self.root(self.first[b.index()] + from_b + c);
+            self.parent[a.max(b)] = a.min(b);
+        }
+    }
+}
+
+/// For each tensor and channel the root of those that must be divided alike; `None` where no division is possible.
+fn groups(graph: &Graph, quantised: &[bool]) -> Vec<Vec<Option<usize>>> {
+    let mut all = Channels::new(graph);
     let mut free: Vec<bool> = quantised.to_vec();
     // Read by something that does not take factors.
     let mut barred = vec![false; graph.tensors.len()];
     free[graph.input.index()] = false;
     free[graph.output.index()] = false;
-    let join = |group: &mut Vec<usize>, a: TensorId, b: TensorId| {
-        let (a, b) = (group[a.index()], group[b.index()]);
-        group.iter_mut().filter(|g| **g == a.max(b)).for_each(|g| *g = a.min(b));
-    };
     for node in &graph.nodes {
+        let out = node.output;
+        let channels = |id: TensorId| graph.tensor(id).channels as usize;
         match &node.op {
             Op::Conv(conv) => {
                 // Behind a curved activation a division would need a factor per channel.
                 let straight = matches!(conv.act, Activation::Linear | Activation::Relu) && conv.post.is_none();
-                free[node.output.index()] &= straight && matches!(conv.weights, Weights::F32(_));
+                free[out.index()] &= straight && matches!(conv.weights, Weights::F32(_));
                 if let Some(residual) = node.inputs.get(1) {
-                    join(&mut group, *residual, node.output);
+                    all.join((*residual, 0), (out, 0), channels(out));
                 }
             }
-            Op::SqueezeExcite(_) | Op::Pool(_) | Op::Upsample { .. } => join(&mut group, node.inputs[0], node.output),
-            Op::Add { .. } => {
-                join(&mut group, node.inputs[0], node.output);
-                join(&mut group, node.inputs[1], node.output);
+            Op::SqueezeExcite(_) | Op::Pool(_) | Op::Upsample { .. } | Op::Add { .. } => {
+                node.inputs.iter().for_each(|id| all.join((*id, 0), (out, 0), channels(out)));
+            }
+            Op::Concat => {
+                let mut at = 0;
+                for id in &node.inputs {
+                    all.join((*id, 0), (out, at), channels(*id));
+                    at += channels(*id);
+                }
             }
             _ => node.inputs.iter().chain([&node.output]).for_each(|id| {
                 free[id.index()] = false;
@@ -45,42 +84,45 @@ fn groups(graph: &Graph, quantised: &[bool]) -> Vec<Option<usize>> {
             }),
         }
     }
-    let mut held = vec![false; group.len()];
-    free.iter().zip(&group).filter(|(f, _)| !**f).for_each(|(_, g)| held[*g] = true);
     // A mean that leaves the bytes is read by float weights, which take any factor.
     let leaves = |i: usize| {
         graph.nodes.iter().any(|n| n.output.index() == i && matches!(n.op, Op::Pool(_))) && !quantised[i] && !barred[i]
     };
-    let mut only_leaves = vec![true; group.len()];
-    (0..group.len()).filter(|i| !free[*i] && !leaves(*i)).for_each(|i| only_leaves[group[i]] = false);
-    group.into_iter().map(|g| (!held[g] || only_leaves[g]).then_some(g)).collect()
+    let mut held = vec![false; all.parent.len()];
+    for i in (0..graph.tensors.len()).filter(|i| !free[*i] && !leaves(*i)) {
+        (0..graph.tensors[i].channels as usize).for_each(|c| held[all.root(all.first[i] + c)] = true);
+    }
+    let root = |i: usize, c: usize| Some(all.root(all.first[i] + c)).filter(|r| !held[*r]);
+    let channels = |i: usize| graph.tensors[i].channels as usize;
+    (0..graph.tensors.len()).map(|i| (0..channels(i)).map(|c| root(i, c)).collect()).collect()
 }
 
 /// Rewrites the float graph. `channels` has a histogram per tensor and channel; `strength` is 0 (nothing) to 1 (all
 /// channels alike). Gives the number of tensors that changed.
 pub fn equalise(graph: &mut Graph, channels: &[Vec<Histogram>], quantised: &[bool], strength: f32) -> usize {
     let groups = groups(graph, quantised);
-    let mut factors: Vec<Option<Vec<f32>>> = vec![None; graph.tensors.len()];
-    for g in 0..graph.tensors.len() {
-        let members: Vec<usize> = (0..graph.tensors.len()).filter(|i| groups[*i] == Some(g)).collect();
-        let Some(first) = members.first() else { continue };
-        let count = graph.tensors[*first].channels as usize;
-        // The range a channel needs in each tensor, relative to that tensor's largest.
-        let mut need = vec![0.0f32; count];
-        for i in members.iter().filter(|i| quantised[**i]) {
-            let ranges: Vec<f32> = channels[*i]
-                .iter()
-                .map(|h| {
-                    let (low, high) = h.percentiles(1e-4);
-                    high.max(-low)
-                })
-                .collect();
-            let largest = ranges.iter().copied().fold(1e-12, f32::max);
-            need.iter_mut().zip(&ranges).for_each(|(n, r)| *n = n.max(r / largest));
+    // The range that channels divided alike need, relative to the largest of each tensor.
+    let mut need: BTreeMap<usize, f32> = BTreeMap::new();
+    for (i, histograms) in channels.iter().enumerate().filter(|(i, _)| quantised[*i]) {
+        let range = |h: &Histogram| {
+            let (low, high) = h.percentiles(1e-4);
+            high.max(-low)
+        };
+        let ranges: Vec<f32> = histograms.iter().map(range).collect();
+        let largest = ranges.iter().copied().fold(1e-12, f32::max);
+        for (range, root) in ranges.iter().zip(&groups[i]).filter_map(|(r, g)| Some((r, (*g)?))) {
+            let n = need.entry(root).or_default();
+            *n = n.max(range / largest);
         }
-        let d: Vec<f32> = need.iter().map(|n| n.clamp(1e-6, 1.0).powf(strength).max(1.0 / MOST)).collect();
-        members.iter().for_each(|i| factors[*i] = Some(d.clone()));
     }
+    let factor = |root: usize| {
+        let need = need.get(&root).copied().unwrap_or(1.0);
+        need.clamp(1e-6, 1.0).powf(strength).max(1.0 / MOST)
+    };
+    let of_tensor = |g: &Vec<Option<usize>>| -> Option<Vec<f32>> {
+        g.iter().any(Option::is_some).then(|| g.iter().map(|root| root.map_or(1.0, factor)).collect())
+    };
+    let factors: Vec<Option<Vec<f32>>> = groups.iter().map(of_tensor).collect();
     for node in &mut graph.nodes {
         let read = node.inputs.first().and_then(|id| factors[id.index()].clone());
         let written = factors[node.output.index()].clone();
@@ -153,17 +195,18 @@ mod tests {
             output: TensorId(output),
         };
         let mut tensors = vec![tensor(3, Elem::U8(Quant { scale: 1.0, zero: 128 }))];
-        tensors.extend([4, 4, 4, 2].map(|c| tensor(c, Elem::F32)));
+        tensors.extend([4, 4, 4, 12, 2].map(|c| tensor(c, Elem::F32)));
         let graph = Graph {
             tensors,
             nodes: vec![
                 node(conv(ConvKind::Dense, 3, 4, 3), &[0], 1),
                 node(conv(ConvKind::Depthwise, 4, 4, 3), &[1], 2),
                 node(conv(ConvKind::Dense, 4, 4, 1), &[2, 1], 3),
-                node(conv(ConvKind::Dense, 4, 2, 1), &[3], 4),
+                node(Op::Concat, &[3, 1, 3], 4),
+                node(conv(ConvKind::Dense, 12, 2, 1), &[4], 5),
             ],
             input: TensorId(0),
-            output: TensorId(4),
+            output: TensorId(5),
         };
         let pixels: Vec<u8> = (0..6 * 5 * 3).map(|i| (i * 73 % 251) as u8).collect();
         let before = run(&graph, &pixels, 6, 5, Mode::Float).unwrap().1;
@@ -175,7 +218,7 @@ mod tests {
         }
         let channels: Vec<Vec<Histogram>> = live.iter().map(super::super::channel_histograms).collect();
         let mut changed = graph.clone();
-        assert_eq!(equalise(&mut changed, &channels, &[true; 5], 1.0), 3);
+        assert_eq!(equalise(&mut changed, &channels, &[true; 6], 1.0), 4);
         assert_ne!(changed, graph);
         let after = run(&changed, &pixels, 6, 5, Mode::Float).unwrap().1;
         let size = before.iter().fold(0.0f32, |a, v| a.max(v.abs()));

@@ -5,16 +5,18 @@
 //! quantised network: a convolution's weights are rounded for the inputs that the quantised network really gives it, so
 //! that each layer makes up for what those before it lost, and its bias takes over the rest of the mean error.
 
-pub mod charset;
 mod elems;
 mod equalise;
 mod histogram;
+mod islands;
 mod moments;
 mod report;
 mod second;
+mod sensitivity;
 mod solve;
 
 pub use report::{LayerReport, Report};
+pub use sensitivity::{Choice, Cost, loss, sensitivity, within};
 pub use solve::Rounding;
 
 use crate::data::samples::Sample;
@@ -68,33 +70,45 @@ impl Default for Options {
     }
 }
 
+/// A calibrated network.
+pub struct Calibrated {
+    /// The float network with what was rewritten in it: computes the same as the original.
+    pub float: Graph,
+    /// The quantised one, with the same nodes.
+    pub graph: Graph,
+    /// What was decided.
+    pub report: Report,
+}
+
 /// Quantises a float graph.
 ///
 /// # Errors
-/// A picture does not fit the network, or there is none.
-pub fn calibrate(graph: &Graph, samples: &[Sample], options: &Options) -> Result<(Graph, Report), Error> {
+/// A picture does not fit the network, there is none, or an island is not possible.
+pub fn calibrate(graph: &Graph, samples: &[Sample], options: &Options) -> Result<Calibrated, Error> {
     if samples.is_empty() {
         return Err(Error::Usage("there is no calibration picture; check the list and the data folder".into()));
     }
-    let mut graph = graph.clone();
+    let mut float = graph.clone();
     if options.equalise > 0.0 {
         // Channels are counted on some of the pictures: only their extent is wanted.
-        let some: Vec<&Sample> = samples.iter().step_by(samples.len().div_ceil(EQUALISE_PICTURES)).collect();
-        let channels = count(&graph, &some, options.threads, channel_histograms)?;
-        let is = elems::quantised(&graph, &options.islands);
-        equalise::equalise(&mut graph, &channels, &is, options.equalise);
+        let some = spread(samples, EQUALISE_PICTURES);
+        let channels = count(&float, &some, options.threads, channel_histograms)?;
+        let is = elems::quantised(&float, &BTreeSet::new());
+        equalise::equalise(&mut float, &channels, &is, options.equalise);
     }
+    islands::open(&mut float, &options.islands)?;
     let all: Vec<&Sample> = samples.iter().collect();
-    let histograms = count(&graph, &all, options.threads, |out| vec![histogram(out.f32())])?;
-    let mut quantised = graph.clone();
-    assign(
-        &mut quantised,
-        &histograms.iter().map(|h| h.first().cloned().unwrap_or_default()).collect::<Vec<_>>(),
-        options,
-    );
-    let report = second::run(&graph, &mut quantised, samples, options)?;
-    quantised.validate()?;
-    Ok((quantised, report))
+    let histograms = count(&float, &all, options.threads, |out| vec![histogram(out.f32())])?;
+    let mut graph = float.clone();
+    assign(&mut graph, &histograms.iter().map(|h| h.first().cloned().unwrap_or_default()).collect::<Vec<_>>(), options);
+    let report = second::run(&float, &mut graph, samples, options)?;
+    graph.validate()?;
+    Ok(Calibrated { float, graph, report })
+}
+
+/// At most `count` of the samples, evenly spread.
+pub fn spread(samples: &[Sample], count: usize) -> Vec<&Sample> {
+    samples.iter().step_by(samples.len().div_ceil(count.max(1)).max(1)).collect()
 }
 
 /// Pictures for the ranges of single channels.

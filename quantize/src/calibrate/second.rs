@@ -116,14 +116,15 @@ fn gather(
 fn round(float: &Graph, quantised: &mut Graph, index: usize, states: &[State], out: &[Feature], options: &Options) {
     let node = &float.nodes[index];
     let (Op::Conv(conv), Some(weights)) = (&node.op, float_weights(&node.op)) else { return };
-    let bytes = node.inputs.iter().all(|id| quantised.tensor(*id).elem.quant().is_some());
-    // Floats that were bytes one step before: their mean error goes into the bias, the weights stay.
+    let island = options.islands.contains(&node.name);
+    let bytes = !island && node.inputs.iter().all(|id| quantised.tensor(*id).elem.quant().is_some());
+    // Floats that are bytes, or were so one step before: their mean error goes into the bias, the weights stay.
     let producers = float.producers();
     let edge = || {
         let from = node.inputs.first().and_then(|id| producers[id.index()]);
         from.is_some_and(|p| float.nodes[p].inputs.iter().all(|id| quantised.tensor(*id).elem.quant().is_some()))
     };
-    let corrected = bytes || (options.correct_bias && edge());
+    let corrected = bytes || (options.correct_bias && (island || edge()));
     if !corrected {
         return;
     }

@@ -1,8 +1,9 @@
 //! `quantize calibrate`: ONNX to `.q8`.
 
 use clap::{Args as ClapArgs, ValueEnum};
-use edge_ocr_quantize::calibrate::charset::{self, Charset};
-use edge_ocr_quantize::calibrate::{Options, Ranges, Rounding, calibrate};
+use edge_ocr_engine::plan::crc32;
+use edge_ocr_quantize::calibrate::{Calibrated, Options, Ranges, Rounding, within};
+use edge_ocr_quantize::charset::{self, Charset};
 use edge_ocr_quantize::data::{list, manifest::Manifest, samples};
 use edge_ocr_quantize::q8::{Kind, Model, Provenance};
 use edge_ocr_quantize::{Error, import, onnx};
@@ -50,9 +51,16 @@ pub struct Args {
     /// Leave biases as they are
     #[arg(long)]
     no_bias_correction: bool,
-    /// Nodes that stay float
+    /// Convolutions that stay float among integers
     #[arg(long, value_delimiter = ',')]
     islands: Vec<String>,
+    /// Leave the dearest layers float until the mean distance from the float network's answers (total variation of a
+    /// step's probabilities; difference of a pixel's) is at most this, on calibration pictures
+    #[arg(long)]
+    budget: Option<f64>,
+    /// Go on with the least loss if the budget cannot be held
+    #[arg(long, requires = "budget")]
+    best_effort: bool,
     /// Threads; they do not change the result
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -82,10 +90,13 @@ pub fn run(args: Args) -> Result<(), Error> {
         let dictionary = raw.metadata.get("character").ok_or_else(|| {
             Error::file(&args.model, "it holds no dictionary (metadata `character`); take a model that does")
         })?;
-        classes = charset::cut(&mut graph, &charset::classes(dictionary), &Charset::parse(&args.charset)?)?;
-        name += &format!("-{}", Path::new(&args.charset).file_stem().unwrap_or_default().to_string_lossy());
+        let charset = Charset::parse(&args.charset)?;
+        classes = charset::cut(&mut graph, &charset::dictionary(dictionary), &charset)?;
+        name += charset.suffix();
     }
     let entries = list::read(&args.images)?;
+    // Of what the list says, not of the file: remarks do not change what is learnt.
+    let list_crc = crc32(entries.iter().map(|e| list::line(e) + "\n").collect::<String>().as_bytes());
     let outside = manifest.normalisation().outside();
     let pictures = samples::load(&args.data, &entries, kind, &manifest.input(), outside)?;
     let options = Options {
@@ -105,7 +116,16 @@ pub fn run(args: Args) -> Result<(), Error> {
         threads: args.threads,
         ..Options::default()
     };
-    let (graph, report) = calibrate(&graph, &pictures, &options)?;
+    // Without a budget nothing is too dear.
+    let budget = args.budget.unwrap_or(f64::INFINITY);
+    let (Calibrated { graph, report, .. }, choice) = within(&graph, &pictures, &options, budget)?;
+    for (count, loss) in &choice.tried {
+        println!("{name}: loss {loss:.5} with {count} float islands");
+    }
+    if !choice.holds && !args.best_effort {
+        let sentence = "take a larger --budget, or --best-effort for the least loss";
+        return Err(Error::Usage(format!("no choice of float islands keeps the loss within {budget}: {sentence}")));
+    }
     let model = Model {
         name,
         kind,
@@ -116,7 +136,7 @@ pub fn run(args: Args) -> Result<(), Error> {
             sha256,
             licence: manifest.origin.licence,
             tool: format!("edge-ocr-quantize {}", env!("CARGO_PKG_VERSION")),
-            calibration: format!("{} pictures", pictures.len()),
+            calibration: format!("{} pictures, CRC-32 of their list {list_crc:08x}", pictures.len()),
         },
         graph,
     };
@@ -125,7 +145,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     println!("{}: {} bytes, {} classes, {} pictures", model.name, bytes.len(), model.classes.len(), pictures.len());
     if let Some(folder) = &args.report {
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
-        for (extension, text) in [("txt", report.text()), ("csv", report.csv())] {
+        for (extension, text) in [("txt", report.text()), ("csv", report.csv()), ("sensitivity.csv", choice.csv())] {
             let path = folder.join(format!("{}.{extension}", model.name));
             std::fs::write(&path, text).map_err(|e| Error::file(&path, e))?;
         }

@@ -1,7 +1,7 @@
 //! `quantize eval`: a quantised model against its float original on pictures that calibration did not see.
 
 use clap::Args as ClapArgs;
-use edge_ocr_quantize::calibrate::charset;
+use edge_ocr_quantize::charset::{self, Charset};
 use edge_ocr_quantize::data::samples::Sample;
 use edge_ocr_quantize::data::{list, manifest::Manifest, samples};
 use edge_ocr_quantize::exec::{self, Mode, parallel};
@@ -28,6 +28,9 @@ pub struct Args {
     /// Folder that the list's paths start from
     #[arg(long)]
     data: PathBuf,
+    /// Recogniser: compare with the classes cut to latin, digits, full, or the characters of a text file
+    #[arg(long, default_value = "full")]
+    charset: String,
     /// Take every so many pictures only
     #[arg(long, default_value_t = 1)]
     every: usize,
@@ -39,17 +42,17 @@ pub struct Args {
 /// Evaluates.
 pub fn run(args: Args) -> Result<(), Error> {
     let manifest = Manifest::load(&args.manifest)?;
-    let model = Model::load(&args.q8)?;
+    let charset = Charset::parse(&args.charset)?;
+    let mut model = Model::load(&args.q8)?;
     let usage = |e: &dyn std::fmt::Display| Error::Usage(e.to_string());
     let raw = onnx::read(&args.model).map_err(|e| usage(&e))?;
     let mut float =
         import::import(&raw, &manifest.normalisation(), model.kind == Kind::Recogniser).map_err(|e| usage(&e))?;
     if model.kind == Kind::Recogniser {
-        let all = charset::classes(raw.metadata.get("character").map_or("", |d| d));
         // The same characters for both, so that only the arithmetic differs.
-        let kept = charset::Charset::Custom(model.classes.concat());
-        let chosen = if all.len() == model.classes.len() { charset::Charset::Full } else { kept };
-        charset::cut(&mut float, &all, &chosen)?;
+        model = model.cut(&charset)?;
+        let all = charset::dictionary(raw.metadata.get("character").map_or("", |d| d));
+        charset::cut(&mut float, &all, &charset)?;
     }
     let entries: Vec<list::Entry> = list::read(&args.images)?.into_iter().step_by(args.every.max(1)).collect();
     let outside = manifest.normalisation().outside();
@@ -112,6 +115,8 @@ fn lines(model: &Model, float: &Graph, pictures: &[Sample], args: &Args) -> Resu
     let fold = |t: &str| t.to_lowercase();
     let (mut equal, mut apart, mut chars) = (0, 0, 0);
     let (mut wrong, mut label_chars, mut exact) = ([0, 0], 0, [0, 0]);
+    // Lines that the float network can read: what it gives for others is noise, and flips at a touch.
+    let (mut legible_apart, mut legible_chars) = (0, 0);
     for ((f, q, _), picture) in texts.iter().zip(pictures) {
         equal += usize::from(f == q);
         apart += distance(f, q);
@@ -121,6 +126,10 @@ fn lines(model: &Model, float: &Graph, pictures: &[Sample], args: &Args) -> Resu
         }
         if let Some(label) = &picture.text {
             label_chars += label.chars().count();
+            if 2 * distance(&fold(f), &fold(label)) <= label.chars().count() {
+                legible_apart += distance(f, q);
+                legible_chars += f.chars().count();
+            }
             for (i, text) in [f, q].into_iter().enumerate() {
                 let d = distance(&fold(text), &fold(label));
                 wrong[i] += d;
@@ -130,10 +139,11 @@ fn lines(model: &Model, float: &Graph, pictures: &[Sample], args: &Args) -> Resu
     }
     let percent = |a: usize, b: usize| 100.0 * a as f64 / b.max(1) as f64;
     println!(
-        "{} lines, {chars} characters: same text {:.2} %, characters apart {:.3} %, divergence {kl:.5} per step; against labels CER {:.3} -> {:.3} %, exact {} -> {}",
+        "{} lines, {chars} characters: same text {:.2} %, characters apart {:.3} % (of lines that float reads at least half right {:.3} %), divergence {kl:.5} per step; against labels CER {:.3} -> {:.3} %, exact {} -> {}",
         pictures.len(),
         percent(equal, pictures.len()),
         percent(apart, chars),
+        percent(legible_apart, legible_chars),
         percent(wrong[0], label_chars),
         percent(wrong[1], label_chars),
         exact[0],
@@ -173,16 +183,30 @@ fn maps(model: &Model, float: &Graph, pictures: &[Sample]) -> Result<(), Error> 
     Ok(())
 }
 
+/// Lines are turned only when the classifier is as sure of it as this (`classifier.thresh` of its manifest).
+const SURE: f32 = 0.9;
+
 fn labels(model: &Model, float: &Graph, pictures: &[Sample]) -> Result<(), Error> {
-    let one = |i: usize| -> Result<(bool, f32), Error> {
-        let f = answer(float, &pictures[i], Mode::Float)?;
-        let q = answer(&model.graph, &pictures[i], Mode::Int)?;
-        let best = |v: &[f32]| v.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i);
-        Ok((best(&f) == best(&q), f.iter().zip(&q).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)))
+    let one = |i: usize| -> Result<[f32; 2], Error> {
+        let turned = |v: Vec<f32>| v.get(1).copied().unwrap_or(0.0);
+        Ok([turned(answer(float, &pictures[i], Mode::Float)?), turned(answer(&model.graph, &pictures[i], Mode::Int)?)])
     };
     let all = parallel(pictures.len(), 2, one).into_iter().collect::<Result<Vec<_>, Error>>()?;
-    let same = all.iter().filter(|(s, _)| *s).count();
-    let mean = all.iter().map(|(_, d)| f64::from(*d)).sum::<f64>() / all.len().max(1) as f64;
-    println!("{} lines: same label {same}, mean |difference| {mean:.5}", all.len());
+    let percent = |n: usize| 100.0 * n as f64 / all.len().max(1) as f64;
+    let same = |limit: f32| percent(all.iter().filter(|[f, q]| (*f > limit) == (*q > limit)).count());
+    let right = |which: usize, limit: f32| {
+        percent(all.iter().zip(pictures).filter(|(p, picture)| (p[which] > limit) == picture.turned).count())
+    };
+    let mean = all.iter().map(|[f, q]| f64::from((f - q).abs())).sum::<f64>() / all.len().max(1) as f64;
+    println!(
+        "{} lines, half of them on their heads: same label {:.2} %, same decision at {SURE} {:.2} %, mean |difference| {mean:.5}; right labels {:.2} -> {:.2} %, right decisions {:.2} -> {:.2} %",
+        all.len(),
+        same(0.5),
+        same(SURE),
+        right(0, 0.5),
+        right(1, 0.5),
+        right(0, SURE),
+        right(1, SURE)
+    );
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `quantize plan`: `.q8` and input sizes to a plan, with its memory map.
 
 use clap::Args as ClapArgs;
+use edge_ocr_quantize::charset::Charset;
 use edge_ocr_quantize::plan::{CtcOutput, Options, compile};
 use edge_ocr_quantize::{Error, Model};
 use std::path::PathBuf;
@@ -13,6 +14,9 @@ pub struct Args {
     /// Height and width of an input, such as 48x320; repeat it for more
     #[arg(long, required = true, value_parser = size)]
     size: Vec<[usize; 2]>,
+    /// Recogniser: latin, digits, full, or a text file with the characters
+    #[arg(long, default_value = "full")]
+    charset: String,
     /// Name of the target that the plan is for
     #[arg(long)]
     target: String,
@@ -43,7 +47,11 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 
 /// Compiles.
 pub fn run(args: Args) -> Result<(), Error> {
-    let model = Model::load(&args.model)?;
+    let charset = Charset::parse(&args.charset)?;
+    let mut model = Model::load(&args.model)?;
+    if charset != Charset::Full {
+        model = model.cut(&charset)?;
+    }
     let ctc = if args.probabilities { CtcOutput::Probabilities } else { CtcOutput::Best };
     let options = Options { target: args.target, sizes: args.size, ctc };
     let compiled = compile(&model, &options).map_err(|e| Error::Usage(format!("{}: {e}", args.model.display())))?;

@@ -94,6 +94,11 @@ impl Picture {
         Picture { w: self.h, h: self.w, rgb }
     }
 
+    /// On its head.
+    pub fn turned_over(&self) -> Picture {
+        Picture { rgb: self.rgb.chunks_exact(3).rev().flatten().copied().collect(), ..*self }
+    }
+
     /// On a canvas of `w` × `h` whose rest is `fill`, at its upper left.
     pub fn on_canvas(&self, w: usize, h: usize, fill: u8) -> Picture {
         let mut rgb = vec![fill; w * h * 3];
@@ -151,5 +156,7 @@ mod tests {
         assert_eq!(cut.rgb[..3], picture.rgb[7 * 3..8 * 3]);
         assert_eq!(picture.cut(&[[1., 1.]; 4]), None);
         assert_eq!(picture.resize(6, 4), picture);
+        assert_eq!(picture.turned_over().rgb[..3], picture.rgb[69..]);
+        assert_eq!(picture.turned_over().turned_over(), picture);
     }
 }

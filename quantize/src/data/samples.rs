@@ -14,6 +14,8 @@ pub struct Sample {
     pub name: String,
     /// What is written there, if known.
     pub text: Option<String>,
+    /// Classifier: stands on its head.
+    pub turned: bool,
     pub h: usize,
     pub w: usize,
     /// Pixels in the order in which the network reads them.
@@ -27,34 +29,38 @@ const MAX_UPSCALE: f64 = 2.0;
 /// The recogniser's widths, as in the pipeline; longer lines are squeezed into the last.
 const WIDTHS_PX: [usize; 9] = [320, 400, 480, 560, 640, 800, 960, 1200, 1600];
 
-/// Prepares the entries, in order. Those whose cut is empty are left out.
+/// Prepares the entries, in order. Those whose cut is empty are left out. A classifier gets each of them twice, upright
+/// and on its head: it must know both, and the lists hold what is upright.
 ///
 /// # Errors
 /// A picture cannot be read.
 pub fn load(data: &Path, entries: &[Entry], kind: Kind, input: &Input, outside: u8) -> Result<Vec<Sample>, Error> {
-    let one = |entry: &Entry| -> Result<Option<Sample>, Error> {
+    let one = |entry: &Entry| -> Result<Vec<Sample>, Error> {
         let picture = Picture::load(&data.join(&entry.image))?;
         let cut = match &entry.quad {
             Some(quad) => picture.cut(quad),
             None => Some(picture),
         };
-        let Some(cut) = cut else { return Ok(None) };
-        let placed = match kind {
-            Kind::Detector => page(&cut, outside),
-            Kind::Recogniser => line(&cut, input.height_px.unwrap_or(48) as usize, outside),
-            Kind::Classifier => {
-                let (h, w) = (input.height_px.unwrap_or(48) as usize, input.width_px.unwrap_or(192) as usize);
-                let columns = ((h as f64 * cut.w as f64 / cut.h as f64).ceil() as usize).clamp(1, w);
-                cut.resize(columns, h).on_canvas(w, h, outside)
-            }
-        };
-        Ok(Some(Sample {
+        let Some(cut) = cut else { return Ok(Vec::new()) };
+        let h = input.height_px.unwrap_or(48) as usize;
+        let sample = |placed: Picture, turned| Sample {
             name: entry.image.display().to_string(),
             text: entry.text.clone(),
+            turned,
             h: placed.h,
             w: placed.w,
             bytes: placed.bytes(input.bgr),
-        }))
+        };
+        Ok(match kind {
+            Kind::Detector => vec![sample(page(&cut, outside), false)],
+            Kind::Recogniser => vec![sample(line(&cut, h, outside), false)],
+            Kind::Classifier => {
+                let w = input.width_px.unwrap_or(192) as usize;
+                let columns = ((h as f64 * cut.w as f64 / cut.h as f64).ceil() as usize).clamp(1, w);
+                let place = |cut: Picture| cut.resize(columns, h).on_canvas(w, h, outside);
+                vec![sample(place(cut.turned_over()), true), sample(place(cut), false)]
+            }
+        })
     };
     let loaded = parallel(entries.len(), 2, |i| one(&entries[i]));
     Ok(loaded.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())

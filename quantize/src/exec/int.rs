@@ -4,7 +4,7 @@
 //! in `i32`: the result is the integer one, and the compiler makes it as fast as the float interpreter.
 
 use super::common::{attention, concat, excite, layer_norm, output_shape, refuse, softmax, upsample, windows};
-use super::float::{conv_sums, scatter};
+use super::float::scatter;
 use super::gemm::Packed;
 use super::im2col::{Patches, depthwise_row};
 use super::lower::{Epilogue, lower_conv, quantise};
@@ -23,6 +23,12 @@ pub fn run_node(graph: &Graph, index: usize, inputs: &[&Feature]) -> Result<Feat
     let out_elem = graph.tensor(node.output).elem;
     let quants: Option<Vec<Quant>> = (0..inputs.len()).map(|at| elem(at).quant()).collect();
     let x = inputs[0];
+    if matches!(&node.op, Op::Conv(Conv { weights: Weights::F32(_), .. })) {
+        let real: Vec<Feature> = (0..inputs.len())
+            .map(|at| Feature { shape: inputs[at].shape, data: Data::F32(inputs[at].real(elem(at))) })
+            .collect();
+        return float_node(graph, index, &real.iter().collect::<Vec<_>>(), shape, out_elem);
+    }
     let Some(quants) = quants else {
         return float_node(graph, index, inputs, shape, out_elem);
     };
@@ -81,7 +87,7 @@ pub fn run_node(graph: &Graph, index: usize, inputs: &[&Feature]) -> Result<Feat
     Ok(Feature { shape, data })
 }
 
-/// Nodes on float inputs; a quantised output is rounded at the end.
+/// Nodes that compute on floats; a quantised output is rounded at the end.
 fn float_node(graph: &Graph, index: usize, inputs: &[&Feature], shape: Shape, out: Elem) -> Result<Feature, Error> {
     let node = &graph.nodes[index];
     let x = inputs[0];
@@ -149,19 +155,7 @@ fn conv_node(
 ) -> Result<Feature, Error> {
     let x = inputs[0];
     let zero = f32::from(quants[0].zero);
-    let Weights::I8 { values: weights, .. } = &conv.weights else {
-        // A float convolution on bytes: the first one, kept as a float island.
-        let Weights::F32(weights) = &conv.weights else { return Err(wrong()) };
-        let real = x.real(Elem::U8(quants[0]));
-        let sums = conv_sums(conv, weights, &real, x.shape, shape, &conv.bias);
-        let post = conv.post.map_or((1.0, 0.0), |p| (p.scale, p.shift));
-        let y = sums.iter().map(|v| activate(conv.act, *v) * post.0 + post.1);
-        let data = match out {
-            Elem::F32 => Data::F32(y.collect()),
-            Elem::U8(q) => Data::U8(y.map(|v| quantise(v, q)).collect()),
-        };
-        return Ok(Feature { shape, data });
-    };
+    let Weights::I8 { values: weights, .. } = &conv.weights else { return Err(wrong()) };
     let residual = inputs.get(1).map(|_| Elem::U8(quants[1]));
     let epilogue = lower_conv(conv, Elem::U8(quants[0]), residual, out).ok_or_else(&wrong)?;
     let centred: Vec<f32> = x.u8().iter().map(|b| f32::from(*b) - zero).collect();

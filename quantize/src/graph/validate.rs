@@ -81,7 +81,8 @@ impl Graph {
                 check_conv(conv)?;
                 let quantised = matches!(conv.weights, Weights::I8 { .. });
                 let elems: Vec<bool> = node.inputs.iter().map(|id| self.tensor(*id).elem.quant().is_some()).collect();
-                if elems.iter().any(|q| *q != quantised) && (quantised || node.inputs[0] != self.input) {
+                // The other way round it is a float island, which reads bytes as the numbers they stand for.
+                if quantised && elems.contains(&false) {
                     return Err("weights and inputs differ in type".into());
                 }
                 if quantised && elems.len() == 2 && conv.act != Activation::Linear {

@@ -8,10 +8,8 @@
 //! 4 bytes   CRC-32 (IEEE) of everything before, little endian
 //! ```
 
-mod crc;
-
 use crate::graph::{Graph, GraphError};
-use crc::crc32;
+use edge_ocr_engine::plan::crc32;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

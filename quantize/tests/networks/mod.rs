@@ -233,6 +233,19 @@ pub fn classifier() -> Model {
     n.model("cls", Kind::Classifier, Vec::new())
 }
 
+/// Float convolutions among integer ones: on bytes, on floats, with a residual of either type.
+pub fn islands() -> Model {
+    let mut n = Net::new();
+    let a = n.conv(Dense, &[0], 24, [3, 3], [2, 2], Relu, u8(0.03, 0), false);
+    let b = n.conv(Dense, &[a, a], 24, [1, 1], [1, 1], Linear, F32, true);
+    let c = n.conv(Depthwise, &[b], 24, [5, 5], [1, 1], HardSwish, F32, true);
+    let d = n.conv(Dense, &[c, b], 24, [3, 3], [1, 1], Linear, F32, true);
+    let e = n.node(Op::Convert, &[d], 24, u8(0.04, 128));
+    let f = n.conv(Dense, &[e, a], 24, [1, 1], [1, 1], Linear, u8(0.06, 100), false);
+    n.conv(Depthwise, &[f, a], 24, [3, 3], [1, 1], Linear, u8(0.06, 100), true);
+    n.model("islands", Kind::Detector, Vec::new())
+}
+
 pub fn all() -> Vec<Model> {
     vec![detector(), recogniser(), classifier()]
 }
