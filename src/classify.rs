@@ -1,32 +1,24 @@
 //! Does a line stand on its head? The text-line classifier `[1, 3, 48, 192]` to the probabilities of 0 and 180 degrees.
 
 use crate::error::StageError;
-use crate::image::PixelView;
 use crate::image::resize::{self, ResizeScratch};
-use crate::infer::{Network, Shape};
+use crate::image::{CHANNELS, PixelView};
+use crate::infer::{Model, Network, Shape};
+use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
-use crate::prepare::Normaliser;
+use crate::prepare;
 use std::sync::Arc;
 
 /// A classifier of text lines.
 pub struct Classifier {
-    network: Arc<dyn Network>,
-    normaliser: Normaliser,
+    model: Arc<dyn Model>,
+    order: ChannelOrder,
     width: usize,
     height: usize,
     /// Which output means 180 degrees.
     turned: usize,
     /// Probability above which it is believed.
     thresh: f32,
-}
-
-/// What one thread needs.
-#[derive(Default)]
-pub struct Scratch {
-    resize: ResizeScratch,
-    pixels: Vec<u8>,
-    input: Vec<f32>,
-    output: Vec<f32>,
 }
 
 impl Classifier {
@@ -45,27 +37,35 @@ impl Classifier {
             .position(|deg| *deg == 180)
             .ok_or_else(|| wrong("no class of its manifest is 180 degrees".into()))?;
         let probe = Shape::picture(height, width);
-        let output = network.output_shape(probe).map_err(|e| wrong(e.to_string()))?;
+        let model = network.at(probe).map_err(|e| wrong(e.to_string()))?;
+        let output = model.output_shape();
         if output.axes() != [1, facts.labels_deg.len()] {
             return Err(wrong(format!("for {probe} it answers {output}, not 1x{}", facts.labels_deg.len())));
         }
         let thresh = thresh.unwrap_or(facts.thresh);
-        Ok(Classifier { normaliser: Normaliser::new(&manifest.input), network, width, height, turned, thresh })
+        Ok(Classifier { model, order: manifest.input.channel_order, width, height, turned, thresh })
+    }
+
+    /// Bytes of memory that [`is_turned`](Self::is_turned) needs.
+    pub fn memory_bytes(&self) -> usize {
+        self.model.memory_bytes()
     }
 
     /// Whether the line stands on its head: class 180 is the likeliest and above the threshold.
-    pub fn is_turned(&self, line: PixelView<'_>, scratch: &mut Scratch) -> Result<bool, StageError> {
+    pub fn is_turned(
+        &self,
+        line: PixelView<'_>,
+        memory: &mut [u8],
+        resize: &mut ResizeScratch,
+    ) -> Result<bool, StageError> {
         let ratio = line.width() as f64 / line.height().max(1) as f64;
-        let scaled = ((self.height as f64 * ratio).ceil() as usize).clamp(1, self.width);
-        scratch.pixels.resize(scaled * self.height * 3, 0);
-        resize::linear(line, &mut scratch.pixels, scaled, self.height, &mut scratch.resize)?;
-        let mut model = self.network.at(Shape::picture(self.height, self.width))?;
-        scratch.input.resize(model.input_shape().elements(), 0.0);
-        scratch.output.resize(model.output_shape().elements(), 0.0);
-        self.normaliser.fill(&scratch.pixels, scaled, &mut scratch.input, self.width, self.height);
-        model.run(&scratch.input, &mut scratch.output)?;
-        let p = scratch.output.get(self.turned).copied().unwrap_or(0.0);
-        Ok(p > self.thresh && scratch.output.iter().all(|other| *other <= p))
+        let columns = ((self.height as f64 * ratio).ceil() as usize).clamp(1, self.width);
+        let input = self.model.input(memory)?;
+        resize::linear(line, &mut input[..columns * self.height * CHANNELS], columns, self.height, resize)?;
+        prepare::spread(input, columns, self.width, self.height, self.order);
+        let answer = self.model.run(memory, &[columns], None)?;
+        let p = answer.get(self.turned);
+        Ok(p > self.thresh && (0..answer.len()).all(|other| answer.get(other) <= p))
     }
 }
 
@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use crate::image::Picture;
     use crate::infer::fake::FakeNetwork;
+    use crate::memory::Workbench;
 
     /// Says 180 with the brightness of the first pixel.
     fn fake() -> Arc<FakeNetwork> {
@@ -89,7 +90,10 @@ mod tests {
         let classifier = Classifier::new(fake(), &manifest, None).unwrap();
         for (grey, turned) in [(255, true), (200, false), (0, false)] {
             let line = Picture::new(40, 20, [grey; 3]).unwrap();
-            assert_eq!(classifier.is_turned(line.view(), &mut Scratch::default()).unwrap(), turned, "{grey}");
+            let mut bench = Workbench::on_heap();
+            let memory = bench.bytes(classifier.memory_bytes());
+            let answer = classifier.is_turned(line.view(), memory, &mut ResizeScratch::default());
+            assert_eq!(answer.unwrap(), turned, "{grey}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! What a [`Pipeline`](crate::Pipeline) is made from: one typed value, also readable from TOML or JSON.
 
 use crate::detect::detector::DetectParams;
+use crate::detect::scale::ScaleRule;
 use crate::image::decode::Limits;
 use crate::image::enhance::Enhance;
-use crate::recognise::RecogniseParams;
+use crate::recognise::{RecogniseParams, Widths};
+use crate::target;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -47,8 +49,10 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
-    /// tract, f32, any ONNX model of the family.
+    /// Our INT8 engine: the models and input sizes that the program was built with, in memory of fixed size.
     #[default]
+    Arena,
+    /// tract, f32, any ONNX model of the family at any size.
     Tract,
 }
 
@@ -134,8 +138,8 @@ pub const CLASSIFIER: &str = "ppocr-mobile-v2-cls";
 
 impl Default for ModelChoice {
     fn default() -> Self {
-        let (_, det, rec) = FAMILIES[0];
-        ModelChoice { folder: None, det: det.into(), rec: rec.into(), cls: CLASSIFIER.into(), dict: None }
+        let [det, rec, cls] = [&target::DETECTOR, &target::RECOGNISER, &target::CLASSIFIER].map(|e| e.model.into());
+        ModelChoice { folder: None, det, rec, cls, dict: None }
     }
 }
 
@@ -162,6 +166,30 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Why the INT8 engine of this program cannot do what is asked for; `None` if it can.
+    pub fn needs_float(&self) -> Option<&'static str> {
+        let scale = &self.detect.scale;
+        let page = self.mode == Mode::Page;
+        let (det, cls) = (page, page && self.classify);
+        let models = &self.models;
+        let facts = [
+            (det && models.det != target::DETECTOR.model, "the detector is not built in"),
+            (models.rec != target::RECOGNISER.model || models.dict.is_some(), "the recogniser is not built in"),
+            (cls && models.cls != target::CLASSIFIER.model, "the classifier is not built in"),
+            (det && scale.rule == ScaleRule::Reference, "the reference scale rule has no fixed sizes"),
+            (det && !scale.canvases_px.iter().all(|c| target::CANVASES_PX.contains(c)), "a canvas is not built in"),
+            (
+                match &self.recognise.widths {
+                    Widths::Exact => true,
+                    Widths::Buckets(widths) => !widths.iter().all(|w| target::WIDTHS_PX.contains(w)),
+                },
+                "a width is not built in",
+            ),
+            (self.recognise.batch != 1, "several lines are to be read in one run"),
+        ];
+        facts.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason)
+    }
+
     /// The score below which a line is left out.
     pub fn score_thresh(&self) -> f32 {
         self.rec_score_thresh.unwrap_or(match self.mode {

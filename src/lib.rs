@@ -10,7 +10,8 @@
 //! | [`source`] | where pictures come from: files, directories, patterns, standard input |
 //! | [`image`] | bytes to pixels, within limits; resize, warp, turn, enhance |
 //! | [`models`] | manifests, checksums, dictionaries |
-//! | [`infer`] | running a network; the float engine (tract) |
+//! | [`infer`] | running a network: the INT8 engine (arena) and the float engine (tract) |
+//! | [`target`], [`memory`] | the board the program was built for, and the memory pictures are read in |
 //! | [`prepare`] | pixels to the input of a network |
 //! | [`detect`] | page to boxes |
 //! | [`mod@crop`] | box to upright line image |
@@ -25,10 +26,6 @@
 //! ```
 //! use edge_ocr::{Config, Frame, Pipeline, image::decode};
 //!
-//! # // A clone without fetched models skips; CI does not.
-//! # if !std::path::Path::new("models/PP-OCRv6_rec_small.onnx").exists() && std::env::var_os("CI").is_none() {
-//! #     return Ok::<(), Box<dyn std::error::Error>>(());
-//! # }
 //! let picture = decode::decode(&std::fs::read("tests/golden/receipt.jpg")?, &decode::Limits::default())?;
 //! let mut pipeline = Pipeline::from_config(&Config::default())?;
 //! for line in pipeline.run(Frame::new(picture.view()))?.lines() {
@@ -45,6 +42,7 @@ pub mod error;
 pub mod guard;
 pub mod image;
 pub mod infer;
+pub mod memory;
 pub mod models;
 pub mod output;
 pub mod page;
@@ -53,6 +51,7 @@ pub mod pipeline;
 pub mod prepare;
 pub mod recognise;
 pub mod source;
+pub mod target;
 
 pub use config::Config;
 pub use error::Error;

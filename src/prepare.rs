@@ -1,86 +1,47 @@
-//! Pixels to network input: `[1, 3, H, W]` planes of `(u8 / 255 - mean) / std`.
+//! Pixels to the input of a network: u8, `[H][W][3]`, colours in the network's order. Normalisation is the engine's.
 
-use crate::image::PixelView;
-use crate::models::manifest::{ChannelOrder, Input};
+use crate::image::{CHANNELS, PixelView};
+use crate::models::manifest::ChannelOrder;
 
-/// The value of every byte in every plane, so that normalising is a table look-up.
-#[derive(Clone)]
-pub struct Normaliser {
-    tables: [[f32; 256]; 3],
-    /// Which of red (0), green (1), blue (2) each plane takes.
-    source: [usize; 3],
+/// Writes the window of `width` × `height` pixels at (`x`, `y`) of a picture; beyond the picture its last column and row
+/// are repeated. `out` holds exactly the window.
+pub fn window(
+    view: PixelView<'_>,
+    [x, y]: [usize; 2],
+    [width, height]: [usize; 2],
+    order: ChannelOrder,
+    out: &mut [u8],
+) {
+    let last_y = view.height() - 1;
+    for (dy, row) in out.chunks_exact_mut((width * CHANNELS).max(CHANNELS)).take(height).enumerate() {
+        let from = view.row((y + dy).min(last_y)).get(x.min(view.width() - 1) * CHANNELS..).unwrap_or(&[]);
+        let inside = from.len().min(row.len());
+        row[..inside].copy_from_slice(&from[..inside]);
+        in_order(&mut row[..inside], order);
+        let (inside, beyond) = row.split_at_mut(inside);
+        let edge = inside.last_chunk::<CHANNELS>().copied().unwrap_or_default();
+        beyond.as_chunks_mut().0.fill(edge);
+    }
 }
 
-impl Normaliser {
-    /// The tables of a model's input.
-    pub fn new(input: &Input) -> Normaliser {
-        let table = |plane: usize| {
-            std::array::from_fn(|byte| {
-                // RapidOCR computes this in f64 and rounds once.
-                let value = f64::from(byte as f32 * (1.0 / 255.0)) - f64::from(input.mean[plane]);
-                (value / f64::from(input.std[plane])) as f32
-            })
-        };
-        Normaliser {
-            tables: [table(0), table(1), table(2)],
-            source: match input.channel_order {
-                ChannelOrder::Rgb => [0, 1, 2],
-                ChannelOrder::Bgr => [2, 1, 0],
-            },
+/// Moves tight rows of `columns` pixels, which lie at the beginning of `pixels`, to where they belong in a picture of
+/// `width`, and puts their colours in order. What is right of them is left as it is.
+pub fn spread(pixels: &mut [u8], columns: usize, width: usize, height: usize, order: ChannelOrder) {
+    let (row, stride) = (columns.min(width) * CHANNELS, width * CHANNELS);
+    in_order(&mut pixels[..row * height], order);
+    if row < stride {
+        // From the last row up, so that none is overwritten before it is moved.
+        for y in (1..height).rev() {
+            pixels.copy_within(y * row..(y + 1) * row, y * stride);
         }
     }
+}
 
-    /// Writes `rgb` (tight RGB8, `width` × `height`) into the top left of planes of `plane_w` × `plane_h`; what lies
-    /// right of it and below it becomes 0, which is mid-grey *after* normalisation: padding comes last.
-    /// Whatever does not fit into the planes is left out.
-    pub fn fill(&self, rgb: &[u8], width: usize, planes: &mut [f32], plane_w: usize, plane_h: usize) {
-        if plane_w == 0 || plane_h == 0 || width == 0 {
-            return;
-        }
-        for (plane, values) in planes.chunks_exact_mut(plane_w * plane_h).take(3).enumerate() {
-            let (table, channel) = (&self.tables[plane], self.source[plane]);
-            let mut rows = rgb.chunks_exact(width * 3);
-            for out in values.chunks_exact_mut(plane_w) {
-                let written = rows.next().map_or(0, |row| {
-                    for (value, pixel) in out.iter_mut().zip(row.chunks_exact(3)) {
-                        *value = table[pixel[channel] as usize];
-                    }
-                    width.min(plane_w)
-                });
-                out[written..].fill(0.0);
-            }
-        }
-    }
-
-    /// As [`fill`](Self::fill) for a view with a stride: the picture's window `(x, y)` of `plane_w` × `plane_h`; pixels
-    /// beyond the picture repeat its last column and row.
-    pub fn fill_window(
-        &self,
-        view: PixelView<'_>,
-        x: usize,
-        y: usize,
-        planes: &mut [f32],
-        plane_w: usize,
-        plane_h: usize,
-    ) {
-        if plane_w == 0 || plane_h == 0 || view.width() == 0 || view.height() == 0 {
-            return;
-        }
-        let (last_x, last_y) = (view.width() - 1, view.height() - 1);
-        for (plane, values) in planes.chunks_exact_mut(plane_w * plane_h).take(3).enumerate() {
-            let (table, channel) = (&self.tables[plane], self.source[plane]);
-            for (dy, out) in values.chunks_exact_mut(plane_w).enumerate() {
-                let row = view.row((y + dy).min(last_y));
-                let inside = row.get(x.min(last_x) * 3..).unwrap_or(&[]);
-                let mut last = 0.0;
-                let mut written = 0;
-                for (value, pixel) in out.iter_mut().zip(inside.chunks_exact(3)) {
-                    last = table[pixel[channel] as usize];
-                    *value = last;
-                    written += 1;
-                }
-                out[written..].fill(last);
-            }
+/// RGB to the network's order, in place.
+fn in_order(pixels: &mut [u8], order: ChannelOrder) {
+    if order == ChannelOrder::Bgr {
+        for [r, _, b] in pixels.as_chunks_mut::<CHANNELS>().0 {
+            std::mem::swap(r, b);
         }
     }
 }
@@ -89,32 +50,24 @@ impl Normaliser {
 mod tests {
     use super::*;
 
-    fn input(order: ChannelOrder) -> Input {
-        Input {
-            channels: 3,
-            channel_order: order,
-            mean: [0.5, 0.5, 0.0],
-            std: [0.5, 0.25, 1.0],
-            height_px: None,
-            width_px: None,
-            multiple_of_px: None,
-        }
-    }
-
-    #[test]
-    fn padding_is_zero_after_normalisation_and_planes_follow_the_order() {
-        let mut planes = [9.0; 3 * 2 * 3];
-        Normaliser::new(&input(ChannelOrder::Bgr)).fill(&[255, 0, 51], 1, &mut planes, 3, 2);
-        // plane 0 is blue: 51 / 255 = 0.2 -> -0.6; plane 2 is red, 255 -> 1
-        let want = [[-0.6, 0., 0., 0., 0., 0.], [-2., 0., 0., 0., 0., 0.], [1., 0., 0., 0., 0., 0.]].concat();
-        assert!(planes.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-6), "{planes:?}");
-    }
-
     #[test]
     fn a_window_beyond_the_picture_repeats_its_edge() {
-        let view = PixelView::new(&[0, 0, 0, 255, 255, 255], 2, 1, 6).unwrap();
-        let mut planes = [9.0; 3 * 2 * 4];
-        Normaliser::new(&input(ChannelOrder::Rgb)).fill_window(view, 0, 0, &mut planes, 4, 2);
-        assert_eq!(planes[..8], [-1., 1., 1., 1., -1., 1., 1., 1.]);
+        let view = PixelView::new(&[1, 2, 3, 4, 5, 6], 2, 1, 6).unwrap();
+        let mut out = [9; 2 * 4 * 3];
+        window(view, [0, 0], [4, 2], ChannelOrder::Bgr, &mut out);
+        assert_eq!(out[..12], [3, 2, 1, 6, 5, 4, 6, 5, 4, 6, 5, 4]);
+        assert_eq!(out[12..], out[..12]);
+        window(view, [1, 0], [4, 2], ChannelOrder::Rgb, &mut out);
+        assert_eq!(out[..6], [4, 5, 6, 4, 5, 6]);
+        window(view, [7, 7], [4, 2], ChannelOrder::Rgb, &mut out);
+        assert_eq!(out[18..21], [4, 5, 6]);
+    }
+
+    #[test]
+    fn rows_are_spread_and_put_in_order() {
+        let mut pixels = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 0, 0, 0, 0, 0];
+        spread(&mut pixels, 2, 3, 2, ChannelOrder::Bgr);
+        assert_eq!(pixels[..6], [3, 2, 1, 6, 5, 4]);
+        assert_eq!(pixels[9..15], [9, 8, 7, 12, 11, 10]);
     }
 }

@@ -3,7 +3,9 @@
 mod support;
 
 use std::fs;
-use support::{models_missing, root, run};
+#[cfg(feature = "tract")]
+use support::models_missing;
+use support::{root, run};
 
 /// The arguments, the exit code, a part of the sentence.
 fn mistake(args: &[&str], code: i32, said: &str) {
@@ -56,9 +58,6 @@ fn parameters_out_of_range() {
 
 #[test]
 fn parameters_that_only_the_model_can_refuse() {
-    if models_missing() {
-        return;
-    }
     for (flags, said) in [
         (&["--det-canvas", "640x641"][..], "multiples of 32"),
         (&["--det-thresh", "2"], "thresh"),
@@ -87,9 +86,6 @@ fn inputs() {
 
 #[test]
 fn a_bad_picture_does_not_stop_the_others() {
-    if models_missing() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let bad = folder.path().join("bad.png");
     fs::write(&bad, b"this is no picture").unwrap();
@@ -103,18 +99,16 @@ fn a_bad_picture_does_not_stop_the_others() {
 
 #[test]
 fn no_text_is_a_mistake_only_when_asked() {
-    if models_missing() {
-        return;
-    }
     assert_eq!(run(&["read", "tests/golden/blank.png"]).0, 0);
     mistake(&["read", "tests/golden/blank.png", "--fail-on-empty"], 5, "no text");
 }
 
+#[cfg(feature = "tract")]
 #[test]
 fn models() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
-    mistake(&["read", WORD, "--models-dir", dir], 3, "models/fetch");
+    mistake(&["read", WORD, "--engine", "tract", "--models-dir", dir], 3, "models/fetch");
     mistake(&["read", WORD, "--det-model", "nonsense"], 3, "nonsense");
     mistake(&["read", WORD, "--det-model", "not-there.onnx"], 3, "not-there.onnx");
     mistake(&["read", WORD, "--det-model", "ppocrv6-small-rec"], 3, "recogniser");
@@ -122,11 +116,12 @@ fn models() {
     mistake(&["models", "verify", "ppocrv6-tiny-det", "--models-dir", dir], 3, "by hand");
     let path = folder.path().join("PP-OCRv6_det_small.onnx");
     fs::write(&path, b"another file").unwrap();
-    mistake(&["read", WORD, "--models-dir", dir], 3, "sha256");
+    mistake(&["read", WORD, "--engine", "tract", "--models-dir", dir], 3, "sha256");
     mistake(&["models", "verify", "--models-dir", dir], 3, "sha256");
     mistake(&["read", WORD, "--det-model", path.to_str().unwrap()], 3, "not an ONNX model");
 }
 
+#[cfg(feature = "tract")]
 #[test]
 fn models_of_the_wrong_kind_by_path() {
     if models_missing() {
@@ -151,10 +146,35 @@ fn models_of_the_wrong_kind_by_path() {
 }
 
 #[test]
-fn a_result_that_cannot_be_written() {
-    if models_missing() {
-        return;
+fn what_the_int8_engine_cannot_do() {
+    for (flags, code, said) in [
+        (&["--det-canvas", "672x672"][..], 2, "--det-canvas"),
+        (&["--scale", "reference"], 2, "--scale tiled"),
+        (&["--rec-widths", "328"], 2, "--rec-widths"),
+        (&["--rec-widths", "exact"], 2, "--rec-widths"),
+        (&["--rec-batch", "2"], 2, "one at a time"),
+        (&["--model", "ppocrv4-mobile"], 3, "not built into this program"),
+        (&["--det-model", "x.onnx"], 3, "--engine tract"),
+    ] {
+        mistake(&[&["read", WORD, "--engine", "arena"][..], flags].concat(), code, said);
     }
+}
+
+#[test]
+fn engines_that_are_not_here() {
+    for isa in ["nonsense", if cfg!(target_arch = "x86_64") { "neon-dot" } else { "avx2" }] {
+        let output = support::program().args(["read", WORD]).env("EDGE_OCR_ISA", isa).output().expect("run");
+        let (code, _, err) = support::finish(output);
+        assert_eq!(code, 6, "{err}");
+        assert!(err.contains(isa) && err.lines().count() == 1, "{err}");
+    }
+    if cfg!(not(feature = "tract")) {
+        mistake(&["read", WORD, "--engine", "tract"], 6, "--features tract");
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written() {
     mistake(&["read", WORD, "--output", "/no/such/folder/out.json"], 1, "/no/such/folder/out.json");
     if std::path::Path::new("/dev/full").exists() {
         mistake(&["read", WORD, "--output", "/dev/full"], 1, "/dev/full");
@@ -189,9 +209,6 @@ fn what_cannot_be_written_or_ends_never() {
     let program = env!("CARGO_BIN_EXE_edge-ocr");
     let list = Command::new(program).args(["models", "list"]).stdout(full()).status().expect("run");
     assert_eq!(list.code(), Some(1));
-    if models_missing() {
-        return;
-    }
     mistake(&["read", WORD, "--line", "--annotate", "/dev/full"], 1, "/dev/full");
     mistake(&["read", WORD, "--line", "--dict", "/dev/zero"], 3, "not a regular file");
 }
@@ -200,9 +217,6 @@ fn what_cannot_be_written_or_ends_never() {
 #[test]
 fn names_that_are_not_unicode() {
     use std::os::unix::ffi::OsStrExt;
-    if models_missing() {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let picture = folder.path().join(std::ffi::OsStr::from_bytes(b"w\xffrd.png"));
     fs::copy(root().join(WORD), &picture).expect("copied");

@@ -10,7 +10,9 @@ use edge_ocr::models::{Charset, Manifest};
 use image::ImageFormat;
 use std::io::Cursor;
 use std::time::{Duration, Instant};
-use support::{models_missing, root};
+#[cfg(feature = "tract")]
+use support::models_missing;
+use support::root;
 
 /// A small generator (Marsaglia's xorshift): the tests need repeatable junk, not randomness.
 struct Junk(u64);
@@ -104,9 +106,11 @@ fn networks() {
     }
     edge_ocr::guard::silence_caught_panics();
     let bytes = std::fs::read(root().join("models/ch_ppocr_mobile_v2.0_cls_mobile.onnx")).expect("the classifier");
+    let manifest = std::fs::read_to_string(root().join("models/ppocr-mobile-v2-cls.toml")).expect("its manifest");
+    let input = Manifest::parse(&manifest).expect("a manifest").input;
     let mut junk = Junk(11);
     let mut refused = 0;
-    repeat(150, || match TractNetwork::read("damaged", &junk.damage(&bytes), 1) {
+    repeat(150, || match TractNetwork::read("damaged", &junk.damage(&bytes), &input, 1) {
         Ok(network) => refused += usize::from(network.output_shape(Shape::picture(48, 192)).is_err()),
         Err(error) => {
             assert!(!error.to_string().contains('\n'), "one line: {error}");

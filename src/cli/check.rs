@@ -3,8 +3,10 @@
 use super::heap;
 use super::options::Options;
 use super::{Stop, exit};
+use edge_ocr::config::Engine;
 use edge_ocr::image::decode;
-use edge_ocr::{Frame, Pipeline};
+use edge_ocr::infer::arena::isa;
+use edge_ocr::{Frame, Pipeline, target};
 use std::time::Instant;
 
 /// Rendered by `tests/golden/make.py`, with the text that is on it.
@@ -29,7 +31,19 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let mut pipeline = Pipeline::from_config(&config)?;
     let loaded = start.elapsed();
     let names = pipeline.names().clone();
-    say!("engine     {} (f32), {} threads", names.engine, pipeline.config().threads);
+    let threads = pipeline.config().threads;
+    match pipeline.config().engine {
+        Engine::Arena => {
+            say!("engine     {} (INT8), {threads} threads, kernels {}", names.engine, isa()?.name());
+            say!(
+                "target     {}, arena {:.1} MB, charset {}",
+                target::NAME,
+                target::ARENA_BYTES as f64 / 1e6,
+                target::CHARSET
+            );
+        }
+        Engine::Tract => say!("engine     {} (f32), {threads} threads", names.engine),
+    }
     let models = [names.det, names.cls, Some(names.rec)];
     say!("models     {}", models.into_iter().flatten().collect::<Vec<_>>().join(", "));
     say!("loading    {:.0} ms", loaded.as_secs_f64() * 1e3);

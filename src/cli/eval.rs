@@ -2,7 +2,7 @@
 
 use super::heap;
 use super::options::Options;
-use super::{Stop, exit, load, target, write_failed};
+use super::{Stop, exit, load, overwrite, write_failed};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Frame, Pipeline};
 use serde::Serialize;
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         .chain(images.iter().map(|image| folder.join(image)))
         .map(Input::Path)
         .collect();
-    target::refuse_overwriting(&[("--out", Some(&args.out))], &read)?;
+    overwrite::refuse(&[("--out", Some(&args.out))], &read)?;
     let mut pipeline = Pipeline::from_config(&config)?;
     // Making plans is part of loading; a picture pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;

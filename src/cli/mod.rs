@@ -8,14 +8,16 @@ macro_rules! say {
     }};
 }
 
+mod bench;
 mod check;
 mod eval;
 mod heap;
 mod load;
 mod models;
 mod options;
+mod overwrite;
 mod read;
-mod target;
+mod targets;
 
 use clap::{Parser, Subcommand};
 use edge_ocr::Error;
@@ -39,8 +41,12 @@ enum Verb {
     Eval(Box<eval::Args>),
     /// List, show and verify models
     Models(models::Args),
+    /// Show what this program was built for: input sizes, memory, and the targets there are
+    Targets(targets::Args),
     /// Read a built-in picture and say whether engine, models and machine are fit
     Check(Box<check::Args>),
+    /// Measure this machine: milliseconds of each network and of a whole page, with the answers checked
+    Bench(Box<bench::Args>),
 }
 
 /// Exit codes, the same for every verb.
@@ -77,7 +83,9 @@ pub fn main() -> u8 {
         Verb::Read(args) => read::run(&args),
         Verb::Eval(args) => eval::run(&args),
         Verb::Models(args) => models::run(&args),
+        Verb::Targets(args) => targets::run(&args),
         Verb::Check(args) => check::run(&args),
+        Verb::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -28,8 +28,9 @@ pub struct Options {
 #[command(next_help_heading = "Models")]
 struct Models {
     /// Detector and recogniser of one family: ppocrv6-small, ppocrv4-mobile, ppocrv6-tiny, ppocrv6-medium, ppocrv5-mobile
-    #[arg(long, value_name = "FAMILY", default_value = FAMILIES[0].0)]
-    model: String,
+    /// [default: what is built in]
+    #[arg(long, value_name = "FAMILY")]
+    model: Option<String>,
     /// Detector: a name of `models list`, or the path of an .onnx file
     #[arg(long, value_name = "NAME|FILE")]
     det_model: Option<String>,
@@ -45,9 +46,10 @@ struct Models {
     /// Folder of the model files (default: $EDGE_OCR_MODELS, ./models, beside the program)
     #[arg(long, value_name = "DIR")]
     models_dir: Option<PathBuf>,
-    /// Engine that runs the networks
-    #[arg(long, value_enum, default_value = "tract")]
-    engine: EngineName,
+    /// Engine that runs the networks: INT8 in fixed memory (arena), or float at any size (tract) [default: arena, or tract
+    /// for models and sizes that are not built in]
+    #[arg(long, value_enum)]
+    engine: Option<EngineName>,
     /// Threads for one picture (default: the processor's, at most 4)
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -64,6 +66,9 @@ enum MemoryName {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum EngineName {
+    #[value(alias = "int8")]
+    Arena,
+    #[value(alias = "float")]
     Tract,
 }
 
@@ -233,10 +238,8 @@ impl Options {
     /// The configuration these flags describe.
     pub fn config(&self) -> Result<Config, Error> {
         let defaults = Config::default();
-        Ok(Config {
-            engine: match self.models.engine {
-                EngineName::Tract => Engine::Tract,
-            },
+        let mut config = Config {
+            engine: Engine::Arena,
             models: self.models.choice()?,
             threads: self.models.threads.unwrap_or(defaults.threads),
             memory: match self.models.memory {
@@ -262,23 +265,40 @@ impl Options {
                 OrderName::Reading => Order::Reading,
                 OrderName::Rapidocr => Order::Rapidocr,
             },
-        })
+        };
+        config.engine = match self.models.engine {
+            Some(EngineName::Arena) => Engine::Arena,
+            Some(EngineName::Tract) => Engine::Tract,
+            None => match config.needs_float().filter(|_| cfg!(feature = "tract")) {
+                Some(reason) => {
+                    log::info!("the float engine reads, because {reason}");
+                    Engine::Tract
+                }
+                None => Engine::Arena,
+            },
+        };
+        Ok(config)
     }
 }
 
 impl Models {
     fn choice(&self) -> Result<ModelChoice, Error> {
-        let (_, det, rec) = FAMILIES.iter().find(|(name, ..)| *name == self.model).ok_or_else(|| {
-            let names: Vec<&str> = FAMILIES.iter().map(|(name, ..)| *name).collect();
-            Error::Config(format!("there is no model family {}; --model takes {}", self.model, names.join(", ")))
-        })?;
-        Ok(ModelChoice {
-            folder: self.models_dir.clone(),
-            det: self.det_model.clone().unwrap_or_else(|| det.to_string()),
-            rec: self.rec_model.clone().unwrap_or_else(|| rec.to_string()),
-            cls: self.cls_model.clone().unwrap_or_else(|| edge_ocr::config::CLASSIFIER.to_string()),
-            dict: self.dict.clone(),
-        })
+        let mut choice = ModelChoice { folder: self.models_dir.clone(), dict: self.dict.clone(), ..Default::default() };
+        if let Some(family) = &self.model {
+            let (_, det, rec) = FAMILIES.iter().find(|(name, ..)| name == family).ok_or_else(|| {
+                let names: Vec<&str> = FAMILIES.iter().map(|(name, ..)| *name).collect();
+                Error::Config(format!("there is no model family {family}; --model takes {}", names.join(", ")))
+            })?;
+            (choice.det, choice.rec) = (det.to_string(), rec.to_string());
+        }
+        for (chosen, given) in
+            [(&mut choice.det, &self.det_model), (&mut choice.rec, &self.rec_model), (&mut choice.cls, &self.cls_model)]
+        {
+            if let Some(name) = given {
+                chosen.clone_from(name);
+            }
+        }
+        Ok(choice)
     }
 }
 

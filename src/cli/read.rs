@@ -2,7 +2,7 @@
 
 use super::heap;
 use super::options::Options;
-use super::{Stop, exit, load, target, write_failed};
+use super::{Stop, exit, load, overwrite, write_failed};
 use clap::ValueEnum;
 use edge_ocr::image::Picture;
 use edge_ocr::output::{self, Document, Font, Format, Writer};
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let inputs = source::expand(&args.inputs, args.recursive)?;
     let several = inputs.len() > 1;
     let drawing = args.annotate.as_deref().filter(|_| !several);
-    target::refuse_overwriting(&[("--output", args.output.as_deref()), ("--annotate", drawing)], &inputs)?;
+    overwrite::refuse(&[("--output", args.output.as_deref()), ("--annotate", drawing)], &inputs)?;
     let mut annotator = args
         .annotate
         .as_deref()

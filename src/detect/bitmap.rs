@@ -15,6 +15,11 @@ pub(super) struct Bitmap {
 }
 
 impl Bitmap {
+    /// Room for a map of `width × height`.
+    pub(super) fn with_capacity(width: usize, height: usize) -> Bitmap {
+        Bitmap { cells: Vec::with_capacity((width + 2) * (height + 2)), width: 0, height: 0 }
+    }
+
     /// Cells from one row to the next, border included.
     pub(super) fn stride(&self) -> usize {
         self.width + 2

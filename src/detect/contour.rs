@@ -32,7 +32,15 @@ pub(super) struct Starts {
     next: usize,
 }
 
+/// Most corners of a border that is looked at; what has more is noise, and the rest of it is left out.
+pub(super) const MAX_CORNERS: usize = 1 << 16;
+
 impl Starts {
+    /// Room for `capacity` starts.
+    pub(super) fn with_capacity(capacity: usize) -> Starts {
+        Starts { ring: Vec::with_capacity(capacity), next: 0 }
+    }
+
     fn clear(&mut self) {
         self.ring.clear();
         self.next = 0;
@@ -115,10 +123,19 @@ fn next_change(cells: &[u8], from: usize, end: usize, previous: u8) -> usize {
 }
 
 /// Walks the border that begins at `start` and puts its corner points into `points`, in map pixels and in OpenCV's order:
-/// the points at which the direction changes. At least one point; the walk never marks anything.
+/// the points at which the direction changes, at most [`MAX_CORNERS`]. At least one point; the walk never marks anything.
 pub(super) fn trace(bitmap: &mut Bitmap, start: Start, points: &mut Vec<Point>) {
     points.clear();
-    walk(bitmap, start, |_, _, _| {}, |point| points.push(point));
+    walk(
+        bitmap,
+        start,
+        |_, _, _| {},
+        |point| {
+            if points.len() < MAX_CORNERS {
+                points.push(point);
+            }
+        },
+    );
 }
 
 /// The walk itself. `mark(cells, cell, at_right)` is called for every step, `corner` for every change of direction.

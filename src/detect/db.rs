@@ -3,7 +3,7 @@
 use super::Point;
 use super::approx::{approx_polygon, arc_length};
 use super::bitmap::Bitmap;
-use super::contour::{Starts, find_starts, trace};
+use super::contour::{MAX_CORNERS, Starts, find_starts, trace};
 use super::fill::{Mask, PixelBox};
 use super::map::MapView;
 use super::params::{BoxMode, DbParams, ScoreMode, as_written};
@@ -22,12 +22,37 @@ pub struct TextBox {
     pub score: f32,
 }
 
-/// Buffers of [`boxes_from_map`]. They grow to what the largest map so far needed and are used again.
+/// Buffers of [`boxes_from_map`]. They grow to what the largest map so far needed and are used again; those made
+/// [`for_map`](Self::for_map) do not grow in quad mode.
 #[derive(Debug, Default)]
 pub struct DbScratch {
     bitmap: Bitmap,
     starts: Starts,
     candidate: Candidate,
+}
+
+/// Most starts of borders that room is made for at once.
+pub(super) const USUAL_CANDIDATES: usize = 4096;
+/// Corners of a widened rectangle: the arcs of one of 10⁵ pixels have 1500 together, those of smaller ones less.
+const OUTLINE_CORNERS: usize = 2048;
+
+impl DbScratch {
+    /// Buffers for maps of up to `width × height`. Pages of memory are taken from the system only when they are used.
+    pub fn for_map(width: usize, height: usize, params: &DbParams) -> DbScratch {
+        let candidate = Candidate {
+            contour: Vec::with_capacity(MAX_CORNERS),
+            outline: Vec::with_capacity(OUTLINE_CORNERS),
+            rect: RectScratch::for_points(MAX_CORNERS),
+            mask: Mask::with_capacity(width * height, MAX_CORNERS),
+            offset: OffsetScratch::with_capacity(8),
+            ..Candidate::default()
+        };
+        DbScratch {
+            bitmap: Bitmap::with_capacity(width, height),
+            starts: Starts::with_capacity(params.max_candidates.min(USUAL_CANDIDATES)),
+            candidate,
+        }
+    }
 }
 
 /// Buffers for one candidate.

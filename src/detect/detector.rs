@@ -1,14 +1,17 @@
 //! Page to probability map to boxes: runs the network on the page or on its tiles.
 
+use super::db::USUAL_CANDIDATES;
 use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
 use super::{DbOverrides, DbParams, DbScratch, MapView, TextBox, boxes_from_map};
 use crate::image::resize::{self, ResizeScratch};
-use crate::image::{ImageError, PixelView};
-use crate::infer::{InferError, Network, Shape};
+use crate::image::{CHANNELS, ImageError, PixelView};
+use crate::infer::{Answer, InferError, Network, Pool, Shape};
+use crate::memory::{Workbench, parts, room};
+use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
-use crate::parallel;
-use crate::prepare::Normaliser;
+use crate::parallel::side_by_side;
+use crate::prepare;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,27 +30,19 @@ pub struct DetectParams {
 pub struct Detector {
     network: Arc<dyn Network>,
     name: String,
-    normaliser: Normaliser,
+    order: ChannelOrder,
     scale: ScaleParams,
     db: DbParams,
-    scaled: Vec<u8>,
     resize: ResizeScratch,
-    /// One for each thread.
-    workers: Vec<Worker>,
-    /// Pixels of all tiles that are searched side by side.
+    /// Pixels of all tiles that are searched side by side, by an engine that does not spread one run over the threads.
     pixels_at_once: usize,
-    map: Vec<f32>,
+    /// Shares of a tile along a row of the page.
+    across: Vec<f32>,
     scratch: DbScratch,
     boxes: Vec<TextBox>,
-    /// Milliseconds of the last call before and after the network was given its first input.
-    prepare_ms: f32,
-}
-
-/// The memory of one run of the network.
-#[derive(Default)]
-struct Worker {
-    input: Vec<f32>,
-    output: Vec<f32>,
+    /// Boxes of the overview.
+    large: Vec<TextBox>,
+    /// Milliseconds of the last call before the network was given its inputs.
     prepare_ms: f32,
 }
 
@@ -77,39 +72,50 @@ pub enum DetectorError {
 }
 
 impl Detector {
-    /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels. Tiles are
-    /// looked at by up to `threads` threads, as many together as have `pixels_at_once`.
+    /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels. Where one
+    /// run does not use all threads, as many tiles are searched side by side as have `pixels_at_once`.
     pub fn new(
         network: Arc<dyn Network>,
         manifest: &Manifest,
         params: &DetectParams,
-        threads: usize,
         pixels_at_once: usize,
     ) -> Result<Detector, DetectorError> {
         params.scale.validate().map_err(DetectorError::Params)?;
         let db = params.db.over(manifest.detector.as_ref());
         db.validate().map_err(|e| DetectorError::Params(e.to_string()))?;
-        let probe = Shape::picture(64, 96);
+        let tiled = params.scale.rule == ScaleRule::Tiled;
+        if let Some(shapes) = network.shapes() {
+            let there = |[w, h]: &[usize; 2]| shapes.contains(&Shape::picture(*h, *w));
+            if !tiled || !params.scale.canvases_px.iter().all(there) {
+                let built_in = shapes.iter().filter_map(|s| Some(format!("{}x{}", s.axes().get(3)?, s.axes().get(2)?)));
+                return Err(DetectorError::Params(format!(
+                    "the {} engine finds text on canvases of {} pixels and no others; give --det-canvas of these and --scale tiled, or --engine tract",
+                    network.engine(),
+                    built_in.collect::<Vec<_>>().join(",")
+                )));
+            }
+        }
+        let [width, height] = params.scale.canvases_px.first().copied().filter(|_| tiled).unwrap_or([96, 64]);
+        let probe = Shape::picture(height, width);
         let wrong =
             |reason: String| ModelError::WrongKind { name: manifest.name.clone(), kind: Kind::Detector, reason };
         let output = network.output_shape(probe).map_err(|e| wrong(e.to_string()))?;
-        let &[_, _, height, width] = probe.axes() else { return Err(wrong("no probe".into()).into()) };
         if output.axes() != [1, 1, height, width] {
             return Err(wrong(format!("for {probe} it answers {output}, not 1x1x{height}x{width}")).into());
         }
+        let most = params.scale.largest_side();
         Ok(Detector {
-            normaliser: Normaliser::new(&manifest.input),
+            order: manifest.input.channel_order,
             network,
             name: manifest.name.clone(),
             scale: params.scale.clone(),
-            db,
-            scaled: Vec::new(),
-            resize: ResizeScratch::default(),
-            workers: (0..threads.max(1)).map(|_| Worker::default()).collect(),
+            resize: ResizeScratch::for_width(most),
             pixels_at_once,
-            map: Vec::new(),
-            scratch: DbScratch::default(),
-            boxes: Vec::new(),
+            across: Vec::with_capacity(most),
+            scratch: DbScratch::for_map(most, most, &db),
+            boxes: Vec::with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES)),
+            large: Vec::with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES)),
+            db,
             prepare_ms: 0.0,
         })
     }
@@ -140,28 +146,31 @@ impl Detector {
     }
 
     /// The boxes of text on a page, in page pixels, in no particular order.
-    pub fn detect(&mut self, page: PixelView<'_>) -> Result<&[TextBox], DetectError> {
+    pub fn detect(
+        &mut self,
+        page: PixelView<'_>,
+        bench: &mut Workbench,
+        pool: &mut Pool,
+    ) -> Result<&[TextBox], DetectError> {
         self.prepare_ms = 0.0;
         let (width, height) = (page.width(), page.height());
         match self.scale.rule {
             ScaleRule::Reference => {
-                let size = self.map_whole(page)?;
-                self.boxes_on(size, [width, height])?;
+                // One canvas of the reference's size, which the page fills.
+                let whole = scale::reference_input(&self.scale, width, height);
+                self.boxes_on(page, scale::Layout { page: whole, canvas: whole }, bench, pool)?;
             }
             ScaleRule::Tiled => {
                 let layout = scale::layout(&self.scale, width, height);
                 let tiled = layout.page[0] > layout.canvas[0] || layout.page[1] > layout.canvas[1];
-                let mut large = Vec::new();
                 if tiled {
-                    let overview = scale::overview(&self.scale, width, height);
-                    self.map_canvas(page, overview)?;
-                    self.boxes_on(overview.page, [width, height])?;
-                    large = std::mem::take(&mut self.boxes);
+                    self.boxes_on(page, scale::overview(&self.scale, width, height), bench, pool)?;
+                    std::mem::swap(&mut self.boxes, &mut self.large);
                 }
-                self.map_canvas(page, layout)?;
-                self.boxes_on(layout.page, [width, height])?;
+                self.boxes_on(page, layout, bench, pool)?;
                 if tiled {
-                    overview::merge(&mut large, &mut self.boxes, layout.page[0] as f32 / width.max(1) as f32);
+                    let scale = layout.page[0] as f32 / width.max(1) as f32;
+                    overview::merge(&mut self.large, &mut self.boxes, scale);
                 }
             }
         }
@@ -169,78 +178,67 @@ impl Detector {
         Ok(&self.boxes)
     }
 
-    /// Finds the boxes on the map of the last run.
-    fn boxes_on(&mut self, [map_w, map_h]: [usize; 2], page: [usize; 2]) -> Result<(), DetectError> {
-        let map = MapView::new(&self.map, map_w, map_h).map_err(|e| DetectError::Map(e.to_string()))?;
-        let [page_w, page_h] = page.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+    /// Runs the network on a canvas that holds the scaled page, or on several whose maps are blended, and puts what is found
+    /// on the page's map into `boxes`.
+    fn boxes_on(
+        &mut self,
+        view: PixelView<'_>,
+        layout: scale::Layout,
+        bench: &mut Workbench,
+        pool: &mut Pool,
+    ) -> Result<(), DetectError> {
+        let scale::Layout { page: [w, h], canvas } = layout;
+        let overlap = self.scale.overlap_px;
+        let (columns, rows) = (scale::tile_starts(w, canvas[0], overlap), scale::tile_starts(h, canvas[1], overlap));
+        let count = columns.clone().count() * rows.clone().count();
+        let model = self.network.at(Shape::picture(canvas[1], canvas[0]))?;
+        let together = match self.network.spreads() {
+            true => 1,
+            false => (self.pixels_at_once / (canvas[0] * canvas[1]).max(1)).clamp(1, pool.threads().min(count)),
+        };
+        let sizes = [w * h * CHANNELS, w * h * size_of::<f32>(), together * room(model.memory_bytes())];
+        let [scaled, map, tensors] = parts(bench.bytes(sizes.map(room).iter().sum()), sizes);
+        let map: &mut [f32] = bytemuck::cast_slice_mut(map);
+
+        let start = Instant::now();
+        resize::linear(view, scaled, w, h, &mut self.resize)?;
+        map.fill(0.0);
+        self.prepare_ms += ms(start);
+        let scaled = PixelView::new(scaled, w, h, w * CHANNELS)?;
+        let mut tiles = rows.flat_map(|top| columns.clone().map(move |left| [left, top]));
+        let fill = |tile: [usize; 2], memory: &mut [u8]| -> Result<(), InferError> {
+            prepare::window(scaled, tile, canvas, self.order, model.input(memory)?);
+            Ok(())
+        };
+        if together == 1 {
+            for tile in tiles {
+                let start = Instant::now();
+                fill(tile, tensors)?;
+                self.prepare_ms += ms(start);
+                let answer = model.run(tensors, &[canvas[0]], Some(pool))?;
+                blend(map, [w, h], answer, tile, canvas, overlap, &mut self.across);
+            }
+        } else {
+            // Tiles are run side by side but blended in their order: sums of floats depend on it, results must not.
+            loop {
+                let batch: Vec<[usize; 2]> = tiles.by_ref().take(together).collect();
+                if batch.is_empty() {
+                    break;
+                }
+                let work: Vec<_> = batch.iter().zip(tensors.chunks_exact_mut(tensors.len() / together)).collect();
+                let answers = side_by_side(pool, work, |(tile, memory)| {
+                    fill(*tile, memory)?;
+                    model.run(memory, &[canvas[0]], None)
+                })?;
+                for (answer, tile) in answers.into_iter().zip(&batch) {
+                    blend(map, [w, h], answer, *tile, canvas, overlap, &mut self.across);
+                }
+            }
+        }
+        let map = MapView::new(map, w, h).map_err(|e| DetectError::Map(e.to_string()))?;
+        let [page_w, page_h] = [view.width(), view.height()].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
         boxes_from_map(map, page_w, page_h, &self.db, &mut self.scratch, &mut self.boxes);
         Ok(())
-    }
-
-    /// The page, resized to the reference's input, in one run. The map has the input's size.
-    fn map_whole(&mut self, page: PixelView<'_>) -> Result<[usize; 2], DetectError> {
-        let [w, h] = scale::reference_input(&self.scale, page.width(), page.height());
-        self.resize_page(page, w, h)?;
-        let scaled = PixelView::new(&self.scaled, w, h, w * 3)?;
-        let worker = &mut self.workers[0];
-        worker.run(&*self.network, &self.normaliser, scaled, [0, 0], [w, h])?;
-        self.prepare_ms += worker.prepare_ms;
-        std::mem::swap(&mut self.map, &mut worker.output);
-        Ok([w, h])
-    }
-
-    /// The page on a fixed canvas, or on several whose maps are blended. The map has the scaled page's size.
-    fn map_canvas(&mut self, page: PixelView<'_>, layout: scale::Layout) -> Result<(), DetectError> {
-        let scale::Layout { page: [w, h], canvas: [cw, ch] } = layout;
-        let overlap = self.scale.overlap_px;
-        self.resize_page(page, w, h)?;
-        let scaled = PixelView::new(&self.scaled, w, h, w * 3)?;
-        self.map.clear();
-        self.map.resize(w * h, 0.0);
-        let (columns, rows) = (scale::tile_starts(w, cw, overlap), scale::tile_starts(h, ch, overlap));
-        let tiles: Vec<[usize; 2]> = rows.flat_map(|top| columns.clone().map(move |left| [left, top])).collect();
-        let (network, normaliser) = (&*self.network, &self.normaliser);
-        // Tiles are run side by side but blended in their order: sums of floats depend on it, results must not.
-        let together = (self.pixels_at_once / (cw * ch).max(1)).clamp(1, self.workers.len());
-        for batch in tiles.chunks(together) {
-            let workers = &mut self.workers[..batch.len()];
-            parallel::side_by_side(workers.iter_mut().zip(batch), |(worker, tile)| {
-                worker.run(network, normaliser, scaled, *tile, [cw, ch])
-            })?;
-            for (worker, [left, top]) in workers.iter().zip(batch) {
-                blend(&mut self.map, [w, h], &worker.output, [*left, *top], [cw, ch], overlap);
-            }
-            self.prepare_ms += workers.iter().map(|worker| worker.prepare_ms).fold(0.0, f32::max);
-        }
-        Ok(())
-    }
-
-    fn resize_page(&mut self, page: PixelView<'_>, w: usize, h: usize) -> Result<(), ImageError> {
-        let start = Instant::now();
-        self.scaled.resize(w * h * 3, 0);
-        resize::linear(page, &mut self.scaled, w, h, &mut self.resize)?;
-        self.prepare_ms += ms(start);
-        Ok(())
-    }
-}
-
-impl Worker {
-    /// Runs the network on the window of `canvas` pixels at `at`; its map is then in `output`.
-    fn run(
-        &mut self,
-        network: &dyn Network,
-        normaliser: &Normaliser,
-        page: PixelView<'_>,
-        [x, y]: [usize; 2],
-        [w, h]: [usize; 2],
-    ) -> Result<(), InferError> {
-        let mut model = network.at(Shape::picture(h, w))?;
-        let start = Instant::now();
-        self.input.resize(3 * w * h, 0.0);
-        self.output.resize(w * h, 0.0);
-        normaliser.fill_window(page, x, y, &mut self.input, w, h);
-        self.prepare_ms = ms(start);
-        model.run(&self.input, &mut self.output)
     }
 }
 
@@ -249,21 +247,34 @@ impl Worker {
 fn blend(
     map: &mut [f32],
     [w, h]: [usize; 2],
-    tile: &[f32],
+    tile: Answer<'_>,
     [left, top]: [usize; 2],
     [cw, ch]: [usize; 2],
     overlap: usize,
+    across: &mut Vec<f32>,
 ) {
     let share = |start: usize, at: usize, tile: usize, side: usize| {
         let weight = |start| scale::tile_weight(start, at, tile, side, overlap);
         weight(start) / scale::tile_starts(side, tile, overlap).map(weight).sum::<f32>()
     };
-    let across: Vec<f32> = (left..w.min(left + cw)).map(|x| share(left, x, cw, w)).collect();
-    let page_rows = map.chunks_exact_mut(w).enumerate().skip(top);
-    for ((y, out), row) in page_rows.zip(tile.chunks_exact(cw)) {
+    across.clear();
+    across.extend((left..w.min(left + cw)).map(|x| share(left, x, cw, w)));
+    for (row, (y, out)) in map.chunks_exact_mut(w).enumerate().skip(top).take(ch).enumerate() {
         let down = share(top, y, ch, h);
-        for ((sum, p), across) in out[left..].iter_mut().zip(row).zip(&across) {
-            *sum += p * across * down;
+        let shares = out[left..].iter_mut().zip(across.iter());
+        let from = row * cw;
+        match tile {
+            Answer::F32(values) => {
+                for ((sum, across), p) in shares.zip(values.get(from..).unwrap_or(&[])) {
+                    *sum += p * across * down;
+                }
+            }
+            Answer::U8 { values, zero, scale } => {
+                let zero = f32::from(zero);
+                for ((sum, across), byte) in shares.zip(values.get(from..).unwrap_or(&[])) {
+                    *sum += (f32::from(*byte) - zero) * scale * across * down;
+                }
+            }
         }
     }
 }

@@ -58,6 +58,12 @@ impl PixelBox {
 }
 
 impl Mask {
+    /// Room for polygons of `corners` corners in areas of `pixels`.
+    pub(super) fn with_capacity(pixels: usize, corners: usize) -> Mask {
+        let edges = || Vec::with_capacity(corners);
+        Mask { cells: Vec::with_capacity(pixels), edges: edges(), active: edges(), width: 0, height: 0 }
+    }
+
     /// Mean of `map` over the pixels that `polygon` covers, 0 to 1; values are clamped to that range first, NaN is 0.
     ///
     /// `polygon` is relative to the upper left corner of `area`, and only the pixels of `area` count. 0 if there are none.

@@ -15,6 +15,12 @@ pub(super) struct Hull {
 }
 
 impl Hull {
+    /// Room for the hull of `points` points.
+    pub(super) fn for_points(points: usize) -> Hull {
+        let list = || Vec::with_capacity(points);
+        Hull { corners: list(), sorted: list(), chain: [list(), list()] }
+    }
+
     /// Positions in the input of the corners found last, in order around the hull.
     pub(super) fn corners(&self) -> &[u32] {
         &self.corners

@@ -24,6 +24,17 @@ pub(super) struct RectScratch {
     edges: Vec<([f32; 2], f32)>,
 }
 
+impl RectScratch {
+    /// Room for the rectangle around `points` points.
+    pub(super) fn for_points(points: usize) -> RectScratch {
+        RectScratch {
+            hull: Hull::for_points(points),
+            corners: Vec::with_capacity(points),
+            edges: Vec::with_capacity(points),
+        }
+    }
+}
+
 /// The rotated rectangle of smallest area around `points`; `None` if there are no points.
 pub(super) fn min_area_rect(points: &[Point], scratch: &mut RectScratch) -> Option<RotatedRect> {
     let RectScratch { hull, corners, edges } = scratch;

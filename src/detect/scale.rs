@@ -4,6 +4,7 @@
 //! covered by overlapping tiles, a small one is enlarged a little and never without a cap. *Reference* is RapidOCR's
 //! chain of resizes, for parity: every page gets a network input of its own size.
 
+use crate::target;
 use serde::{Deserialize, Serialize};
 
 /// Which rule decides the detector's input size.
@@ -58,10 +59,10 @@ impl Default for ScaleParams {
     fn default() -> Self {
         ScaleParams {
             rule: ScaleRule::Tiled,
-            canvases_px: vec![[320, 160], [640, 640], [1312, 736], [736, 1312]],
+            canvases_px: target::CANVASES_PX.to_vec(),
             overlap_px: 96,
             max_upscale: 2.0,
-            max_side_px: 2000,
+            max_side_px: target::MAX_SIDE_PX,
             min_side_px: 30,
             limit_side_len_px: 736,
             limit_type: LimitType::Min,
@@ -104,6 +105,15 @@ impl ScaleParams {
 }
 
 impl ScaleParams {
+    /// Longest side of a map that these rules can give.
+    pub fn largest_side(&self) -> usize {
+        let canvases = self.canvases_px.iter().flatten().copied().max().unwrap_or(0);
+        match self.rule {
+            ScaleRule::Tiled => canvases.max(self.max_side_px),
+            ScaleRule::Reference => self.cap_side_px,
+        }
+    }
+
     /// The canvases that a large page can be cut into: on a smaller one most of a tile would be overlap.
     fn tile_canvases(&self) -> impl DoubleEndedIterator<Item = &[usize; 2]> {
         self.canvases_px.iter().filter(|c| c.iter().all(|side| *side >= 2 * self.overlap_px.max(MULTIPLE_PX)))

@@ -32,6 +32,13 @@ pub(super) struct OffsetScratch {
     normals: Vec<[f64; 2]>,
 }
 
+impl OffsetScratch {
+    /// Room for polygons of `corners` corners.
+    pub(super) fn with_capacity(corners: usize) -> OffsetScratch {
+        OffsetScratch { path: Vec::with_capacity(corners), normals: Vec::with_capacity(corners) }
+    }
+}
+
 /// Puts the outline of `polygon` (corners truncated to whole pixels) widened by `distance` into `outline`.
 ///
 /// The outline of a convex polygon is convex up to rounding; of others it may cross itself, and [`union`] makes a polygon of it.

@@ -29,6 +29,12 @@ pub struct ResizeScratch {
 }
 
 impl ResizeScratch {
+    /// Scratch memory that need not grow for targets of up to `width` pixels.
+    pub fn for_width(width: usize) -> Self {
+        let row = || Vec::with_capacity(width * CHANNELS);
+        ResizeScratch { columns: Vec::with_capacity(width), rows: [row(), row()] }
+    }
+
     /// Empty scratch memory.
     pub fn new() -> Self {
         Self::default()

@@ -1,13 +1,13 @@
 //! A network whose answer is a closure: tests detection and recognition without weights.
 
-use super::{InferError, Model, Network, Shape};
+use super::{Answer, InferError, Model, Network, Pool, Shape, lend};
 use std::sync::Arc;
 
-type Answer = dyn Fn(Shape, &[f32]) -> (Shape, Vec<f32>) + Send + Sync;
+type Compute = dyn Fn(Shape, &[f32]) -> (Shape, Vec<f32>) + Send + Sync;
 
-/// Answers every input with what the closure makes of it.
+/// Answers every input with what the closure makes of it. The closure sees planes of -1 to 1, padding as 0.
 #[derive(Clone)]
-pub struct FakeNetwork(pub Arc<Answer>);
+pub struct FakeNetwork(pub Arc<Compute>);
 
 impl FakeNetwork {
     /// A network that computes `answer(input shape, input)`; the closure is also called with zeros to learn the output shape.
@@ -21,14 +21,14 @@ impl Network for FakeNetwork {
         "fake"
     }
 
-    fn at(&self, input: Shape) -> Result<Box<dyn Model>, InferError> {
+    fn at(&self, input: Shape) -> Result<Arc<dyn Model>, InferError> {
         let (output, _) = (self.0)(input, &vec![0.0; input.elements()]);
-        Ok(Box::new(FakeModel { answer: self.0.clone(), input, output }))
+        Ok(Arc::new(FakeModel { answer: self.0.clone(), input, output }))
     }
 }
 
 struct FakeModel {
-    answer: Arc<Answer>,
+    answer: Arc<Compute>,
     input: Shape,
     output: Shape,
 }
@@ -42,9 +42,29 @@ impl Model for FakeModel {
         self.output
     }
 
-    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), InferError> {
-        let (_, values) = (self.answer)(self.input, input);
+    fn memory_bytes(&self) -> usize {
+        self.input.elements().next_multiple_of(64) + self.output.elements() * size_of::<f32>()
+    }
+
+    fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError> {
+        lend("fake", memory, self.input.elements())
+    }
+
+    fn run<'a>(&self, memory: &'a mut [u8], columns: &[usize], _: Option<&mut Pool>) -> Result<Answer<'a>, InferError> {
+        let memory = lend("fake", memory, self.memory_bytes())?;
+        let (pixels, output) = memory.split_at_mut(self.input.elements().next_multiple_of(64));
+        let &[_, _, height, width] = self.input.axes() else { panic!("a picture's shape") };
+        let mut planes = vec![0.0; self.input.elements()];
+        for (i, value) in planes.iter_mut().enumerate() {
+            let (x, y, plane) = (i % width, i / width % height, i / (width * height) % 3);
+            let picture = i / (3 * width * height);
+            if x < columns[picture] {
+                *value = f32::from(pixels[((picture * height + y) * width + x) * 3 + plane]) / 127.5 - 1.0;
+            }
+        }
+        let (_, values) = (self.answer)(self.input, &planes);
+        let output: &mut [f32] = bytemuck::cast_slice_mut(output);
         output.copy_from_slice(&values);
-        Ok(())
+        Ok(Answer::F32(output))
     }
 }

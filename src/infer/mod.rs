@@ -4,83 +4,127 @@
 //! their logic is tested with a fake and so that every engine is held against the same code.
 //!
 //! - [`Network`]: one loaded model (weights); hands out a [`Model`] for a fixed input shape.
-//! - [`Model`]: that network at one shape, ready to run.
+//! - [`Model`]: that network at one shape, ready to run in memory that the caller lends.
+//!
+//! Engines take pixels, not floats: normalisation belongs to the engine, because the INT8 engine has none left to do
+//! (it is part of the first layer's weights).
 
+pub mod arena;
 #[cfg(test)]
 pub mod fake;
+mod shape;
 #[cfg(feature = "tract")]
 pub mod tract;
 
-/// A tensor shape `[N, C, H, W]` of an input, or up to four axes of an output; never a symbolic axis.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Shape {
-    axes: [usize; 4],
-    rank: u8,
-}
+pub use edge_ocr_engine::Pool;
+pub use edge_ocr_engine::plan::MAX_WORKERS;
+pub use shape::Shape;
 
-impl Shape {
-    /// The shape of one picture of three channels: `[1, 3, height, width]`.
-    pub fn picture(height: usize, width: usize) -> Shape {
-        Shape::pictures(1, height, width)
-    }
+use std::sync::Arc;
 
-    /// The shape of `count` pictures of three channels: `[count, 3, height, width]`.
-    pub fn pictures(count: usize, height: usize, width: usize) -> Shape {
-        Shape { axes: [count, 3, height, width], rank: 4 }
-    }
+/// What memory lent to a [`Model`] must be aligned to, in bytes.
+pub const MEMORY_ALIGN: usize = 64;
 
-    /// A shape of one to four axes; `None` for any other number.
-    pub fn from_slice(axes: &[usize]) -> Option<Shape> {
-        let mut all = [1; 4];
-        all.get_mut(..axes.len()).filter(|s| !s.is_empty())?.copy_from_slice(axes);
-        Some(Shape { axes: all, rank: axes.len() as u8 })
-    }
-
-    /// The axes, outermost first.
-    pub fn axes(&self) -> &[usize] {
-        &self.axes[..self.rank as usize]
-    }
-
-    /// Number of elements.
-    pub fn elements(&self) -> usize {
-        self.axes().iter().product()
-    }
-}
-
-impl std::fmt::Display for Shape {
-    /// `1x3x48x320`
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, axis) in self.axes().iter().enumerate() {
-            write!(f, "{}{axis}", if i == 0 { "" } else { "x" })?;
-        }
-        Ok(())
-    }
-}
-
-/// A network at one fixed shape.
-pub trait Model {
-    /// Shape of the input, `[N, 3, H, W]`, f32, channels and normalisation as the model's manifest says.
+/// A network at one fixed shape. It keeps nothing between runs, so several threads may use it, each with its own memory.
+pub trait Model: Send + Sync {
+    /// Shape of the input, `[N, 3, H, W]`.
     fn input_shape(&self) -> Shape;
-    /// Shape of the output, f32, row-major.
+    /// Shape of the output.
     fn output_shape(&self) -> Shape;
-    /// Runs once. `input` and `output` must have exactly the elements of the two shapes.
-    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), InferError>;
+    /// Bytes of memory that a run needs.
+    fn memory_bytes(&self) -> usize;
+    /// The part of `memory` that takes the pictures: u8, `[N][H][W][3]`, colours in the order of the model's manifest.
+    /// All of it must be written before each run; what is right of a picture, see [`Model::run`], may hold anything.
+    ///
+    /// # Errors
+    /// [`InferError::Memory`] if `memory` is too small or not aligned to [`MEMORY_ALIGN`].
+    fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError>;
+    /// Runs once on the pictures in `memory`. Of picture `i` the first `columns[i]` columns hold pixels; the engine makes
+    /// the others what the network takes for padding. With a pool, an engine that can spreads the work over its threads.
+    ///
+    /// # Errors
+    /// [`InferError::Memory`] as for [`Model::input`], [`InferError::Run`] if the engine gives up.
+    fn run<'a>(
+        &self,
+        memory: &'a mut [u8],
+        columns: &[usize],
+        pool: Option<&mut Pool>,
+    ) -> Result<Answer<'a>, InferError>;
+}
+
+/// What a network answers: the elements of its output shape, row-major.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Answer<'a> {
+    /// Numbers.
+    F32(&'a [f32]),
+    /// Bytes; the number is `(byte - zero) * scale`.
+    U8 {
+        /// One for each element.
+        values: &'a [u8],
+        /// Byte that stands for 0.
+        zero: u8,
+        /// Step between two bytes.
+        scale: f32,
+    },
+}
+
+impl Answer<'_> {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Answer::F32(values) => values.len(),
+            Answer::U8 { values, .. } => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One element as a number; 0 beyond the last.
+    pub fn get(&self, index: usize) -> f32 {
+        match self {
+            Answer::F32(values) => values.get(index).copied().unwrap_or(0.0),
+            Answer::U8 { values, zero, scale } => {
+                values.get(index).map_or(0.0, |byte| (f32::from(*byte) - f32::from(*zero)) * scale)
+            }
+        }
+    }
 }
 
 /// A loaded network that can be run at several shapes, from several threads at once.
 pub trait Network: Send + Sync {
     /// The name of the engine: `tract`, `arena`, `ort`.
     fn engine(&self) -> &'static str;
+    /// The only input shapes that the network runs at; none when it takes any.
+    fn shapes(&self) -> Option<&[Shape]> {
+        None
+    }
+    /// Whether one run uses all threads of a pool; if not, several runs side by side do.
+    fn spreads(&self) -> bool {
+        false
+    }
     /// The shape of the output for an input, without preparing a plan: to refuse a network that is not what it should be.
     fn output_shape(&self, input: Shape) -> Result<Shape, InferError> {
         self.at(input).map(|model| model.output_shape())
     }
 
-    /// The network at `input`, prepared now or taken from the engine's bounded cache of prepared plans.
-    fn at(&self, input: Shape) -> Result<Box<dyn Model>, InferError>;
+    /// The network at `input`, prepared now or taken from what is prepared.
+    fn at(&self, input: Shape) -> Result<Arc<dyn Model>, InferError>;
 
     /// Drops what was prepared, where that gives memory back; it is prepared again when it is needed.
     fn release(&self) {}
+}
+
+/// The part of `memory` that a model asks for.
+pub(crate) fn lend<'a>(model: &str, memory: &'a mut [u8], bytes: usize) -> Result<&'a mut [u8], InferError> {
+    let got = if memory.as_ptr().align_offset(MEMORY_ALIGN) == 0 { memory.len() } else { 0 };
+    memory.get_mut(..bytes).filter(|_| got >= bytes).ok_or_else(|| InferError::Memory {
+        model: model.into(),
+        want: bytes,
+        got,
+    })
 }
 
 /// Why an engine could not run a model.
@@ -106,14 +150,33 @@ pub enum InferError {
         /// The engine's words.
         reason: String,
     },
-    /// The caller's buffer does not fit (a defect of the caller, not of its input).
-    #[error("a buffer of {got} elements was given where the model {model} needs {want}")]
-    Buffer {
+    /// The memory lent by the caller does not fit (a defect of the caller, not of its input).
+    #[error("the model {model} was lent {got} aligned bytes of memory where it needs {want}; report this as a defect")]
+    Memory {
         /// File or manifest name.
         model: String,
-        /// Elements needed.
+        /// Bytes needed.
         want: usize,
-        /// Elements given.
+        /// Bytes given; 0 when they are not aligned.
         got: usize,
+    },
+    /// The network was built for other sizes.
+    #[error("no plan for input {shape} is in this program, only for {built_in}; use one of these, or --engine tract")]
+    Size {
+        /// The shape asked for.
+        shape: Shape,
+        /// The shapes there are.
+        built_in: String,
+    },
+    /// The kernels asked for cannot run here.
+    #[error("{0}")]
+    Kernels(String),
+    /// A plan inside the program cannot be used.
+    #[error("the model {model} in this program cannot be used: {reason}; build the program again")]
+    Plan {
+        /// Manifest name.
+        model: String,
+        /// The engine's words.
+        reason: String,
     },
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 /// The class table of one recogniser.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Charset {
-    /// Dictionary entries; mostly one character, but a dictionary may hold longer strings.
-    entries: Vec<String>,
+    /// Text of each class: mostly one character, but a dictionary may hold longer strings; none for the blank.
+    texts: Vec<String>,
 }
 
 /// A dictionary larger than this is no dictionary (the largest of the family has 18,708 entries).
@@ -18,7 +18,7 @@ impl Charset {
     pub fn parse(text: &str) -> Result<Charset, String> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text = text.strip_suffix('\n').unwrap_or(text);
-        let entries: Vec<String> = text.split('\n').map(|l| l.strip_suffix('\r').unwrap_or(l).to_string()).collect();
+        let entries: Vec<&str> = text.split('\n').map(|l| l.strip_suffix('\r').unwrap_or(l)).collect();
         if entries.len() > MAX_ENTRIES {
             return Err(format!("it has {} lines, more than {MAX_ENTRIES}", entries.len()));
         }
@@ -32,21 +32,23 @@ impl Charset {
                 entries[long].chars().take(12).collect::<String>()
             ));
         }
-        Ok(Charset { entries })
+        let texts = [""].into_iter().chain(entries).chain([" "]).map(String::from).collect();
+        Ok(Charset { texts })
     }
 
-    /// Classes a network with this dictionary has: K + 2.
+    /// The characters of an embedded recogniser: the text of each class, the blank's first.
+    pub fn of_classes(texts: &[&str]) -> Charset {
+        Charset { texts: texts.iter().map(|text| text.to_string()).collect() }
+    }
+
+    /// Classes a network with these characters has; with those of a dictionary of K entries, K + 2.
     pub fn classes(&self) -> usize {
-        self.entries.len() + 2
+        self.texts.len()
     }
 
     /// The text of a class; nothing for the blank and for a class that is not there.
     pub fn text(&self, class: usize) -> &str {
-        match class {
-            0 => "",
-            c if c == self.entries.len() + 1 => " ",
-            c => self.entries.get(c - 1).map_or("", String::as_str),
-        }
+        self.texts.get(class).map_or("", String::as_str)
     }
 
     /// The classes of each character of one `char`, all of them (dictionaries repeat characters).

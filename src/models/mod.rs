@@ -93,12 +93,16 @@ pub enum ModelError {
         /// Classes of the network.
         classes: usize,
     },
-    /// The program was built without the engine that reads this.
+    /// The INT8 engine runs only what the program was built with.
     #[error(
-        "the model {name} needs the float engine, which this program was built without; build it with --features tract"
+        "the {kind} {name} is not built into this program, only {built_in} is; build it with a target that names {name}, or give --engine tract"
     )]
-    NoEngine {
+    NotBuiltIn {
         /// File or manifest name.
         name: String,
+        /// What it was to be.
+        kind: Kind,
+        /// The model of that kind in the program.
+        built_in: &'static str,
     },
 }

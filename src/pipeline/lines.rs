@@ -1,16 +1,22 @@
 //! Boxes to characters: cuts, turns and reads every line, spread over the threads.
 
-use crate::classify::{self, Classifier};
+use crate::classify::Classifier;
 use crate::crop::{self, Crop};
 use crate::detect::TextBox;
 use crate::error::StageError;
 use crate::image::PixelView;
-use crate::page::Char;
+use crate::infer::{MAX_WORKERS, Pool};
+use crate::memory::{Workbench, room};
+use crate::page::{Char, MAX_CHARS};
 use crate::parallel;
-use crate::recognise::{self, Recogniser};
+use crate::recognise::{self, MAX_BATCH, Recogniser};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+/// Boxes that there is room for at once: what the detector finds on a page and on its overview.
+pub const MAX_BOXES: usize = 2048;
 
 /// One line to be read, in the coordinates of the prepared picture.
 pub struct LineBox {
@@ -35,6 +41,22 @@ impl LineBox {
     pub fn found(found: &TextBox) -> LineBox {
         LineBox { quad: found.quad, polygon: found.polygon.clone(), score: found.score, whole: false }
     }
+
+    /// Width and height of the line image.
+    fn size(&self) -> [usize; 2] {
+        if self.whole { self.quad[2].map(|side| side as usize) } else { crop::line_size(self.quad) }
+    }
+
+    /// Width over height of the line image.
+    fn ratio(&self) -> f64 {
+        let [width, height] = self.size();
+        width as f64 / height.max(1) as f64
+    }
+
+    /// Bytes of each of the two parts of memory that cutting it out needs.
+    fn crop_bytes(&self) -> usize {
+        if self.whole { 0 } else { crop::bytes(self.quad) }
+    }
 }
 
 /// A line that was read.
@@ -49,39 +71,53 @@ pub struct ReadLine {
     worker: usize,
 }
 
-/// Milliseconds of one call, the slowest thread's.
+/// What is to be said of one call: milliseconds, the slowest thread's, and what was lost.
 #[derive(Clone, Copy, Default)]
-pub struct LineTiming {
+pub struct Summary {
     /// Classifier.
     pub classify_ms: f32,
     /// Cutting out and reading.
     pub recognise_ms: f32,
+    /// Lines for which there was no room.
+    pub dropped: u32,
 }
 
-/// The recogniser and classifier with the memory of their threads.
+/// The recogniser and classifier with what their threads need.
 pub struct LineReader {
     recogniser: Recogniser,
     classifier: Option<Classifier>,
-    workers: Vec<Worker>,
+    workers: Vec<Mutex<Worker>>,
+    /// Boxes by the length of their line.
+    order: Vec<(f64, usize)>,
     lines: Vec<ReadLine>,
 }
 
-/// The memory of one thread.
-#[derive(Default)]
+/// What one thread needs besides its part of the memory.
 struct Worker {
-    crops: Vec<Crop>,
-    classify: classify::Scratch,
-    recognise: recognise::Scratch,
-    chars: Vec<Char>,
-    lines: Vec<ReadLine>,
-    timing: LineTiming,
+    scratch: recognise::Scratch,
+    read: Lines,
+    summary: Summary,
+    result: Result<(), StageError>,
 }
 
 impl LineReader {
-    /// Reads with `threads` threads, at least one.
+    /// Reads with up to `threads` threads, at least one.
     pub fn new(recogniser: Recogniser, classifier: Option<Classifier>, threads: usize) -> LineReader {
-        let workers = (0..threads.max(1)).map(|_| Worker::default()).collect();
-        LineReader { recogniser, classifier, workers, lines: Vec::new() }
+        let worker = |_| {
+            Mutex::new(Worker {
+                scratch: recognise::Scratch::default(),
+                read: Lines { lines: Vec::with_capacity(MAX_BOXES), chars: Vec::with_capacity(MAX_CHARS), dropped: 0 },
+                summary: Summary::default(),
+                result: Ok(()),
+            })
+        };
+        LineReader {
+            recogniser,
+            classifier,
+            workers: (0..threads.max(1)).map(worker).collect(),
+            order: Vec::with_capacity(MAX_BOXES),
+            lines: Vec::with_capacity(MAX_BOXES),
+        }
     }
 
     /// The recogniser.
@@ -90,37 +126,72 @@ impl LineReader {
     }
 
     /// Reads all boxes of a picture; the result is in [`lines`](Self::lines).
-    pub fn read(&mut self, page: PixelView<'_>, boxes: &[LineBox]) -> Result<LineTiming, StageError> {
+    pub fn read(
+        &mut self,
+        page: PixelView<'_>,
+        boxes: &[LineBox],
+        bench: &mut Workbench,
+        pool: &mut Pool,
+    ) -> Result<Summary, StageError> {
+        self.lines.clear();
+        if boxes.is_empty() {
+            return Ok(Summary::default());
+        }
         // Longest first: the last to finish are short, and lines of one run have about one width.
-        let mut order: Vec<(f64, usize)> =
-            boxes.iter().enumerate().map(|(i, b)| (crop::line_ratio(b.quad), i)).collect();
-        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        self.order.clear();
+        self.order.extend(boxes.iter().enumerate().map(|(i, b)| (b.ratio(), i)));
+        self.order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let batch = self.recogniser.batch();
+        let longest = &boxes[self.order[0].1];
+        let tensors = self.recogniser.memory_bytes(boxes.len(), longest.size())?;
+        let tensors = tensors.max(self.classifier.as_ref().map_or(0, Classifier::memory_bytes));
+        let crop = boxes.iter().map(LineBox::crop_bytes).max().unwrap_or(0);
+        let needed = boxes.len().div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));
+        let each = 2 * batch * room(crop) + room(tensors);
+        let mut memory = bench.bytes(needed * each).chunks_exact_mut(each);
         let job = Job {
             page,
             boxes,
-            order: &order,
+            order: &self.order,
             next: AtomicUsize::new(0),
             recogniser: &self.recogniser,
             classifier: self.classifier.as_ref(),
+            crop_bytes: crop,
+            memory: std::array::from_fn(|_| Mutex::new(memory.next().unwrap_or_default())),
         };
-        let needed = boxes.len().div_ceil(self.recogniser.batch()).clamp(1, self.workers.len());
-        let result = parallel::side_by_side(self.workers[..needed].iter_mut(), |worker| worker.work(&job));
-        self.lines.clear();
-        let mut timing = LineTiming::default();
-        for (i, worker) in self.workers[..needed].iter_mut().enumerate() {
-            self.lines.extend(worker.lines.drain(..).map(|line| ReadLine { worker: i, ..line }));
-            timing.classify_ms = timing.classify_ms.max(worker.timing.classify_ms);
-            timing.recognise_ms = timing.recognise_ms.max(worker.timing.recognise_ms);
+        let work = |worker: usize| {
+            if let (true, Some(state), Some(memory)) =
+                (worker < needed, self.workers.get(worker), job.memory.get(worker))
+            {
+                let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+                state.lock().unwrap_or_else(PoisonError::into_inner).work(&job, &mut memory);
+            }
+        };
+        match needed {
+            1 => work(0),
+            _ => parallel::run(pool, &work),
         }
-        self.lines.sort_by_key(|line| line.index);
-        result.map(|()| timing)
+        let (mut summary, mut result) = (Summary::default(), Ok(()));
+        for (i, worker) in self.workers[..needed].iter_mut().enumerate() {
+            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            self.lines.extend(worker.read.lines.drain(..).map(|line| ReadLine { worker: i, ..line }));
+            summary.classify_ms = summary.classify_ms.max(worker.summary.classify_ms);
+            summary.recognise_ms = summary.recognise_ms.max(worker.summary.recognise_ms);
+            summary.dropped += worker.read.dropped;
+            result = result.and(std::mem::replace(&mut worker.result, Ok(())));
+        }
+        self.lines.sort_unstable_by_key(|line| line.index);
+        result.map(|()| summary)
     }
 
-    /// What was read, in the order of the boxes, with the characters of each.
-    pub fn lines(&self) -> impl Iterator<Item = (&ReadLine, &[Char])> {
-        self.lines.iter().map(|line| {
-            (line, self.workers.get(line.worker).and_then(|w| w.chars.get(line.chars.clone())).unwrap_or(&[]))
-        })
+    /// What was read, in the order of the boxes: calls `read` with each line and its characters.
+    pub fn for_each(&mut self, mut read: impl FnMut(&ReadLine, &[Char])) {
+        for line in &self.lines {
+            if let Some(worker) = self.workers.get_mut(line.worker) {
+                let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+                read(line, worker.read.chars.get(line.chars.clone()).unwrap_or(&[]));
+            }
+        }
     }
 }
 
@@ -133,57 +204,139 @@ struct Job<'a> {
     next: AtomicUsize,
     recogniser: &'a Recogniser,
     classifier: Option<&'a Classifier>,
+    /// Bytes of the largest crop.
+    crop_bytes: usize,
+    /// Each thread's part.
+    memory: [Mutex<&'a mut [u8]>; MAX_WORKERS],
+}
+
+/// A line of a batch: cut out, or the picture itself.
+enum Source<'a> {
+    Crop(Crop<'a>),
+    Whole(PixelView<'a>),
 }
 
 impl Worker {
-    fn work(&mut self, job: &Job<'_>) -> Result<(), StageError> {
-        self.lines.clear();
-        self.chars.clear();
-        self.timing = LineTiming::default();
-        let size = job.recogniser.batch();
-        let mut indices = Vec::with_capacity(size);
-        loop {
-            let Some(batch) = job.order.chunks(size).nth(job.next.fetch_add(1, Ordering::Relaxed)) else {
-                return Ok(());
-            };
-            let start = Instant::now();
-            let mut classify_ms = 0.0;
-            indices.clear();
-            for (_, index) in batch {
-                let line = &job.boxes[*index];
-                if self.crops.len() <= indices.len() {
-                    self.crops.push(Crop::default());
-                }
-                let crop = &mut self.crops[indices.len()];
-                if line.whole {
-                    crop.take_whole(job.page);
-                } else if !crop.cut(job.page, line.quad)? {
-                    continue;
-                }
-                indices.push(*index);
-                if let Some(classifier) = job.classifier {
-                    let start = Instant::now();
-                    if classifier.is_turned(crop.view()?, &mut self.classify)? {
-                        crop.turn_over();
-                    }
-                    classify_ms += start.elapsed().as_secs_f32() * 1e3;
-                }
+    fn work(&mut self, job: &Job<'_>, memory: &mut [u8]) {
+        self.read.clear();
+        self.summary = Summary::default();
+        self.result = Ok(());
+        while let Some(batch) = job.order.chunks(job.recogniser.batch()).nth(job.next.fetch_add(1, Ordering::Relaxed)) {
+            self.result = self.read(job, batch, memory);
+            if self.result.is_err() {
+                return;
             }
-            let views = self.crops[..indices.len()].iter().map(Crop::view).collect::<Result<Vec<_>, _>>()?;
-            let (lines, chars, crops) = (&mut self.lines, &mut self.chars, &self.crops);
-            job.recogniser.read(&views, &mut self.recognise, |i, read| {
-                let from = chars.len();
-                chars.extend_from_slice(&read.chars);
-                lines.push(ReadLine {
-                    index: indices[i],
-                    quarter_turns: crops[i].quarter_turns,
-                    score: read.score(),
-                    chars: from..chars.len(),
-                    worker: 0,
-                });
-            })?;
-            self.timing.classify_ms += classify_ms;
-            self.timing.recognise_ms += start.elapsed().as_secs_f32() * 1e3 - classify_ms;
         }
     }
+
+    fn read(&mut self, job: &Job<'_>, batch: &[(f64, usize)], memory: &mut [u8]) -> Result<(), StageError> {
+        let start = Instant::now();
+        let mut classify_ms = 0.0;
+        let (crops, tensors) = memory.split_at_mut(2 * job.recogniser.batch() * room(job.crop_bytes));
+        let mut crops = crops.chunks_exact_mut(room(job.crop_bytes).max(1));
+        let mut lines = heapless::Vec::<(usize, Source<'_>), MAX_BATCH>::new();
+        for (_, index) in batch {
+            let line = &job.boxes[*index];
+            let source = if line.whole {
+                Source::Whole(job.page)
+            } else {
+                let memory = [crops.next().unwrap_or_default(), crops.next().unwrap_or_default()];
+                let Some(mut crop) = Crop::cut(job.page, line.quad, memory)? else { continue };
+                if let Some(classifier) = job.classifier {
+                    let start = Instant::now();
+                    let turned = classifier.is_turned(crop.view()?, tensors, self.scratch.resize())?;
+                    classify_ms += ms(start);
+                    if turned {
+                        self.read_both_ways(job.recogniser, &mut crop, *index, tensors)?;
+                        continue;
+                    }
+                }
+                Source::Crop(crop)
+            };
+            let _ = lines.push((*index, source));
+        }
+        let mut views = heapless::Vec::<PixelView<'_>, MAX_BATCH>::new();
+        for (_, source) in &lines {
+            let _ = views.push(match source {
+                Source::Crop(crop) => crop.view()?,
+                Source::Whole(page) => *page,
+            });
+        }
+        let Worker { scratch, read, .. } = self;
+        job.recogniser.read(&views, tensors, scratch, |i, line| {
+            if let Some((index, source)) = lines.get(i) {
+                let turns = match source {
+                    Source::Crop(crop) => crop.quarter_turns,
+                    Source::Whole(_) => 0,
+                };
+                read.push(*index, turns, line);
+            }
+        })?;
+        self.summary.classify_ms += classify_ms;
+        self.summary.recognise_ms += ms(start) - classify_ms;
+        Ok(())
+    }
+
+    /// Reads a line that the classifier takes for turned as it stands and turned over, and keeps what scores higher: the
+    /// classifier is often wrong about faint and about short lines.
+    fn read_both_ways(
+        &mut self,
+        recogniser: &Recogniser,
+        crop: &mut Crop<'_>,
+        index: usize,
+        tensors: &mut [u8],
+    ) -> Result<(), StageError> {
+        let Worker { scratch, read, .. } = self;
+        let (turns, mut upright) = (crop.quarter_turns, None);
+        recogniser.read(&[crop.view()?], tensors, scratch, |_, line| {
+            upright = Some(line.score());
+            read.push(index, turns, line);
+        })?;
+        crop.turn_over();
+        let turns = crop.quarter_turns;
+        recogniser.read(&[crop.view()?], tensors, scratch, |_, line| {
+            if upright.is_none_or(|upright| line.score() > upright) {
+                read.pop();
+                read.push(index, turns, line);
+            }
+        })
+    }
+}
+
+/// Lines read by one thread, with their characters one after the other.
+struct Lines {
+    lines: Vec<ReadLine>,
+    chars: Vec<Char>,
+    /// Lines for which there was no room: more characters than a page can hold.
+    dropped: u32,
+}
+
+impl Lines {
+    fn push(&mut self, index: usize, quarter_turns: u8, line: &recognise::Scratch) {
+        let from = self.chars.len();
+        if from + line.chars.len() > MAX_CHARS {
+            self.dropped += 1;
+            return;
+        }
+        self.chars.extend_from_slice(&line.chars);
+        let chars = from..self.chars.len();
+        self.lines.push(ReadLine { index, quarter_turns, score: line.score(), chars, worker: 0 });
+    }
+
+    /// Forgets the line pushed last.
+    fn pop(&mut self) {
+        if let Some(line) = self.lines.pop() {
+            self.chars.truncate(line.chars.start);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.lines.clear();
+        self.chars.clear();
+        self.dropped = 0;
+    }
+}
+
+fn ms(start: Instant) -> f32 {
+    start.elapsed().as_secs_f32() * 1e3
 }

@@ -17,12 +17,15 @@ use crate::image::resize::{self, ResizeScratch};
 use crate::image::roi::{PixelRect, Roi};
 use crate::image::turn::{self, Turn};
 use crate::image::{ImageError, Picture, PixelView};
-use crate::infer::Network;
-use crate::models::{Charset, Kind, ModelError, Store, StoredModel};
+use crate::infer::arena::ArenaNetwork;
+use crate::infer::{MAX_WORKERS, Network, Pool};
+use crate::memory::Workbench;
+use crate::models::{Charset, Kind, Manifest, ModelError, Store};
 use crate::page::{LineDraft, Page};
 use crate::recognise::Recogniser;
 use crate::source::{self, Input};
-use lines::{LineBox, LineReader};
+use crate::{parallel, target};
+use lines::{LineBox, LineReader, MAX_BOXES};
 use place::Place;
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,7 +59,10 @@ pub struct Pipeline {
     regions: Vec<Roi>,
     detector: Option<Detector>,
     reader: LineReader,
+    boxes: Vec<LineBox>,
     page: Box<Page>,
+    bench: Workbench,
+    pool: Pool,
 }
 
 /// The models in use.
@@ -87,25 +93,17 @@ impl Pipeline {
             .collect::<Result<Vec<Roi>, _>>()
             .map_err(|e| Error::Config(e.to_string()))?;
         let store = Store::new(config.models.folder.as_deref());
-        let open = Opener { engine: config.engine, plans: config.memory.plans(), store: &store };
+        let threads = config.threads.min(MAX_WORKERS);
+        let open = Opener { engine: config.engine, plans: config.memory.plans(), threads, store: &store };
 
         let detector = match config.mode {
             Mode::Page => {
-                let (model, network, _) = open.network(&config.models.det, Kind::Detector)?;
-                Some((
-                    Detector::new(
-                        network,
-                        &model.manifest,
-                        &config.detect,
-                        config.threads,
-                        config.memory.pixels_at_once(),
-                    )?,
-                    model.name,
-                ))
+                let (name, manifest, network, _) = open.network(&config.models.det, Kind::Detector)?;
+                Some((Detector::new(network, &manifest, &config.detect, config.memory.pixels_at_once())?, name))
             }
             Mode::Line => None,
         };
-        let (model, network, own_charset) = open.network(&config.models.rec, Kind::Recogniser)?;
+        let (rec, manifest, network, own_charset) = open.network(&config.models.rec, Kind::Recogniser)?;
         let charset = match &config.models.dict {
             Some(path) => {
                 let broken = |reason: String| ModelError::Dictionary { name: path.display().to_string(), reason };
@@ -115,29 +113,47 @@ impl Pipeline {
                 Charset::parse(&text).map_err(broken)?
             }
             None => own_charset.ok_or_else(|| ModelError::Dictionary {
-                name: model.name.clone(),
+                name: rec.clone(),
                 reason: "the model file carries none; give its text file with --dict".into(),
             })?,
         };
-        let recogniser = Recogniser::new(network, &model.manifest, charset, &config.recognise)?;
-        let rec = model.name;
+        let recogniser = Recogniser::new(network, &manifest, charset, &config.recognise)?;
         let classifier = match config.classify && config.mode == Mode::Page {
             true => {
-                let (model, network, _) = open.network(&config.models.cls, Kind::Classifier)?;
-                Some((Classifier::new(network, &model.manifest, config.cls_thresh)?, model.name))
+                let (name, manifest, network, _) = open.network(&config.models.cls, Kind::Classifier)?;
+                Some((Classifier::new(network, &manifest, config.cls_thresh)?, name))
             }
             false => None,
         };
         let (detector, det) = detector.unzip();
         let mut config = config.clone();
+        config.threads = threads;
         if let Some(detector) = &detector {
             config.detect.db = (*detector.db_params()).into();
         }
         config.rec_score_thresh = Some(config.score_thresh());
         let (classifier, cls) = classifier.unzip();
         let names = Names { engine: recogniser.engine(), det, rec, cls };
-        let reader = LineReader::new(recogniser, classifier, config.threads);
-        Ok(Pipeline { config, names, regions, detector, reader, page: Page::boxed() })
+        let reader = LineReader::new(recogniser, classifier, threads);
+        let mut pool = Pool::new(threads).map_err(|e| {
+            Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
+        })?;
+        // A thread allocates when it begins, which must not happen while the first picture is read.
+        parallel::run(&mut pool, &|_| {});
+        Ok(Pipeline {
+            bench: match config.engine {
+                Engine::Arena => Workbench::in_arena(),
+                Engine::Tract => Workbench::on_heap(),
+            },
+            config,
+            names,
+            regions,
+            detector,
+            reader,
+            boxes: Vec::with_capacity(MAX_BOXES),
+            page: Page::boxed(),
+            pool,
+        })
     }
 
     /// Makes the plans most often needed, as many as are kept, which otherwise the first picture that needs one waits for.
@@ -192,35 +208,37 @@ impl Pipeline {
         if let Some(picture) = &prepared {
             view = picture.view();
         }
-        let mut boxes: Vec<LineBox> = Vec::new();
+        self.boxes.clear();
         match &mut self.detector {
-            None => boxes.push(LineBox::whole(view.width(), view.height())),
+            None => self.boxes.push(LineBox::whole(view.width(), view.height())),
             Some(detector) => {
                 let before = ms(start);
                 if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
                     self.reader.recogniser().release();
                 }
-                let found = detector.detect(view)?;
-                boxes.extend(found.iter().map(LineBox::found));
+                let found = detector.detect(view, &mut self.bench, &mut self.pool)?;
+                self.boxes.extend(found.iter().map(LineBox::found));
                 let inputs = detector.prepare_ms();
                 self.page.timing.prepare_ms += before + inputs;
                 self.page.timing.detect_ms += ms(start) - before - inputs;
             }
         }
         let first = self.page.len();
-        let timing = self.reader.read(view, &boxes)?;
-        self.page.timing.classify_ms += timing.classify_ms;
-        self.page.timing.recognise_ms += timing.recognise_ms;
+        let summary = self.reader.read(view, &self.boxes, &mut self.bench, &mut self.pool)?;
+        self.page.timing.classify_ms += summary.classify_ms;
+        self.page.timing.recognise_ms += summary.recognise_ms;
+        self.page.truncated = self.page.truncated.saturating_add(summary.dropped);
         let thresh = self.config.score_thresh();
-        for (read, chars) in self.reader.lines() {
+        let (result, boxes) = (&mut self.page, &self.boxes);
+        self.reader.for_each(|read, chars| {
             let line = &boxes[read.index];
             if read.score < thresh || chars.iter().all(|c| c.ch.is_whitespace()) {
-                continue;
+                return;
             }
             let on_page = |p: [f32; 2]| place.clamped(p, page.width(), page.height());
             let polygon: Vec<[f32; 2]> = line.polygon.iter().map(|p| on_page(*p)).collect();
             // A full page counts what it drops; the rest of the picture is still read.
-            let _ = self.page.push_line(LineDraft {
+            let _ = result.push_line(LineDraft {
                 quad: line.quad.map(on_page),
                 quarter_turns: read.quarter_turns,
                 score: read.score,
@@ -228,7 +246,7 @@ impl Pipeline {
                 polygon: &polygon,
                 chars,
             });
-        }
+        });
         if self.config.mode == Mode::Page {
             match self.config.order {
                 Order::Reading => self.page.sort_reading_order_from(first),
@@ -290,44 +308,64 @@ impl Pipeline {
     }
 }
 
-/// A model, its network, and the characters its file carries.
-type Opened = (StoredModel, Arc<dyn Network>, Option<Charset>);
+/// A model's name, what is known of it, its network, and the characters its file carries.
+type Opened = (String, Manifest, Arc<dyn Network>, Option<Charset>);
 
 /// Turns the name of a model into a network of the chosen engine.
 struct Opener<'a> {
     engine: Engine,
+    /// Plans that the float engine keeps of each network.
+    #[cfg_attr(not(feature = "tract"), expect(dead_code))]
     plans: usize,
+    threads: usize,
     store: &'a Store,
 }
 
 impl Opener<'_> {
-    #[cfg(feature = "tract")]
     fn network(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
+        match self.engine {
+            Engine::Arena => self.embedded(name, kind),
+            #[cfg(feature = "tract")]
+            Engine::Tract => self.onnx(name, kind),
+            #[cfg(not(feature = "tract"))]
+            Engine::Tract => Err(Error::NoEngine("tract".into())),
+        }
+    }
+
+    fn embedded(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
+        // Several threads share one run of the detector, but each reads lines of its own.
+        let (embedded, workers) = match kind {
+            Kind::Detector => (&target::DETECTOR, self.threads),
+            Kind::Recogniser => (&target::RECOGNISER, 1),
+            Kind::Classifier => (&target::CLASSIFIER, 1),
+        };
+        let manifest = self.store.manifest(name).filter(|_| name == embedded.model).cloned();
+        let manifest =
+            manifest.ok_or_else(|| ModelError::NotBuiltIn { name: name.into(), kind, built_in: embedded.model })?;
+        let network = ArenaNetwork::load(embedded, workers)?;
+        let charset = (kind == Kind::Recogniser).then(|| Charset::of_classes(target::CLASSES));
+        Ok((name.into(), manifest, Arc::new(network), charset))
+    }
+
+    #[cfg(feature = "tract")]
+    fn onnx(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
         use crate::infer::tract::TractNetwork;
-        let Engine::Tract = self.engine;
         let like = crate::config::ModelChoice::default();
         let like = match kind {
             Kind::Detector => like.det,
             Kind::Recogniser => like.rec,
             Kind::Classifier => like.cls,
         };
-        let mut model = self.store.load(name, kind, &like)?;
-        let bytes = std::mem::take(&mut model.bytes);
+        let model = self.store.load(name, kind, &like)?;
         let path = || model.path.display().to_string();
-        let network = TractNetwork::read(name, &bytes, self.plans)
+        let network = TractNetwork::read(name, &model.bytes, &model.manifest.input, self.plans)
             .map_err(|e| ModelError::NotOnnx { path: path(), reason: e.to_string() })?;
         let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
         let charset = key
             .and_then(|key| network.metadata(key))
             .map(|text| Charset::parse(text).map_err(|reason| ModelError::Dictionary { name: path(), reason }))
             .transpose()?;
-        Ok((model, Arc::new(network), charset))
-    }
-
-    #[cfg(not(feature = "tract"))]
-    fn network(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
-        let (Engine::Tract, _) = (self.engine, (self.store, self.plans, kind));
-        Err(ModelError::NoEngine { name: name.into() }.into())
+        Ok((model.name, model.manifest, Arc::new(network), charset))
     }
 }
 

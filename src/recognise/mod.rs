@@ -8,12 +8,13 @@ pub mod ctc;
 pub mod pattern;
 
 use crate::error::StageError;
-use crate::image::PixelView;
 use crate::image::resize::{self, ResizeScratch};
-use crate::infer::{InferError, Network, Shape};
+use crate::image::{CHANNELS, PixelView};
+use crate::infer::{Answer, InferError, Network, Shape};
+use crate::models::manifest::ChannelOrder;
 use crate::models::{Charset, Kind, Manifest, ModelError};
 use crate::page::Char;
-use crate::prepare::Normaliser;
+use crate::{prepare, target};
 use ctc::{Probabilities, Symbol};
 use pattern::Pattern;
 use serde::{Deserialize, Serialize};
@@ -52,10 +53,10 @@ pub const SHORTEST_PX: usize = 320;
 pub const LONGEST_PX: usize = 3200;
 
 impl Default for Widths {
-    /// From the width the networks were trained with to PaddleX's limit, a fifth to a half apart: lines are stretched or
-    /// squeezed by a tenth, seldom a fifth.
+    /// Those of the target: from the width the networks were trained with to PaddleX's limit, a fifth to a half apart, so that
+    /// lines are stretched or squeezed by a tenth, seldom a fifth.
     fn default() -> Self {
-        Widths::Buckets(vec![SHORTEST_PX, 400, 480, 560, 640, 800, 960, 1200, 1600, 2400, LONGEST_PX])
+        Widths::Buckets(target::WIDTHS_PX.to_vec())
     }
 }
 
@@ -69,32 +70,54 @@ impl Default for RecogniseParams {
 /// A recogniser with its characters.
 pub struct Recogniser {
     network: Arc<dyn Network>,
-    normaliser: Normaliser,
+    order: ChannelOrder,
     charset: Charset,
     height: usize,
     stride: usize,
     batch: usize,
     /// Ascending; none: exact.
     widths: Vec<usize>,
+    /// The most memory of all widths, where these are all there are.
+    most_bytes: Option<usize>,
     /// Classes that may come out, ascending; `None`: all.
     allowed: Option<Vec<usize>>,
     pattern: Option<Pattern>,
 }
 
-/// What one thread needs to read lines; grows to the widest line met and stays.
-#[derive(Default)]
+/// Most lines in one run of the network.
+pub const MAX_BATCH: usize = 64;
+
+/// What one thread needs to read lines besides the memory of the network; large enough from the start for the widths of the
+/// target, and grows beyond them.
 pub struct Scratch {
     resize: ResizeScratch,
-    pixels: Vec<u8>,
-    input: Vec<f32>,
-    output: Vec<f32>,
     symbols: Vec<Symbol>,
     extents: Vec<Range<f32>>,
     /// The characters of the line read last, in reading order.
     pub chars: Vec<Char>,
 }
 
+impl Default for Scratch {
+    fn default() -> Self {
+        let widest = target::WIDTHS_PX.iter().copied().max().unwrap_or(SHORTEST_PX);
+        // A character needs a time step, and none of these networks has more than one for four columns.
+        let steps = widest / 4;
+        Scratch {
+            resize: ResizeScratch::for_width(widest),
+            symbols: Vec::with_capacity(steps),
+            extents: Vec::with_capacity(steps),
+            // An entry of a dictionary is at most eight characters long, nearly always one.
+            chars: Vec::with_capacity(2 * steps),
+        }
+    }
+}
+
 impl Scratch {
+    /// Memory for resizing, for others who work on the same line.
+    pub fn resize(&mut self) -> &mut ResizeScratch {
+        &mut self.resize
+    }
+
     /// Mean score of the characters, 0 without any.
     pub fn score(&self) -> f32 {
         match self.symbols.len() {
@@ -137,11 +160,26 @@ impl Recogniser {
                 list.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect()
             }
         };
-        if params.batch == 0 || params.batch > 64 {
+        if params.batch == 0 || params.batch > MAX_BATCH {
             return Err(RecogniserError::Params(format!(
-                "a batch of {} lines cannot be read; --rec-batch takes 1 to 64",
+                "a batch of {} lines cannot be read; --rec-batch takes 1 to {MAX_BATCH}",
                 params.batch
             )));
+        }
+        let mut most_bytes = None;
+        if let Some(shapes) = network.shapes() {
+            let fits = |width: &usize| shapes.contains(&Shape::pictures(params.batch, height, *width));
+            if widths.is_empty() || !widths.iter().all(fits) {
+                let built_in: Vec<String> =
+                    shapes.iter().filter_map(|s| s.axes().last()).map(usize::to_string).collect();
+                return Err(RecogniserError::Params(format!(
+                    "the {} engine reads lines one at a time at the widths {} and no others; give --rec-widths of these, or --engine tract",
+                    network.engine(),
+                    built_in.join(",")
+                )));
+            }
+            let bytes = shapes.iter().filter_map(|shape| Some(network.at(*shape).ok()?.memory_bytes()));
+            most_bytes = bytes.max();
         }
         let narrowest = widths.first().copied().unwrap_or(SHORTEST_PX);
         let probe = Shape::picture(height, narrowest);
@@ -176,13 +214,14 @@ impl Recogniser {
                 ))
             })?;
         Ok(Recogniser {
-            normaliser: Normaliser::new(&manifest.input),
+            order: manifest.input.channel_order,
             network,
             charset,
             height,
             stride: facts.stride_px,
             batch: params.batch,
             widths,
+            most_bytes,
             allowed,
             pattern,
         })
@@ -211,41 +250,56 @@ impl Recogniser {
         Ok(())
     }
 
+    /// Bytes of memory that [`read`](Self::read) needs for `count` lines, of which the longest is of `size` (width and
+    /// height in pixels), or for some of them.
+    pub fn memory_bytes(&self, count: usize, size: [usize; 2]) -> Result<usize, InferError> {
+        match self.most_bytes {
+            Some(bytes) => Ok(bytes),
+            None => {
+                let shape = Shape::pictures(count.clamp(1, self.batch), self.height, self.width(size[0], size[1]));
+                Ok(self.network.at(shape)?.memory_bytes())
+            }
+        }
+    }
+
     /// Reads up to [`batch`](Self::batch) lines in one run, calling `read(index, scratch)` with the characters of each.
-    /// An empty picture has no characters.
+    /// An empty picture has no characters. `memory` is of [`memory_bytes`](Self::memory_bytes).
     pub fn read(
         &self,
         lines: &[PixelView<'_>],
+        memory: &mut [u8],
         scratch: &mut Scratch,
         mut read: impl FnMut(usize, &Scratch),
     ) -> Result<(), StageError> {
-        if lines.is_empty() {
+        if lines.is_empty() || lines.len() > MAX_BATCH {
             return Ok(());
         }
-        let width = lines.iter().map(|line| self.width(line)).max().unwrap_or(SHORTEST_PX);
-        let mut model = self.network.at(Shape::pictures(lines.len(), self.height, width))?;
-        scratch.input.resize(model.input_shape().elements(), 0.0);
-        scratch.output.resize(model.output_shape().elements(), 0.0);
-        let one = 3 * self.height * width;
-        for (line, planes) in lines.iter().zip(scratch.input.chunks_exact_mut(one)) {
-            let scaled = self.columns(line, width);
-            scratch.pixels.resize(scaled * self.height * 3, 0);
-            resize::linear(*line, &mut scratch.pixels, scaled, self.height, &mut scratch.resize)?;
-            self.normaliser.fill(&scratch.pixels, scaled, planes, width, self.height);
+        let width = lines.iter().map(|line| self.width(line.width(), line.height())).max().unwrap_or(SHORTEST_PX);
+        let model = self.network.at(Shape::pictures(lines.len(), self.height, width))?;
+        let input = model.input(memory)?;
+        let mut columns = [0; MAX_BATCH];
+        for ((line, pixels), columns) in
+            lines.iter().zip(input.chunks_exact_mut(width * self.height * CHANNELS)).zip(&mut columns)
+        {
+            *columns = self.columns(line, width);
+            let tight = &mut pixels[..*columns * self.height * CHANNELS];
+            resize::linear(*line, tight, *columns, self.height, &mut scratch.resize)?;
+            prepare::spread(pixels, *columns, width, self.height, self.order);
         }
-        model.run(&scratch.input, &mut scratch.output)?;
+        let columns = &columns[..lines.len()];
+        let answer = model.run(memory, columns, None)?;
         let &[_, steps, classes] = model.output_shape().axes() else { return Ok(()) };
-        for (i, line) in lines.iter().enumerate() {
-            let scaled = self.columns(line, width);
-            self.decode(i, steps, classes, scaled as f32 / self.stride as f32, scratch);
+        let Answer::F32(values) = answer else { return Ok(()) };
+        for (i, (values, columns)) in values.chunks_exact((steps * classes).max(1)).zip(columns).enumerate() {
+            self.decode(values, classes, *columns as f32 / self.stride as f32, scratch);
             read(i, scratch);
         }
         Ok(())
     }
 
     /// The width of the network that a line is read with.
-    fn width(&self, line: &PixelView<'_>) -> usize {
-        let natural = self.height as f64 * aspect_ratio(line);
+    fn width(&self, width: usize, height: usize) -> usize {
+        let natural = self.height as f64 * aspect_ratio(width, height);
         let stretch = |w: usize| (w as f64 / natural).ln().abs();
         match self.widths.first() {
             // Rounded down, as the reference does, so that a line may lose a fraction of a column.
@@ -259,14 +313,15 @@ impl Recogniser {
 
     /// How many columns of a network of `width` a line fills; the rest is padding.
     fn columns(&self, line: &PixelView<'_>, width: usize) -> usize {
-        let natural = ((self.height as f64 * aspect_ratio(line)).ceil() as usize).clamp(1, width);
-        let fills = !self.widths.is_empty() && natural > self.widths[0] && self.width(line) == width;
+        let natural =
+            ((self.height as f64 * aspect_ratio(line.width(), line.height())).ceil() as usize).clamp(1, width);
+        let fills =
+            !self.widths.is_empty() && natural > self.widths[0] && self.width(line.width(), line.height()) == width;
         if fills { width } else { natural }
     }
 
-    fn decode(&self, index: usize, steps: usize, classes: usize, steps_of_text: f32, scratch: &mut Scratch) {
-        let Scratch { output, symbols, extents, chars, .. } = scratch;
-        let values = output.get(index * steps * classes..(index + 1) * steps * classes).unwrap_or(&[]);
+    fn decode(&self, values: &[f32], classes: usize, steps_of_text: f32, scratch: &mut Scratch) {
+        let Scratch { symbols, extents, chars, .. } = scratch;
         chars.clear();
         symbols.clear();
         let Some(probabilities) = Probabilities::new(values, classes) else { return };
@@ -288,8 +343,8 @@ impl Recogniser {
 }
 
 /// Width over height.
-fn aspect_ratio(line: &PixelView<'_>) -> f64 {
-    line.width() as f64 / line.height().max(1) as f64
+fn aspect_ratio(width: usize, height: usize) -> f64 {
+    width as f64 / height.max(1) as f64
 }
 
 fn wrong(manifest: &Manifest, reason: String) -> RecogniserError {

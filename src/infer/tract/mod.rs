@@ -4,7 +4,12 @@
 //! eight times slower. A plan holds a packed copy of the weights, so the number of plans kept is bounded and the one
 //! unused for longest goes first. This engine allocates while it runs.
 
-use super::{InferError, Model, Network, Shape};
+mod normalise;
+
+use super::{Answer, InferError, Model, Network, Pool, Shape, lend};
+use crate::memory::room;
+use crate::models::manifest::Input;
+use normalise::Normaliser;
 use std::sync::{Arc, Mutex};
 use tract_onnx::prelude::*;
 
@@ -17,12 +22,13 @@ pub struct ReadError(String);
 
 const NO_FIXED_OUTPUT: &str = "its output is not a tensor of one to four fixed axes";
 
-/// A place for a plan, empty until somebody has built it.
-type Slot = Arc<Mutex<Option<Plan>>>;
+/// A place for a model with its plan, empty until somebody has built it.
+type Slot = Arc<Mutex<Option<Arc<TractModel>>>>;
 
 /// A network read from ONNX.
 pub struct TractNetwork {
-    name: String,
+    name: Arc<str>,
+    normaliser: Arc<Normaliser>,
     graph: InferenceModel,
     metadata: Vec<(String, String)>,
     max_plans: usize,
@@ -31,9 +37,9 @@ pub struct TractNetwork {
 }
 
 impl TractNetwork {
-    /// Reads the bytes of an ONNX file with embedded weights. `name` is used in error messages; at most `max_plans`
-    /// (at least 1) are kept.
-    pub fn read(name: &str, bytes: &[u8], max_plans: usize) -> Result<TractNetwork, ReadError> {
+    /// Reads the bytes of an ONNX file with embedded weights, which takes pictures normalised as `input` says. `name` is used
+    /// in error messages; at most `max_plans` (at least 1) are kept.
+    pub fn read(name: &str, bytes: &[u8], input: &Input, max_plans: usize) -> Result<TractNetwork, ReadError> {
         let (graph, metadata) = guarded(|| {
             // Exporters leave symbolic shapes on inner values, which contradict the fixed shape a plan is made for; all
             // follow from the input anyway.
@@ -48,7 +54,8 @@ impl TractNetwork {
         })
         .map_err(ReadError)?;
         Ok(TractNetwork {
-            name: name.to_string(),
+            name: name.into(),
+            normaliser: Arc::new(Normaliser::new(input)),
             graph,
             metadata,
             max_plans: max_plans.max(1),
@@ -61,42 +68,26 @@ impl TractNetwork {
         self.metadata.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 
-    fn build(&self, shape: Shape) -> Result<Plan, InferError> {
-        guarded(|| {
+    fn error(&self, shape: Shape) -> impl FnOnce(String) -> InferError {
+        let model = self.name.to_string();
+        move |reason| InferError::Shape { model, shape, reason }
+    }
+
+    fn build(&self, input: Shape) -> Result<TractModel, InferError> {
+        let plan: Plan = guarded(|| {
             self.graph
                 .clone()
-                .with_input_fact(0, f32::fact(shape.axes()).into())?
+                .with_input_fact(0, f32::fact(input.axes()).into())?
                 // What the exporter wrote of the output is a guess with symbols in it; it follows from the input.
                 .with_output_fact(0, InferenceFact::default())?
                 .into_optimized()?
                 .into_runnable()
         })
-        .map_err(|reason| InferError::Shape { model: self.name.clone(), shape, reason })
-    }
-
-    fn plan(&self, shape: Shape) -> Result<Plan, InferError> {
-        let slot = {
-            let mut slots = self.plans.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            let entry = match slots.iter().position(|(s, _)| *s == shape) {
-                Some(i) => slots.remove(i),
-                None => {
-                    if slots.len() >= self.max_plans {
-                        slots.remove(0);
-                    }
-                    (shape, Slot::default())
-                }
-            };
-            slots.push(entry.clone());
-            entry.1
-        };
-        // Held while the plan is built: nobody builds the same one twice, and others are not kept waiting.
-        let mut plan = slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if plan.is_none() {
-            let start = std::time::Instant::now();
-            *plan = Some(self.build(shape)?);
-            log::debug!("{}: plan for {shape} in {:.0} ms", self.name, start.elapsed().as_secs_f64() * 1e3);
-        }
-        plan.clone().ok_or_else(|| InferError::Run { model: self.name.clone(), reason: "no plan".into() })
+        .map_err(self.error(input))?;
+        let output = plan.model().output_fact(0).ok();
+        let output = output.and_then(|fact| fact.shape.as_concrete().and_then(Shape::from_slice));
+        let output = output.ok_or_else(|| self.error(input)(NO_FIXED_OUTPUT.into()))?;
+        Ok(TractModel { name: self.name.clone(), normaliser: self.normaliser.clone(), plan, input, output })
     }
 }
 
@@ -114,31 +105,44 @@ impl Network for TractNetwork {
             let shape = graph.output_fact(0)?.shape.as_concrete_finite()?;
             shape.and_then(|axes| Shape::from_slice(&axes)).ok_or_else(|| TractError::msg(NO_FIXED_OUTPUT))
         })
-        .map_err(|reason| InferError::Shape { model: self.name.clone(), shape: input, reason })
+        .map_err(self.error(input))
     }
 
     fn release(&self) {
         self.plans.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
     }
 
-    fn at(&self, input: Shape) -> Result<Box<dyn Model>, InferError> {
-        let plan = self.plan(input)?;
-        let output = plan
-            .model()
-            .output_fact(0)
-            .ok()
-            .and_then(|fact| fact.shape.as_concrete().and_then(Shape::from_slice))
-            .ok_or_else(|| InferError::Shape {
-                model: self.name.clone(),
-                shape: input,
-                reason: NO_FIXED_OUTPUT.into(),
-            })?;
-        Ok(Box::new(TractModel { name: self.name.clone(), plan, input, output }))
+    fn at(&self, input: Shape) -> Result<Arc<dyn Model>, InferError> {
+        let slot = {
+            let mut slots = self.plans.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let entry = match slots.iter().position(|(s, _)| *s == input) {
+                Some(i) => slots.remove(i),
+                None => {
+                    if slots.len() >= self.max_plans {
+                        slots.remove(0);
+                    }
+                    (input, Slot::default())
+                }
+            };
+            slots.push(entry.clone());
+            entry.1
+        };
+        // Held while the plan is built: nobody builds the same one twice, and others are not kept waiting.
+        let mut model = slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(model) = &*model {
+            return Ok(model.clone());
+        }
+        let start = std::time::Instant::now();
+        let built = Arc::new(self.build(input)?);
+        log::debug!("{}: plan for {input} in {:.0} ms", self.name, start.elapsed().as_secs_f64() * 1e3);
+        *model = Some(built.clone());
+        Ok(built)
     }
 }
 
 struct TractModel {
-    name: String,
+    name: Arc<str>,
+    normaliser: Arc<Normaliser>,
     plan: Plan,
     input: Shape,
     output: Shape,
@@ -153,14 +157,27 @@ impl Model for TractModel {
         self.output
     }
 
-    fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), InferError> {
-        for (want, got) in [(self.input.elements(), input.len()), (self.output.elements(), output.len())] {
-            if want != got {
-                return Err(InferError::Buffer { model: self.name.clone(), want, got });
-            }
-        }
+    /// The pictures and the answer; all else tract takes from the heap.
+    fn memory_bytes(&self) -> usize {
+        room(self.input.elements()) + self.output.elements() * size_of::<f32>()
+    }
+
+    fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError> {
+        lend(&self.name, memory, self.input.elements())
+    }
+
+    fn run<'a>(&self, memory: &'a mut [u8], columns: &[usize], _: Option<&mut Pool>) -> Result<Answer<'a>, InferError> {
+        let (pixels, output) = lend(&self.name, memory, self.memory_bytes())?.split_at_mut(room(self.input.elements()));
+        let output: &mut [f32] = bytemuck::cast_slice_mut(output);
+        let &[_, channels, height, width] = self.input.axes() else { return Err(self.failed("no picture".into())) };
         guarded(|| {
-            let tensor = Tensor::from_shape(self.input.axes(), input)?;
+            let one = channels * height * width;
+            let mut tensor = Tensor::zero::<f32>(self.input.axes())?;
+            let mut plain = tensor.try_as_plain_ram_mut()?;
+            let planes = plain.as_slice_mut::<f32>()?;
+            for ((pixels, planes), columns) in pixels.chunks_exact(one).zip(planes.chunks_exact_mut(one)).zip(columns) {
+                self.normaliser.fill(pixels, width, *columns, planes);
+            }
             let results = self.plan.run(tvec!(tensor.into_tvalue()))?;
             let result = results.first().ok_or_else(|| TractError::msg("no output"))?;
             let values = result.try_as_plain_ram()?.as_slice::<f32>()?;
@@ -170,7 +187,14 @@ impl Model for TractModel {
             output.copy_from_slice(values);
             Ok(())
         })
-        .map_err(|reason| InferError::Run { model: self.name.clone(), reason })
+        .map_err(|reason| self.failed(reason))?;
+        Ok(Answer::F32(output))
+    }
+}
+
+impl TractModel {
+    fn failed(&self, reason: String) -> InferError {
+        InferError::Run { model: self.name.to_string(), reason }
     }
 }
 
@@ -200,8 +224,9 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_network_are_an_error() {
+        let manifest = crate::models::Manifest::parse(include_str!("../../../models/ppocrv6-small-det.toml")).unwrap();
         for bytes in [&b""[..], b"hello", &[0xff; 64]] {
-            let error = TractNetwork::read("x.onnx", bytes, 2).err().expect("refused");
+            let error = TractNetwork::read("x.onnx", bytes, &manifest.input, 2).err().expect("refused");
             assert!(!error.to_string().is_empty() && !error.to_string().contains('\n'));
         }
     }

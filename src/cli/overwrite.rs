@@ -6,7 +6,7 @@ use edge_ocr::source::Input;
 use std::path::{Path, PathBuf};
 
 /// Refuses outputs (flag and path) that are an input, or one another.
-pub fn refuse_overwriting(outputs: &[(&str, Option<&Path>)], inputs: &[Input]) -> Result<(), Stop> {
+pub fn refuse(outputs: &[(&str, Option<&Path>)], inputs: &[Input]) -> Result<(), Stop> {
     let mut before: Vec<(&str, &Path, Option<PathBuf>)> = Vec::new();
     for (flag, path) in outputs.iter().filter_map(|(flag, path)| Some((*flag, (*path)?))) {
         let file = existing(path);

@@ -1,0 +1,156 @@
+//! The INT8 engine: plans that were compiled with the program run in memory whose size was known then.
+//!
+//! A plan fixes the input sizes; all of them are checked and prepared when the network is loaded, and a run allocates nothing.
+
+use super::{Answer, InferError, Model, Network, Pool, Shape, lend};
+use crate::image::CHANNELS;
+use crate::models::Kind;
+use crate::target;
+use edge_ocr_engine as engine;
+use edge_ocr_engine::plan::{Elem, Plan};
+use edge_ocr_engine::{Isa, Kernels};
+use std::sync::Arc;
+
+/// A network of the program.
+pub struct ArenaNetwork {
+    shapes: Vec<Shape>,
+    models: Vec<Arc<dyn Model>>,
+    workers: usize,
+}
+
+impl ArenaNetwork {
+    /// Checks the plan of an embedded model; a run uses at most `workers` threads.
+    ///
+    /// # Errors
+    /// [`InferError::Kernels`] if the processor lacks what was asked for, [`InferError::Plan`] if the plan breaks a rule.
+    pub fn load(embedded: &'static target::Embedded, workers: usize) -> Result<ArenaNetwork, InferError> {
+        let name = embedded.model;
+        let broken = |reason: String| InferError::Plan { model: name.into(), reason };
+        let kernels = kernels()?;
+        let plan = Plan::load_for(embedded.plan, target::NAME).map_err(|e| broken(e.to_string()))?;
+        let mut bench = crate::memory::Workbench::on_heap();
+        let memory = bench.bytes(plan.arena_bytes(workers));
+        let (mut shapes, mut models) = (Vec::new(), Vec::<Arc<dyn Model>>::new());
+        for variant in 0..plan.head().variants {
+            let network = engine::Network::new(&plan, variant, kernels, workers, memory);
+            let network = network.map_err(|e| broken(e.to_string()))?;
+            let model = ArenaModel::new(name, embedded.kind, network)
+                .ok_or_else(|| broken(format!("its input has {} channels, not three", network.input().shape.c)))?;
+            shapes.push(model.input);
+            models.push(Arc::new(model));
+        }
+        Ok(ArenaNetwork { shapes, models, workers })
+    }
+}
+
+/// The kernels in force: the best that the processor has, or those of `EDGE_OCR_ISA`.
+pub fn kernels() -> Result<&'static Kernels, InferError> {
+    Kernels::detect().map_err(|e| InferError::Kernels(e.to_string()))
+}
+
+/// The instruction set of the kernels in force.
+pub fn isa() -> Result<Isa, InferError> {
+    kernels().map(Kernels::isa)
+}
+
+impl Network for ArenaNetwork {
+    fn engine(&self) -> &'static str {
+        "arena"
+    }
+
+    fn shapes(&self) -> Option<&[Shape]> {
+        Some(&self.shapes)
+    }
+
+    fn spreads(&self) -> bool {
+        self.workers > 1
+    }
+
+    fn at(&self, input: Shape) -> Result<Arc<dyn Model>, InferError> {
+        let index = self.shapes.iter().position(|shape| *shape == input);
+        index.and_then(|i| self.models.get(i)).cloned().ok_or_else(|| InferError::Size {
+            shape: input,
+            built_in: self.shapes.iter().map(Shape::to_string).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+struct ArenaModel {
+    name: &'static str,
+    network: engine::Network<'static>,
+    input: Shape,
+    output: Shape,
+    /// Where the picture lies in the arena.
+    offset: usize,
+    /// Byte that pads a picture: what the network takes for 0.
+    padding: u8,
+}
+
+impl ArenaModel {
+    fn new(name: &'static str, kind: Kind, network: engine::Network<'static>) -> Option<ArenaModel> {
+        let (input, output) = (network.input(), network.output().shape);
+        let Elem::U8 { zero, .. } = input.elem else { return None };
+        let (tokens, offset) = (output.h * output.w, input.offset);
+        let input = (input.shape.c == CHANNELS).then(|| Shape::picture(input.shape.h, input.shape.w))?;
+        let output = match kind {
+            Kind::Detector => Shape::from_slice(&[1, output.c, output.h, output.w]),
+            Kind::Recogniser => Shape::from_slice(&[1, tokens, output.c]),
+            Kind::Classifier => Shape::from_slice(&[1, tokens * output.c]),
+        }?;
+        Some(ArenaModel { name, network, input, output, offset, padding: zero })
+    }
+}
+
+impl Model for ArenaModel {
+    fn input_shape(&self) -> Shape {
+        self.input
+    }
+
+    fn output_shape(&self) -> Shape {
+        self.output
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.network.arena_bytes()
+    }
+
+    fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError> {
+        let arena = lend(self.name, memory, self.memory_bytes())?;
+        // A checked plan's input lies inside the arena.
+        Ok(arena.get_mut(self.offset..self.offset + self.input.elements()).unwrap_or_default())
+    }
+
+    fn run<'a>(
+        &self,
+        memory: &'a mut [u8],
+        columns: &[usize],
+        pool: Option<&mut Pool>,
+    ) -> Result<Answer<'a>, InferError> {
+        let &[_, _, _, width] = self.input.axes() else { return Err(self.failed("it takes no picture".into())) };
+        let columns = columns.first().copied().unwrap_or(width);
+        if columns < width {
+            for row in self.input(memory)?.chunks_exact_mut(width * CHANNELS) {
+                row[columns * CHANNELS..].fill(self.padding);
+            }
+        }
+        let arena = lend(self.name, memory, self.memory_bytes())?;
+        let mut run = self.network.on(arena).map_err(|e| self.failed(e.to_string()))?;
+        let options = engine::RunOptions::default();
+        match pool {
+            Some(pool) => pool.run(&mut run, &options),
+            None => run.run(&options),
+        }
+        .map_err(|e| self.failed(e.to_string()))?;
+        match run.into_output() {
+            engine::Answer::F32(values) => Ok(Answer::F32(values)),
+            engine::Answer::U8 { values, zero, scale } => Ok(Answer::U8 { values, zero, scale }),
+            engine::Answer::Best(_) => Err(self.failed("its answer has no probabilities".into())),
+        }
+    }
+}
+
+impl ArenaModel {
+    fn failed(&self, reason: String) -> InferError {
+        InferError::Run { model: self.name.into(), reason }
+    }
+}

@@ -1,0 +1,40 @@
+//! The board that this program was built for, made by `build/main.rs` from `targets/<name>.toml`: input sizes, plans, and
+//! the size of all memory.
+//!
+//! To add a board: copy a file of `targets/`, change its numbers (their meaning is in `build/target.rs`), and build with
+//! `EDGE_OCR_TARGET` set to the file's stem.
+
+use crate::models::Kind;
+use edge_ocr_engine::plan::Aligned;
+
+/// A plan inside the program.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Name of the manifest.
+    pub model: &'static str,
+    /// What the network does.
+    pub kind: Kind,
+    /// The plan's bytes, aligned to 64.
+    pub plan: &'static [u8],
+    /// Of these, weights and other constants.
+    pub constants_bytes: usize,
+    /// Its input sizes.
+    pub sizes: &'static [Size],
+}
+
+/// An input size of a plan.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Size {
+    /// Width of the input.
+    pub width_px: usize,
+    /// Height of the input.
+    pub height_px: usize,
+    /// Memory of a run on one thread.
+    pub arena_bytes: usize,
+    /// Memory of a run on all threads of the target.
+    pub arena_bytes_all_threads: usize,
+    /// Tensor memory over the most that is ever in use at once; 1 is the least possible.
+    pub over_lower_bound: f64,
+}
+
+include!(concat!(env!("OUT_DIR"), "/target.rs"));
