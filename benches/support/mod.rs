@@ -1,0 +1,115 @@
+//! What the benches share: short measurements, random numbers, pictures and networks.
+#![allow(dead_code)] // each bench uses a part
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, SamplingMode};
+use edge_ocr::image::{Picture, decode};
+use edge_ocr::infer::Network;
+use edge_ocr::infer::arena::ArenaNetwork;
+use edge_ocr::models::{Charset, Kind, Manifest, Store};
+use edge_ocr::{config::Engine, target};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A group whose benches take about a second each: these are to compare two states of the code, not to be published.
+pub fn group<'c>(c: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
+    let mut group = c.benchmark_group(name);
+    group.sample_size(10).warm_up_time(Duration::from_millis(150)).measurement_time(Duration::from_millis(700));
+    group.sampling_mode(SamplingMode::Flat);
+    group
+}
+
+/// Random numbers, the same each time.
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new() -> Rng {
+        Rng(88_172_645_463_325_252)
+    }
+
+    pub fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 32) as u32
+    }
+
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next() as u8).collect()
+    }
+
+    /// -127 to 127.
+    pub fn weights(&mut self, count: usize) -> Vec<i8> {
+        (0..count).map(|_| (self.next() % 255) as i32 - 127).map(|w| w as i8).collect()
+    }
+
+    /// -1 to 1.
+    pub fn floats(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.next() as f32 / u32::MAX as f32 * 2.0 - 1.0).collect()
+    }
+}
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A golden picture's path.
+pub fn golden(name: &str) -> PathBuf {
+    root().join("tests/golden").join(name)
+}
+
+/// A golden picture's pixels.
+pub fn picture(name: &str) -> Picture {
+    let bytes = std::fs::read(golden(name)).expect(name);
+    decode::decode(&bytes, &decode::Limits::default()).expect(name)
+}
+
+/// The engines of this program for which everything is here.
+pub fn engines() -> Vec<(&'static str, Engine)> {
+    let mut engines = vec![("arena", Engine::Arena)];
+    let files = ["PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx", "ch_ppocr_mobile_v2.0_cls_mobile.onnx"];
+    if cfg!(feature = "tract") && files.iter().all(|file| root().join("models").join(file).is_file()) {
+        engines.push(("tract", Engine::Tract));
+    } else {
+        eprintln!("skipped: the float engine or its models are not here (run models/fetch)");
+    }
+    engines
+}
+
+/// A network with what belongs to it.
+pub struct Loaded {
+    pub network: Arc<dyn Network>,
+    pub manifest: Manifest,
+    pub charset: Option<Charset>,
+}
+
+/// The program's own model of a kind, on one thread.
+pub fn load(engine: Engine, kind: Kind) -> Loaded {
+    let embedded = match kind {
+        Kind::Detector => &target::DETECTOR,
+        Kind::Recogniser => &target::RECOGNISER,
+        Kind::Classifier => &target::CLASSIFIER,
+    };
+    let store = Store::new(Some(&root().join("models")));
+    match engine {
+        Engine::Arena => Loaded {
+            network: Arc::new(ArenaNetwork::load(embedded, 1).expect("a plan")),
+            manifest: store.manifest(embedded.model).cloned().expect("a manifest"),
+            charset: Some(Charset::of_classes(target::CLASSES)),
+        },
+        #[cfg(feature = "tract")]
+        Engine::Tract => {
+            use edge_ocr::infer::tract::TractNetwork;
+            let model = store.load(embedded.model, kind, embedded.model).expect("a model file");
+            let network = TractNetwork::read(&model.name, &model.bytes, &model.manifest.input, 1).expect("a network");
+            let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
+            let charset =
+                key.and_then(|key| network.metadata(key)).map(|text| Charset::parse(text).expect("characters"));
+            Loaded { network: Arc::new(network), manifest: model.manifest, charset }
+        }
+        #[cfg(not(feature = "tract"))]
+        Engine::Tract => unreachable!("not among `engines`"),
+    }
+}
