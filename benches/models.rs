@@ -10,13 +10,13 @@ use edge_ocr::image::{CHANNELS, PixelView};
 use edge_ocr::infer::{Model, Shape};
 use edge_ocr::memory::Workbench;
 use edge_ocr::models::Kind;
+use edge_ocr::pipeline::Opened;
 use edge_ocr::prepare;
 use edge_ocr::recognise::ctc::{self, Probabilities};
-use support::Loaded;
 
 /// A network with its input.
 struct Case {
-    loaded: Loaded,
+    loaded: Opened,
     model: std::sync::Arc<dyn Model>,
     pixels: Vec<u8>,
     /// Those of the input that the picture fills.
@@ -25,7 +25,7 @@ struct Case {
 
 impl Case {
     /// The picture is scaled to the input's height, or to all of it.
-    fn new(loaded: Loaded, [w, h]: [usize; 2], picture: PixelView<'_>, fill: bool) -> Case {
+    fn new(loaded: Opened, [w, h]: [usize; 2], picture: PixelView<'_>, fill: bool) -> Case {
         let model = loaded.network.at(Shape::picture(h, w)).expect("a size that the target has");
         let columns = if fill { w } else { (h * picture.width()).div_ceil(picture.height()).min(w) };
         let mut pixels = vec![0; w * h * CHANNELS];
@@ -59,7 +59,7 @@ fn each<T: PartialEq + std::fmt::Debug>(
     c: &mut Criterion,
     group: &str,
     kind: Kind,
-    case: impl Fn(Loaded) -> Case,
+    case: impl Fn(Opened) -> Case,
     gist: impl Fn(&Case, Vec<f32>) -> T,
     same: impl Fn(&T, &T) -> bool,
 ) {

@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// What tiles share unless a flag says otherwise: `ScaleParams::default` in `src/detect/scale.rs`.
+const OVERLAP_PX: usize = 96;
+
 /// A target file. Unknown fields are refused, so that a misspelt one is never silently without effect.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +69,11 @@ impl Target {
                 !det.canvases_px.is_empty() && det.canvases_px.iter().all(canvas),
                 "detector.canvases_px must be sides of 32 to 4096 pixels, multiples of 32",
             ),
+            (
+                det.canvases_px.iter().any(|c| c.iter().all(|side| *side >= 2 * OVERLAP_PX)),
+                "detector.canvases_px needs a canvas of at least 192x192, for pages that are cut into tiles",
+            ),
+            (det.canvases_px.is_sorted_by_key(|[w, h]| w * h), "detector.canvases_px must begin with the smallest"),
             ((64..=8192).contains(&det.max_side_px), "detector.max_side_px must be 64 to 8192"),
             (
                 !rec.widths_px.is_empty() && rec.widths_px.iter().all(width) && rec.widths_px.is_sorted(),

@@ -4,6 +4,7 @@ use crate::detect::detector::DetectParams;
 use crate::detect::scale::ScaleRule;
 use crate::image::decode::Limits;
 use crate::image::enhance::Enhance;
+use crate::infer::MAX_WORKERS;
 use crate::recognise::{RecogniseParams, Widths};
 use crate::target;
 use serde::{Deserialize, Serialize};
@@ -148,7 +149,7 @@ impl Default for Config {
         Config {
             engine: Engine::default(),
             models: ModelChoice::default(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from).min(4),
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(target::THREADS),
             memory: Memory::default(),
             mode: Mode::default(),
             classify: true,
@@ -186,8 +187,17 @@ impl Config {
                 "a width is not built in",
             ),
             (self.recognise.batch != 1, "several lines are to be read in one run"),
+            (!self.characters_built_in(), "a character is not built in"),
         ];
         facts.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason)
+    }
+
+    /// Whether the built-in recogniser knows the characters that are asked for. A pattern's signs are ASCII.
+    fn characters_built_in(&self) -> bool {
+        let allowed = self.recognise.allowed_chars.iter().flat_map(|text| text.chars());
+        let fixed = self.recognise.pattern.iter().flat_map(|text| text.chars()).filter(|c| !c.is_ascii());
+        let known = |c: char| target::CLASSES.iter().any(|text| text.chars().eq([c]));
+        allowed.chain(fixed).all(known)
     }
 
     /// The score below which a line is left out.
@@ -202,7 +212,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         let unit = |v: Option<f32>| v.is_none_or(|v| (0.0..=1.0).contains(&v));
         let facts = [
-            ((1..=256).contains(&self.threads), "--threads must be 1 to 256"),
+            ((1..=MAX_WORKERS).contains(&self.threads), "--threads must be 1 to 16"),
             (unit(self.rec_score_thresh), "--rec-score-thresh must be 0 to 1"),
             (unit(self.cls_thresh), "--cls-thresh must be 0 to 1"),
             (self.rotate_deg < 360 && self.rotate_deg.is_multiple_of(90), "--rotate must be 0, 90, 180 or 270"),

@@ -3,13 +3,13 @@
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
+use edge_ocr::Config;
+use edge_ocr::config::Engine;
 use edge_ocr::image::{Picture, decode};
-use edge_ocr::infer::Network;
-use edge_ocr::infer::arena::ArenaNetwork;
-use edge_ocr::models::{Charset, Kind, Manifest, Store};
-use edge_ocr::{config::Engine, target};
+use edge_ocr::memory::Workbench;
+use edge_ocr::models::{Kind, Store};
+use edge_ocr::pipeline::{Opened, open};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A group whose benches take about a second each: these are to compare two states of the code, not to be published.
@@ -78,38 +78,8 @@ pub fn engines() -> Vec<(&'static str, Engine)> {
     engines
 }
 
-/// A network with what belongs to it.
-pub struct Loaded {
-    pub network: Arc<dyn Network>,
-    pub manifest: Manifest,
-    pub charset: Option<Charset>,
-}
-
 /// The program's own model of a kind, on one thread.
-pub fn load(engine: Engine, kind: Kind) -> Loaded {
-    let embedded = match kind {
-        Kind::Detector => &target::DETECTOR,
-        Kind::Recogniser => &target::RECOGNISER,
-        Kind::Classifier => &target::CLASSIFIER,
-    };
-    let store = Store::new(Some(&root().join("models")));
-    match engine {
-        Engine::Arena => Loaded {
-            network: Arc::new(ArenaNetwork::load(embedded, 1).expect("a plan")),
-            manifest: store.manifest(embedded.model).cloned().expect("a manifest"),
-            charset: Some(Charset::of_classes(target::CLASSES)),
-        },
-        #[cfg(feature = "tract")]
-        Engine::Tract => {
-            use edge_ocr::infer::tract::TractNetwork;
-            let model = store.load(embedded.model, kind, embedded.model).expect("a model file");
-            let network = TractNetwork::read(&model.name, &model.bytes, &model.manifest.input, 1).expect("a network");
-            let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
-            let charset =
-                key.and_then(|key| network.metadata(key)).map(|text| Charset::parse(text).expect("characters"));
-            Loaded { network: Arc::new(network), manifest: model.manifest, charset }
-        }
-        #[cfg(not(feature = "tract"))]
-        Engine::Tract => unreachable!("not among `engines`"),
-    }
+pub fn load(engine: Engine, kind: Kind) -> Opened {
+    let config = Config { engine, ..Config::default() };
+    open(&config, &Store::new(Some(&root().join("models"))), kind, 1, &mut Workbench::on_heap()).expect("a model")
 }

@@ -18,7 +18,7 @@ use edge_ocr::page::Timing;
 use edge_ocr::recognise::ctc::{self, Probabilities};
 use edge_ocr::source::Input;
 use edge_ocr::{Error, Frame, Pipeline, prepare, target};
-use network::Opened;
+use network::Single;
 use serde::Serialize;
 use stats::Stats;
 use std::ffi::OsString;
@@ -176,15 +176,15 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
 
 /// One run of the detector on the picture, scaled to fit its input.
 fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, Stop> {
-    let opened = Opened::new(config, Kind::Detector)?;
-    let (model, [width, height]) = opened.model(args.size, [640, 640])?;
+    let single = Single::new(config, Kind::Detector)?;
+    let (model, [width, height]) = single.model(args.size, [640, 640])?;
     let scale = (width as f64 / picture.width() as f64).min(height as f64 / picture.height() as f64);
     let [w, h] = [picture.width(), picture.height()].map(|side| ((side as f64 * scale) as usize).max(1));
     let mut scaled = Picture::new(w, h, [0; 3])?;
     resize::linear(picture, scaled.as_raw_mut(), w, h, &mut ResizeScratch::default())?;
     let mut input = vec![0; width * height * CHANNELS];
-    prepare::window(scaled.view(), [0, 0], [width, height], opened.manifest.input.channel_order, &mut input);
-    let runs = opened.measure(args, &*model, &input, width)?;
+    prepare::window(scaled.view(), [0, 0], [width, height], single.model.manifest.input.channel_order, &mut input);
+    let runs = single.measure(args, &*model, &input, width)?;
     let text_pixels = runs.answer.iter().filter(|p| **p > 0.5).count();
     // Without text these networks are undecided, a little below or above a half; with text they are sure.
     if runs.answer.iter().all(|p| *p < SURE) {
@@ -192,7 +192,7 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     }
     Ok(Stage {
         stage: StageName::Det,
-        model: opened.manifest.name,
+        model: single.model.manifest.name,
         width_px: width,
         height_px: height,
         threads: runs.threads,
@@ -206,8 +206,8 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
 
 /// One run of the recogniser on the picture, which is one line of text, or on the first line of the built-in one.
 fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, Stop> {
-    let opened = Opened::new(config, Kind::Recogniser)?;
-    let (model, [width, height]) = opened.model(args.size, [320, 48])?;
+    let single = Single::new(config, Kind::Recogniser)?;
+    let (model, [width, height]) = single.model(args.size, [320, 48])?;
     let built_in = decode::decode(PICTURE, &config.limits)?;
     let [x, y, w, h] = LINE;
     let given = args.picture.is_some() && args.only == Some(StageName::Rec);
@@ -215,15 +215,15 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     let columns = (height * line.width()).div_ceil(line.height().max(1)).clamp(1, width);
     let mut input = vec![0; width * height * CHANNELS];
     resize::linear(line, &mut input[..columns * height * CHANNELS], columns, height, &mut ResizeScratch::default())?;
-    prepare::spread(&mut input, columns, width, height, opened.manifest.input.channel_order);
-    let runs = opened.measure(args, &*model, &input, columns)?;
+    prepare::spread(&mut input, columns, width, height, single.model.manifest.input.channel_order);
+    let runs = single.measure(args, &*model, &input, columns)?;
     let classes = model.output_shape().axes().last().copied().unwrap_or(0);
     let mut symbols = Vec::new();
     if let Some(probabilities) = Probabilities::new(&runs.answer, classes) {
         ctc::greedy(probabilities, &mut symbols);
     }
     // A model file may carry no characters; then any will do.
-    let text = |class| opened.charset.as_ref().map_or("?", |set| set.text(class));
+    let text = |class| single.model.charset.as_ref().map_or("?", |set| set.text(class));
     let text: String = symbols.iter().map(|symbol| text(symbol.class)).collect();
     if text.trim().is_empty() {
         return Err(Stop::Failed("the recogniser read nothing in the line; give a picture of one line of text".into()));
@@ -231,12 +231,12 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     let known = TEXT.lines().next().unwrap_or_default();
     // Some models drop spaces, which is no defect of the machine.
     let letters = |text: &str| text.split_whitespace().collect::<String>();
-    if !given && opened.charset.is_some() && letters(&text) != letters(known) && can_say(config, known) {
+    if !given && single.model.charset.is_some() && letters(&text) != letters(known) && can_say(config, known) {
         return Err(wrong(&text, known));
     }
     Ok(Stage {
         stage: StageName::Rec,
-        model: opened.manifest.name,
+        model: single.model.manifest.name,
         width_px: width,
         height_px: height,
         threads: runs.threads,

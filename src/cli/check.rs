@@ -60,7 +60,9 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let first = times[0];
     times.sort_by(f64::total_cmp);
     say!("reading    {first:.0} ms the first time, {:.0} ms at best", times[0]);
-    if text == TEXT {
+    // Older families drop spaces; that is no fault of the machine.
+    let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    if letters(&text) == letters(TEXT) {
         say!("text       right");
         Ok(exit::OK)
     } else {

@@ -6,6 +6,7 @@ use super::{Stop, exit, load, overwrite, write_failed};
 use clap::ValueEnum;
 use edge_ocr::image::Picture;
 use edge_ocr::output::{self, Document, Font, Format, Writer};
+use edge_ocr::page::{MAX_CHARS, MAX_LINES};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Frame, Page, Pipeline};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -105,6 +106,12 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         match read {
             Ok((page, picture)) => {
                 empty += usize::from(page.is_empty());
+                if page.truncated > 0 {
+                    log::warn!(
+                        "{name}: {} lines found no room, since a page holds {MAX_LINES} lines and {MAX_CHARS} characters; read it in parts with --roi",
+                        page.truncated
+                    );
+                }
                 let document = Document { source: &name, page, models: &models, params: &params, engine: names.engine };
                 writer.document(&document).map_err(write_failed(&target))?;
                 if let Some(annotator) = &mut annotator {

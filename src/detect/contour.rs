@@ -30,6 +30,8 @@ pub(super) struct Starts {
     ring: Vec<Start>,
     /// Where the next start goes once the ring is full; until then 0.
     next: usize,
+    /// Starts that the ring lost.
+    lost: usize,
 }
 
 /// Most corners of a border that is looked at; what has more is noise, and the rest of it is left out.
@@ -38,21 +40,30 @@ pub(super) const MAX_CORNERS: usize = 1 << 16;
 impl Starts {
     /// Room for `capacity` starts.
     pub(super) fn with_capacity(capacity: usize) -> Starts {
-        Starts { ring: Vec::with_capacity(capacity), next: 0 }
+        Starts { ring: Vec::with_capacity(capacity), next: 0, lost: 0 }
     }
 
     fn clear(&mut self) {
         self.ring.clear();
         self.next = 0;
+        self.lost = 0;
     }
 
     fn push(&mut self, start: Start, capacity: usize) {
         if self.ring.len() < capacity {
             self.ring.push(start);
-        } else if capacity > 0 {
+            return;
+        }
+        self.lost += 1;
+        if capacity > 0 {
             self.ring[self.next] = start;
             self.next = (self.next + 1) % capacity;
         }
+    }
+
+    /// How many more there were, before them in scan order.
+    pub(super) fn lost(&self) -> usize {
+        self.lost
     }
 
     /// How many starts there are.

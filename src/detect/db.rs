@@ -37,6 +37,11 @@ pub(super) const USUAL_CANDIDATES: usize = 4096;
 const OUTLINE_CORNERS: usize = 2048;
 
 impl DbScratch {
+    /// Contours of the last map that were not looked at, those nearest to its top: more than `max_candidates`.
+    pub fn lost(&self) -> usize {
+        self.starts.lost()
+    }
+
     /// Buffers for maps of up to `width × height`. Pages of memory are taken from the system only when they are used.
     pub fn for_map(width: usize, height: usize, params: &DbParams) -> DbScratch {
         let candidate = Candidate {

@@ -238,6 +238,12 @@ impl Detector {
         let map = MapView::new(map, w, h).map_err(|e| DetectError::Map(e.to_string()))?;
         let [page_w, page_h] = [view.width(), view.height()].map(|side| u32::try_from(side).unwrap_or(u32::MAX));
         boxes_from_map(map, page_w, page_h, &self.db, &mut self.scratch, &mut self.boxes);
+        if self.scratch.lost() > 0 {
+            log::warn!(
+                "{} places that may be text were not looked at, those nearest to the top of the page; raise --det-max-candidates",
+                self.scratch.lost()
+            );
+        }
         Ok(())
     }
 }

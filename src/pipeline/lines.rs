@@ -71,15 +71,13 @@ pub struct ReadLine {
     worker: usize,
 }
 
-/// What is to be said of one call: milliseconds, the slowest thread's, and what was lost.
+/// Milliseconds of one call, the slowest thread's.
 #[derive(Clone, Copy, Default)]
 pub struct Summary {
     /// Classifier.
     pub classify_ms: f32,
     /// Cutting out and reading.
     pub recognise_ms: f32,
-    /// Lines for which there was no room.
-    pub dropped: u32,
 }
 
 /// The recogniser and classifier with what their threads need.
@@ -106,7 +104,7 @@ impl LineReader {
         let worker = |_| {
             Mutex::new(Worker {
                 scratch: recognise::Scratch::default(),
-                read: Lines { lines: Vec::with_capacity(MAX_BOXES), chars: Vec::with_capacity(MAX_CHARS), dropped: 0 },
+                read: Lines { lines: Vec::with_capacity(MAX_BOXES), chars: Vec::with_capacity(MAX_CHARS) },
                 summary: Summary::default(),
                 result: Ok(()),
             })
@@ -177,16 +175,16 @@ impl LineReader {
             self.lines.extend(worker.read.lines.drain(..).map(|line| ReadLine { worker: i, ..line }));
             summary.classify_ms = summary.classify_ms.max(worker.summary.classify_ms);
             summary.recognise_ms = summary.recognise_ms.max(worker.summary.recognise_ms);
-            summary.dropped += worker.read.dropped;
             result = result.and(std::mem::replace(&mut worker.result, Ok(())));
         }
         self.lines.sort_unstable_by_key(|line| line.index);
         result.map(|()| summary)
     }
 
-    /// What was read, in the order of the boxes: calls `read` with each line and its characters.
+    /// What was read, against the order of the boxes: calls `read` with each line and its characters. The detector finds boxes
+    /// from the bottom of the page to its top, so that of a page with too many lines the first are kept.
     pub fn for_each(&mut self, mut read: impl FnMut(&ReadLine, &[Char])) {
-        for line in &self.lines {
+        for line in self.lines.iter().rev() {
             if let Some(worker) = self.workers.get_mut(line.worker) {
                 let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
                 read(line, worker.read.chars.get(line.chars.clone()).unwrap_or(&[]));
@@ -303,21 +301,16 @@ impl Worker {
     }
 }
 
-/// Lines read by one thread, with their characters one after the other.
+/// Lines read by one thread, with their characters one after the other. All are kept, even if no page can hold them: which
+/// are left out must not depend on the thread that reads them.
 struct Lines {
     lines: Vec<ReadLine>,
     chars: Vec<Char>,
-    /// Lines for which there was no room: more characters than a page can hold.
-    dropped: u32,
 }
 
 impl Lines {
     fn push(&mut self, index: usize, quarter_turns: u8, line: &recognise::Scratch) {
         let from = self.chars.len();
-        if from + line.chars.len() > MAX_CHARS {
-            self.dropped += 1;
-            return;
-        }
         self.chars.extend_from_slice(&line.chars);
         let chars = from..self.chars.len();
         self.lines.push(ReadLine { index, quarter_turns, score: line.score(), chars, worker: 0 });
@@ -333,7 +326,6 @@ impl Lines {
     fn clear(&mut self) {
         self.lines.clear();
         self.chars.clear();
-        self.dropped = 0;
     }
 }
 

@@ -5,7 +5,10 @@
 //! ```
 
 mod lines;
+mod open;
 mod place;
+
+pub use open::{Opened, open};
 
 use crate::classify::Classifier;
 use crate::config::{Config, Engine, Memory, Mode, Order};
@@ -17,17 +20,15 @@ use crate::image::resize::{self, ResizeScratch};
 use crate::image::roi::{PixelRect, Roi};
 use crate::image::turn::{self, Turn};
 use crate::image::{ImageError, Picture, PixelView};
-use crate::infer::arena::ArenaNetwork;
-use crate::infer::{MAX_WORKERS, Network, Pool};
+use crate::infer::Pool;
 use crate::memory::Workbench;
-use crate::models::{Charset, Kind, Manifest, ModelError, Store};
+use crate::models::{Charset, Kind, ModelError, Store};
 use crate::page::{LineDraft, Page};
+use crate::parallel;
 use crate::recognise::Recogniser;
 use crate::source::{self, Input};
-use crate::{parallel, target};
 use lines::{LineBox, LineReader, MAX_BOXES};
 use place::Place;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// One picture to read: borrowed RGB8 pixels.
@@ -93,17 +94,21 @@ impl Pipeline {
             .collect::<Result<Vec<Roi>, _>>()
             .map_err(|e| Error::Config(e.to_string()))?;
         let store = Store::new(config.models.folder.as_deref());
-        let threads = config.threads.min(MAX_WORKERS);
-        let open = Opener { engine: config.engine, plans: config.memory.plans(), threads, store: &store };
-
+        let threads = config.threads;
+        let mut bench = match config.engine {
+            Engine::Arena => Workbench::in_arena(),
+            Engine::Tract => Workbench::on_heap(),
+        };
         let detector = match config.mode {
             Mode::Page => {
-                let (name, manifest, network, _) = open.network(&config.models.det, Kind::Detector)?;
-                Some((Detector::new(network, &manifest, &config.detect, config.memory.pixels_at_once())?, name))
+                let det = open(config, &store, Kind::Detector, threads, &mut bench)?;
+                let pixels = config.memory.pixels_at_once();
+                Some((Detector::new(det.network, &det.manifest, &config.detect, pixels)?, det.name))
             }
             Mode::Line => None,
         };
-        let (rec, manifest, network, own_charset) = open.network(&config.models.rec, Kind::Recogniser)?;
+        // All threads share a run of the detector, but each reads lines of its own.
+        let rec = open(config, &store, Kind::Recogniser, 1, &mut bench)?;
         let charset = match &config.models.dict {
             Some(path) => {
                 let broken = |reason: String| ModelError::Dictionary { name: path.display().to_string(), reason };
@@ -112,28 +117,27 @@ impl Pipeline {
                 let text = String::from_utf8(bytes).map_err(|e| broken(e.to_string()))?;
                 Charset::parse(&text).map_err(broken)?
             }
-            None => own_charset.ok_or_else(|| ModelError::Dictionary {
-                name: rec.clone(),
+            None => rec.charset.ok_or_else(|| ModelError::Dictionary {
+                name: rec.name.clone(),
                 reason: "the model file carries none; give its text file with --dict".into(),
             })?,
         };
-        let recogniser = Recogniser::new(network, &manifest, charset, &config.recognise)?;
+        let recogniser = Recogniser::new(rec.network, &rec.manifest, charset, &config.recognise)?;
         let classifier = match config.classify && config.mode == Mode::Page {
             true => {
-                let (name, manifest, network, _) = open.network(&config.models.cls, Kind::Classifier)?;
-                Some((Classifier::new(network, &manifest, config.cls_thresh)?, name))
+                let cls = open(config, &store, Kind::Classifier, 1, &mut bench)?;
+                Some((Classifier::new(cls.network, &cls.manifest, config.cls_thresh)?, cls.name))
             }
             false => None,
         };
         let (detector, det) = detector.unzip();
         let mut config = config.clone();
-        config.threads = threads;
         if let Some(detector) = &detector {
             config.detect.db = (*detector.db_params()).into();
         }
         config.rec_score_thresh = Some(config.score_thresh());
         let (classifier, cls) = classifier.unzip();
-        let names = Names { engine: recogniser.engine(), det, rec, cls };
+        let names = Names { engine: recogniser.engine(), det, rec: rec.name, cls };
         let reader = LineReader::new(recogniser, classifier, threads);
         let mut pool = Pool::new(threads).map_err(|e| {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
@@ -141,10 +145,7 @@ impl Pipeline {
         // A thread allocates when it begins, which must not happen while the first picture is read.
         parallel::run(&mut pool, &|_| {});
         Ok(Pipeline {
-            bench: match config.engine {
-                Engine::Arena => Workbench::in_arena(),
-                Engine::Tract => Workbench::on_heap(),
-            },
+            bench,
             config,
             names,
             regions,
@@ -227,7 +228,6 @@ impl Pipeline {
         let summary = self.reader.read(view, &self.boxes, &mut self.bench, &mut self.pool)?;
         self.page.timing.classify_ms += summary.classify_ms;
         self.page.timing.recognise_ms += summary.recognise_ms;
-        self.page.truncated = self.page.truncated.saturating_add(summary.dropped);
         let thresh = self.config.score_thresh();
         let (result, boxes) = (&mut self.page, &self.boxes);
         self.reader.for_each(|read, chars| {
@@ -305,67 +305,6 @@ impl Pipeline {
         resize::linear(view, rows, w, h, &mut ResizeScratch::default())?;
         let scale = [view.width() as f32 / w as f32, view.height() as f32 / h as f32];
         Ok(Some((working, Place([[scale[0], 0.0, 0.0], [0.0, scale[1], -(pad as f32) * scale[1]]]))))
-    }
-}
-
-/// A model's name, what is known of it, its network, and the characters its file carries.
-type Opened = (String, Manifest, Arc<dyn Network>, Option<Charset>);
-
-/// Turns the name of a model into a network of the chosen engine.
-struct Opener<'a> {
-    engine: Engine,
-    /// Plans that the float engine keeps of each network.
-    #[cfg_attr(not(feature = "tract"), expect(dead_code))]
-    plans: usize,
-    threads: usize,
-    store: &'a Store,
-}
-
-impl Opener<'_> {
-    fn network(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
-        match self.engine {
-            Engine::Arena => self.embedded(name, kind),
-            #[cfg(feature = "tract")]
-            Engine::Tract => self.onnx(name, kind),
-            #[cfg(not(feature = "tract"))]
-            Engine::Tract => Err(Error::NoEngine("tract".into())),
-        }
-    }
-
-    fn embedded(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
-        // Several threads share one run of the detector, but each reads lines of its own.
-        let (embedded, workers) = match kind {
-            Kind::Detector => (&target::DETECTOR, self.threads),
-            Kind::Recogniser => (&target::RECOGNISER, 1),
-            Kind::Classifier => (&target::CLASSIFIER, 1),
-        };
-        let manifest = self.store.manifest(name).filter(|_| name == embedded.model).cloned();
-        let manifest =
-            manifest.ok_or_else(|| ModelError::NotBuiltIn { name: name.into(), kind, built_in: embedded.model })?;
-        let network = ArenaNetwork::load(embedded, workers)?;
-        let charset = (kind == Kind::Recogniser).then(|| Charset::of_classes(target::CLASSES));
-        Ok((name.into(), manifest, Arc::new(network), charset))
-    }
-
-    #[cfg(feature = "tract")]
-    fn onnx(&self, name: &str, kind: Kind) -> Result<Opened, Error> {
-        use crate::infer::tract::TractNetwork;
-        let like = crate::config::ModelChoice::default();
-        let like = match kind {
-            Kind::Detector => like.det,
-            Kind::Recogniser => like.rec,
-            Kind::Classifier => like.cls,
-        };
-        let model = self.store.load(name, kind, &like)?;
-        let path = || model.path.display().to_string();
-        let network = TractNetwork::read(name, &model.bytes, &model.manifest.input, self.plans)
-            .map_err(|e| ModelError::NotOnnx { path: path(), reason: e.to_string() })?;
-        let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
-        let charset = key
-            .and_then(|key| network.metadata(key))
-            .map(|text| Charset::parse(text).map_err(|reason| ModelError::Dictionary { name: path(), reason }))
-            .transpose()?;
-        Ok((model.name, model.manifest, Arc::new(network), charset))
     }
 }
 

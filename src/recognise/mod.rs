@@ -168,12 +168,18 @@ impl Recogniser {
         }
         let mut most_bytes = None;
         if let Some(shapes) = network.shapes() {
+            if params.batch != 1 {
+                return Err(RecogniserError::Params(format!(
+                    "the {} engine reads lines one at a time; leave --rec-batch out, or give --engine tract",
+                    network.engine()
+                )));
+            }
             let fits = |width: &usize| shapes.contains(&Shape::pictures(params.batch, height, *width));
             if widths.is_empty() || !widths.iter().all(fits) {
                 let built_in: Vec<String> =
                     shapes.iter().filter_map(|s| s.axes().last()).map(usize::to_string).collect();
                 return Err(RecogniserError::Params(format!(
-                    "the {} engine reads lines one at a time at the widths {} and no others; give --rec-widths of these, or --engine tract",
+                    "the {} engine reads lines at the widths {} and no others; give --rec-widths of these, or --engine tract",
                     network.engine(),
                     built_in.join(",")
                 )));

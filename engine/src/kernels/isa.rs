@@ -99,7 +99,7 @@ const PREFERENCE: [Isa; 6] = [Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2, Isa::Neo
 /// The override or the best available.
 pub(crate) fn choose() -> Result<Isa, IsaError> {
     #[cfg(feature = "std")]
-    if let Some(name) = std::env::var_os("EDGE_OCR_ISA") {
+    if let Some(name) = std::env::var_os("EDGE_OCR_ISA").filter(|name| !name.is_empty()) {
         let isa = Isa::from_name(&name.to_string_lossy())?;
         return if isa.available() { Ok(isa) } else { Err(IsaError::Unavailable(isa)) };
     }

@@ -1,21 +1,18 @@
 //! One network by itself: opened, given one input again and again.
 
 use super::{Args, Stop, ms};
-use edge_ocr::config::{Config, Engine};
-use edge_ocr::infer::arena::ArenaNetwork;
-use edge_ocr::infer::{Answer, MAX_WORKERS, Model, Network, Pool, Shape};
+use edge_ocr::Error;
+use edge_ocr::config::Config;
+use edge_ocr::infer::{Answer, Model, Pool, Shape};
 use edge_ocr::memory::Workbench;
-use edge_ocr::models::{Charset, Kind, Manifest, ModelError, Store};
-use edge_ocr::{Error, target};
+use edge_ocr::models::{Kind, Store};
+use edge_ocr::pipeline::{Opened, open};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A network with what belongs to it.
-pub struct Opened {
-    pub manifest: Manifest,
-    network: Arc<dyn Network>,
-    /// Of a recogniser.
-    pub charset: Option<Charset>,
+/// A network by itself.
+pub struct Single {
+    pub model: Opened,
     kind: Kind,
     threads: usize,
 }
@@ -30,47 +27,20 @@ pub struct Runs {
     pub threads: usize,
 }
 
-impl Opened {
+impl Single {
     /// As the pipeline opens it, except that all threads share a run of the recogniser too: there, they read a line each.
-    pub fn new(config: &Config, kind: Kind) -> Result<Opened, Error> {
-        let (name, embedded) = match kind {
-            Kind::Detector => (&config.models.det, &target::DETECTOR),
-            _ => (&config.models.rec, &target::RECOGNISER),
-        };
-        let store = Store::new(config.models.folder.as_deref());
-        match config.engine {
-            Engine::Arena => {
-                let missing = || ModelError::NotBuiltIn { name: name.clone(), kind, built_in: embedded.model };
-                let manifest = store.manifest(name).filter(|_| name == embedded.model).cloned().ok_or_else(missing)?;
-                let threads = config.threads.min(MAX_WORKERS);
-                let network = Arc::new(ArenaNetwork::load(embedded, threads)?);
-                let charset = (kind == Kind::Recogniser).then(|| Charset::of_classes(target::CLASSES));
-                Ok(Opened { manifest, network, charset, kind, threads })
-            }
-            #[cfg(feature = "tract")]
-            Engine::Tract => {
-                use edge_ocr::config::ModelChoice;
-                use edge_ocr::infer::tract::TractNetwork;
-                let usual = ModelChoice::default();
-                let like = if kind == Kind::Detector { usual.det } else { usual.rec };
-                let model = store.load(name, kind, &like)?;
-                let broken = |reason| ModelError::NotOnnx { path: model.path.display().to_string(), reason };
-                let network = TractNetwork::read(name, &model.bytes, &model.manifest.input, 1)
-                    .map_err(|e| broken(e.to_string()))?;
-                let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
-                let text = key.and_then(|key| network.metadata(key));
-                let charset = text.map(|text| Charset::parse(text).map_err(broken)).transpose()?;
-                Ok(Opened { manifest: model.manifest, network: Arc::new(network), charset, kind, threads: 1 })
-            }
-            #[cfg(not(feature = "tract"))]
-            Engine::Tract => Err(Error::NoEngine("tract".into())),
-        }
+    pub fn new(config: &Config, kind: Kind) -> Result<Single, Error> {
+        config.validate().map_err(Error::Config)?;
+        let threads = config.threads;
+        let model =
+            open(config, &Store::new(config.models.folder.as_deref()), kind, threads, &mut Workbench::on_heap())?;
+        Ok(Single { model, kind, threads })
     }
 
     /// The network at the width and height asked for, or at the usual ones.
     pub fn model(&self, asked: Option<[usize; 2]>, usual: [usize; 2]) -> Result<(Arc<dyn Model>, [usize; 2]), Error> {
-        let name = &self.manifest.name;
-        let size = match self.network.shapes() {
+        let name = &self.model.manifest.name;
+        let size = match self.model.network.shapes() {
             Some(shapes) => {
                 let sizes: Vec<[usize; 2]> =
                     shapes.iter().filter_map(|s| Some([*s.axes().get(3)?, *s.axes().get(2)?])).collect();
@@ -103,13 +73,13 @@ impl Opened {
                 [w, h]
             }
         };
-        let model = self.network.at(Shape::picture(size[1], size[0]))?;
+        let model = self.model.network.at(Shape::picture(size[1], size[0]))?;
         Ok((model, size))
     }
 
     /// Times runs on one input, and refuses a second answer to it.
     pub fn measure(&self, args: &Args, model: &dyn Model, input: &[u8], columns: usize) -> Result<Runs, Stop> {
-        let threads = if self.network.spreads() { self.threads } else { 1 };
+        let threads = if self.model.network.spreads() { self.threads } else { 1 };
         let mut pool = Pool::new(threads).map_err(|e| {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
         })?;
@@ -134,7 +104,7 @@ impl Opened {
                 true => Ok(time),
                 false => Err(Stop::Failed(format!(
                     "{} gave two answers for one picture; report this as a defect",
-                    self.manifest.name
+                    self.model.manifest.name
                 ))),
             }
         })?;

@@ -4,6 +4,7 @@
 
 use super::{Answer, InferError, Model, Network, Pool, Shape, lend};
 use crate::image::CHANNELS;
+use crate::memory::Workbench;
 use crate::models::Kind;
 use crate::target;
 use edge_ocr_engine as engine;
@@ -19,16 +20,19 @@ pub struct ArenaNetwork {
 }
 
 impl ArenaNetwork {
-    /// Checks the plan of an embedded model; a run uses at most `workers` threads.
+    /// Checks the plan of an embedded model, for which it needs `bench` for a moment; a run uses at most `workers` threads.
     ///
     /// # Errors
     /// [`InferError::Kernels`] if the processor lacks what was asked for, [`InferError::Plan`] if the plan breaks a rule.
-    pub fn load(embedded: &'static target::Embedded, workers: usize) -> Result<ArenaNetwork, InferError> {
+    pub fn load(
+        embedded: &'static target::Embedded,
+        workers: usize,
+        bench: &mut Workbench,
+    ) -> Result<ArenaNetwork, InferError> {
         let name = embedded.model;
         let broken = |reason: String| InferError::Plan { model: name.into(), reason };
         let kernels = kernels()?;
         let plan = Plan::load_for(embedded.plan, target::NAME).map_err(|e| broken(e.to_string()))?;
-        let mut bench = crate::memory::Workbench::on_heap();
         let memory = bench.bytes(plan.arena_bytes(workers));
         let (mut shapes, mut models) = (Vec::new(), Vec::<Arc<dyn Model>>::new());
         for variant in 0..plan.head().variants {
