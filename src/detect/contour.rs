@@ -78,8 +78,10 @@ impl Starts {
     }
 }
 
-/// Scans `bitmap` row by row for borders, marks the cells they pass, and keeps the last `capacity` of them in `starts`.
-pub(super) fn find_starts(bitmap: &mut Bitmap, capacity: usize, starts: &mut Starts) {
+/// Scans `bitmap` row by row for borders, marks the cells they pass, and keeps the last `capacity` of them in `starts`. Those
+/// less than `min_side_px` wide and high, which no later step would keep, are left out: on flat pictures the network is
+/// undecided, and thousands of specks would take the room of what is text.
+pub(super) fn find_starts(bitmap: &mut Bitmap, capacity: usize, min_side_px: f32, starts: &mut Starts) {
     starts.clear();
     let stride = bitmap.stride();
     for y in 1..=bitmap.height {
@@ -100,6 +102,7 @@ pub(super) fn find_starts(bitmap: &mut Bitmap, capacity: usize, starts: &mut Sta
                 None
             };
             if let Some(start) = start {
+                let (mut min, mut max) = ([i32::MAX; 2], [i32::MIN; 2]);
                 walk(
                     bitmap,
                     start,
@@ -110,9 +113,14 @@ pub(super) fn find_starts(bitmap: &mut Bitmap, capacity: usize, starts: &mut Sta
                             cells[cell] = PASSED;
                         }
                     },
-                    |_| {},
+                    |point| {
+                        min = [min[0].min(point[0]), min[1].min(point[1])];
+                        max = [max[0].max(point[0]), max[1].max(point[1])];
+                    },
                 );
-                starts.push(start, capacity);
+                if (0..2).any(|axis| (max[axis] - min[axis]) as f32 >= min_side_px) {
+                    starts.push(start, capacity);
+                }
             }
             previous = bitmap.cells[cell];
             cell += 1;
@@ -216,7 +224,7 @@ mod tests {
         let mut bitmap = Bitmap::default();
         bitmap.binarise(MapView::new(&data, rows[0].len(), rows.len()).unwrap(), 0.5, false);
         let mut starts = Starts::default();
-        find_starts(&mut bitmap, capacity, &mut starts);
+        find_starts(&mut bitmap, capacity, 0.0, &mut starts);
         let mut points = Vec::new();
         (0..starts.len())
             .map(|i| {
@@ -239,6 +247,20 @@ mod tests {
         assert_eq!(contours(&rows, 1000), expected);
         assert_eq!(contours(&rows, 2), expected[..2]);
         assert!(contours(&rows, 0).is_empty());
+    }
+
+    #[test]
+    fn specks_do_not_take_the_room_of_text() {
+        let rows = ["####.", "####.", "####.", "####.", ".....", "#.#.#"];
+        let data: Vec<f32> = rows.iter().flat_map(|row| row.bytes().map(|b| f32::from(b == b'#'))).collect();
+        let mut bitmap = Bitmap::default();
+        bitmap.binarise(MapView::new(&data, 5, rows.len()).unwrap(), 0.5, false);
+        let mut starts = Starts::default();
+        find_starts(&mut bitmap, 1, 3.0, &mut starts);
+        assert_eq!((starts.len(), starts.lost()), (1, 0));
+        let mut points = Vec::new();
+        trace(&mut bitmap, starts.get(0), &mut points);
+        assert!(points.contains(&[3, 3]), "the square: {points:?}");
     }
 
     #[test]

@@ -104,7 +104,8 @@ pub fn boxes_from_map(
     }
     let DbScratch { bitmap, starts, candidate } = scratch;
     bitmap.binarise(map, params.thresh, params.dilate);
-    find_starts(bitmap, params.max_candidates, starts);
+    let min_side_px = if params.box_mode == BoxMode::Quad { params.min_side_px } else { 0.0 };
+    find_starts(bitmap, params.max_candidates, min_side_px, starts);
     let job = Job { map, page_w, page_h, params, unclip_ratio: as_written(params.unclip_ratio) };
     for index in 0..starts.len() {
         trace(bitmap, starts.get(index), &mut candidate.contour);
