@@ -30,8 +30,47 @@ pub trait Group {
     unsafe fn data(rows: [*const u8; 4], dst: *mut u8);
     /// The same for weights.
     unsafe fn weights(rows: [*const i8; 4], dst: *mut u8);
-    /// Accumulators of `pixels` output pixels, `[pixels][16]`.
-    unsafe fn line(line: &Line, pixels: usize, acc: *mut i32);
+    /// Accumulators of one output pixel.
+    type Sums: Copy;
+    /// A column of weights, in registers.
+    type Taps: Copy;
+    /// Zeros.
+    unsafe fn zero() -> Self::Sums;
+    /// Loads a column of weights.
+    unsafe fn taps(src: *const u8) -> Self::Taps;
+    /// Adds the products of a column of data.
+    unsafe fn add(sums: &mut Self::Sums, data: *const u8, taps: Self::Taps);
+    /// Stores 16 numbers, channels in order.
+    unsafe fn store(sums: Self::Sums, dst: *mut i32);
+    /// Accumulators of `n` output pixels, `[n][16]`: [`pixels`] with as many at a time as there are registers for.
+    unsafe fn line(line: &Line, n: usize, acc: *mut i32);
+}
+
+/// `P` output pixels from column `p` of the tile on.
+///
+/// # Safety
+/// Rows and weights were filled for this line; acc holds 16 numbers for each pixel of it; the caller has the CPU features.
+#[inline(always)]
+pub unsafe fn pixels<G: Group, const P: usize>(line: &Line, p: usize, acc: *mut i32) {
+    // SAFETY: see above; a row holds a column for each tap of each pixel.
+    unsafe {
+        let mut sums = [G::zero(); P];
+        let mut weights = line.weights;
+        for row in line.rows.iter().take(line.groups) {
+            let mut row = row.add(p * line.sw * COLUMN);
+            for _ in 0..line.kw {
+                let taps = G::taps(weights);
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    G::add(sums, row.add(i * line.sw * COLUMN), taps);
+                }
+                weights = weights.add(COLUMN);
+                row = row.add(COLUMN);
+            }
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            G::store(*sums, acc.add((p + i) * LANES));
+        }
+    }
 }
 
 /// What one output row of a tile needs.

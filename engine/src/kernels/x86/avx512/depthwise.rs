@@ -2,8 +2,7 @@
 
 use super::lanes::epilogue;
 use crate::kernels::args::{DepthwiseArgs, Window};
-use crate::kernels::lanes::LANES;
-use crate::kernels::x86::depthwise::{COLUMN, Group, Line};
+use crate::kernels::x86::depthwise::{Group, Line, pixels};
 use core::arch::x86_64::*;
 
 struct Quads;
@@ -41,47 +40,50 @@ impl Group for Quads {
         unsafe { transpose(rows.map(|r| r.cast()), dst) }
     }
 
+    type Sums = __m512i;
+    type Taps = __m512i;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Sums {
+        // SAFETY: see the trait.
+        unsafe { _mm512_setzero_si512() }
+    }
+
+    #[inline(always)]
+    unsafe fn taps(src: *const u8) -> Self::Taps {
+        // SAFETY: see the trait.
+        unsafe { _mm512_loadu_si512(src.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: &mut Self::Sums, data: *const u8, taps: Self::Taps) {
+        // SAFETY: see the trait.
+        unsafe { *sums = _mm512_dpbusd_epi32(*sums, _mm512_loadu_si512(data.cast()), taps) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(sums: Self::Sums, dst: *mut i32) {
+        // SAFETY: see the trait.
+        unsafe { _mm512_storeu_si512(dst.cast(), sums) }
+    }
+
     #[inline(always)]
     unsafe fn line(line: &Line, n: usize, acc: *mut i32) {
         // SAFETY: see the trait.
         unsafe {
             let mut p = 0;
             while p + 12 <= n {
-                pixels::<12>(line, p, acc.add(p * LANES));
+                pixels::<Self, 12>(line, p, acc);
                 p += 12;
             }
             while p + 4 <= n {
-                pixels::<4>(line, p, acc.add(p * LANES));
+                pixels::<Self, 4>(line, p, acc);
                 p += 4;
             }
             while p < n {
-                pixels::<1>(line, p, acc.add(p * LANES));
+                pixels::<Self, 1>(line, p, acc);
                 p += 1;
             }
-        }
-    }
-}
-
-/// `P` output pixels from column `p` of the tile on.
-#[inline(always)]
-unsafe fn pixels<const P: usize>(line: &Line, p: usize, acc: *mut i32) {
-    // SAFETY: rows and weights were filled for this line; acc holds 16 numbers for each pixel; the caller has AVX-512 VNNI.
-    unsafe {
-        let mut s = [_mm512_setzero_si512(); P];
-        let mut w = line.weights;
-        for row in line.rows.iter().take(line.groups) {
-            let mut row = row.add(p * line.sw * COLUMN);
-            for _ in 0..line.kw {
-                let taps = _mm512_loadu_si512(w.cast());
-                for (i, s) in s.iter_mut().enumerate() {
-                    *s = _mm512_dpbusd_epi32(*s, _mm512_loadu_si512(row.add(i * line.sw * COLUMN).cast()), taps);
-                }
-                w = w.add(COLUMN);
-                row = row.add(COLUMN);
-            }
-        }
-        for (i, s) in s.iter().enumerate() {
-            _mm512_storeu_si512(acc.add(i * LANES).cast(), *s);
         }
     }
 }

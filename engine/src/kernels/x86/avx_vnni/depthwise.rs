@@ -1,9 +1,8 @@
 //! Depthwise convolution with 256-bit VNNI: four rows as bytes, `vpdpbusd`.
 
 use crate::kernels::args::{DepthwiseArgs, Window};
-use crate::kernels::lanes::LANES;
 use crate::kernels::x86::avx2::lanes::epilogue;
-use crate::kernels::x86::depthwise::{COLUMN, Group, Line};
+use crate::kernels::x86::depthwise::{Group, Line, pixels};
 use core::arch::x86_64::*;
 
 struct Quads;
@@ -39,50 +38,55 @@ impl Group for Quads {
         unsafe { transpose(rows.map(|r| r.cast()), dst) }
     }
 
+    type Sums = [__m256i; 2];
+    type Taps = [__m256i; 2];
+
+    #[inline(always)]
+    unsafe fn zero() -> Self::Sums {
+        // SAFETY: see the trait.
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn taps(src: *const u8) -> Self::Taps {
+        // SAFETY: see the trait.
+        unsafe { [_mm256_loadu_si256(src.cast()), _mm256_loadu_si256(src.add(32).cast())] }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: &mut Self::Sums, data: *const u8, taps: Self::Taps) {
+        // SAFETY: see the trait.
+        unsafe {
+            sums[0] = _mm256_dpbusd_avx_epi32(sums[0], _mm256_loadu_si256(data.cast()), taps[0]);
+            sums[1] = _mm256_dpbusd_avx_epi32(sums[1], _mm256_loadu_si256(data.add(32).cast()), taps[1]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(sums: Self::Sums, dst: *mut i32) {
+        // SAFETY: see the trait.
+        unsafe {
+            _mm256_storeu_si256(dst.cast(), sums[0]);
+            _mm256_storeu_si256(dst.add(8).cast(), sums[1]);
+        }
+    }
+
     #[inline(always)]
     unsafe fn line(line: &Line, n: usize, acc: *mut i32) {
         // SAFETY: see the trait.
         unsafe {
             let mut p = 0;
             while p + 6 <= n {
-                pixels::<6>(line, p, acc.add(p * LANES));
+                pixels::<Self, 6>(line, p, acc);
                 p += 6;
             }
             while p + 2 <= n {
-                pixels::<2>(line, p, acc.add(p * LANES));
+                pixels::<Self, 2>(line, p, acc);
                 p += 2;
             }
             if p < n {
-                pixels::<1>(line, p, acc.add(p * LANES));
+                pixels::<Self, 1>(line, p, acc);
             }
-        }
-    }
-}
-
-/// `P` output pixels from column `p` of the tile on.
-#[inline(always)]
-unsafe fn pixels<const P: usize>(line: &Line, p: usize, acc: *mut i32) {
-    // SAFETY: rows and weights were filled for this line; acc holds 16 numbers for each pixel; the caller has AVX-VNNI.
-    unsafe {
-        let mut s = [[_mm256_setzero_si256(); 2]; P];
-        let mut w = line.weights;
-        for row in line.rows.iter().take(line.groups) {
-            let mut row = row.add(p * line.sw * COLUMN);
-            for _ in 0..line.kw {
-                let (w0, w1) = (_mm256_loadu_si256(w.cast()), _mm256_loadu_si256(w.add(32).cast()));
-                for (i, s) in s.iter_mut().enumerate() {
-                    let x = row.add(i * line.sw * COLUMN);
-                    s[0] = _mm256_dpbusd_avx_epi32(s[0], _mm256_loadu_si256(x.cast()), w0);
-                    s[1] = _mm256_dpbusd_avx_epi32(s[1], _mm256_loadu_si256(x.add(32).cast()), w1);
-                }
-                w = w.add(COLUMN);
-                row = row.add(COLUMN);
-            }
-        }
-        for (i, s) in s.iter().enumerate() {
-            let out = acc.add(i * LANES);
-            _mm256_storeu_si256(out.cast(), s[0]);
-            _mm256_storeu_si256(out.add(8).cast(), s[1]);
         }
     }
 }
