@@ -35,11 +35,6 @@ impl Workbench {
         }
     }
 
-    /// Whether this is the static arena.
-    pub fn is_arena(&self) -> bool {
-        self.arena.is_some()
-    }
-
     /// `count` bytes or more, aligned to [`MEMORY_ALIGN`]; what is in them is not defined. More than there is comes from the heap.
     pub fn bytes(&mut self, count: usize) -> &mut [u8] {
         match &mut self.arena {

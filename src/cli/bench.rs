@@ -6,13 +6,14 @@ mod machine;
 mod network;
 mod stats;
 
+use super::check::{PICTURE, TEXT};
 use super::heap;
-use super::options::Options;
+use super::options::{self, Options};
 use super::{Stop, exit, load};
 use edge_ocr::config::{Config, Engine};
 use edge_ocr::image::resize::{self, ResizeScratch};
 use edge_ocr::image::{CHANNELS, Picture, PixelView, decode};
-use edge_ocr::infer::{MAX_WORKERS, arena};
+use edge_ocr::infer::arena;
 use edge_ocr::models::Kind;
 use edge_ocr::page::Timing;
 use edge_ocr::recognise::ctc::{self, Probabilities};
@@ -24,10 +25,7 @@ use stats::Stats;
 use std::ffi::OsString;
 use std::time::Instant;
 
-/// The picture of `edge-ocr check`, with the text that is on it.
-const PICTURE: &[u8] = include_bytes!("../../tests/golden/check.png");
-const TEXT: &str = include_str!("../../tests/golden/check.expected.txt");
-/// Its first line: left, top, width, height.
+/// The first line of [`PICTURE`]: left, top, width, height.
 const LINE: [usize; 4] = [0, 2, 276, 44];
 
 /// A probability that only text has.
@@ -157,7 +155,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         },
         kernels,
         charset: kernels.map(|_| target::CHARSET),
-        threads: config.threads.min(MAX_WORKERS),
+        threads: config.threads,
         arena_bytes: target::ARENA_BYTES,
         peak_memory_bytes: machine::peak_memory_bytes(),
         repeat: args.repeat,
@@ -360,6 +358,5 @@ fn ms(start: Instant) -> f64 {
 
 /// `640x480` to `[640, 480]`.
 fn size(text: &str) -> Result<[usize; 2], String> {
-    let size = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
-    size.ok_or_else(|| "sizes are like 640x480".into())
+    options::size(text).ok_or_else(|| "sizes are like 640x480".into())
 }

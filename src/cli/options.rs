@@ -369,8 +369,12 @@ fn width(text: &str) -> Result<usize, Error> {
 }
 
 /// `640x480` to `[640, 480]`.
+pub fn size(text: &str) -> Option<[usize; 2]> {
+    let (w, h) = text.split_once('x')?;
+    Some([w.parse().ok()?, h.parse().ok()?])
+}
+
+/// As [`size`], for `--det-canvas`.
 fn canvas(text: &str) -> Result<[usize; 2], Error> {
-    text.split_once('x')
-        .and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]))
-        .ok_or_else(|| Error::Config(format!("{text:?} is no canvas; --det-canvas takes sizes like 640x640")))
+    size(text).ok_or_else(|| Error::Config(format!("{text:?} is no canvas; --det-canvas takes sizes like 640x640")))
 }

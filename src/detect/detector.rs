@@ -10,6 +10,7 @@ use crate::infer::{Answer, InferError, Network, Pool, Shape};
 use crate::memory::{Workbench, parts, room};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
+use crate::page::ms;
 use crate::parallel::side_by_side;
 use crate::prepare;
 use serde::{Deserialize, Serialize};
@@ -283,8 +284,4 @@ fn blend(
             }
         }
     }
-}
-
-fn ms(start: Instant) -> f32 {
-    start.elapsed().as_secs_f32() * 1e3
 }

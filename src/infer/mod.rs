@@ -23,7 +23,7 @@ pub use shape::Shape;
 use std::sync::Arc;
 
 /// What memory lent to a [`Model`] must be aligned to, in bytes.
-pub const MEMORY_ALIGN: usize = 64;
+pub const MEMORY_ALIGN: usize = edge_ocr_engine::arena::ARENA_ALIGN;
 
 /// A network at one fixed shape. It keeps nothing between runs, so several threads may use it, each with its own memory.
 pub trait Model: Send + Sync {

@@ -48,6 +48,11 @@ pub struct Timing {
     pub total_ms: f32,
 }
 
+/// Milliseconds since `start`, as [`Timing`] counts them.
+pub(crate) fn ms(start: std::time::Instant) -> f32 {
+    start.elapsed().as_secs_f32() * 1e3
+}
+
 /// A line on its way into a [`Page`].
 #[derive(Debug, Clone, Copy)]
 pub struct LineDraft<'a> {

@@ -7,7 +7,7 @@ use crate::error::StageError;
 use crate::image::PixelView;
 use crate::infer::{MAX_WORKERS, Pool};
 use crate::memory::{Workbench, room};
-use crate::page::{Char, MAX_CHARS};
+use crate::page::{Char, MAX_CHARS, ms};
 use crate::parallel;
 use crate::recognise::{self, MAX_BATCH, Recogniser};
 use std::ops::Range;
@@ -327,8 +327,4 @@ impl Lines {
         self.lines.clear();
         self.chars.clear();
     }
-}
-
-fn ms(start: Instant) -> f32 {
-    start.elapsed().as_secs_f32() * 1e3
 }

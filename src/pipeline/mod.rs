@@ -23,7 +23,7 @@ use crate::image::{ImageError, Picture, PixelView};
 use crate::infer::Pool;
 use crate::memory::Workbench;
 use crate::models::{Charset, Kind, ModelError, Store};
-use crate::page::{LineDraft, Page};
+use crate::page::{LineDraft, Page, ms};
 use crate::parallel;
 use crate::recognise::Recogniser;
 use crate::source::{self, Input};
@@ -306,8 +306,4 @@ impl Pipeline {
         let scale = [view.width() as f32 / w as f32, view.height() as f32 / h as f32];
         Ok(Some((working, Place([[scale[0], 0.0, 0.0], [0.0, scale[1], -(pad as f32) * scale[1]]]))))
     }
-}
-
-fn ms(start: Instant) -> f32 {
-    start.elapsed().as_secs_f32() * 1e3
 }
