@@ -20,7 +20,7 @@ pub struct Config {
     pub models: ModelChoice,
     /// Threads for one picture, 1 to 256.
     pub threads: usize,
-    /// Whether the float engine spares memory or time.
+    /// Whether memory is spared, or time and detail.
     pub memory: Memory,
     /// Find the text first, or take the picture (or each region) as one line.
     pub mode: Mode,
@@ -73,15 +73,18 @@ pub struct ModelChoice {
     pub dict: Option<PathBuf>,
 }
 
-/// What the float engine spares. It makes a plan for each input shape of a network, which takes a quarter of a second and
-/// of the recogniser holds 22 MB of packed weights, and it runs in about 100 bytes a pixel. The results are the same.
+/// What is spared. The float engine makes a plan for each input shape of a network, which takes a quarter of a second and
+/// of the recogniser holds 22 MB of packed weights, and it runs in about 100 bytes a pixel; its results are the same either way.
+/// Of a large JPEG the whole picture is the greatest piece of memory with any engine; small text in it is read less well when
+/// it is decoded at half its size, see [`Config::most_decoded_bytes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Memory {
-    /// Two plans a network; while a large page is searched, none of the recogniser, and one tile at a time.
+    /// Two plans a network; while a large page is searched, none of the recogniser, and one tile at a time. JPEGs of more than
+    /// 16 megapixels are decoded at a half, a quarter or an eighth of their size.
     #[default]
     Small,
-    /// All plans are kept, and as many tiles are searched side by side as there are threads.
+    /// All plans are kept, and as many tiles are searched side by side as there are threads. Pictures are decoded whole.
     Large,
 }
 
@@ -166,7 +169,19 @@ impl Default for Config {
     }
 }
 
+/// The most that a picture takes which is decoded whole when memory is spared: 16 megapixels.
+const FULL_SIZE_BYTES: u64 = 48_000_000;
+
 impl Config {
+    /// The most bytes that a JPEG may take as RGB8 before it is decoded at a reduced size, for
+    /// [`decode_reduced`](crate::image::decode::decode_reduced). No bound with [`Memory::Large`], with regions (which may be a
+    /// small part of the picture) and under the reference rule (which is about equal pixels).
+    pub fn most_decoded_bytes(&self) -> u64 {
+        let whole =
+            self.memory == Memory::Large || !self.regions.is_empty() || self.detect.scale.rule == ScaleRule::Reference;
+        if whole { u64::MAX } else { FULL_SIZE_BYTES }
+    }
+
     /// Why the INT8 engine of this program cannot do what is asked for; `None` if it can.
     pub fn needs_float(&self) -> Option<&'static str> {
         let scale = &self.detect.scale;

@@ -93,3 +93,24 @@ fn the_older_family_reads_too() {
     // It drops spaces more often: one word only.
     float(&config, &["word.png"]);
 }
+
+#[test]
+fn a_reduced_picture_is_told_in_its_whole_size() {
+    let bytes = std::fs::read(root().join("tests/golden/page.jpg")).expect("page.jpg");
+    let limits = Limits::default();
+    let mut pipeline = Pipeline::from_config(&Config::default()).expect("a pipeline");
+    let mut quads = Vec::new();
+    // Whole: 1500 x 2000; then half of it.
+    for most_bytes in [u64::MAX, 3_000_000] {
+        let reduced = decode::decode_reduced(&bytes, &limits, most_bytes).expect("page.jpg");
+        let frame = Frame { full_px: reduced.full_px, ..Frame::new(reduced.picture.view()) };
+        let page = pipeline.run(frame).expect("page.jpg");
+        assert_eq!((page.width_px, page.height_px), (1500, 2000));
+        quads.push(page.lines().map(|line| line.quad).collect::<Vec<_>>());
+    }
+    let near = |a: &[[f32; 2]; 4], b: &[[f32; 2]; 4]| {
+        a.as_flattened().iter().zip(b.as_flattened()).all(|(a, b)| (a - b).abs() < 16.0)
+    };
+    let again = quads[0].iter().filter(|a| quads[1].iter().any(|b| near(a, b))).count();
+    assert!(again * 10 >= quads[0].len() * 9, "{again} of {} lines lie where they were", quads[0].len());
+}

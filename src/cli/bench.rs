@@ -123,15 +123,15 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         let sentence = "--size is the input of one network; give it with --only det or --only rec";
         return Err(Error::Config(sentence.into()).into());
     }
-    heap::keep_small(&config);
+    heap::keep_small(&config, 1);
     config.validate().map_err(Error::Config)?;
     let kernels = match config.engine {
         Engine::Arena => Some(arena::isa()?.name()),
         Engine::Tract => None,
     };
     let picture = match &args.picture {
-        Some(name) if name == "-" => load::load(&Input::Stdin, &config.limits)?.0,
-        Some(name) => load::load(&Input::Path(name.into()), &config.limits)?.0,
+        Some(name) if name == "-" => load::load(&Input::Stdin, &config.limits, u64::MAX)?.picture,
+        Some(name) => load::load(&Input::Path(name.into()), &config.limits, u64::MAX)?.picture,
         None => decode::decode(PICTURE, &config.limits)?,
     };
     let mut stages = Vec::new();

@@ -25,7 +25,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
     let config = args.options.config()?;
-    heap::keep_small(&config);
+    heap::keep_small(&config, 1);
     say!("program    edge-ocr {} for {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     say!("processor  {}", features().join(" "));
     let start = Instant::now();

@@ -4,7 +4,7 @@ use super::heap;
 use super::options::Options;
 use super::{Stop, exit, load, overwrite, write_failed};
 use edge_ocr::source::{self, Input};
-use edge_ocr::{Error, Frame, Pipeline};
+use edge_ocr::{Error, Pipeline};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ const MAX_LABELS_BYTES: u64 = 256 << 20;
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
     let config = args.options.config()?;
-    heap::keep_small(&config);
+    heap::keep_small(&config, usize::MAX);
     let name = args.labels.display().to_string();
     let bytes = source::read(&Input::Path(args.labels.clone()), MAX_LABELS_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
@@ -76,6 +76,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     // Making plans is part of loading; a picture pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;
     let limits = pipeline.config().limits;
+    let most_bytes = pipeline.config().most_decoded_bytes();
     let out_name = args.out.display().to_string();
     let mut out = std::io::BufWriter::new(std::fs::File::create(&args.out).map_err(write_failed(&out_name))?);
     let mut bad = 0;
@@ -83,8 +84,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         let input = Input::Path(folder.join(image));
         let start = Instant::now();
         let mut prediction = Prediction { image, lines: Vec::new(), ms: 0.0, error: None };
-        let read = load::load(&input, &limits).and_then(|(picture, decode_ms)| {
-            let page = pipeline.run(Frame { pixels: picture.view(), decode_ms })?;
+        let read = load::load(&input, &limits, most_bytes).and_then(|loaded| {
+            let page = pipeline.run(loaded.frame())?;
             prediction.ms = start.elapsed().as_secs_f64() * 1e3;
             prediction.lines =
                 page.lines().map(|l| Line { text: l.text().to_string(), score: l.score, quad: l.quad }).collect();

@@ -53,7 +53,7 @@ struct Models {
     /// Threads for one picture (default: the processor's, at most 4)
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// What the float engine spares: memory (small), or time when it reads many pictures (large)
+    /// What is spared: memory (small; JPEGs above 16 megapixels are reduced), or detail, and time of the float engine (large)
     #[arg(long, value_enum, default_value = "small")]
     memory: MemoryName,
 }

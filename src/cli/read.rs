@@ -8,7 +8,7 @@ use edge_ocr::image::Picture;
 use edge_ocr::output::{self, Document, Font, Format, Writer};
 use edge_ocr::page::{MAX_CHARS, MAX_LINES};
 use edge_ocr::source::{self, Input};
-use edge_ocr::{Error, Frame, Page, Pipeline};
+use edge_ocr::{Error, Page, Pipeline};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -71,8 +71,8 @@ impl From<FormatName> for Format {
 pub fn run(args: &Args) -> Result<u8, Stop> {
     // What can be wrong is found before the models are loaded: configuration first, then the inputs.
     let config = args.options.config()?;
-    heap::keep_small(&config);
     let inputs = source::expand(&args.inputs, args.recursive)?;
+    heap::keep_small(&config, inputs.len());
     let several = inputs.len() > 1;
     let drawing = args.annotate.as_deref().filter(|_| !several);
     overwrite::refuse(&[("--output", args.output.as_deref()), ("--annotate", drawing)], &inputs)?;
@@ -95,14 +95,15 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let mut writer = Writer::new(args.format.into(), output::Options { chars: args.chars }, &mut out);
     let progress = progress(inputs.len());
     let limits = pipeline.config().limits;
+    // Boxes are drawn on the whole picture.
+    let most_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().most_decoded_bytes() };
     let (mut bad, mut empty) = (0, 0);
     let mut code = exit::OK;
     for input in &inputs {
         let name = input.name();
         progress.set_message(name.to_string());
-        let read = load::load(input, &limits).and_then(|(picture, decode_ms)| {
-            pipeline.run(Frame { pixels: picture.view(), decode_ms }).map(|page| (page, picture))
-        });
+        let read = load::load(input, &limits, most_bytes)
+            .and_then(|loaded| pipeline.run(loaded.frame()).map(|page| (page, loaded.picture)));
         match read {
             Ok((page, picture)) => {
                 empty += usize::from(page.is_empty());

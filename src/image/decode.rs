@@ -375,5 +375,7 @@ fn unit_to_byte(value: f32) -> u8 {
 }
 
 mod indexed;
+mod reduced;
+pub use reduced::{Reduced, decode_reduced};
 #[cfg(test)]
 mod tests;

@@ -38,12 +38,14 @@ pub struct Frame<'a> {
     pub pixels: PixelView<'a>,
     /// What decoding them took, to be told in the page's timing; 0 if nothing was decoded.
     pub decode_ms: f32,
+    /// Width and height in which results are told: those of `pixels`, or of the picture from which they were reduced.
+    pub full_px: [usize; 2],
 }
 
 impl<'a> Frame<'a> {
     /// A frame of pixels that come from anywhere.
     pub fn new(pixels: PixelView<'a>) -> Frame<'a> {
-        Frame { pixels, decode_ms: 0.0 }
+        Frame { pixels, decode_ms: 0.0, full_px: [pixels.width(), pixels.height()] }
     }
 }
 
@@ -184,27 +186,28 @@ impl Pipeline {
     pub fn run(&mut self, frame: Frame<'_>) -> Result<&Page, Error> {
         let start = Instant::now();
         self.page.clear();
-        self.page.width_px = u32::try_from(frame.pixels.width()).unwrap_or(u32::MAX);
-        self.page.height_px = u32::try_from(frame.pixels.height()).unwrap_or(u32::MAX);
+        [self.page.width_px, self.page.height_px] = frame.full_px.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
         self.page.timing.decode_ms = frame.decode_ms;
         if self.regions.is_empty() {
             let whole = PixelRect { x: 0, y: 0, w: frame.pixels.width(), h: frame.pixels.height() };
-            self.read_region(frame.pixels, whole)?;
+            self.read_region(&frame, whole)?;
         }
         for i in 0..self.regions.len() {
             let rect = self.regions[i].resolve(frame.pixels.width(), frame.pixels.height())?;
             let before = self.page.len();
-            self.read_region(frame.pixels, rect)?;
+            self.read_region(&frame, rect)?;
             log::debug!("region {}: {} lines", i + 1, self.page.len() - before);
         }
         self.page.timing.total_ms = frame.decode_ms + ms(start);
         Ok(&self.page)
     }
 
-    fn read_region(&mut self, page: PixelView<'_>, rect: PixelRect) -> Result<(), Error> {
+    fn read_region(&mut self, frame: &Frame<'_>, rect: PixelRect) -> Result<(), Error> {
         let start = Instant::now();
+        let (page, full) = (frame.pixels, frame.full_px);
         let mut view = page.crop(rect.x, rect.y, rect.w, rect.h)?;
-        let mut place = Place::shift(rect.x as f32, rect.y as f32);
+        let mut place = Place::scaled(full[0] as f32 / page.width() as f32, full[1] as f32 / page.height() as f32);
+        place.before(Place::shift(rect.x as f32, rect.y as f32));
         let prepared = self.prepare(view, &mut place)?;
         if let Some(picture) = &prepared {
             view = picture.view();
@@ -235,7 +238,7 @@ impl Pipeline {
             if read.score < thresh || chars.iter().all(|c| c.ch.is_whitespace()) {
                 return;
             }
-            let on_page = |p: [f32; 2]| place.clamped(p, page.width(), page.height());
+            let on_page = |p: [f32; 2]| place.clamped(p, full[0], full[1]);
             let polygon: Vec<[f32; 2]> = line.polygon.iter().map(|p| on_page(*p)).collect();
             // A full page counts what it drops; the rest of the picture is still read.
             let _ = result.push_line(LineDraft {

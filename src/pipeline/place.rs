@@ -12,6 +12,11 @@ impl Place {
         Place([[1.0, 0.0, x], [0.0, 1.0, y]])
     }
 
+    /// Enlarged.
+    pub fn scaled(x: f32, y: f32) -> Place {
+        Place([[x, 0.0, 0.0], [0.0, y, 0.0]])
+    }
+
     /// From a picture that was turned back to one of `width` × `height`.
     pub fn turned(turn: Turn, width: f32, height: f32) -> Place {
         Place(match turn {
