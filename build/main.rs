@@ -1,14 +1,12 @@
 //! Plans for the target: `targets/$EDGE_OCR_TARGET.toml` and the `.q8` files of `models/` become the constants and bytes of
 //! `src/target.rs`. Knows nothing of ONNX and takes seconds.
 
-mod target;
-
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
 use edge_ocr_quantize::plan::{Compiled, CtcOutput, Options, compile};
+use edge_ocr_quantize::target::{Arena, Target};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use target::Target;
 
 fn main() {
     if let Err(sentence) = build() {
@@ -32,10 +30,11 @@ fn build() -> Result<(), String> {
     let name = std::env::var("EDGE_OCR_TARGET").unwrap_or_else(|_| "host".into());
     let path = root.join("targets").join(format!("{name}.toml"));
     if !path.is_file() {
-        let names: Vec<String> = all(&root.join("targets"))?.into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = all(&root.join("targets"))?.into_iter().map(|target| target.name).collect();
         return Err(format!("there is no target {name:?}; EDGE_OCR_TARGET takes {}", names.join(", ")));
     }
     let mut target = target(&path, &name)?;
+    target.suits(&env("CARGO_CFG_TARGET_ARCH")?)?;
     if let Ok(charset) = std::env::var("EDGE_OCR_CHARSET") {
         target.recogniser.charset = charset;
     }
@@ -62,23 +61,24 @@ fn build() -> Result<(), String> {
     for (_, name, compiled) in &plans {
         write(&out.join(format!("{name}.plan")), &compiled.bytes)?;
     }
+    let [(.., det), (.., reader), (.., cls)] = &plans;
+    let arena = Arena::of(&target, det, reader, cls)?;
     let mut code = String::new();
-    write_target(&mut code, &target, &plans, &rec, &all(&root.join("targets"))?).map_err(|e| e.to_string())?;
+    write_target(&mut code, &target, &plans, &arena, &rec, &all(&root.join("targets"))?).map_err(|e| e.to_string())?;
     write(&out.join("target.rs"), code.as_bytes())
 }
 
-/// Name and description of every target; all are checked, whichever is built.
-fn all(folder: &Path) -> Result<Vec<(String, String)>, String> {
+/// Every target; all are checked, whichever is built.
+fn all(folder: &Path) -> Result<Vec<Target>, String> {
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))? {
         let path = entry.map_err(|e| e.to_string())?.path();
         if let (Some("toml"), Some(name)) = (path.extension().and_then(|e| e.to_str()), path.file_stem()) {
-            let target = target(&path, &name.to_string_lossy())?;
-            all.push((target.name, target.description));
+            all.push(target(&path, &name.to_string_lossy())?);
         }
     }
-    all.sort();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
 }
 
@@ -108,20 +108,10 @@ fn write_target(
     code: &mut String,
     target: &Target,
     plans: &[(&str, &String, Compiled)],
+    arena: &Arena,
     rec: &Model,
-    all: &[(String, String)],
+    all: &[Target],
 ) -> std::fmt::Result {
-    let arena = |i: usize, workers: usize| {
-        plans.get(i).and_then(|p| p.2.variants.iter().map(|v| v.arena_bytes(workers)).max()).unwrap_or(0)
-    };
-    let room = |bytes: usize| bytes.next_multiple_of(64);
-    // What `detect::detector` and `pipeline::lines` lay out in it.
-    let canvas = target.detector.canvases_px.iter().map(|[w, h]| w * h).max().unwrap_or(0);
-    let page = canvas.max(target.detector.max_side_px.pow(2));
-    let detect = room(page * 3) + room(page * 4) + room(arena(0, target.threads));
-    let read = 2 * room(target.recogniser.max_crop_px * 3) + room(arena(1, 1).max(arena(2, 1)));
-    let bytes = detect.max(target.threads * read);
-
     writeln!(
         code,
         "/// Name of the target that this program was built for.\npub const NAME: &str = {:?};",
@@ -129,9 +119,13 @@ fn write_target(
     )?;
     writeln!(code, "/// What the target is.\npub const DESCRIPTION: &str = {:?};", target.description)?;
     writeln!(code, "/// Threads for which the arena has room.\npub const THREADS: usize = {};", target.threads)?;
-    writeln!(code, "/// Bytes of the static arena.\npub const ARENA_BYTES: usize = {bytes};")?;
-    writeln!(code, "/// Bytes of it for finding text.\npub const DETECT_BYTES: usize = {detect};")?;
-    writeln!(code, "/// Bytes of it for reading text, for each thread.\npub const READ_BYTES: usize = {read};")?;
+    writeln!(code, "/// Bytes of the static arena.\npub const ARENA_BYTES: usize = {};", arena.bytes)?;
+    writeln!(code, "/// Bytes of it for finding text.\npub const DETECT_BYTES: usize = {};", arena.detect_bytes)?;
+    writeln!(
+        code,
+        "/// Bytes of it for reading text, for each thread.\npub const READ_BYTES: usize = {};",
+        arena.read_bytes
+    )?;
     writeln!(
         code,
         "/// Widths and heights of the detector's inputs, pixels.\npub const CANVASES_PX: &[[usize; 2]] = &{:?};",
@@ -162,10 +156,26 @@ fn write_target(
         "/// Text of each class of the recogniser; class 0 is the blank.\npub const CLASSES: &[&str] = &{:?};",
         rec.classes
     )?;
+    let kernels = |target: &Target| target.board.as_ref().map(|board| board.kernels.clone());
     writeln!(
         code,
-        "/// Name and description of every target in `targets/`.\npub const ALL: &[(&str, &str)] = &{all:?};"
+        "/// Instruction set of the kernels; the best that the processor has if the target is for any machine.\npub const KERNELS: Option<&str> = {:?};",
+        kernels(target)
     )?;
+    writeln!(code, "/// Every target of `targets/`, by name.\npub const ALL: &[Described] = &[")?;
+    for other in all {
+        let arch = other.board.as_ref().map(|board| board.arch());
+        let ram_mib = other.board.as_ref().map_or(0, |board| board.ram_mib);
+        writeln!(
+            code,
+            "    Described {{ name: {:?}, description: {:?}, arch: {arch:?}, cpu: {:?}, kernels: {:?}, ram_mib: {ram_mib} }},",
+            other.name,
+            other.description,
+            other.board.as_ref().map(|board| &board.cpu),
+            kernels(other)
+        )?;
+    }
+    writeln!(code, "];")?;
     for (kind, name, compiled) in plans {
         writeln!(code, "/// The {}.", kind.to_lowercase())?;
         writeln!(code, "pub static {}: Embedded = Embedded {{", kind.to_uppercase())?;

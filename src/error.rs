@@ -35,7 +35,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Config(_) => 2,
-            Error::Infer(InferError::Kernels(_)) | Error::NoEngine(_) => 6,
+            Error::Infer(InferError::Kernels(_) | InferError::Machine(_)) | Error::NoEngine(_) => 6,
             Error::Model(_) | Error::Infer(_) => 3,
             Error::Image(_) | Error::Source(_) => 4,
         }

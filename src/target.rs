@@ -1,7 +1,7 @@
 //! The board that this program was built for, made by `build/main.rs` from `targets/<name>.toml`: input sizes, plans, and
 //! the size of all memory.
 //!
-//! To add a board: copy a file of `targets/`, change its numbers (their meaning is in `build/target.rs`), and build with
+//! To add a board: copy a file of `targets/`, change its numbers (their meaning is in `targets/README.md`), and build with
 //! `EDGE_OCR_TARGET` set to the file's stem.
 
 use crate::models::Kind;
@@ -35,6 +35,23 @@ pub struct Size {
     pub arena_bytes_all_threads: usize,
     /// Tensor memory over the most that is ever in use at once; 1 is the least possible.
     pub over_lower_bound: f64,
+}
+
+/// What a program knows of a target, its own or another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// What `EDGE_OCR_TARGET` takes.
+    pub name: &'static str,
+    /// What the target is.
+    pub description: &'static str,
+    /// The board's architecture, by the name that `target_arch` has for it; none if the target is for any machine.
+    pub arch: Option<&'static str>,
+    /// The board's core, by LLVM's name.
+    pub cpu: Option<&'static str>,
+    /// Instruction set of its kernels.
+    pub kernels: Option<&'static str>,
+    /// Memory of the smallest such board, MiB; 0 if the target is for any machine.
+    pub ram_mib: usize,
 }
 
 include!(concat!(env!("OUT_DIR"), "/target.rs"));

@@ -7,6 +7,7 @@
 //! | [`q8`] | the quantised model and its file |
 //! | [`exec`] | interpreters: float, and the integer engine's arithmetic bit by bit |
 //! | [`plan`] | the plan compiler: quantised models and input sizes to plans of the engine |
+//! | [`target`] | boards as data, and the arena they need |
 //! | `onnx`, `import` | ONNX to graph (feature `onnx`) |
 //! | `data` | calibration pictures (feature `onnx`) |
 //! | `calibrate` | ranges, weights, biases, report (feature `onnx`) |
@@ -27,6 +28,7 @@ pub mod import;
 pub mod onnx;
 pub mod plan;
 pub mod q8;
+pub mod target;
 
 pub use error::Error;
 pub use q8::Model;

@@ -95,6 +95,21 @@ fn plan_gives_a_plan_that_runs() {
 }
 
 #[test]
+fn plan_takes_sizes_charset_and_threads_from_a_board() {
+    let folder = Folder::new("board");
+    let (model, out) = (models("ppocrv6-small-rec.q8"), folder.file("rec.plan"));
+    let board = models("../targets/pi-zero2w.toml");
+    let said = succeeds(&["plan", &model, "--target", &board, "--out", &out]);
+    assert!(said.contains("for pi-zero2w") && said.contains("48x1600: arena "), "{said}");
+    assert!(said.contains("with 4 threads"), "{said}");
+    let bytes = AlignedBytes::copy(&std::fs::read(&out).unwrap());
+    assert_eq!(Plan::load_for(bytes.bytes(), "pi-zero2w").unwrap().head().variants, 9);
+    let cls = models("ppocr-mobile-v2-cls.q8");
+    assert!(fails(2, &["plan", &cls, "--target", &board, "--out", &out]).contains("--size"));
+    assert!(fails(2, &["plan", &cls, "--target", "t", "--out", &out]).contains("--size"));
+}
+
+#[test]
 fn plan_refuses_what_it_cannot_use() {
     let folder = Folder::new("refuse");
     let out = folder.file("x.plan");

@@ -17,13 +17,14 @@ pub fn run(_: &Args) -> Result<u8, Stop> {
         target::THREADS
     );
     say!("pages      are searched up to {} px a side", target::MAX_SIDE_PX);
+    say!("kernels    {}", target::KERNELS.unwrap_or("the best that the processor has"));
     say!("charset    {}, {} classes", target::CHARSET, target::CLASSES.len());
     for embedded in [&target::DETECTOR, &target::RECOGNISER, &target::CLASSIFIER] {
         plan(embedded)?;
     }
     say!("\nto build for another: EDGE_OCR_TARGET=NAME cargo build --release; there are");
-    for (name, description) in target::ALL {
-        say!("  {name:<12} {description}");
+    for other in target::ALL {
+        say!("  {:<17}{:<13}{}", other.name, other.kernels.unwrap_or(""), other.description);
     }
     Ok(exit::OK)
 }

@@ -171,6 +171,9 @@ pub enum InferError {
     /// The kernels asked for cannot run here.
     #[error("{0}")]
     Kernels(String),
+    /// The program was built for another machine.
+    #[error("{0}")]
+    Machine(String),
     /// A plan inside the program cannot be used.
     #[error("the model {model} in this program cannot be used: {reason}; build the program again")]
     Plan {

@@ -96,11 +96,14 @@ impl fmt::Display for Isa {
 /// Best first. `NeonMlal` is never chosen by itself: a Cortex-A53 cannot be told from an A72 by its features.
 const PREFERENCE: [Isa; 6] = [Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2, Isa::NeonDot, Isa::NeonSadalp, Isa::Scalar];
 
-/// The override or the best available.
-pub(crate) fn choose() -> Result<Isa, IsaError> {
+/// The override, what is preferred, or the best available.
+pub(crate) fn choose(preferred: Option<Isa>) -> Result<Isa, IsaError> {
     #[cfg(feature = "std")]
     if let Some(name) = std::env::var_os("EDGE_OCR_ISA").filter(|name| !name.is_empty()) {
         let isa = Isa::from_name(&name.to_string_lossy())?;
+        return if isa.available() { Ok(isa) } else { Err(IsaError::Unavailable(isa)) };
+    }
+    if let Some(isa) = preferred {
         return if isa.available() { Ok(isa) } else { Err(IsaError::Unavailable(isa)) };
     }
     Ok(PREFERENCE.into_iter().find(|i| i.available()).unwrap_or(Isa::Scalar))

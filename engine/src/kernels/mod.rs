@@ -114,7 +114,15 @@ impl Kernels {
     /// # Errors
     /// [`IsaError`] when the variable names an instruction set that is unknown or that this CPU lacks.
     pub fn detect() -> Result<&'static Kernels, IsaError> {
-        Kernels::for_isa(isa::choose()?)
+        Kernels::for_isa(isa::choose(None)?)
+    }
+
+    /// As [`Kernels::detect`], but `isa` takes the place of the best: for programs that were built for one board.
+    ///
+    /// # Errors
+    /// As [`Kernels::detect`], and [`IsaError::Unavailable`] when this CPU lacks `isa`.
+    pub fn preferring(isa: Isa) -> Result<&'static Kernels, IsaError> {
+        Kernels::for_isa(isa::choose(Some(isa))?)
     }
 
     /// The instruction set.

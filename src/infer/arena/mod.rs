@@ -47,9 +47,19 @@ impl ArenaNetwork {
     }
 }
 
-/// The kernels in force: the best that the processor has, or those of `EDGE_OCR_ISA`.
+/// The kernels in force: those of the target, the best that the processor has if the target is for any machine, or those of
+/// `EDGE_OCR_ISA`.
+///
+/// # Errors
+/// [`InferError::Machine`] if this is not the machine that the program was built for, [`InferError::Kernels`] if the processor
+/// lacks what was asked for.
 pub fn kernels() -> Result<&'static Kernels, InferError> {
-    Kernels::detect().map_err(|e| InferError::Kernels(e.to_string()))
+    crate::board::check()?;
+    match target::KERNELS.and_then(|name| Isa::from_name(name).ok()) {
+        Some(isa) => Kernels::preferring(isa),
+        None => Kernels::detect(),
+    }
+    .map_err(|e| InferError::Kernels(e.to_string()))
 }
 
 /// The instruction set of the kernels in force.

@@ -1,0 +1,111 @@
+//! Every board of `targets/` can be built for, and what its memory is.
+
+use edge_ocr_quantize::Model;
+use edge_ocr_quantize::charset::Charset;
+use edge_ocr_quantize::plan::{Compiled, CtcOutput, Options, compile};
+use edge_ocr_quantize::target::{Arena, Target};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn targets() -> BTreeMap<String, Target> {
+    let files = std::fs::read_dir(root().join("targets")).unwrap().map(|file| file.unwrap().path());
+    let read = |path: PathBuf| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let target = Target::parse(&std::fs::read_to_string(&path).unwrap(), &name);
+        (name, target.unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+    };
+    files.filter(|path| path.extension().is_some_and(|e| e == "toml")).map(read).collect()
+}
+
+/// Plans by model, sizes: many boards share them. The sizes of a plan do not depend on the board's name.
+#[derive(Default)]
+struct Plans(BTreeMap<(String, Vec<[usize; 2]>), Compiled>);
+
+impl Plans {
+    fn of(&mut self, model: &str, sizes: Vec<[usize; 2]>) -> &Compiled {
+        self.0.entry((model.into(), sizes.clone())).or_insert_with(|| {
+            let mut file = Model::load(&root().join(format!("models/{model}.q8"))).unwrap();
+            if model.ends_with("-rec") {
+                file = file.cut(&Charset::parse("latin").unwrap()).unwrap();
+            }
+            let options = Options { target: "any".into(), sizes, ctc: CtcOutput::Probabilities };
+            compile(&file, &options).unwrap()
+        })
+    }
+}
+
+/// `EDGE_OCR_UPDATE_GOLDEN=1 cargo test --release -p edge-ocr-quantize --test targets` rewrites the table; read the difference
+/// before committing it. The program's own tests compare its constants with the same table.
+#[test]
+fn arena_sizes_are_frozen() {
+    let mut plans = Plans::default();
+    let mut table = String::from("# target, model (latin charset), input, bytes with one thread, with all threads\n");
+    for (name, target) in targets() {
+        let canvases: Vec<[usize; 2]> = target.detector.canvases_px.iter().map(|[w, h]| [*h, *w]).collect();
+        let lines: Vec<[usize; 2]> = target.recogniser.widths_px.iter().map(|w| [48, *w]).collect();
+        for (det, rec) in [("ppocrv6-small-det", "ppocrv6-small-rec"), ("ppocrv4-mobile-det", "ppocrv4-mobile-rec")] {
+            let det = (det, plans.of(det, canvases.clone()).clone());
+            let rec = (rec, plans.of(rec, lines.clone()).clone());
+            let cls = ("ppocr-mobile-v2-cls", plans.of("ppocr-mobile-v2-cls", vec![[48, 192]]).clone());
+            let arena = Arena::of(&target, &det.1, &rec.1, &cls.1).unwrap();
+            let _ = writeln!(table, "{name} {}+{} arena {}", det.0, rec.0, arena.bytes);
+            for (model, plan) in [det, rec, cls] {
+                for v in &plan.variants {
+                    let [h, w] = v.size;
+                    let (one, all) = (v.arena_bytes(1), v.arena_bytes(target.threads));
+                    let _ = writeln!(table, "{name} {model} {w}x{h} {one} {all}");
+                    assert!((1.0..=1.15).contains(&v.arrangement.ratio()), "{name} {model} {w}x{h}");
+                }
+            }
+        }
+    }
+    let path = root().join("tests/golden/arenas.txt");
+    if std::env::var_os("EDGE_OCR_UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &table).unwrap();
+    }
+    let frozen = std::fs::read_to_string(&path).unwrap();
+    let wrong = table.lines().zip(frozen.lines()).find(|(now, then)| now != then);
+    assert!(wrong.is_none() && table.len() == frozen.len(), "now and then: {wrong:?}");
+}
+
+#[test]
+fn a_plan_beyond_the_budget_is_refused_with_the_figure() {
+    let mut plans = Plans::default();
+    let mut target = targets().remove("generic").unwrap();
+    let canvases = target.detector.canvases_px.iter().map(|[w, h]| [*h, *w]).collect();
+    let det = plans.of("ppocrv6-small-det", canvases).clone();
+    let rec = plans.of("ppocrv6-small-rec", vec![[48, 320]]).clone();
+    let cls = plans.of("ppocr-mobile-v2-cls", vec![[48, 192]]).clone();
+    let bytes = Arena::of(&target, &det, &rec, &cls).unwrap().bytes;
+    target.arena_budget_bytes = bytes;
+    assert!(Arena::of(&target, &det, &rec, &cls).is_ok());
+    target.arena_budget_bytes = bytes - 1;
+    let said = Arena::of(&target, &det, &rec, &cls).unwrap_err();
+    assert!(said.contains(&bytes.to_string()) && said.contains("generic"), "{said}");
+}
+
+/// What is documented of a board is what its file says.
+#[test]
+fn the_readme_knows_every_target_and_field() {
+    let readme = std::fs::read_to_string(root().join("targets/README.md")).unwrap();
+    let frozen = std::fs::read_to_string(root().join("tests/golden/arenas.txt")).unwrap();
+    for (name, target) in targets() {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("targets/README.md does not list {name}"));
+        let arena = frozen.lines().find(|line| line.starts_with(&format!("{name} ")) && line.contains(" arena "));
+        let bytes: f64 = arena.and_then(|line| line.rsplit(' ').next()).unwrap().parse().unwrap();
+        assert!(row.contains(&format!("| {:.1} MB |", bytes / 1e6)), "{row}: {bytes}");
+        for triple in target.board.iter().flat_map(|board| &board.triples) {
+            assert!(readme.contains(&format!("`{triple}`")), "{triple} of {name}");
+        }
+    }
+    let fields = std::fs::read_to_string(root().join("targets/pi5.toml")).unwrap();
+    for field in fields.lines().filter_map(|line| line.split_once(" = ")).map(|(field, _)| field) {
+        assert!(readme.contains(&format!("`{field}`")), "targets/README.md does not explain {field}");
+    }
+}
