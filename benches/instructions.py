@@ -16,8 +16,8 @@ must have its symbols). --cpu may be given again: cortex-a53 (Pi 3), cortex-a72 
 
 Instructions are not time: caches, branches and how many instructions a core starts at once are left out.
 
-Needs Debian 12 with `apt-get install qemu-user gcc xz-utils` (binutils for --hot), its package sources and PyPI in reach, and
-Python 3.11 with venv. All else is made once in FOLDER: plugins of QEMU, an ARM system with Python, and a venv. No root.
+Needs Debian 12 with `apt-get install qemu-user gcc libc6-dev xz-utils`, its package sources and PyPI in reach, and Python 3.11
+with venv. All else is made once in FOLDER: plugins of QEMU, an ARM system with Python, and a venv. No root.
 """
 import argparse
 import bisect
@@ -31,7 +31,9 @@ import subprocess
 import sys
 import tempfile
 
-import against
+# No __pycache__ among the sources.
+sys.dont_write_bytecode = True
+import against  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve()
 RUNTIME = "1.32.0"
@@ -81,7 +83,7 @@ def make_system(folder):
            "-o", f"Dir::Cache={debs}", "-o", "Dir::State::status=/dev/null", "-o", "APT::Sandbox::User=root"]
     must([*apt, "update"])
     must([*apt, "download", *PACKAGES], cwd=debs)
-    # Packages still put files into /lib, which is a link by now.
+    # Packages of bookworm put files into /lib, which is a link on a system of today.
     for name in ("lib", "bin"):
         (folder / name).symlink_to(f"usr/{name}")
     for deb in debs.glob("*.deb"):
@@ -94,7 +96,7 @@ def make_system(folder):
 
 
 def make_venv(folder):
-    """The same ONNX Runtime for this machine: it quantises. Its Python still works when the folder gets its name; its scripts do not."""
+    """The same ONNX Runtime for this machine, for quantising. Its Python still works when the folder gets its name; its scripts do not."""
     must([sys.executable, "-m", "venv", folder])
     must([folder / "bin/python", "-m", "pip", "install", "--quiet", f"onnxruntime=={RUNTIME}", "onnx", "numpy", "pillow"])
 
@@ -111,8 +113,9 @@ def make_machine(folder, system, cpu):
     for core in range(CORES):
         here = f"sys/devices/system/cpu/cpu{core}"
         files |= {f"{here}/topology/{name}": every for name in ("core_siblings_list", "package_cpus_list", "cluster_cpus_list")}
-        files |= {f"{here}/topology/physical_package_id": 0, f"{here}/topology/core_id": core, f"{here}/topology/thread_siblings_list": core,
-                  f"{here}/cpufreq/cpuinfo_max_freq": 1500000, f"{here}/cpufreq/cpuinfo_min_freq": 600000}
+        files |= {f"{here}/topology/physical_package_id": 0, f"{here}/topology/core_id": core,
+                  f"{here}/topology/thread_siblings_list": core, f"{here}/cpufreq/cpuinfo_max_freq": 1500000,
+                  f"{here}/cpufreq/cpuinfo_min_freq": 600000}
         for index, (level, kind, size) in enumerate([(1, "Data", "32K"), (1, "Instruction", "32K"), (2, "Unified", "512K")]):
             cache = {"level": level, "type": kind, "size": size, "shared_cpu_list": core if level == 1 else every}
             files |= {f"{here}/cache/index{index}/{name}": value for name, value in cache.items()}
@@ -138,26 +141,28 @@ class Emulator:
         self.library = next(self.system.glob(f"wheels/onnxruntime/capi/{LIBRARY}*.so"))
 
     def run(self, command):
-        """How often each block of a program's code ran, as [(address, length, runs)], and its output."""
+        """How often each block of a program's code ran, as [(address, length, runs)]; where its code starts; its output."""
         # One thread everywhere, and no hash seeded at random: else two runs differ by more than the work between them.
         variables = {"LD_LIBRARY_PATH": self.system / "usr/lib/aarch64-linux-gnu", "PYTHONPATH": self.system / "wheels",
                      "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
         flags = [flag for name, value in variables.items() for flag in ("-E", f"{name}={value}")]
         with tempfile.NamedTemporaryFile(mode="r") as said:
-            output = must(["qemu-aarch64", "-L", self.machine, *flags, "-cpu", self.cpu, "-d", "plugin", "-D", said.name,
+            output = must(["qemu-aarch64", "-L", self.machine, *flags, "-cpu", self.cpu, "-d", "plugin,page", "-D", said.name,
                            "-plugin", f"{self.plugins}/libhotblocks.so,inline=on", *command])
-            # The second column is how often qemu translated the block.
-            rows = re.findall(r"^(0x[0-9a-f]+), \d+, (\d+), (\d+)$", said.read(), re.MULTILINE)
-        return [(int(pc, 16), int(length), int(runs)) for pc, length, runs in rows], output
+            log = said.read()
+        start = int(re.search(r"^start_code +(0x[0-9a-f]+)$", log, re.MULTILINE)[1], 16)
+        # The second column is how often qemu translated the block.
+        rows = re.findall(r"^(0x[0-9a-f]+), \d+, (\d+), (\d+)$", log, re.MULTILINE)
+        return [(int(pc, 16), int(length), int(runs)) for pc, length, runs in rows], start, output
 
 
-def per_inference(emulator, command, code, base):
+def per_inference(emulator, command, code):
     """Instructions of one inference by function, how many are dot products, and the answer. `command` lacks its last argument."""
     found = collections.Counter()
     for repeat, sign in ((1, -1), (3, 1)):
-        blocks, output = emulator.run([*command, repeat])
+        blocks, start, output = emulator.run([*command, repeat])
         answer = json.loads(output)
-        for name, count in code.profile(base(blocks, answer), blocks).items():
+        for name, count in code.profile(answer.get("base", start - code.start), blocks).items():
             found[name] += sign * count / 2
     return found, found.pop(DOT, 0), answer
 
@@ -176,11 +181,7 @@ class Code:
         size, count = struct.unpack_from("<HH", self.data, 54)
         headers = (struct.unpack_from("<IIQQQQ", self.data, place + i * size) for i in range(count))
         self.segments = [(at, start, length) for kind, flags, at, start, _, length in headers if kind == 1 and flags & 1]
-
-    def guess_base(self, blocks):
-        """Where a program was put: its first instruction is known to have run."""
-        entry, = struct.unpack_from("<Q", self.data, 24)
-        return next(pc - entry for pc, *_ in sorted(blocks) if (pc - entry) % 4096 == 0)
+        self.start = min(start for _, start, _ in self.segments)
 
     def profile(self, base, blocks):
         """Instructions by function, and those that are sdot or udot (by vector or by element)."""
@@ -223,18 +224,18 @@ def measure(args, files, cpu):
         program = args.program_full if kind == "rec" and args.program_full else args.program
         code, size, picture = Code(program), f"{width}x{height}", files[kind]["picture"]
         command = [program, "bench", "--json", *OURS, "--only", kind, "--size", size, "--warm-up", 0, picture, "--repeat"]
-        mine, dots, report = per_inference(emulator, command, code, lambda blocks, _: code.guess_base(blocks))
+        mine, dots, report = per_inference(emulator, command, code)
         total = mine.total()
         charset = f", charset {report['charset']}" if kind == "rec" else ""
         rows.append({"cpu": cpu, "what": f"{kind} {size}{charset}", "kernels": report["kernels"], "instructions": total,
                      "dot": dots / total, "parts": {name: part / total for name, part in mine.most_common(30)}, "peers": {}})
         for peer, model in PEERS.items():
             command = [emulator.python, HERE, "--child", files[kind][model], picture, files[kind].get("characters", "-")]
-            theirs, dots, answer = per_inference(emulator, command, peer_code, lambda _, answer: answer["base"])
+            theirs, dots, answer = per_inference(emulator, command, peer_code)
             against.agree(kind, report["stages"][0], answer, peer != "ort-int8")
             rows[-1]["peers"][peer] = {"instructions": theirs.total(), "ratio": total / theirs.total(), "dot": dots / theirs.total()}
     if args.read:
-        blocks, output = emulator.run([args.program, "read", *OURS, args.read])
+        blocks, _, output = emulator.run([args.program, "read", *OURS, args.read])
         if not output.strip():
             raise against.Differs(f"nothing was read in {args.read}")
         rows.append({"cpu": cpu, "what": f"reading {pathlib.Path(args.read).name}, whole process", "kernels": rows[0]["kernels"],
@@ -247,7 +248,7 @@ def table(rows, hot):
              "| cpu | network | kernels | edge-ocr | dot | ORT f32 | ratio | dot | ORT INT8 | ratio | dot |", "|" + "---|" * 11]
     for row in rows:
         peers = [row["peers"].get(peer) for peer in PEERS]
-        cells = [f"{p['instructions'] / 1e6:.1f} | {p['ratio']:.3f} | {p['dot']:.1%}" if p else " | | " for p in peers]
+        cells = [f"{p['instructions'] / 1e6:.1f} | {p['ratio']:.3f} | {p['dot']:.1%}" if p else "| |" for p in peers]
         dot = f"{row['dot']:.1%}" if "dot" in row else ""
         lines.append(f"| {row['cpu']} | {row['what']} | {row['kernels']} | {row['instructions'] / 1e6:.1f} | {dot} | {' | '.join(cells)} |")
     for row in rows:
@@ -281,7 +282,8 @@ def main():
     print(table(rows, args.hot), end="")
     if args.out:
         args.out.with_suffix(".md").write_text("# Instructions\n\n" + table(rows, args.hot), encoding="utf-8")
-        args.out.with_suffix(".json").write_text(json.dumps({"schema": "edge-ocr-instructions/1", "peer": RUNTIME, "rows": rows}, indent=1) + "\n")
+        report = {"schema": "edge-ocr-instructions/1", "peer": RUNTIME, "rows": rows}
+        args.out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn the_right_board_is_named() {
-        let old = ["scalar", "neon-mlal", "neon-sadalp"];
-        let new = ["scalar", "neon-mlal", "neon-sadalp", "neon-dot"];
+        let old = ["scalar", "neon-sadalp"];
+        let new = ["scalar", "neon-sadalp", "neon-dot"];
         for (machine, name) in [
             (pi("cortex-a53", &old, 416), "pi-zero2w"),
             (pi("cortex-a53", &old, 906), "pi3"),
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn another_board_is_refused_in_a_sentence() {
-        let machine = pi("cortex-a72", &["scalar", "neon-mlal", "neon-sadalp"], 1800);
+        let machine = pi("cortex-a72", &["scalar", "neon-sadalp"], 1800);
         assert_eq!(refusal(&machine, Some("neon-sadalp")), None);
         assert_eq!(refusal(&machine, None), None);
         let said = refusal(&machine, Some("neon-dot")).expect("refused");

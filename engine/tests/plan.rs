@@ -90,7 +90,7 @@ fn instruction_sets_that_the_cpu_lacks_are_refused() {
         }
     }
     // No CPU has those of two architectures.
-    assert!(lacking >= 3);
+    assert!(lacking >= 2);
     let unknown = Isa::from_name("mmx").unwrap_err().to_string();
     assert!(
         unknown.starts_with("EDGE_OCR_ISA: no instruction set is called \"mmx\"; known are scalar avx2 "),
@@ -111,10 +111,16 @@ fn the_variable_for_instruction_sets_is_obeyed_or_refused() {
         let test = "the_variable_for_instruction_sets_is_obeyed_or_refused";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         child.args([test, "--exact", "--nocapture"]).env("EDGE_OCR_TEST_ISA", "").env("EDGE_OCR_ISA", name);
-        let Ok(output) = child.output() else {
+        // qemu reports a program that cannot be started as one that ended with 127.
+        let Some(output) = child.output().ok().filter(|output| output.status.code() != Some(127)) else {
             return eprintln!("skipped: programs of this architecture start no others here (an emulator runs them)");
         };
         let out = String::from_utf8(output.stdout).unwrap();
+        if cfg!(not(target_arch = "x86_64")) && out.is_empty() && !output.status.success() {
+            return eprintln!(
+                "skipped: a program started by one that an emulator runs has no emulator of the same kind"
+            );
+        }
         let want = match Isa::from_name(name) {
             // Set to nothing is as good as not set.
             _ if name.is_empty() => "found ".into(),

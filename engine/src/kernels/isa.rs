@@ -13,9 +13,7 @@ pub enum Isa {
     AvxVnni,
     /// 512-bit dot products: Cascade Lake, Ice Lake, Zen 4 and later.
     Avx512Vnni,
-    /// aarch64, i8 products added in pairs, one pixel at a time for in-order cores: Cortex-A53 (Raspberry Pi 3).
-    NeonMlal,
-    /// aarch64, i8 products added in pairs, two pixels at a time: Cortex-A72 (Raspberry Pi 4).
+    /// aarch64, i8 products added in pairs: Cortex-A53, A57, A72 (Raspberry Pi 3 and 4).
     NeonSadalp,
     /// aarch64 with dot products: Cortex-A76, A78AE (Raspberry Pi 5, Orin).
     NeonDot,
@@ -23,8 +21,7 @@ pub enum Isa {
 
 impl Isa {
     /// All of them.
-    pub const ALL: [Isa; 7] =
-        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::NeonMlal, Isa::NeonSadalp, Isa::NeonDot];
+    pub const ALL: [Isa; 6] = [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::NeonSadalp, Isa::NeonDot];
 
     /// Name, as in `EDGE_OCR_ISA`.
     pub const fn name(self) -> &'static str {
@@ -33,7 +30,6 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::AvxVnni => "avx-vnni",
             Isa::Avx512Vnni => "avx512-vnni",
-            Isa::NeonMlal => "neon-mlal",
             Isa::NeonSadalp => "neon-sadalp",
             Isa::NeonDot => "neon-dot",
         }
@@ -76,7 +72,7 @@ impl Isa {
                 target_feature = "avx512vnni"
             )),
             #[cfg(target_arch = "aarch64")]
-            Isa::NeonMlal | Isa::NeonSadalp => true,
+            Isa::NeonSadalp => true,
             #[cfg(all(target_arch = "aarch64", feature = "std"))]
             Isa::NeonDot => std::arch::is_aarch64_feature_detected!("dotprod"),
             #[cfg(all(target_arch = "aarch64", not(feature = "std")))]
@@ -93,7 +89,7 @@ impl fmt::Display for Isa {
     }
 }
 
-/// Best first. `NeonMlal` is never chosen by itself: a Cortex-A53 cannot be told from an A72 by its features.
+/// Best first.
 const PREFERENCE: [Isa; 6] = [Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2, Isa::NeonDot, Isa::NeonSadalp, Isa::Scalar];
 
 /// The override, what is preferred, or the best available.

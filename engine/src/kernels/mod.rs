@@ -30,6 +30,8 @@ pub mod args;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod arm;
 pub(crate) mod generic;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) mod grouped;
 pub(crate) mod isa;
 pub(crate) mod lanes;
 pub(crate) mod math;
@@ -98,8 +100,6 @@ impl Kernels {
             Isa::AvxVnni => Ok(&x86::AVX_VNNI),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => Ok(&x86::AVX512_VNNI),
-            #[cfg(target_arch = "aarch64")]
-            Isa::NeonMlal => Ok(&arm::MLAL),
             #[cfg(target_arch = "aarch64")]
             Isa::NeonSadalp => Ok(&arm::SADALP),
             #[cfg(target_arch = "aarch64")]

@@ -1,66 +1,101 @@
 //! Depthwise convolution with NEON: i16 products of widened bytes, added into i32 at once (`smlal`).
+//!
+//! Rows are taken in pairs, widened once for all taps and output rows that use them; four output pixels share the weights.
 
 use super::lanes::epilogue;
 use crate::kernels::args::{DepthwiseArgs, Window};
-use crate::kernels::lanes::LANES;
-use crate::kernels::scalar::epilogue_at;
+use crate::kernels::grouped::{self, Group, Line};
 use core::arch::aarch64::*;
 
-/// Output pixels for which accumulators are kept.
-const TILE_COLUMNS: usize = 64;
+struct Pairs;
 
-/// Bytes of scratch: accumulators.
-pub fn scratch(_: &Window) -> usize {
-    TILE_COLUMNS * LANES * 4
+impl Group for Pairs {
+    const ROWS: usize = 2;
+
+    #[inline(always)]
+    unsafe fn data(rows: [*const u8; 4], dst: *mut u8) {
+        // SAFETY: see the trait; aarch64 has NEON.
+        unsafe {
+            let dst = dst.cast::<u16>();
+            for (i, row) in rows.into_iter().enumerate().take(2) {
+                let q = vld1q_u8(row);
+                vst1q_u16(dst.add(i * 16), vmovl_u8(vget_low_u8(q)));
+                vst1q_u16(dst.add(i * 16 + 8), vmovl_high_u8(q));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(rows: [*const i8; 4], dst: *mut u8) {
+        // SAFETY: see the trait.
+        unsafe {
+            let dst = dst.cast::<i16>();
+            for (i, row) in rows.into_iter().enumerate().take(2) {
+                let q = vld1q_s8(row);
+                vst1q_s16(dst.add(i * 16), vmovl_s8(vget_low_s8(q)));
+                vst1q_s16(dst.add(i * 16 + 8), vmovl_high_s8(q));
+            }
+        }
+    }
+
+    type Sums = [int32x4_t; 4];
+    type Taps = [int16x8_t; 4];
+
+    #[inline(always)]
+    unsafe fn start(_: &Line) -> Self::Sums {
+        // SAFETY: see the trait.
+        unsafe { [vdupq_n_s32(0); 4] }
+    }
+
+    #[inline(always)]
+    unsafe fn taps(src: *const u8) -> Self::Taps {
+        // SAFETY: see the trait.
+        unsafe {
+            let src = src.cast();
+            [vld1q_s16(src), vld1q_s16(src.add(8)), vld1q_s16(src.add(16)), vld1q_s16(src.add(24))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: &mut Self::Sums, data: *const u8, taps: Self::Taps) {
+        // SAFETY: see the trait.
+        unsafe {
+            let data = Self::taps(data);
+            for row in [0, 2] {
+                for half in 0..2 {
+                    let (d, t) = (data[row + half], taps[row + half]);
+                    sums[2 * half] = vmlal_s16(sums[2 * half], vget_low_s16(d), vget_low_s16(t));
+                    sums[2 * half + 1] = vmlal_high_s16(sums[2 * half + 1], d, t);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(sums: Self::Sums, dst: *mut i32) {
+        // SAFETY: see the trait.
+        unsafe {
+            for (i, s) in sums.iter().enumerate() {
+                vst1q_s32(dst.add(i * 4), *s);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn line(line: &Line, n: usize, acc: *mut i32) {
+        // SAFETY: see the trait.
+        unsafe { grouped::four_at_a_time::<Self>(line, n, acc) }
+    }
+}
+
+/// Bytes of scratch.
+pub fn scratch(w: &Window) -> usize {
+    grouped::scratch::<Pairs>(w)
 }
 
 /// See [`DepthwiseArgs`].
 #[target_feature(enable = "neon")]
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
-    let acc = a.scratch.cast::<i32>();
-    for y in a.y0..a.y1 {
-        for x0 in (0..a.ow).step_by(TILE_COLUMNS) {
-            let n = (a.ow - x0).min(TILE_COLUMNS);
-            for c in (0..a.c).step_by(LANES) {
-                // SAFETY: the operation has checked shapes and scratch.
-                unsafe {
-                    for x in 0..n {
-                        pixel(a, y, x0 + x, c, acc.add(x * LANES));
-                    }
-                    epilogue(&epilogue_at(a, acc, y * a.ow + x0, c, n));
-                }
-            }
-        }
-    }
-}
-
-/// One output pixel, 16 channels from `c` on.
-#[inline(always)]
-unsafe fn pixel(a: &DepthwiseArgs, y: usize, x: usize, c: usize, acc: *mut i32) {
-    let w = a.window;
-    // SAFETY: pixels inside the picture have 16 readable bytes (slack); weights are padded to 16; aarch64 has NEON.
-    unsafe {
-        let zero = vdupq_n_u8(a.zero);
-        let mut s = [vdupq_n_s32(0); 4];
-        let mut weights = a.weights.add(c * w.kh * w.kw);
-        for ky in 0..w.kh {
-            let iy = (y * w.sh + ky).wrapping_sub(w.pad_top);
-            for kx in 0..w.kw {
-                let ix = (x * w.sw + kx).wrapping_sub(w.pad_left);
-                let q = if iy < a.h && ix < a.w { vld1q_u8(a.src.add((iy * a.w + ix) * a.stride + c)) } else { zero };
-                let (lo, hi) =
-                    (vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(q))), vreinterpretq_s16_u16(vmovl_high_u8(q)));
-                let tap = vld1q_s8(weights);
-                let (wlo, whi) = (vmovl_s8(vget_low_s8(tap)), vmovl_high_s8(tap));
-                s[0] = vmlal_s16(s[0], vget_low_s16(lo), vget_low_s16(wlo));
-                s[1] = vmlal_high_s16(s[1], lo, wlo);
-                s[2] = vmlal_s16(s[2], vget_low_s16(hi), vget_low_s16(whi));
-                s[3] = vmlal_high_s16(s[3], hi, whi);
-                weights = weights.add(LANES);
-            }
-        }
-        for (i, s) in s.iter().enumerate() {
-            vst1q_s32(acc.add(i * 4), *s);
-        }
-    }
+    // SAFETY: passed on.
+    unsafe { grouped::depthwise::<Pairs>(a, epilogue) }
 }

@@ -3,7 +3,6 @@
 mod avx2;
 mod avx512;
 mod avx_vnni;
-mod depthwise;
 
 use super::{Isa, Kernels, table};
 

@@ -2,7 +2,7 @@
 
 use super::lanes::epilogue;
 use crate::kernels::args::{DepthwiseArgs, Window};
-use crate::kernels::x86::depthwise::{Group, Line, pixels};
+use crate::kernels::grouped::{Group, Line, pixels};
 use core::arch::x86_64::*;
 
 struct Pairs;
@@ -42,7 +42,7 @@ impl Group for Pairs {
     type Taps = [__m256i; 2];
 
     #[inline(always)]
-    unsafe fn zero() -> Self::Sums {
+    unsafe fn start(_: &Line) -> Self::Sums {
         // SAFETY: see the trait.
         unsafe { [_mm256_setzero_si256(); 2] }
     }
@@ -75,17 +75,18 @@ impl Group for Pairs {
     unsafe fn line(line: &Line, n: usize, acc: *mut i32) {
         // SAFETY: see the trait.
         unsafe {
+            let start = Self::start(line);
             let mut p = 0;
             while p + 6 <= n {
-                pixels::<Self, 6>(line, p, acc);
+                pixels::<Self, 6>(line, start, p, acc);
                 p += 6;
             }
             match n - p {
-                5 => pixels::<Self, 5>(line, p, acc),
-                4 => pixels::<Self, 4>(line, p, acc),
-                3 => pixels::<Self, 3>(line, p, acc),
-                2 => pixels::<Self, 2>(line, p, acc),
-                1 => pixels::<Self, 1>(line, p, acc),
+                5 => pixels::<Self, 5>(line, start, p, acc),
+                4 => pixels::<Self, 4>(line, start, p, acc),
+                3 => pixels::<Self, 3>(line, start, p, acc),
+                2 => pixels::<Self, 2>(line, start, p, acc),
+                1 => pixels::<Self, 1>(line, start, p, acc),
                 _ => {}
             }
         }
@@ -94,12 +95,12 @@ impl Group for Pairs {
 
 /// Bytes of scratch.
 pub fn scratch(w: &Window) -> usize {
-    crate::kernels::x86::depthwise::scratch::<Pairs>(w)
+    crate::kernels::grouped::scratch::<Pairs>(w)
 }
 
 /// See [`DepthwiseArgs`].
 #[target_feature(enable = "avx2")]
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
     // SAFETY: passed on.
-    unsafe { crate::kernels::x86::depthwise::depthwise::<Pairs>(a, epilogue) }
+    unsafe { crate::kernels::grouped::depthwise::<Pairs>(a, epilogue) }
 }

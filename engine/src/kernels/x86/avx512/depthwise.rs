@@ -2,7 +2,7 @@
 
 use super::lanes::epilogue;
 use crate::kernels::args::{DepthwiseArgs, Window};
-use crate::kernels::x86::depthwise::{Group, Line, pixels};
+use crate::kernels::grouped::{Group, Line, pixels};
 use core::arch::x86_64::*;
 
 struct Quads;
@@ -44,7 +44,7 @@ impl Group for Quads {
     type Taps = __m512i;
 
     #[inline(always)]
-    unsafe fn zero() -> Self::Sums {
+    unsafe fn start(_: &Line) -> Self::Sums {
         // SAFETY: see the trait.
         unsafe { _mm512_setzero_si512() }
     }
@@ -71,17 +71,18 @@ impl Group for Quads {
     unsafe fn line(line: &Line, n: usize, acc: *mut i32) {
         // SAFETY: see the trait.
         unsafe {
+            let start = Self::start(line);
             let mut p = 0;
             while p + 12 <= n {
-                pixels::<Self, 12>(line, p, acc);
+                pixels::<Self, 12>(line, start, p, acc);
                 p += 12;
             }
             while p + 4 <= n {
-                pixels::<Self, 4>(line, p, acc);
+                pixels::<Self, 4>(line, start, p, acc);
                 p += 4;
             }
             while p < n {
-                pixels::<Self, 1>(line, p, acc);
+                pixels::<Self, 1>(line, start, p, acc);
                 p += 1;
             }
         }
@@ -90,12 +91,12 @@ impl Group for Quads {
 
 /// Bytes of scratch.
 pub fn scratch(w: &Window) -> usize {
-    crate::kernels::x86::depthwise::scratch::<Quads>(w)
+    crate::kernels::grouped::scratch::<Quads>(w)
 }
 
 /// See [`DepthwiseArgs`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
     // SAFETY: passed on.
-    unsafe { crate::kernels::x86::depthwise::depthwise::<Quads>(a, epilogue) }
+    unsafe { crate::kernels::grouped::depthwise::<Quads>(a, epilogue) }
 }

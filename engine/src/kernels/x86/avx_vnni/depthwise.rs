@@ -1,8 +1,8 @@
 //! Depthwise convolution with 256-bit VNNI: four rows as bytes, `vpdpbusd`.
 
 use crate::kernels::args::{DepthwiseArgs, Window};
+use crate::kernels::grouped::{Group, Line, pixels};
 use crate::kernels::x86::avx2::lanes::epilogue;
-use crate::kernels::x86::depthwise::{Group, Line, pixels};
 use core::arch::x86_64::*;
 
 struct Quads;
@@ -42,7 +42,7 @@ impl Group for Quads {
     type Taps = [__m256i; 2];
 
     #[inline(always)]
-    unsafe fn zero() -> Self::Sums {
+    unsafe fn start(_: &Line) -> Self::Sums {
         // SAFETY: see the trait.
         unsafe { [_mm256_setzero_si256(); 2] }
     }
@@ -75,17 +75,18 @@ impl Group for Quads {
     unsafe fn line(line: &Line, n: usize, acc: *mut i32) {
         // SAFETY: see the trait.
         unsafe {
+            let start = Self::start(line);
             let mut p = 0;
             while p + 6 <= n {
-                pixels::<Self, 6>(line, p, acc);
+                pixels::<Self, 6>(line, start, p, acc);
                 p += 6;
             }
             while p + 2 <= n {
-                pixels::<Self, 2>(line, p, acc);
+                pixels::<Self, 2>(line, start, p, acc);
                 p += 2;
             }
             if p < n {
-                pixels::<Self, 1>(line, p, acc);
+                pixels::<Self, 1>(line, start, p, acc);
             }
         }
     }
@@ -93,12 +94,12 @@ impl Group for Quads {
 
 /// Bytes of scratch.
 pub fn scratch(w: &Window) -> usize {
-    crate::kernels::x86::depthwise::scratch::<Quads>(w)
+    crate::kernels::grouped::scratch::<Quads>(w)
 }
 
 /// See [`DepthwiseArgs`].
 #[target_feature(enable = "avx2,avxvnni")]
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
     // SAFETY: passed on.
-    unsafe { crate::kernels::x86::depthwise::depthwise::<Quads>(a, epilogue) }
+    unsafe { crate::kernels::grouped::depthwise::<Quads>(a, epilogue) }
 }

@@ -1,6 +1,6 @@
-//! Depthwise convolution on x86-64.
+//! Depthwise convolution from groups of input rows.
 //!
-//! Multiply-add instructions add neighbouring products, so input rows are taken in groups (two with AVX2, four with VNNI): a
+//! Instructions that add neighbouring products want input rows in groups (two with AVX2 and NEON, four with VNNI and NEON's dot product): a
 //! group row holds, for each input column and 16 channels, the elements of `ROWS` successive rows side by side (64 bytes
 //! with either). A window of kh rows is ceil(kh / ROWS) groups, the last with zero weights where rows are missing. Group
 //! rows live in a ring, because the windows of the following output rows use them again; strips, column tiles and channel
@@ -34,8 +34,8 @@ pub trait Group {
     type Sums: Copy;
     /// A column of weights, in registers.
     type Taps: Copy;
-    /// Zeros.
-    unsafe fn zero() -> Self::Sums;
+    /// What the sums begin with: zeros, or what makes up for activations that `data` shifted.
+    unsafe fn start(line: &Line) -> Self::Sums;
     /// Loads a column of weights.
     unsafe fn taps(src: *const u8) -> Self::Taps;
     /// Adds the products of a column of data.
@@ -51,10 +51,10 @@ pub trait Group {
 /// # Safety
 /// Rows and weights were filled for this line; acc holds 16 numbers for each pixel of it; the caller has the CPU features.
 #[inline(always)]
-pub unsafe fn pixels<G: Group, const P: usize>(line: &Line, p: usize, acc: *mut i32) {
+pub unsafe fn pixels<G: Group, const P: usize>(line: &Line, start: G::Sums, p: usize, acc: *mut i32) {
     // SAFETY: see above; a row holds a column for each tap of each pixel.
     unsafe {
-        let mut sums = [G::zero(); P];
+        let mut sums = [start; P];
         let mut weights = line.weights;
         for row in line.rows.iter().take(line.groups) {
             let mut row = row.add(p * line.sw * COLUMN);
@@ -69,6 +69,28 @@ pub unsafe fn pixels<G: Group, const P: usize>(line: &Line, p: usize, acc: *mut 
         }
         for (i, sums) in sums.iter().enumerate() {
             G::store(*sums, acc.add((p + i) * LANES));
+        }
+    }
+}
+
+/// [`Group::line`] for 32 registers that hold four channels each.
+///
+/// # Safety
+/// As [`pixels`].
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub unsafe fn four_at_a_time<G: Group>(line: &Line, n: usize, acc: *mut i32) {
+    // SAFETY: passed on.
+    unsafe {
+        let start = G::start(line);
+        let mut p = 0;
+        while p + 4 <= n {
+            pixels::<G, 4>(line, start, p, acc);
+            p += 4;
+        }
+        while p < n {
+            pixels::<G, 1>(line, start, p, acc);
+            p += 1;
         }
     }
 }
