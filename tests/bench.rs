@@ -55,6 +55,10 @@ fn an_object_for_programs() {
     if cfg!(target_os = "linux") {
         assert!(report["peak_memory_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20));
     }
+    assert!(report["before"].is_object() && report["after"].is_object() && report["warnings"].is_array());
+    if cfg!(target_arch = "x86_64") {
+        assert!(report["cold_start_ms"].as_f64().is_some_and(|ms| ms > 1.0), "{report}");
+    }
     let stages = report["stages"].as_array().expect("stages");
     assert_eq!(stages.iter().map(|stage| &stage["stage"]).collect::<Vec<_>>(), ["det", "rec", "page"]);
     for stage in stages {
@@ -67,6 +71,20 @@ fn an_object_for_programs() {
     for part in parts {
         plausible(&part["ms"]);
     }
+}
+
+#[test]
+fn a_row_for_the_table_of_boards() {
+    let (code, out, err) = bench(&["--markdown"]);
+    assert_eq!(code, 0, "{err}");
+    let lines: Vec<&str> = out.lines().collect();
+    let cells = |line: &str| line.split('|').count();
+    assert_eq!((lines.len(), cells(lines[0]), cells(lines[0])), (3, cells(lines[1]), cells(lines[2])), "{out}");
+    assert!(lines[2].contains("(640x640)") && lines[2].contains("(360x96)"), "{out}");
+    // Where the page lies that collects them.
+    let page = std::fs::read_to_string(support::root().join("benches/boards/README.md")).expect("the page");
+    assert!(page.contains(lines[0]) && page.contains(lines[1]), "{out}");
+    assert_eq!(bench(&["--markdown", "--json"]).0, 2);
 }
 
 #[test]

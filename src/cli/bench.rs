@@ -4,6 +4,8 @@
 
 mod machine;
 mod network;
+mod report;
+mod sensors;
 mod stats;
 
 use super::check::{PICTURE, TEXT};
@@ -20,9 +22,11 @@ use edge_ocr::recognise::ctc::{self, Probabilities};
 use edge_ocr::source::Input;
 use edge_ocr::{Error, Frame, Pipeline, prepare, target};
 use network::Single;
-use serde::Serialize;
+use report::{Part, Report, SCHEMA, Stage, StageName};
+use sensors::{Meter, Reading};
 use stats::Stats;
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Instant;
 
 /// The first line of [`PICTURE`]: left, top, width, height.
@@ -31,8 +35,8 @@ const LINE: [usize; 4] = [0, 2, 276, 44];
 /// A probability that only text has.
 const SURE: f32 = 0.9;
 
-/// Name and version of the JSON object; the number rises when a field changes its meaning.
-const SCHEMA: &str = "edge-ocr-bench/1";
+/// Where Linux tells of clock, heat and power.
+const SYS: &str = "/sys";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -53,68 +57,11 @@ pub struct Args {
     /// Write one JSON object instead of a table
     #[arg(long)]
     json: bool,
+    /// Write a row for the table of boards instead of a table
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
     #[command(flatten)]
     options: Options,
-}
-
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum StageName {
-    Det,
-    Rec,
-    Page,
-}
-
-/// Everything that was measured, and on what.
-#[derive(Serialize)]
-struct Report {
-    schema: &'static str,
-    version: &'static str,
-    target: &'static str,
-    #[serde(flatten)]
-    machine: machine::Machine,
-    engine: &'static str,
-    /// Instruction set of the INT8 kernels; the float engine has its own.
-    kernels: Option<&'static str>,
-    /// Characters that the INT8 engine can read; the float engine's are in the model.
-    charset: Option<&'static str>,
-    threads: usize,
-    arena_bytes: usize,
-    peak_memory_bytes: Option<u64>,
-    repeat: u32,
-    warm_up: u32,
-    stages: Vec<Stage>,
-}
-
-/// One measurement.
-#[derive(Serialize)]
-struct Stage {
-    stage: StageName,
-    model: String,
-    /// Of the network's input, or of the page.
-    width_px: usize,
-    height_px: usize,
-    /// Threads that shared one run.
-    threads: usize,
-    ms: Stats,
-    /// Where the time of a page went.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    parts: Vec<Part>,
-    /// Memory of one run of the network.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_bytes: Option<usize>,
-    /// Pixels that the detector takes for text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text_pixels: Option<usize>,
-    /// What was read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Part {
-    part: &'static str,
-    ms: Stats,
 }
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
@@ -134,6 +81,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         Some(name) => load::load(&Input::Path(name.into()), &config.limits, u64::MAX)?.picture,
         None => decode::decode(PICTURE, &config.limits)?,
     };
+    let before = Reading::of(Path::new(SYS));
     let mut stages = Vec::new();
     for stage in [StageName::Det, StageName::Rec, StageName::Page] {
         if args.only.is_none_or(|only| only == stage) {
@@ -144,6 +92,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
             });
         }
     }
+    let after = Reading::of(Path::new(SYS));
+    let cold_start_ms = if args.only.is_none() { machine::cold_start_ms(&config) } else { None };
     let report = Report {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
@@ -158,18 +108,19 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         threads: config.threads,
         arena_bytes: target::ARENA_BYTES,
         peak_memory_bytes: machine::peak_memory_bytes(),
+        cold_start_ms,
         repeat: args.repeat,
         warm_up: args.warm_up,
+        warnings: before.warnings(&after),
+        before,
+        after,
         stages,
     };
-    if args.json {
-        let text =
-            serde_json::to_string(&report).map_err(|e| Stop::Failed(format!("the times could not be written: {e}")))?;
-        say!("{text}");
-    } else {
-        table(&report)?;
+    match (args.json, args.markdown) {
+        (true, _) => report.json(),
+        (_, true) => report.markdown(),
+        _ => report.table(),
     }
-    Ok(exit::OK)
 }
 
 /// One run of the detector on the picture, scaled to fit its input.
@@ -197,6 +148,7 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
         ms: Stats::of(runs.times.into_iter()),
         parts: Vec::new(),
         memory_bytes: Some(model.memory_bytes()),
+        joules: runs.joules,
         text_pixels: Some(text_pixels),
         text: None,
     })
@@ -241,6 +193,7 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
         ms: Stats::of(runs.times.into_iter()),
         parts: Vec::new(),
         memory_bytes: Some(model.memory_bytes()),
+        joules: runs.joules,
         text_pixels: None,
         text: Some(text),
     })
@@ -250,7 +203,7 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
 fn page(args: &Args, config: &Config, picture: &Picture) -> Result<Stage, Stop> {
     let mut pipeline = Pipeline::from_config(config)?;
     let mut first: Option<String> = None;
-    let times: Vec<(f64, Timing)> = args.repeat(|| {
+    let (times, joules) = args.repeat(|| -> Result<(f64, Timing), Stop> {
         let start = Instant::now();
         let page = pipeline.run(Frame::new(picture.view()))?;
         let time = (ms(start), page.timing);
@@ -287,6 +240,7 @@ fn page(args: &Args, config: &Config, picture: &Picture) -> Result<Stage, Stop> 
             part("recognise", |t| t.recognise_ms),
         ],
         memory_bytes: None,
+        joules,
         text_pixels: None,
         text: Some(text),
     })
@@ -303,53 +257,20 @@ fn wrong(text: &str, known: &str) -> Stop {
 }
 
 impl Args {
-    /// What each repetition after the warm-up gives.
-    fn repeat<T>(&self, mut once: impl FnMut() -> Result<T, Stop>) -> Result<Vec<T>, Stop> {
+    /// What each repetition after the warm-up gives, and the joules of one.
+    fn repeat<T>(&self, mut once: impl FnMut() -> Result<T, Stop>) -> Result<(Vec<T>, Option<f64>), Stop> {
         for _ in 0..self.warm_up {
             once()?;
         }
-        (0..self.repeat).map(|_| once()).collect()
-    }
-}
-
-/// The report for people.
-fn table(report: &Report) -> Result<(), Stop> {
-    let machine = &report.machine;
-    let cpu = machine.cpu.as_deref().unwrap_or("unknown");
-    let board = machine.board.as_ref().map_or(String::new(), |board| format!(", {board}"));
-    say!("program    edge-ocr {} for {} on {}, target {}", report.version, machine.arch, machine.os, report.target);
-    say!("processor  {cpu}, {} cores{board}", machine.cores);
-    let kernels = report.kernels.map_or("f32".into(), |isa| format!("{isa} kernels"));
-    say!("engine     {}, {kernels}, {} threads", report.engine, report.threads);
-    let peak = report.peak_memory_bytes.map_or("unknown".into(), |bytes| format!("{:.1} MB", megabytes(bytes as f64)));
-    say!("memory     peak {peak}; static arena {:.1} MB", megabytes(report.arena_bytes as f64));
-    say!("");
-    say!("{:24}{:>9}{:>9}{:>9}{:>9}{:>9}", "milliseconds", "mean", "stdev", "P50", "P90", "min");
-    for stage in &report.stages {
-        let name = match stage.stage {
-            StageName::Det => "det",
-            StageName::Rec => "rec",
-            StageName::Page => "page",
-        };
-        let threads =
-            if stage.threads == report.threads { String::new() } else { format!(", {} thread", stage.threads) };
-        row(&format!("{name} {}x{}{threads}", stage.width_px, stage.height_px), &stage.ms)?;
-        for part in &stage.parts {
-            row(&format!("  {}", part.part), &part.ms)?;
+        let (start, mut meter) = (Instant::now(), Meter::start(Path::new(SYS)));
+        let mut results = Vec::with_capacity(self.repeat as usize);
+        for _ in 0..self.repeat {
+            results.push(once()?);
+            meter.sample();
         }
+        let joules = meter.joules(start.elapsed().as_secs_f64());
+        Ok((results, joules.map(|joules| joules / f64::from(self.repeat))))
     }
-    say!("");
-    say!("answers    the same in all {} repetitions", report.warm_up + report.repeat);
-    Ok(())
-}
-
-fn row(name: &str, s: &Stats) -> Result<(), Stop> {
-    say!("{name:24}{:9.2}{:9.2}{:9.2}{:9.2}{:9.2}", s.mean, s.stdev, s.p50, s.p90, s.min);
-    Ok(())
-}
-
-fn megabytes(bytes: f64) -> f64 {
-    bytes / 1e6
 }
 
 fn ms(start: Instant) -> f64 {

@@ -1,8 +1,11 @@
 //! What the program runs on, as far as the system says.
 
 use edge_ocr::board::{self, value};
+use edge_ocr::config::{Config, Engine};
 use serde::Serialize;
 use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// A line of a table of boards.
 #[derive(Serialize)]
@@ -36,4 +39,21 @@ pub fn peak_memory_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let kilobytes: u64 = value(&status, "VmHWM")?.trim_end_matches(" kB").parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// Milliseconds in which another process of this program starts, loads and reads the built-in picture; nothing if it cannot be
+/// started (under an emulator) or reads something else.
+pub fn cold_start_ms(config: &Config) -> Option<f64> {
+    let engine = match config.engine {
+        Engine::Arena => "arena",
+        Engine::Tract => "tract",
+    };
+    let mut check = Command::new(std::env::current_exe().ok()?);
+    check.args(["check", "--repeat", "1", "--engine", engine, "--threads", &config.threads.to_string()]);
+    if let Some(folder) = &config.models.folder {
+        check.arg("--models-dir").arg(folder);
+    }
+    let start = Instant::now();
+    let status = check.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+    status.success().then(|| start.elapsed().as_secs_f64() * 1e3)
 }

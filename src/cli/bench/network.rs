@@ -21,6 +21,8 @@ pub struct Single {
 pub struct Runs {
     /// Milliseconds of each repetition.
     pub times: Vec<f64>,
+    /// Energy of one repetition, if the board can say.
+    pub joules: Option<f64>,
     /// The one answer of them all.
     pub answer: Vec<f32>,
     /// Threads that shared a run.
@@ -87,7 +89,7 @@ impl Single {
         let memory = bench.bytes(model.memory_bytes());
         let mut first: Vec<u8> = Vec::new();
         let mut answer = Vec::new();
-        let times = args.repeat(|| {
+        let (times, joules) = args.repeat(|| {
             model.input(memory)?.copy_from_slice(input);
             let start = Instant::now();
             let now = model.run(memory, &[columns], (threads > 1).then_some(&mut pool))?;
@@ -108,6 +110,6 @@ impl Single {
                 ))),
             }
         })?;
-        Ok(Runs { times, answer, threads })
+        Ok(Runs { times, joules, answer, threads })
     }
 }
