@@ -34,7 +34,7 @@ impl Error {
     /// Exit code of the program: 2 configuration, 3 model, 4 input, 6 engine not available.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Config(_) => 2,
+            Error::Config(_) | Error::Source(SourceError::StdinTwice | SourceError::Nothing) => 2,
             Error::Infer(InferError::Kernels(_) | InferError::Machine(_)) | Error::NoEngine(_) => 6,
             Error::Model(_) | Error::Infer(_) => 3,
             Error::Image(_) | Error::Source(_) => 4,

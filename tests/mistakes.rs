@@ -48,12 +48,29 @@ fn parameters_out_of_range() {
         (&["--cls-thresh=-1"], "--cls-thresh"),
         (&["--roi", "1,2,3"], "1,2,3"),
         (&["--roi", "a,b,c,d"], "a,b,c,d"),
+        (&["--roi", "1,2,0,4"], "empty"),
+        (&["--roi", "0,0,100%,0%"], "empty"),
+        (&["-"], "twice"),
         (&["--enhance", "magic"], "magic"),
         (&["--det-canvas", "640"], "640"),
         (&["--model", "ppocrv9"], "ppocrv9"),
     ] {
-        mistake(&[&["read", WORD][..], flags].concat(), 2, said);
+        let first = if flags == ["-"] { "-" } else { WORD };
+        mistake(&[&["read", first][..], flags].concat(), 2, said);
     }
+}
+
+#[test]
+fn a_cut_jpeg_is_read_with_a_warning() {
+    let bytes = fs::read(root().join("tests/golden/receipt.jpg")).expect("receipt.jpg");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("half.jpg");
+    fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+    let (code, out, err) = support::run(&["read", path.to_str().expect("UTF-8")]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("CORNER BAKERY") && err.contains("half.jpg: the file ends early"), "{out}{err}");
+    let (_, _, err) = support::run(&["read", "tests/golden/receipt.jpg"]);
+    assert!(err.is_empty(), "{err}");
 }
 
 #[test]
@@ -63,6 +80,7 @@ fn parameters_that_only_the_model_can_refuse() {
         (&["--det-thresh", "2"], "thresh"),
         (&["--rec-batch", "0"], "--rec-batch"),
         (&["--rec-widths", "640,320"], "ascending"),
+        (&["--rec-widths", "33"], "64 to 8192"),
         (&["--allowed-chars", "\u{E123}"], "--allowed-chars"),
         (&["--pattern", "[9"], "pattern"),
     ] {
@@ -154,7 +172,7 @@ fn what_the_int8_engine_cannot_do() {
         (&["--rec-widths", "exact"], 2, "--rec-widths"),
         (&["--rec-batch", "2"], 2, "one at a time"),
         (&["--model", "ppocrv4-mobile"], 3, "not built into this program"),
-        (&["--det-model", "x.onnx"], 3, "--engine tract"),
+        (&["--det-model", "x.onnx"], 3, edge_ocr::infer::FLOAT),
     ] {
         mistake(&[&["read", WORD, "--engine", "arena"][..], flags].concat(), code, said);
     }

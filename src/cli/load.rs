@@ -26,5 +26,8 @@ pub fn load(input: &Input, limits: &Limits, most_bytes: u64) -> Result<Loaded, E
     let bytes = source::read(input, limits.max_bytes)?;
     let start = Instant::now();
     let Reduced { picture, full_px } = decode::decode_reduced(&bytes, limits, most_bytes)?;
+    if decode::ends_early(&bytes) {
+        log::warn!("{}: the file ends early; what is missing is grey", input.name());
+    }
     Ok(Loaded { picture, full_px, decode_ms: start.elapsed().as_secs_f32() * 1e3 })
 }

@@ -16,6 +16,8 @@ mod load;
 mod models;
 mod options;
 mod overwrite;
+#[cfg(feature = "packaging")]
+mod package;
 mod read;
 mod targets;
 
@@ -65,6 +67,10 @@ pub mod exit {
 
 /// Runs the program; gives its exit code.
 pub fn main() -> u8 {
+    #[cfg(feature = "packaging")]
+    if let Some(code) = package::asked_for() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

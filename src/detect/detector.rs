@@ -6,7 +6,7 @@ use super::scale::{self, ScaleParams, ScaleRule};
 use super::{DbOverrides, DbParams, DbScratch, MapView, TextBox, boxes_from_map};
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, ImageError, PixelView};
-use crate::infer::{Answer, InferError, Network, Pool, Shape};
+use crate::infer::{Answer, FLOAT, InferError, Network, Pool, Shape};
 use crate::memory::{Workbench, parts, room};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
@@ -90,7 +90,7 @@ impl Detector {
             if !tiled || !params.scale.canvases_px.iter().all(there) {
                 let built_in = shapes.iter().filter_map(|s| Some(format!("{}x{}", s.axes().get(3)?, s.axes().get(2)?)));
                 return Err(DetectorError::Params(format!(
-                    "the {} engine finds text on canvases of {} pixels and no others; give --det-canvas of these and --scale tiled, or --engine tract",
+                    "the {} engine finds text on canvases of {} pixels and no others; give --det-canvas of these and --scale tiled, or {FLOAT}",
                     network.engine(),
                     built_in.collect::<Vec<_>>().join(",")
                 )));

@@ -73,6 +73,12 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
         .unwrap_or_else(|_| Err(ImageError::Damaged { format: name(format), reason: GAVE_UP.into() }))
 }
 
+/// Whether the file is a JPEG that was cut: what is missing is decoded as grey, without an error.
+pub fn ends_early(bytes: &[u8]) -> bool {
+    ::image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg)
+        && header::jpeg::walk(bytes).is_some_and(|header| header.unsupported.is_none() && !header.ends)
+}
+
 /// The name of a format in messages.
 fn name(format: ImageFormat) -> &'static str {
     match format {

@@ -110,7 +110,11 @@ impl FromStr for Roi {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
         let [x, y, w, h] = parts[..] else { return Err(wrong("it does not have four parts")) };
         let length = |part: &str| part.parse().map_err(wrong);
-        Ok(Roi { x: length(x)?, y: length(y)?, w: length(w)?, h: length(h)? })
+        let roi = Roi { x: length(x)?, y: length(y)?, w: length(w)?, h: length(h)? };
+        match [roi.w, roi.h].iter().any(|side| matches!(side, Length::Pixels(0)) || *side == Length::PerCent(0.0)) {
+            true => Err(wrong("it is empty")),
+            false => Ok(roi),
+        }
     }
 }
 
@@ -146,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_not_inside_names_the_picture() {
-        for text in ["0,0,101,1", "100,0,1,1", "0,0,0,1", "0,0,1%,1", "0,60%,1,50%", "4294967295,0,4294967295,1"] {
+        for text in ["0,0,101,1", "100,0,1,1", "0,0,1%,1", "0,60%,1,50%", "4294967295,0,4294967295,1"] {
             let error = resolve(text, 100, 10).map_err(|e| e.to_string());
             assert!(text == "0,0,1%,1" || error.is_err_and(|e| e.contains("100x10")), "{text}");
         }
@@ -161,6 +165,8 @@ mod tests {
             ("1,2,3,4,5", "four parts"),
             ("-1,2,3,4", "not negative"),
             ("1.5,2,3,4", "whole"),
+            ("1,2,0,4", "empty"),
+            ("1,2,3,0%", "empty"),
             ("101%,0,1,1", "0 to 100"),
             ("nan%,0,1,1", "0 to 100"),
             ("1,2,3,%", "0 to 100"),
@@ -179,7 +185,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_shown_can_be_read(x: u32, y in 0.0f64..=100.0, w: u32, h in 0.0f64..=100.0) {
+        fn what_is_shown_can_be_read(x: u32, y in 0.0f64..=100.0, w in 1u32.., h in 0.1f64..=100.0) {
             let roi: Roi = format!("{x},{y}%,{w},{h}%").parse().unwrap();
             prop_assert_eq!(roi, roi.to_string().parse().unwrap());
         }

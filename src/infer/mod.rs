@@ -127,6 +127,13 @@ pub(crate) fn lend<'a>(model: &str, memory: &'a mut [u8], bytes: usize) -> Resul
     })
 }
 
+/// How to have the float engine, which runs at any size: the end of messages about what is not built in.
+pub const FLOAT: &str = if cfg!(feature = "tract") {
+    "give --engine tract"
+} else {
+    "build the program with its float engine (--features tract)"
+};
+
 /// Why an engine could not run a model.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
 pub enum InferError {
@@ -161,7 +168,7 @@ pub enum InferError {
         got: usize,
     },
     /// The network was built for other sizes.
-    #[error("no plan for input {shape} is in this program, only for {built_in}; use one of these, or --engine tract")]
+    #[error("no plan for input {shape} is in this program, only for {built_in}; use one of these, or {float}", float = FLOAT)]
     Size {
         /// The shape asked for.
         shape: Shape,

@@ -95,7 +95,8 @@ pub enum ModelError {
     },
     /// The INT8 engine runs only what the program was built with.
     #[error(
-        "the {kind} {name} is not built into this program, only {built_in} is; build it with a target that names {name}, or give --engine tract"
+        "the {kind} {name} is not built into this program, only {built_in} is; build it with a target that names {name}, or {float}",
+        float = crate::infer::FLOAT
     )]
     NotBuiltIn {
         /// File or manifest name.

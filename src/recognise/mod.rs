@@ -10,7 +10,7 @@ pub mod pattern;
 use crate::error::StageError;
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
-use crate::infer::{Answer, InferError, Network, Shape};
+use crate::infer::{Answer, FLOAT, InferError, Network, Shape};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Charset, Kind, Manifest, ModelError};
 use crate::page::Char;
@@ -153,8 +153,10 @@ impl Recogniser {
         let widths: Vec<usize> = match &params.widths {
             Widths::Exact => Vec::new(),
             Widths::Buckets(list) => {
-                if list.is_empty() || list.contains(&0) || !list.is_sorted() || list.iter().any(|w| *w > 8192) {
-                    let sentence = "the recogniser's widths must be 1 to 8192 pixels, ascending, at least one";
+                // Below, the network has too few columns to say anything.
+                if list.is_empty() || !list.is_sorted() || list.iter().any(|w| !(64..=8192).contains(w)) {
+                    let sentence =
+                        "the recogniser's widths (--rec-widths) must be 64 to 8192 pixels, ascending, at least one";
                     return Err(RecogniserError::Params(sentence.into()));
                 }
                 list.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect()
@@ -170,7 +172,7 @@ impl Recogniser {
         if let Some(shapes) = network.shapes() {
             if params.batch != 1 {
                 return Err(RecogniserError::Params(format!(
-                    "the {} engine reads lines one at a time; leave --rec-batch out, or give --engine tract",
+                    "the {} engine reads lines one at a time; leave --rec-batch out, or {FLOAT}",
                     network.engine()
                 )));
             }
@@ -179,7 +181,7 @@ impl Recogniser {
                 let built_in: Vec<String> =
                     shapes.iter().filter_map(|s| s.axes().last()).map(usize::to_string).collect();
                 return Err(RecogniserError::Params(format!(
-                    "the {} engine reads lines at the widths {} and no others; give --rec-widths of these, or --engine tract",
+                    "the {} engine reads lines at the widths {} and no others; give --rec-widths of these, or {FLOAT}",
                     network.engine(),
                     built_in.join(",")
                 )));

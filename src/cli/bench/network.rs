@@ -3,7 +3,7 @@
 use super::{Args, Stop, ms};
 use edge_ocr::Error;
 use edge_ocr::config::Config;
-use edge_ocr::infer::{Answer, Model, Pool, Shape};
+use edge_ocr::infer::{Answer, FLOAT, Model, Pool, Shape};
 use edge_ocr::memory::Workbench;
 use edge_ocr::models::{Kind, Store};
 use edge_ocr::pipeline::{Opened, open};
@@ -51,7 +51,7 @@ impl Single {
                 if !sizes.contains(&[w, h]) {
                     let there = sizes.iter().map(|[w, h]| format!("{w}x{h}")).collect::<Vec<_>>().join(", ");
                     return Err(Error::Config(format!(
-                        "{name} has no input of {w}x{h} in this program; give --size one of {there}, or --engine tract"
+                        "{name} has no input of {w}x{h} in this program; give --size one of {there}, or {FLOAT}"
                     )));
                 }
                 [w, h]

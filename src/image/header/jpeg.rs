@@ -15,6 +15,8 @@ pub(in crate::image) struct Jpeg<'a> {
     pub first_scan_components: u8,
     /// The TIFF structure of the first EXIF segment.
     pub exif: Option<&'a [u8]>,
+    /// Whether the picture's end follows: without it, the file was cut.
+    pub ends: bool,
     /// Why no decoder here reads it, if the frame is of a kind that none does.
     pub unsupported: Option<&'static str>,
 }
@@ -67,6 +69,8 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> Option<Jpeg<'_>> {
             }
             0xDA => {
                 found.first_scan_components = *segment.first()?;
+                // In coded data a byte FF is never followed by D9.
+                found.ends = bytes.get(at..)?.windows(2).any(|pair| pair == [0xFF, 0xD9]);
                 return (found.width > 0 && !found.sampling.is_empty()).then_some(found);
             }
             0xE1 if found.exif.is_none() => found.exif = segment.strip_prefix(b"Exif\0\0"),
