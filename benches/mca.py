@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cycles of the kernels' inner loops on ARM cores, by LLVM's scheduling models. Estimates: no caches, no memory, no branch misses.
 
-    benches/mca.py [--asm FILE.s] [--llvm-mca llvm-mca-22] [--show KERNEL]
+    benches/mca.py [--asm FILE.s] [--llvm-mca llvm-mca-22] [--show KERNEL] [--instructions FILE.json]
 
 Without --asm the engine is compiled first (`targets/cross-debian cargo rustc ... --emit=asm`). For each kernel the innermost
 loop with the most multiplications is cut out of its function and put before llvm-mca for each core it is meant for. Printed:
@@ -17,6 +17,7 @@ multiplication, about ten cycles an iteration that the chip does not lose: on th
 reciprocal throughput of the loop's instructions) a lower one. Shares there are of "block".
 """
 import argparse
+import json
 import pathlib
 import re
 import subprocess
@@ -35,6 +36,11 @@ KERNELS = {
     "depthwise, dot": ("3dot9depthwise9depthwise", {"cortex-a76": 32}),
 }
 MODEL = {"cortex-a76": "neoverse-n1"}
+# Part of a function's name for each kernel, and what an instruction of all other code costs, in cycles, from and to: taken from
+# what such cores do on mixed vector code, not measured here.
+FUNCTIONS = {"gemm": "sadalp::gemm", "gemm, dot": "dot::gemm", "depthwise": "arm::depthwise::", "depthwise, dot": "dot::depthwise"}
+REST_CPI = {"cortex-a53": (0.8, 1.6), "cortex-a72": (0.5, 1.0), "cortex-a76": (0.35, 0.7)}
+BOARDS = {"pi-zero2w": ("cortex-a53", 1.0), "pi3": ("cortex-a53", 1.2), "pi4": ("cortex-a72", 1.5), "pi5": ("cortex-a76", 2.4)}
 
 
 def compile_engine():
@@ -89,22 +95,49 @@ def simulate(mca, body, core):
     return number("Total Cycles") / 1000, number("Block RThroughput")
 
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--asm", type=pathlib.Path)
-parser.add_argument("--llvm-mca", default="llvm-mca-22")
-parser.add_argument("--show")
-args = parser.parse_args()
-code = functions((args.asm or compile_engine()).read_text())
-print(f"{'kernel':14} {'core':11} {'MAC':>5} {'instr.':>6} {'cycles':>7} {'block':>6} {'MAC/cycle':>9} {'bound':>5} {'share':>6}")
-for kernel, (symbol_part, cores) in KERNELS.items():
-    symbol = next((s for s in code if symbol_part + "17h" in s), None)
-    body = loop(code.get(symbol, []))
-    total = sum(map(macs, body))
-    if not total:
-        sys.exit(f"{kernel}: no loop with multiplications was found")
-    if args.show == kernel:
-        print("\n".join(body))
-    for core, bound in cores.items():
-        cycles, block = simulate(args.llvm_mca, body, core)
-        rate = total / (block if core == "cortex-a53" else cycles)
-        print(f"{kernel:14} {core:11} {total:5} {len(body):6} {cycles:7.1f} {block:6.1f} {rate:9.2f} {bound:5.1f} {rate / bound:6.0%}")
+def boards(counts, per_instruction):
+    """Estimated milliseconds: counted instructions, those of the kernels at their loops' cycles, the rest at REST_CPI."""
+    print("\nestimated, one thread, milliseconds (from the block throughput to the simulated cycles; all else as REST_CPI says)")
+    print(f"{'board':12} {'core':11} {'GHz':>4}  network")
+    for board, (core, ghz) in BOARDS.items():
+        for row in counts:
+            if row["cpu"] != core or "parts" not in row:
+                continue
+            low = high = 0.0
+            for function, share in row["parts"].items():
+                part = share * row["instructions"]
+                kernel = next((k for k, name in FUNCTIONS.items() if name in function and (k, core) in per_instruction), None)
+                least, most = per_instruction[kernel, core] if kernel else REST_CPI[core]
+                low, high = low + part * least, high + part * most
+            print(f"{board:12} {core:11} {ghz:4.1f}  {row['what']}: {low / ghz / 1e6:.0f} to {high / ghz / 1e6:.0f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--asm", type=pathlib.Path)
+    parser.add_argument("--llvm-mca", default="llvm-mca-22")
+    parser.add_argument("--show")
+    parser.add_argument("--instructions", type=pathlib.Path, help="FILE.json of instructions.py --hot: estimate times of boards")
+    args = parser.parse_args()
+    code = functions((args.asm or compile_engine()).read_text())
+    print(f"{'kernel':14} {'core':11} {'MAC':>5} {'instr.':>6} {'cycles':>7} {'block':>6} {'MAC/cycle':>9} {'bound':>5} {'share':>6}")
+    per_instruction = {}
+    for kernel, (symbol_part, cores) in KERNELS.items():
+        symbol = next((s for s in code if symbol_part + "17h" in s), None)
+        body = loop(code.get(symbol, []))
+        total = sum(map(macs, body))
+        if not total:
+            sys.exit(f"{kernel}: no loop with multiplications was found")
+        if args.show == kernel:
+            print("\n".join(body))
+        for core, bound in cores.items():
+            cycles, block = simulate(args.llvm_mca, body, core)
+            per_instruction[kernel, core] = (block / len(body), cycles / len(body))
+            rate = total / (block if core == "cortex-a53" else cycles)
+            print(f"{kernel:14} {core:11} {total:5} {len(body):6} {cycles:7.1f} {block:6.1f} {rate:9.2f} {bound:5.1f} {rate / bound:6.0%}")
+    if args.instructions:
+        boards(json.loads(args.instructions.read_text())["rows"], per_instruction)
+
+
+if __name__ == "__main__":
+    main()

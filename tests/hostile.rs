@@ -52,6 +52,9 @@ fn hostile_files_get_what_they_deserve() {
             }
         }
         match (text(label, "expect"), outcome) {
+            // A board build is without these.
+            ("decode", Err(ImageError::Unsupported { format, .. }))
+                if cfg!(not(feature = "formats")) && ["BMP", "GIF", "TIFF", "WebP"].contains(&format) => {}
             ("decode", Err(error)) => wrong.push(format!("{image} should decode: {error}")),
             ("error", Ok(picture)) => wrong.push(format!("{image} should be refused: {picture:?}")),
             ("decode" | "error" | "error_or_bounded" | "any", _) => {}

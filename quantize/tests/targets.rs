@@ -109,3 +109,25 @@ fn the_readme_knows_every_target_and_field() {
         assert!(readme.contains(&format!("`{field}`")), "targets/README.md does not explain {field}");
     }
 }
+
+/// `cross` builds for every ARM board, and for 32-bit systems, which have the target `generic`.
+#[test]
+fn cross_knows_every_arm_triple() {
+    let text = std::fs::read_to_string(root().join("cross.toml")).unwrap();
+    assert!(text.lines().next().is_some_and(|line| line.contains("CROSS_CONFIG=cross.toml")));
+    let cross: toml::Table = toml::from_str(&text).unwrap();
+    let known: Vec<&String> = cross["target"].as_table().unwrap().keys().collect();
+    let mut wanted = vec!["armv7-unknown-linux-gnueabihf".to_string()];
+    for target in targets().into_values() {
+        let triples = target.board.into_iter().flat_map(|board| board.triples);
+        wanted.extend(triples.filter(|triple| !triple.starts_with("x86_64")));
+    }
+    for triple in &wanted {
+        assert!(known.contains(&triple), "cross.toml has no {triple}");
+    }
+    assert!(known.iter().all(|triple| wanted.contains(triple)), "{known:?}");
+    let passed = cross["build"]["env"]["passthrough"].as_array().unwrap();
+    for variable in ["EDGE_OCR_TARGET", "EDGE_OCR_CHARSET"] {
+        assert!(passed.iter().any(|name| name.as_str() == Some(variable)), "{variable}");
+    }
+}

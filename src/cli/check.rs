@@ -74,14 +74,20 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
 
 /// The instruction sets that matter to kernels, of those this processor has.
 fn features() -> Vec<&'static str> {
-    let mut found: Vec<&'static str> = Vec::new();
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // Nothing can be asked of 32-bit ARM by stable Rust.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     macro_rules! look {
-        ($detect:ident: $($name:tt)*) => { $(if std::arch::$detect!($name) { found.push($name); })* };
+        ($detect:ident: $($name:tt)*) => { [$(($name, std::arch::$detect!($name))),*] };
     }
     #[cfg(target_arch = "x86_64")]
-    look!(is_x86_feature_detected: "sse4.1" "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512vnni" "avxvnni");
+    let known =
+        look!(is_x86_feature_detected: "sse4.1" "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512vnni" "avxvnni");
     #[cfg(target_arch = "aarch64")]
-    look!(is_aarch64_feature_detected: "neon" "dotprod" "fp16" "i8mm");
+    let known = look!(is_aarch64_feature_detected: "neon" "dotprod" "fp16" "i8mm");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let known: [(&str, bool); 0] = [];
+    let mut found: Vec<&'static str> = known.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
     if found.is_empty() {
         found.push("no extensions known to this program");
     }

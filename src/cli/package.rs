@@ -66,7 +66,7 @@ mod tests {
         for verb in Cli::command().get_subcommands().map(|verb| verb.get_name().to_string()) {
             // A hyphen is written \- in a page.
             assert!(page.contains(&format!("edge\\-ocr\\-{verb}(1)")), "{verb} is not in {page}");
-            assert!(words.contains(&format!("edge__ocr__{verb}")), "{verb} is not in {words}");
+            assert!(words.contains(&format!("edge__ocr,{verb})")), "{verb} is not in {words}");
             assert!(dir.path().join(format!("man/edge-ocr-{verb}.1")).is_file(), "{verb} has no page");
         }
         assert!(!page.contains("package") && !words.contains("package"), "what is shipped has no such verb");

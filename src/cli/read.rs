@@ -9,6 +9,8 @@ use edge_ocr::output::{self, Document, Font, Format, Writer};
 use edge_ocr::page::{MAX_CHARS, MAX_LINES};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Page, Pipeline};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -208,12 +210,13 @@ impl Annotator {
             return Err(Stop::Failed(format!("the picture {} has lost its pixels", input.name())));
         };
         output::annotate(page, &mut canvas, &self.font);
-        // Encoded first: the encoder's own writer would swallow what goes wrong with its last bytes.
-        let mut png = std::io::Cursor::new(Vec::new());
-        canvas
-            .write_to(&mut png, image::ImageFormat::Png)
+        // Encoded first: the encoder's own writer would swallow what goes wrong with its last bytes. By this encoder and not by
+        // the picture's method, which brings the encoders of all formats into the program.
+        let mut png = Vec::new();
+        PngEncoder::new(&mut png)
+            .write_image(canvas.as_raw(), width, height, ExtendedColorType::Rgb8)
             .map_err(std::io::Error::other)
-            .and_then(|()| std::fs::write(&path, png.get_ref()))
+            .and_then(|()| std::fs::write(&path, &png))
             .map_err(|e| Stop::Failed(format!("the annotated picture could not be written to {}: {e}; check the path, its permissions and the free space", path.display())))
     }
 }

@@ -6,10 +6,10 @@
 
 use std::io::Cursor;
 
-use ::image::codecs::{bmp, gif, jpeg, png, pnm, tiff, webp};
+use ::image::codecs::{jpeg, png, pnm};
 use ::image::error::UnsupportedErrorKind;
 use ::image::metadata::Orientation;
-use ::image::{ColorType, ExtendedColorType, ImageDecoder, ImageFormat};
+use ::image::{ColorType, ImageDecoder, ImageFormat};
 
 use super::header::tiff::orientation;
 use super::{ImageError, Picture, header, orient, reserve};
@@ -105,13 +105,16 @@ impl Job<'_> {
         match format {
             ImageFormat::Jpeg => self.jpeg(),
             ImageFormat::Png => self.png(),
-            ImageFormat::WebP => self.webp(),
-            ImageFormat::Tiff => self.tiff(),
-            ImageFormat::Gif => self.gif(),
-            ImageFormat::Bmp => self.read(self.check(bmp::BmpDecoder::new(data))?, Orientation::NoTransforms, 0),
             ImageFormat::Pnm => self.read(self.check(pnm::PnmDecoder::new(data))?, Orientation::NoTransforms, 0),
+            ImageFormat::WebP | ImageFormat::Tiff | ImageFormat::Gif | ImageFormat::Bmp => self.other(format),
             _ => Err(ImageError::UnknownFormat),
         }
+    }
+
+    #[cfg(not(feature = "formats"))]
+    fn other(&self, _: ImageFormat) -> Result<Picture, ImageError> {
+        let reason = "this program was built without its decoder (--features formats)".into();
+        Err(ImageError::Unsupported { format: self.name, reason })
     }
 
     fn jpeg(mut self) -> Result<Picture, ImageError> {
@@ -157,54 +160,6 @@ impl Job<'_> {
         })?;
         let rows = u64::from(header.width) * 8 * 4;
         self.read(decoder, orientation(header.exif), PNG_EXTRAS_BYTES + rows)
-    }
-
-    fn webp(&self) -> Result<Picture, ImageError> {
-        let header = header::webp::walk(self.bytes);
-        let decoder = self.check(webp::WebPDecoder::new(Cursor::new(self.bytes)))?;
-        let (width, height) = decoder.dimensions();
-        if header.frame_disagrees || header.lossy_size.is_some_and(|size| size != (width, height)) {
-            return Err(ImageError::Damaged { format: self.name, reason: "its parts disagree about its size".into() });
-        }
-        // Bytes a pixel beside the result: planes of a lossy picture 1.5, a lossless one 4 and its block data 1, the
-        // alpha plane while it is decoded 5; for a frame of an animation all of these, its pixels and the canvas.
-        let each = match (header.animated, header.lossless, header.alpha) {
-            (true, _, _) => 15,
-            (_, true, _) => 5,
-            (_, _, true) => 7,
-            _ => 2,
-        };
-        let pixels = u64::from(width) * u64::from(height);
-        let extra = pixels.saturating_mul(each).saturating_add(self.bytes.len() as u64);
-        self.read(decoder, orientation(header.exif), extra)
-    }
-
-    fn tiff(&self) -> Result<Picture, ImageError> {
-        if header::tiff::claims_too_much(self.bytes) {
-            let reason = "its directory claims more values than a picture can need".into();
-            return Err(ImageError::Damaged { format: self.name, reason });
-        }
-        if let Some(table) = header::tiff::table(self.bytes) {
-            return indexed::decode(self, &table);
-        }
-        let decoder = self.check(tiff::TiffDecoder::new(Cursor::new(self.bytes)))?;
-        let (width, height) = decoder.dimensions();
-        // The decoder reads into a buffer of its own first.
-        let each = match decoder.original_color_type() {
-            ExtendedColorType::Cmyk8 => 4,
-            ExtendedColorType::Cmyk16 => 8,
-            _ => u64::from(decoder.color_type().bytes_per_pixel()),
-        };
-        let extra = (u64::from(width) * u64::from(height)).saturating_mul(each);
-        self.read(decoder, orientation(Some(self.bytes)), extra)
-    }
-
-    fn gif(&self) -> Result<Picture, ImageError> {
-        let decoder = self.check(gif::GifDecoder::new(Cursor::new(self.bytes)))?;
-        let (width, height) = decoder.dimensions();
-        // A first frame that does not fill the canvas is decoded by itself, as RGBA.
-        let extra = u64::from(width) * u64::from(height) * 4;
-        self.read(decoder, Orientation::NoTransforms, extra)
     }
 
     /// Checks the size and the memory, then reads and converts. `extra` is what the decoder needs beside its output.
@@ -380,8 +335,21 @@ fn unit_to_byte(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
 }
 
+#[cfg(feature = "formats")]
+mod formats;
+#[cfg(feature = "formats")]
 mod indexed;
 mod reduced;
 pub use reduced::{Reduced, decode_reduced};
-#[cfg(test)]
+// The board build has the same code for the formats that it has.
+#[cfg(all(test, feature = "formats"))]
 mod tests;
+
+#[cfg(all(test, not(feature = "formats")))]
+#[test]
+fn a_format_that_was_left_out_is_named() {
+    for (file, format) in [(&b"GIF89a"[..], "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"RIFF\0\0\0\0WEBP", "WebP")] {
+        let said = decode(file, &Limits::default()).unwrap_err().to_string();
+        assert!(said.contains(format) && said.contains("--features formats"), "{said}");
+    }
+}

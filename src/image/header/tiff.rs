@@ -1,4 +1,5 @@
 //! The first directory of a TIFF structure: of a TIFF file, and of the EXIF block that other formats carry.
+#![cfg_attr(not(feature = "formats"), allow(dead_code))]
 
 use ::image::metadata::Orientation;
 

@@ -1,4 +1,5 @@
 //! The chunks of a WebP.
+#![cfg_attr(not(feature = "formats"), allow(dead_code))]
 
 /// What a WebP is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
