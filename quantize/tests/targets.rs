@@ -73,6 +73,26 @@ fn arena_sizes_are_frozen() {
     assert!(wrong.is_none() && table.len() == frozen.len(), "now and then: {wrong:?}");
 }
 
+/// All characters need room for the probabilities of each at every step: every board has it but the smallest, which says so.
+#[test]
+fn the_full_charset_fits_where_it_should() {
+    let compile = |model: &str, sizes: Vec<[usize; 2]>| {
+        let model = Model::load(&root().join(format!("models/{model}.q8"))).unwrap();
+        compile(&model, &Options { target: "any".into(), sizes, ctc: CtcOutput::Probabilities }).unwrap()
+    };
+    let det = compile("ppocrv6-small-det", vec![[640, 640]]);
+    let cls = compile("ppocr-mobile-v2-cls", vec![[48, 192]]);
+    let mut recognisers = BTreeMap::new();
+    for (name, target) in targets() {
+        let widest = target.recogniser.widths_px.last().copied().unwrap();
+        let rec = recognisers.entry(widest).or_insert_with(|| compile("ppocrv6-small-rec", vec![[48, widest]]));
+        match (name.as_str(), Arena::of(&target, &det, rec, &cls)) {
+            ("pi-zero2w", result) => assert!(result.is_err_and(|said| said.contains("arena_budget_bytes"))),
+            (_, result) => assert!(result.is_ok(), "{name}: {result:?}"),
+        }
+    }
+}
+
 #[test]
 fn a_plan_beyond_the_budget_is_refused_with_the_figure() {
     let mut plans = Plans::default();

@@ -75,8 +75,6 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
 /// The instruction sets that matter to kernels, of those this processor has.
 fn features() -> Vec<&'static str> {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    // Nothing can be asked of 32-bit ARM by stable Rust.
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     macro_rules! look {
         ($detect:ident: $($name:tt)*) => { [$(($name, std::arch::$detect!($name))),*] };
     }
