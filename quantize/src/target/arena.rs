@@ -1,0 +1,39 @@
+//! How large the static arena of a target is.
+
+use super::Target;
+use crate::plan::Compiled;
+
+/// Bytes of a target's static arena, which is used for finding text, then for reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arena {
+    /// Finding: the scaled page (RGB8), its map (f32), the detector's tensors.
+    pub detect_bytes: usize,
+    /// Reading, for each thread: two line images (RGB8), the tensors of recogniser or classifier.
+    pub read_bytes: usize,
+    /// Both, in the same place.
+    pub bytes: usize,
+}
+
+impl Arena {
+    /// Lays out what the program's `detect::detector` and `pipeline::lines` take.
+    ///
+    /// # Errors
+    /// A sentence with the figure if that is more than the target's budget.
+    pub fn of(target: &Target, det: &Compiled, rec: &Compiled, cls: &Compiled) -> Result<Arena, String> {
+        let tensors =
+            |plan: &Compiled, workers: usize| plan.variants.iter().map(|v| v.arena_bytes(workers)).max().unwrap_or(0);
+        let room = |bytes: usize| bytes.next_multiple_of(64);
+        let canvas = target.detector.canvases_px.iter().map(|[w, h]| w * h).max().unwrap_or(0);
+        let page = canvas.max(target.detector.max_side_px.pow(2));
+        let detect_bytes = room(page * 3) + room(page * 4) + room(tensors(det, target.threads));
+        let read_bytes = 2 * room(target.recogniser.max_crop_px * 3) + room(tensors(rec, 1).max(tensors(cls, 1)));
+        let bytes = detect_bytes.max(target.threads * read_bytes);
+        if bytes > target.arena_budget_bytes {
+            return Err(format!(
+                "the arena of {} would take {bytes} bytes ({detect_bytes} for finding, {} threads times {read_bytes} for reading), and arena_budget_bytes allows {}; make canvases, max_side_px, widths, max_crop_px or threads smaller",
+                target.name, target.threads, target.arena_budget_bytes
+            ));
+        }
+        Ok(Arena { detect_bytes, read_bytes, bytes })
+    }
+}
