@@ -44,7 +44,7 @@ impl Case {
 
     fn bench(&self, c: &mut Criterion, group: &str, engine: &str) {
         let mut bench = Workbench::on_heap();
-        let memory = bench.bytes(self.model.memory_bytes());
+        let memory = bench.bytes(self.model.memory_bytes()).expect("memory");
         support::group(c, group).bench_function(engine, |b| {
             b.iter(|| {
                 self.model.input(memory).expect("memory").copy_from_slice(&self.pixels);
@@ -67,7 +67,7 @@ fn each<T: PartialEq + std::fmt::Debug>(
         support::engines().into_iter().map(|(name, engine)| (name, case(support::load(engine, kind)))).collect();
     let gists: Vec<T> = cases
         .iter()
-        .map(|(_, case)| gist(case, case.run(Workbench::on_heap().bytes(case.model.memory_bytes()))))
+        .map(|(_, case)| gist(case, case.run(Workbench::on_heap().bytes(case.model.memory_bytes()).expect("memory"))))
         .collect();
     assert!(gists.windows(2).all(|pair| same(&pair[0], &pair[1])), "{group}: the engines differ: {gists:?}");
     for (engine, case) in &cases {

@@ -91,7 +91,7 @@ mod tests {
         for (grey, turned) in [(255, true), (200, false), (0, false)] {
             let line = Picture::new(40, 20, [grey; 3]).unwrap();
             let mut bench = Workbench::on_heap();
-            let memory = bench.bytes(classifier.memory_bytes());
+            let memory = bench.bytes(classifier.memory_bytes()).unwrap();
             let answer = classifier.is_turned(line.view(), memory, &mut ResizeScratch::default());
             assert_eq!(answer.unwrap(), turned, "{grey}");
         }

@@ -117,6 +117,16 @@ pub enum Mode {
     Line,
 }
 
+impl Mode {
+    /// The score below which a line is left out if nothing else is said.
+    pub fn score_thresh(self) -> f32 {
+        match self {
+            Mode::Page => 0.5,
+            Mode::Line => 0.0,
+        }
+    }
+}
+
 /// Order of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -217,10 +227,7 @@ impl Config {
 
     /// The score below which a line is left out.
     pub fn score_thresh(&self) -> f32 {
-        self.rec_score_thresh.unwrap_or(match self.mode {
-            Mode::Page => 0.5,
-            Mode::Line => 0.0,
-        })
+        self.rec_score_thresh.unwrap_or(self.mode.score_thresh())
     }
 
     /// Checks what the types cannot; the error is a sentence. Detection and recognition check their own part.

@@ -3,6 +3,7 @@
 use crate::detect::detector::{DetectError, DetectorError};
 use crate::image::ImageError;
 use crate::infer::InferError;
+use crate::memory::NoMemory;
 use crate::models::ModelError;
 use crate::recognise::RecogniserError;
 use crate::source::SourceError;
@@ -31,14 +32,22 @@ pub enum Error {
 }
 
 impl Error {
-    /// Exit code of the program: 2 configuration, 3 model, 4 input, 6 engine not available.
+    /// Exit code of the program: 2 configuration, 3 model, 4 input, 6 the engine is not available: not in the program, not
+    /// for this machine, or no memory for it.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Config(_) | Error::Source(SourceError::StdinTwice | SourceError::Nothing) => 2,
-            Error::Infer(InferError::Kernels(_) | InferError::Machine(_)) | Error::NoEngine(_) => 6,
+            Error::Infer(InferError::Kernels(_) | InferError::Machine(_) | InferError::NoMemory(_))
+            | Error::NoEngine(_) => 6,
             Error::Model(_) | Error::Infer(_) => 3,
             Error::Image(_) | Error::Source(_) => 4,
         }
+    }
+}
+
+impl From<NoMemory> for Error {
+    fn from(error: NoMemory) -> Self {
+        Error::Infer(error.into())
     }
 }
 
@@ -47,6 +56,7 @@ impl From<DetectorError> for Error {
         match error {
             DetectorError::Model(e) => Error::Model(e),
             DetectorError::Params(sentence) => Error::Config(sentence),
+            DetectorError::Memory(e) => e.into(),
         }
     }
 }

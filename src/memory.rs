@@ -2,6 +2,9 @@
 //!
 //! A picture is read in two phases, and each has all of the memory: finding text (scaled page, map, the detector's
 //! tensors), then reading it (for each thread crops and the recogniser's tensors). [`parts`] divides it.
+//!
+//! Programs are started where memory is scarce, so whatever is reserved in advance is asked for with
+//! `list` or [`Workbench`], and a refusal is [`NoMemory`] instead of the end of the process.
 
 use crate::infer::MEMORY_ALIGN;
 use crate::target;
@@ -10,6 +13,33 @@ use edge_ocr_engine::Arena;
 /// The one block in which the embedded networks run. Zeros: nothing in the program's file, and no page of it is real
 /// memory before it is used.
 static ARENA: Arena<{ target::ARENA_BYTES }> = Arena::new();
+
+/// The system gives no more memory.
+#[derive(thiserror::Error, Debug, Clone, Copy, PartialEq, Eq)]
+#[error(
+    "there is no memory for {what} ({bytes} bytes); end other programs, raise the limit of this one (ulimit -v), or give fewer --threads"
+)]
+pub struct NoMemory {
+    /// What it was for.
+    pub what: &'static str,
+    /// Bytes asked for at once.
+    pub bytes: usize,
+}
+
+/// An empty list with room for `count` elements, which are for `what`.
+pub(crate) fn list<T>(count: usize, what: &'static str) -> Result<Vec<T>, NoMemory> {
+    let mut list = Vec::new();
+    let refused = |_| NoMemory { what, bytes: count.saturating_mul(size_of::<T>()) };
+    list.try_reserve_exact(count).map_err(refused).map(|()| list)
+}
+
+/// Whether `bytes` can be had now. For what has no way of its own to be refused: zeros, which the system gives page by page when
+/// they are used (a list that is filled with zeros is real at once), and boxes.
+pub(crate) fn ask_for(bytes: usize, what: &'static str) -> Result<(), NoMemory> {
+    // Not seen by the compiler, which may leave out an allocation that nobody uses.
+    std::hint::black_box(list::<u8>(bytes, what)?);
+    Ok(())
+}
 
 /// The memory of one pipeline.
 pub struct Workbench {
@@ -24,29 +54,31 @@ impl Workbench {
     }
 
     /// The static arena. It is there once: a second pipeline of the same process gets as much from the heap, now.
-    pub fn in_arena() -> Workbench {
+    pub fn in_arena() -> Result<Workbench, NoMemory> {
         match ARENA.take() {
-            Some(arena) => Workbench { arena: Some(arena), heap: Vec::new() },
+            Some(arena) => Ok(Workbench { arena: Some(arena), heap: Vec::new() }),
             None => {
                 let mut bench = Workbench::on_heap();
-                bench.bytes(target::ARENA_BYTES);
-                bench
+                bench.bytes(target::ARENA_BYTES)?;
+                Ok(bench)
             }
         }
     }
 
     /// `count` bytes or more, aligned to [`MEMORY_ALIGN`]; what is in them is not defined. More than there is comes from the heap.
-    pub fn bytes(&mut self, count: usize) -> &mut [u8] {
+    pub fn bytes(&mut self, count: usize) -> Result<&mut [u8], NoMemory> {
         match &mut self.arena {
-            Some(arena) if arena.len() >= count => arena,
+            Some(arena) if arena.len() >= count => Ok(arena),
             _ => {
-                if self.heap.len() < count + MEMORY_ALIGN {
+                if self.heap.len() < count.saturating_add(MEMORY_ALIGN) {
                     // Freed first, so that old and new are never there together.
                     self.heap = Vec::new();
-                    self.heap = vec![0; count + MEMORY_ALIGN];
+                    let bytes = count.saturating_add(MEMORY_ALIGN);
+                    ask_for(bytes, "the networks' tensors")?;
+                    self.heap = vec![0; bytes];
                 }
                 let start = self.heap.as_ptr().align_offset(MEMORY_ALIGN);
-                &mut self.heap[start..]
+                Ok(&mut self.heap[start..])
             }
         }
     }
@@ -74,11 +106,23 @@ mod tests {
     fn memory_is_aligned_grows_and_is_divided() {
         let mut bench = Workbench::on_heap();
         for count in [1, 100, 5000, 60] {
-            let memory = bench.bytes(count);
+            let memory = bench.bytes(count).unwrap();
             assert!(memory.len() >= count && memory.as_ptr().align_offset(MEMORY_ALIGN) == 0);
         }
-        let [a, b, c] = parts(bench.bytes(room(10) + room(0) + room(100)), [10, 0, 100]);
+        let [a, b, c] = parts(bench.bytes(room(10) + room(0) + room(100)).unwrap(), [10, 0, 100]);
         assert_eq!([a.len(), b.len(), c.len()], [10, 0, 100]);
         assert_eq!(c.as_ptr().align_offset(MEMORY_ALIGN), 0);
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error_and_less_can_still_be_had() {
+        let mut bench = Workbench::on_heap();
+        for count in [usize::MAX, isize::MAX as usize, 1 << 60] {
+            let refused = bench.bytes(count).unwrap_err();
+            assert!(refused.to_string().starts_with("there is no memory for the networks' tensors ("), "{refused}");
+        }
+        assert!(bench.bytes(100).is_ok());
+        assert_eq!(list::<u64>(usize::MAX, "lines").unwrap_err(), NoMemory { what: "lines", bytes: usize::MAX });
+        assert!(list::<u64>(100, "lines").unwrap().capacity() >= 100);
     }
 }

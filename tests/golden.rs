@@ -7,6 +7,8 @@ mod support;
 
 use edge_ocr::config::{Engine, Mode};
 use edge_ocr::image::decode::{self, Limits};
+use edge_ocr::image::roi::PixelRect;
+use edge_ocr::pipeline::ProfileConfig;
 use edge_ocr::{Config, Frame, Pipeline};
 use support::root;
 
@@ -113,4 +115,67 @@ fn a_reduced_picture_is_told_in_its_whole_size() {
     };
     let again = quads[0].iter().filter(|a| quads[1].iter().any(|b| near(a, b))).count();
     assert!(again * 10 >= quads[0].len() * 9, "{again} of {} lines lie where they were", quads[0].len());
+}
+
+#[test]
+fn one_pipeline_reads_profiles_as_pipelines_of_their_own_do() {
+    let bytes = std::fs::read(root().join("tests/golden/receipt.jpg")).expect("receipt.jpg");
+    let pixels = decode::decode(&bytes, &Limits::default()).expect("receipt.jpg");
+    let view = pixels.view();
+    let half = PixelRect { x: 0, y: 0, w: view.width(), h: view.height() / 2 };
+    let digits = || Some("0123456789.".to_string());
+    let profiles = [
+        ProfileConfig::default(),
+        ProfileConfig { mode: Mode::Line, rotate_deg: 180, ..ProfileConfig::default() },
+        ProfileConfig { allowed_chars: digits(), rec_score_thresh: Some(0.1), ..ProfileConfig::default() },
+        ProfileConfig { mode: Mode::Line, pattern: Some("99.99".into()), ..ProfileConfig::default() },
+    ];
+    let mut shared = Pipeline::for_profiles(&Config::default(), &profiles).expect("a pipeline");
+    let made = profiles.each_ref().map(|profile| shared.profile(profile).expect("a profile"));
+    let told = |page: &edge_ocr::Page| -> Vec<_> {
+        page.lines().map(|line| (line.text().to_string(), line.quad, line.score)).collect()
+    };
+    let mut texts = std::collections::HashSet::new();
+    // Twice, so that each comes after each other.
+    for i in [0, 1, 2, 3, 0, 2, 1, 3, 1, 0] {
+        let p = profiles[i].clone();
+        let mut config = Config {
+            mode: p.mode,
+            rec_score_thresh: p.rec_score_thresh,
+            rotate_deg: p.rotate_deg,
+            regions: vec![format!("0,0,{},{}", half.w, half.h)],
+            ..Config::default()
+        };
+        (config.recognise.allowed_chars, config.recognise.pattern) = (p.allowed_chars, p.pattern);
+        let alone = told(Pipeline::from_config(&config).expect("a pipeline").run(Frame::new(view)).expect("a page"));
+        let here = told(shared.run_profile(Frame::new(view), &made[i], Some(half)).expect("a page"));
+        assert_eq!(here, alone, "profile {i}");
+        assert!(!here.is_empty(), "profile {i}");
+        texts.insert(here.into_iter().map(|line| line.0).collect::<String>());
+    }
+    assert_eq!(texts.len(), 4, "{texts:?}");
+    let beyond = PixelRect { x: 1, ..half };
+    assert!(matches!(shared.run_profile(Frame::new(view), &made[0], Some(beyond)), Err(edge_ocr::Error::Image(_))));
+}
+
+#[test]
+fn a_pipeline_of_lines_has_no_detector_and_says_so() {
+    let line = ProfileConfig { mode: Mode::Line, ..ProfileConfig::default() };
+    let page = ProfileConfig::default();
+    let mut lines = Pipeline::for_profiles(&Config::default(), std::slice::from_ref(&line)).expect("lines");
+    assert_eq!((&lines.names().det, &lines.names().cls), (&None, &None));
+    let both = Pipeline::for_profiles(&Config::default(), &[line.clone(), page.clone()]).expect("both");
+    assert!(both.names().det.is_some() && both.names().cls.is_some());
+    let foreign = both.profile(&page).expect("a profile");
+    let picture = edge_ocr::image::Picture::new(64, 48, [255; 3]).expect("a picture");
+    for error in [
+        lines.run_profile(Frame::new(picture.view()), &foreign, None).err(),
+        lines.run(Frame::new(picture.view())).err(),
+        lines.profile(&page).err(),
+        lines.profile(&ProfileConfig { rotate_deg: 45, ..line.clone() }).err(),
+        lines.profile(&ProfileConfig { allowed_chars: Some("\u{1}".into()), ..line }).err(),
+    ] {
+        let error = error.expect("an error");
+        assert_eq!(error.exit_code(), 2, "{error}");
+    }
 }

@@ -250,3 +250,41 @@ fn names_that_are_not_unicode() {
     assert_eq!(program.status.code(), Some(0), "{}", String::from_utf8_lossy(&program.stderr));
     assert_eq!(fs::read_dir(drawings).expect("a folder").count(), 2, "pictures of one name are both drawn");
 }
+
+/// From just too little memory down to where the system no longer starts the program.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_memory_is_told_and_not_died_of() {
+    // A limit in kB: exit code (none for a signal), standard error.
+    let limited = |kb: usize| {
+        let read = format!("ulimit -v {kb} && exec \"$0\" read --threads 2 {WORD}");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &read, env!("CARGO_BIN_EXE_edge-ocr")]).current_dir(root()).env_remove("RUST_BACKTRACE");
+        let output = shell.output().expect("a shell");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (mut too_little, mut enough) = (16 << 10, 2 << 20);
+    assert_eq!(limited(enough).0, Some(0));
+    while enough - too_little > 256 {
+        let between = (too_little + enough) / 2;
+        *(if limited(between).0 == Some(0) { &mut enough } else { &mut too_little }) = between;
+    }
+    let mut told = 0;
+    for kb in (0..20).map(|step| too_little.saturating_sub(step * 1024)) {
+        let (code, err) = limited(kb);
+        if err.starts_with("edge-ocr: ") {
+            // 2: no memory for a thread.
+            assert!(matches!(code, Some(2 | 6)) && err.lines().count() == 1, "{kb} kB: {code:?} {err}");
+            told += usize::from(code == Some(6) && err.contains("there is no memory for "));
+        } else if let Some((_, rest)) = err.split_once("memory allocation of ") {
+            // Small things, a decoder's buffers among them, are not asked for first; a limit may end just there.
+            let bytes: usize = rest.split(' ').next().and_then(|n| n.parse().ok()).expect("a number of bytes");
+            assert!(bytes < 128 << 10, "{kb} kB: {err}");
+        } else {
+            // The system's loader gave up.
+            assert!(code != Some(0), "{kb} kB: {err}");
+            break;
+        }
+    }
+    assert!(told > 0, "{too_little} kB and less");
+}

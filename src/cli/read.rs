@@ -166,14 +166,11 @@ struct Annotator {
     names: HashSet<OsString>,
 }
 
-/// DejaVu Sans, reduced to Latin, Greek and Cyrillic; see NOTICE.
-const FONT: &[u8] = include_bytes!("../output/font/DejaVuSans-subset.ttf");
-
 impl Annotator {
     fn new(target: &Path, font: Option<&Path>, several: bool) -> Result<Annotator, Stop> {
         const MAX_FONT_BYTES: u64 = 64 << 20;
         let font = match font {
-            None => Font::from_bytes(FONT),
+            None => Font::built_in(),
             Some(path) => Font::from_bytes(&source::read(&Input::Path(path.to_path_buf()), MAX_FONT_BYTES)?),
         };
         let font = font.map_err(|e| Error::Config(e.to_string()))?;

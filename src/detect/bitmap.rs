@@ -1,6 +1,8 @@
 //! The thresholded map, with a border of one background pixel so that border following needs no bounds.
 
+use super::FOR;
 use super::map::MapView;
+use crate::memory::{NoMemory, list};
 
 /// Cell values. Border following marks the cells it passes (see `contour`); all non-zero values are text.
 pub(super) const BACKGROUND: u8 = 0;
@@ -16,8 +18,8 @@ pub(super) struct Bitmap {
 
 impl Bitmap {
     /// Room for a map of `width × height`.
-    pub(super) fn with_capacity(width: usize, height: usize) -> Bitmap {
-        Bitmap { cells: Vec::with_capacity((width + 2) * (height + 2)), width: 0, height: 0 }
+    pub(super) fn with_capacity(width: usize, height: usize) -> Result<Bitmap, NoMemory> {
+        Ok(Bitmap { cells: list((width + 2) * (height + 2), FOR)?, width: 0, height: 0 })
     }
 
     /// Cells from one row to the next, border included.

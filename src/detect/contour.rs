@@ -4,8 +4,9 @@
 //! A border is known by the pixel it was found at, from which it can be walked again at any time. So no contour is stored:
 //! [`find_starts`] keeps the starts, and [`trace`] walks one border into a buffer when it is needed.
 
-use super::Point;
 use super::bitmap::{BACKGROUND, Bitmap, TEXT};
+use super::{FOR, Point};
+use crate::memory::{NoMemory, list};
 
 /// A cell that a border has passed.
 const PASSED: u8 = 0x02;
@@ -39,8 +40,8 @@ pub(super) const MAX_CORNERS: usize = 1 << 16;
 
 impl Starts {
     /// Room for `capacity` starts.
-    pub(super) fn with_capacity(capacity: usize) -> Starts {
-        Starts { ring: Vec::with_capacity(capacity), next: 0, lost: 0 }
+    pub(super) fn with_capacity(capacity: usize) -> Result<Starts, NoMemory> {
+        Ok(Starts { ring: list(capacity, FOR)?, next: 0, lost: 0 })
     }
 
     fn clear(&mut self) {

@@ -1,6 +1,5 @@
 //! The pipeline of DB post-processing, one candidate at a time.
 
-use super::Point;
 use super::approx::{approx_polygon, arc_length};
 use super::bitmap::Bitmap;
 use super::contour::{MAX_CORNERS, Starts, find_starts, trace};
@@ -9,6 +8,8 @@ use super::map::MapView;
 use super::params::{BoxMode, DbParams, ScoreMode, as_written};
 use super::rect::{RectScratch, min_area_rect};
 use super::unclip::{OffsetScratch, distance, offset, start_as_clipper, union};
+use super::{FOR, Point};
+use crate::memory::{NoMemory, list};
 
 /// A piece of text found on the page.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,20 +44,20 @@ impl DbScratch {
     }
 
     /// Buffers for maps of up to `width × height`. Pages of memory are taken from the system only when they are used.
-    pub fn for_map(width: usize, height: usize, params: &DbParams) -> DbScratch {
+    pub fn for_map(width: usize, height: usize, params: &DbParams) -> Result<DbScratch, NoMemory> {
         let candidate = Candidate {
-            contour: Vec::with_capacity(MAX_CORNERS),
-            outline: Vec::with_capacity(OUTLINE_CORNERS),
-            rect: RectScratch::for_points(MAX_CORNERS),
-            mask: Mask::with_capacity(width * height, MAX_CORNERS),
-            offset: OffsetScratch::with_capacity(8),
+            contour: list(MAX_CORNERS, FOR)?,
+            outline: list(OUTLINE_CORNERS, FOR)?,
+            rect: RectScratch::for_points(MAX_CORNERS)?,
+            mask: Mask::with_capacity(width * height, MAX_CORNERS)?,
+            offset: OffsetScratch::with_capacity(8)?,
             ..Candidate::default()
         };
-        DbScratch {
-            bitmap: Bitmap::with_capacity(width, height),
-            starts: Starts::with_capacity(params.max_candidates.min(USUAL_CANDIDATES)),
+        Ok(DbScratch {
+            bitmap: Bitmap::with_capacity(width, height)?,
+            starts: Starts::with_capacity(params.max_candidates.min(USUAL_CANDIDATES))?,
             candidate,
-        }
+        })
     }
 }
 

@@ -3,11 +3,11 @@
 use super::db::USUAL_CANDIDATES;
 use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
-use super::{DbOverrides, DbParams, DbScratch, MapView, TextBox, boxes_from_map};
+use super::{DbOverrides, DbParams, DbScratch, FOR, MapView, TextBox, boxes_from_map};
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, ImageError, PixelView};
 use crate::infer::{Answer, FLOAT, InferError, Network, Pool, Shape};
-use crate::memory::{Workbench, parts, room};
+use crate::memory::{NoMemory, Workbench, list, parts, room};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
 use crate::page::ms;
@@ -70,6 +70,9 @@ pub enum DetectorError {
     /// A parameter of the caller.
     #[error("{0}")]
     Params(String),
+    /// Its buffers cannot be had.
+    #[error(transparent)]
+    Memory(#[from] NoMemory),
 }
 
 impl Detector {
@@ -110,12 +113,12 @@ impl Detector {
             network,
             name: manifest.name.clone(),
             scale: params.scale.clone(),
-            resize: ResizeScratch::for_width(most),
+            resize: ResizeScratch::for_width(most)?,
             pixels_at_once,
-            across: Vec::with_capacity(most),
-            scratch: DbScratch::for_map(most, most, &db),
-            boxes: Vec::with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES)),
-            large: Vec::with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES)),
+            across: list(most, FOR)?,
+            scratch: DbScratch::for_map(most, most, &db)?,
+            boxes: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
+            large: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             db,
             prepare_ms: 0.0,
         })
@@ -198,7 +201,7 @@ impl Detector {
             false => (self.pixels_at_once / (canvas[0] * canvas[1]).max(1)).clamp(1, pool.threads().min(count)),
         };
         let sizes = [w * h * CHANNELS, w * h * size_of::<f32>(), together * room(model.memory_bytes())];
-        let [scaled, map, tensors] = parts(bench.bytes(sizes.map(room).iter().sum()), sizes);
+        let [scaled, map, tensors] = parts(bench.bytes(sizes.map(room).iter().sum()).map_err(InferError::from)?, sizes);
         let map: &mut [f32] = bytemuck::cast_slice_mut(map);
 
         let start = Instant::now();

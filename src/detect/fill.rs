@@ -1,8 +1,9 @@
 //! Polygons as pixels: which pixels `cv2.fillPoly` paints (8-connected outline plus even-odd inside), and the mean of the map
 //! over them.
 
-use super::Point;
 use super::map::MapView;
+use super::{FOR, Point};
+use crate::memory::{NoMemory, list};
 
 /// Fraction bits of x coordinates while an edge is followed.
 const SHIFT: u32 = 16;
@@ -59,9 +60,9 @@ impl PixelBox {
 
 impl Mask {
     /// Room for polygons of `corners` corners in areas of `pixels`.
-    pub(super) fn with_capacity(pixels: usize, corners: usize) -> Mask {
-        let edges = || Vec::with_capacity(corners);
-        Mask { cells: Vec::with_capacity(pixels), edges: edges(), active: edges(), width: 0, height: 0 }
+    pub(super) fn with_capacity(pixels: usize, corners: usize) -> Result<Mask, NoMemory> {
+        let edges = || list(corners, FOR);
+        Ok(Mask { cells: list(pixels, FOR)?, edges: edges()?, active: edges()?, width: 0, height: 0 })
     }
 
     /// Mean of `map` over the pixels that `polygon` covers, 0 to 1; values are clamped to that range first, NaN is 0.

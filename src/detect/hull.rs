@@ -3,7 +3,8 @@
 //! Any hull algorithm finds the same corners. This one also finds the same *first* corner, on which the rotating calipers
 //! depend when rectangles tie: an upright box can come out as one of 0° or one of 90°, whose corners differ in the last bit.
 
-use super::Point;
+use super::{FOR, Point};
+use crate::memory::{NoMemory, list};
 
 /// Buffers of [`convex_hull`], and its result.
 #[derive(Debug, Default)]
@@ -16,9 +17,9 @@ pub(super) struct Hull {
 
 impl Hull {
     /// Room for the hull of `points` points.
-    pub(super) fn for_points(points: usize) -> Hull {
-        let list = || Vec::with_capacity(points);
-        Hull { corners: list(), sorted: list(), chain: [list(), list()] }
+    pub(super) fn for_points(points: usize) -> Result<Hull, NoMemory> {
+        let list = || list(points, FOR);
+        Ok(Hull { corners: list()?, sorted: list()?, chain: [list()?, list()?] })
     }
 
     /// Positions in the input of the corners found last, in order around the hull.

@@ -43,5 +43,8 @@ pub use map::{MAX_MAP_SIDE, MapError, MapView};
 pub use overrides::DbOverrides;
 pub use params::{BoxMode, DbParams, DbParamsError, ScoreMode};
 
+/// What the buffers of this folder are for, in [`NoMemory`](crate::memory::NoMemory).
+const FOR: &str = "finding text";
+
 /// A point on the pixel grid: x (column), y (row); pixel centres have whole coordinates.
 pub(crate) type Point = [i32; 2];

@@ -1,8 +1,9 @@
 //! The rotated rectangle of smallest area around points, as `cv2.minAreaRect` and `cv2.boxPoints` compute it (OpenCV 5),
 //! in `f32` where they do.
 
-use super::Point;
 use super::hull::Hull;
+use super::{FOR, Point};
+use crate::memory::{NoMemory, list};
 
 /// A rotated rectangle.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,12 +27,8 @@ pub(super) struct RectScratch {
 
 impl RectScratch {
     /// Room for the rectangle around `points` points.
-    pub(super) fn for_points(points: usize) -> RectScratch {
-        RectScratch {
-            hull: Hull::for_points(points),
-            corners: Vec::with_capacity(points),
-            edges: Vec::with_capacity(points),
-        }
+    pub(super) fn for_points(points: usize) -> Result<RectScratch, NoMemory> {
+        Ok(RectScratch { hull: Hull::for_points(points)?, corners: list(points, FOR)?, edges: list(points, FOR)? })
     }
 }
 

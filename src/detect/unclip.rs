@@ -1,7 +1,8 @@
 //! Widening: the offset of a polygon with round joins, as Clipper 6's `ClipperOffset` does it for `pyclipper`
 //! (whole-number coordinates, arc tolerance 0.25).
 
-use super::Point;
+use super::{FOR, Point};
+use crate::memory::{NoMemory, list};
 use i_overlay::core::fill_rule::FillRule;
 use i_overlay::core::overlay::Overlay;
 use i_overlay::core::overlay_rule::OverlayRule;
@@ -34,8 +35,8 @@ pub(super) struct OffsetScratch {
 
 impl OffsetScratch {
     /// Room for polygons of `corners` corners.
-    pub(super) fn with_capacity(corners: usize) -> OffsetScratch {
-        OffsetScratch { path: Vec::with_capacity(corners), normals: Vec::with_capacity(corners) }
+    pub(super) fn with_capacity(corners: usize) -> Result<OffsetScratch, NoMemory> {
+        Ok(OffsetScratch { path: list(corners, FOR)?, normals: list(corners, FOR)? })
     }
 }
 

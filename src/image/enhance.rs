@@ -141,7 +141,7 @@ fn threshold(mut picture: Picture) -> Result<Picture, ImageError> {
 }
 
 /// Brightness of every pixel, rows top to bottom.
-fn grey_plane(view: PixelView<'_>) -> Result<Vec<u8>, ImageError> {
+pub(super) fn grey_plane(view: PixelView<'_>) -> Result<Vec<u8>, ImageError> {
     let mut grey = super::reserve(view.width() * view.height())?;
     for y in 0..view.height() {
         grey.extend(view.row(y).as_chunks().0.iter().map(|&pixel| luma(pixel)));

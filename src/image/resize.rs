@@ -8,6 +8,7 @@
 //! `INTER_AREA`.
 
 use super::{CHANNELS, ImageError, PixelView};
+use crate::memory::{NoMemory, list};
 
 /// 1.0 as an 11-bit fixed-point weight.
 const ONE: f32 = 2048.0;
@@ -30,9 +31,9 @@ pub struct ResizeScratch {
 
 impl ResizeScratch {
     /// Scratch memory that need not grow for targets of up to `width` pixels.
-    pub fn for_width(width: usize) -> Self {
-        let row = || Vec::with_capacity(width * CHANNELS);
-        ResizeScratch { columns: Vec::with_capacity(width), rows: [row(), row()] }
+    pub fn for_width(width: usize) -> Result<Self, NoMemory> {
+        let row = || list(width * CHANNELS, "scaling");
+        Ok(ResizeScratch { columns: list(width, "scaling")?, rows: [row()?, row()?] })
     }
 
     /// Empty scratch memory.

@@ -20,6 +20,7 @@ pub use edge_ocr_engine::Pool;
 pub use edge_ocr_engine::plan::MAX_WORKERS;
 pub use shape::Shape;
 
+use crate::memory::NoMemory;
 use std::sync::Arc;
 
 /// What memory lent to a [`Model`] must be aligned to, in bytes.
@@ -167,6 +168,9 @@ pub enum InferError {
         /// Bytes given; 0 when they are not aligned.
         got: usize,
     },
+    /// The system gives no memory to run in.
+    #[error(transparent)]
+    NoMemory(#[from] NoMemory),
     /// The network was built for other sizes.
     #[error("no plan for input {shape} is in this program, only for {built_in}; use one of these, or {float}", float = FLOAT)]
     Size {

@@ -1,6 +1,6 @@
 //! The picture with what was read drawn on it.
 
-use crate::page::{LineRef, Page, bounds};
+use crate::page::{Page, Quad, bounds};
 use ab_glyph::{Font as _, FontVec, PxScale, ScaleFont};
 use image::{Rgb, RgbImage};
 use imageproc::drawing::{draw_filled_rect_mut, draw_line_segment_mut, draw_text_mut};
@@ -30,7 +30,18 @@ pub enum FontError {
     NoHeight,
 }
 
+/// DejaVu Sans, reduced to Latin, Greek and Cyrillic; see NOTICE.
+const BUILT_IN: &[u8] = include_bytes!("font/DejaVuSans-subset.ttf");
+
 impl Font {
+    /// The font in the program: Latin, Greek and Cyrillic.
+    ///
+    /// # Errors
+    /// None that a test would not have found; the type is that of [`Font::from_bytes`].
+    pub fn built_in() -> Result<Font, FontError> {
+        Font::from_bytes(BUILT_IN)
+    }
+
     /// Reads a font file; of a collection (`.ttc`) the first font.
     ///
     /// # Errors
@@ -66,16 +77,16 @@ impl Font {
 /// picture the page was read from; what lies outside is cut off.
 pub fn annotate(page: &Page, rgb: &mut RgbImage, font: &Font) {
     for line in page.lines() {
-        outline(&line, rgb);
+        outline(&line.quad, colour(line.score), rgb);
     }
     // Labels last, so that no box is drawn across one.
     for line in page.lines() {
-        label(&line, rgb, font);
+        label(&line.quad, colour(line.score), line.text().chars(), rgb, font);
     }
 }
 
 /// Colour of a score.
-fn colour(score: f32) -> Rgb<u8> {
+pub(crate) fn colour(score: f32) -> Rgb<u8> {
     match score {
         0.9.. => Rgb([0, 140, 60]),
         0.6.. => Rgb([200, 110, 0]),
@@ -83,30 +94,30 @@ fn colour(score: f32) -> Rgb<u8> {
     }
 }
 
-/// Draws the box of a line.
-fn outline(line: &LineRef<'_>, rgb: &mut RgbImage) {
+/// Draws a box.
+pub(crate) fn outline(quad: &Quad, colour: Rgb<u8>, rgb: &mut RgbImage) {
     // A wild coordinate would make the line drawing step through millions of pixels outside.
     let (width, height) = (rgb.width() as f32, rgb.height() as f32);
-    let corners = line.quad.map(|[x, y]| [x.clamp(-width, 2.0 * width), y.clamp(-height, 2.0 * height)]);
+    let corners = quad.map(|[x, y]| [x.clamp(-width, 2.0 * width), y.clamp(-height, 2.0 * height)]);
     for (i, from) in corners.iter().enumerate() {
         let to = corners[(i + 1) % 4];
         let steep = (to[1] - from[1]).abs() > (to[0] - from[0]).abs();
         for shift in [0.0, 1.0] {
             let (dx, dy) = if steep { (shift, 0.0) } else { (0.0, shift) };
             let (start, end) = ((from[0] + dx, from[1] + dy), (to[0] + dx, to[1] + dy));
-            draw_line_segment_mut(rgb, start, end, colour(line.score));
+            draw_line_segment_mut(rgb, start, end, colour);
         }
     }
 }
 
-/// Draws the text of a line on a plate.
-fn label(line: &LineRef<'_>, rgb: &mut RgbImage, font: &Font) {
-    let area = bounds(&line.quad, rgb.width(), rgb.height());
+/// Draws the text of a box on a plate.
+pub(crate) fn label(quad: &Quad, colour: Rgb<u8>, text: impl Iterator<Item = char>, rgb: &mut RgbImage, font: &Font) {
+    let area = bounds(quad, rgb.width(), rgb.height());
     let low_side = area.width().min(area.height()) as f32;
     let size = (low_side * LABEL_SCALE).clamp(LABEL_PX.0, LABEL_PX.1);
     let scale = PxScale::from(size);
     let shown = |c: char| if c.is_control() { ' ' } else { c };
-    let text: String = line.text().chars().take(MAX_LABEL_CHARS).map(shown).collect();
+    let text: String = text.take(MAX_LABEL_CHARS).map(shown).collect();
     let Some(width) = font.width(&text, scale) else {
         return;
     };
@@ -119,5 +130,5 @@ fn label(line: &LineRef<'_>, rgb: &mut RgbImage, font: &Font) {
     let y = area.top.saturating_sub(size + 1).min(i32::MAX as u32) as i32;
     let plate_width = (width.ceil() as u32).clamp(1, rgb.width()) + 2;
     draw_filled_rect_mut(rgb, Rect::at(x, y).of_size(plate_width, size + 1), PLATE);
-    draw_text_mut(rgb, colour(line.score), x + 1, y, scale, &font.0, &text);
+    draw_text_mut(rgb, colour, x + 1, y, scale, &font.0, &text);
 }

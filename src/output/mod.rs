@@ -4,7 +4,7 @@
 //! [`Writer::finish`]. JSON and text look different for one picture and for several, so their first
 //! document is held back until the second one or the end arrives; nothing else is buffered.
 
-mod annotate;
+pub(crate) mod annotate;
 mod hocr;
 mod json;
 mod paddle;

@@ -9,7 +9,7 @@ fn rect(x: f32, y: f32, width: f32, height: f32) -> Quad {
 
 fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8, score: f32) {
     let count = text.chars().count().max(1) as f32;
-    let place = |(i, ch)| Char { ch, score, start: i as f32 / count, end: (i as f32 + 1.0) / count };
+    let place = |(i, ch)| Char { ch, score, start: i as f32 / count, end: (i as f32 + 1.0) / count, second: None };
     let chars: Vec<Char> = text.chars().enumerate().map(place).collect();
     let draft = LineDraft { quad, quarter_turns, score, det_score: 0.75, polygon: &[], chars: &chars };
     page.push_line(draft).expect("room");

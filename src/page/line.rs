@@ -16,13 +16,22 @@ pub struct Char {
     pub start: f32,
     /// Where it ends, as `start`.
     pub end: f32,
+    /// The character that would have come next, of those that were allowed, and its probability, 0..=1; none where no other
+    /// has any, and of dictionary entries longer than a character.
+    pub second: Option<(char, f32)>,
 }
 
 impl Char {
     /// The same character with all numbers in 0..=1 and the end not before the start.
     pub(super) fn made_safe(&self) -> Char {
         let start = geometry::unit(self.start);
-        Char { ch: self.ch, score: geometry::unit(self.score), start, end: geometry::unit(self.end).max(start) }
+        Char {
+            ch: self.ch,
+            score: geometry::unit(self.score),
+            start,
+            end: geometry::unit(self.end).max(start),
+            second: self.second.map(|(ch, score)| (ch, geometry::unit(score))),
+        }
     }
 }
 
@@ -109,6 +118,7 @@ impl<'a> LineRef<'a> {
         self.chars.iter().map(move |c| PlacedChar {
             ch: c.ch,
             score: c.score,
+            second: c.second,
             quad: geometry::slice(&reading, c.start, c.end),
         })
     }
@@ -131,6 +141,8 @@ pub struct PlacedChar {
     pub ch: char,
     /// Probability the recogniser gave it, 0..=1.
     pub score: f32,
+    /// The next likely character, see [`Char::second`].
+    pub second: Option<(char, f32)>,
     /// Its box in page pixels, first corner at the top left of the upright character.
     pub quad: Quad,
 }

@@ -21,6 +21,7 @@ pub use geometry::{Bounds, Quad, bounds};
 pub use line::{Char, Line, LineRef, PlacedChar, Text};
 pub use words::{WordRef, Words};
 
+use crate::memory::{self, NoMemory};
 use layout::Scratch;
 use line::Span;
 
@@ -82,7 +83,7 @@ pub struct PageFull {
     pub chars: usize,
 }
 
-/// The result of one picture, of fixed capacity (about 0.75 MiB); see the [module](self).
+/// The result of one picture, of fixed capacity (about 1 MiB, of which 0.75 are [`MAX_CHARS`] characters); see the [module](self).
 #[derive(Debug)]
 pub struct Page {
     /// Width of the picture.
@@ -99,7 +100,7 @@ pub struct Page {
     scratch: Box<Scratch>,
 }
 
-/// Boxes one part of a page. Never inlined, so that at most one part (0.5 MiB, twice in a build without
+/// Boxes one part of a page. Never inlined, so that at most one part (0.75 MiB, twice in a build without
 /// any optimisation) is on the stack at a time; an optimised build makes it in place on the heap.
 #[inline(never)]
 fn boxed_default<T: Default>() -> Box<T> {
@@ -119,6 +120,18 @@ impl Page {
             points: boxed_default(),
             scratch: boxed_default(),
         })
+    }
+
+    /// [`boxed`](Self::boxed), unless the system has no memory for it.
+    pub fn try_boxed() -> Result<Box<Page>, NoMemory> {
+        let parts = [
+            size_of::<heapless::Vec<Line, MAX_LINES>>(),
+            size_of::<heapless::Vec<Char, MAX_CHARS>>(),
+            size_of::<heapless::Vec<[f32; 2], MAX_POLYGON_POINTS>>(),
+            size_of::<Scratch>(),
+        ];
+        memory::ask_for(parts.iter().sum(), "the page")?;
+        Ok(Page::boxed())
     }
 
     /// Forgets everything, so that the page can take the next picture.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 /// Characters of equal width.
 fn chars(text: &str) -> Vec<Char> {
     let count = text.chars().count().max(1) as f32;
-    let place = |(i, ch)| Char { ch, score: 0.5, start: i as f32 / count, end: (i as f32 + 1.0) / count };
+    let place = |(i, ch)| Char { ch, score: 0.5, start: i as f32 / count, end: (i as f32 + 1.0) / count, second: None };
     text.chars().enumerate().map(place).collect()
 }
 
@@ -339,7 +339,7 @@ proptest! {
         let mut page = Page::boxed();
         for (i, (v, turns, score, len)) in boxes.iter().enumerate() {
             let quad = [[v[0], v[1]], [v[2], v[3]], [v[4], v[5]], [v[6], v[7]]];
-            let one = Char { ch: 'x', score: *score, start: v[0], end: v[1] };
+            let one = Char { ch: 'x', score: *score, start: v[0], end: v[1], second: Some(('y', *score)) };
             let chars = vec![one; *len];
             let det_score = i as f32 / 64.0;
             page.push_line(LineDraft {

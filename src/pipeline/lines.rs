@@ -5,11 +5,11 @@ use crate::crop::{self, Crop};
 use crate::detect::TextBox;
 use crate::error::StageError;
 use crate::image::PixelView;
-use crate::infer::{MAX_WORKERS, Pool};
-use crate::memory::{Workbench, room};
+use crate::infer::{InferError, MAX_WORKERS, Pool};
+use crate::memory::{NoMemory, Workbench, list, room};
 use crate::page::{Char, MAX_CHARS, ms};
 use crate::parallel;
-use crate::recognise::{self, MAX_BATCH, Recogniser};
+use crate::recognise::{self, MAX_BATCH, Recogniser, Restriction};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +17,9 @@ use std::time::Instant;
 
 /// Boxes that there is room for at once: what the detector finds on a page and on its overview.
 pub const MAX_BOXES: usize = 2048;
+
+/// What the lists of this file are for, in [`NoMemory`].
+const LINES: &str = "the lines of a page";
 
 /// One line to be read, in the coordinates of the prepared picture.
 pub struct LineBox {
@@ -100,22 +103,22 @@ struct Worker {
 
 impl LineReader {
     /// Reads with up to `threads` threads, at least one.
-    pub fn new(recogniser: Recogniser, classifier: Option<Classifier>, threads: usize) -> LineReader {
+    pub fn new(recogniser: Recogniser, classifier: Option<Classifier>, threads: usize) -> Result<LineReader, NoMemory> {
         let worker = |_| {
-            Mutex::new(Worker {
-                scratch: recognise::Scratch::default(),
-                read: Lines { lines: Vec::with_capacity(MAX_BOXES), chars: Vec::with_capacity(MAX_CHARS) },
+            Ok(Mutex::new(Worker {
+                scratch: recognise::Scratch::new()?,
+                read: Lines { lines: list(MAX_BOXES, LINES)?, chars: list(MAX_CHARS, LINES)? },
                 summary: Summary::default(),
                 result: Ok(()),
-            })
+            }))
         };
-        LineReader {
+        Ok(LineReader {
             recogniser,
             classifier,
-            workers: (0..threads.max(1)).map(worker).collect(),
-            order: Vec::with_capacity(MAX_BOXES),
-            lines: Vec::with_capacity(MAX_BOXES),
-        }
+            workers: (0..threads.max(1)).map(worker).collect::<Result<_, NoMemory>>()?,
+            order: list(MAX_BOXES, LINES)?,
+            lines: list(MAX_BOXES, LINES)?,
+        })
     }
 
     /// The recogniser.
@@ -123,11 +126,12 @@ impl LineReader {
         &self.recogniser
     }
 
-    /// Reads all boxes of a picture; the result is in [`lines`](Self::lines).
+    /// Reads all boxes of a picture as `how` says; the result is told by [`for_each`](Self::for_each).
     pub fn read(
         &mut self,
         page: PixelView<'_>,
         boxes: &[LineBox],
+        how: How<'_>,
         bench: &mut Workbench,
         pool: &mut Pool,
     ) -> Result<Summary, StageError> {
@@ -142,18 +146,20 @@ impl LineReader {
         let batch = self.recogniser.batch();
         let longest = &boxes[self.order[0].1];
         let tensors = self.recogniser.memory_bytes(boxes.len(), longest.size())?;
-        let tensors = tensors.max(self.classifier.as_ref().map_or(0, Classifier::memory_bytes));
+        let classifier = self.classifier.as_ref().filter(|_| how.classify);
+        let tensors = tensors.max(classifier.map_or(0, Classifier::memory_bytes));
         let crop = boxes.iter().map(LineBox::crop_bytes).max().unwrap_or(0);
         let needed = boxes.len().div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));
         let each = 2 * batch * room(crop) + room(tensors);
-        let mut memory = bench.bytes(needed * each).chunks_exact_mut(each);
+        let mut memory = bench.bytes(needed * each).map_err(InferError::from)?.chunks_exact_mut(each);
         let job = Job {
             page,
             boxes,
             order: &self.order,
             next: AtomicUsize::new(0),
             recogniser: &self.recogniser,
-            classifier: self.classifier.as_ref(),
+            restriction: how.restriction,
+            classifier,
             crop_bytes: crop,
             memory: std::array::from_fn(|_| Mutex::new(memory.next().unwrap_or_default())),
         };
@@ -193,6 +199,15 @@ impl LineReader {
     }
 }
 
+/// What is asked of the stages that read lines.
+#[derive(Clone, Copy)]
+pub struct How<'a> {
+    /// What may come out.
+    pub restriction: &'a Restriction,
+    /// Turn lines that stand on their head, if there is a classifier.
+    pub classify: bool,
+}
+
 /// What the threads share.
 struct Job<'a> {
     page: PixelView<'a>,
@@ -201,6 +216,7 @@ struct Job<'a> {
     /// The next batch that nobody has taken.
     next: AtomicUsize,
     recogniser: &'a Recogniser,
+    restriction: &'a Restriction,
     classifier: Option<&'a Classifier>,
     /// Bytes of the largest crop.
     crop_bytes: usize,
@@ -245,7 +261,7 @@ impl Worker {
                     let turned = classifier.is_turned(crop.view()?, tensors, self.scratch.resize())?;
                     classify_ms += ms(start);
                     if turned {
-                        self.read_both_ways(job.recogniser, &mut crop, *index, tensors)?;
+                        self.read_both_ways(job, &mut crop, *index, tensors)?;
                         continue;
                     }
                 }
@@ -261,7 +277,7 @@ impl Worker {
             });
         }
         let Worker { scratch, read, .. } = self;
-        job.recogniser.read(&views, tensors, scratch, |i, line| {
+        job.recogniser.read(&views, job.restriction, tensors, scratch, |i, line| {
             if let Some((index, source)) = lines.get(i) {
                 let turns = match source {
                     Source::Crop(crop) => crop.quarter_turns,
@@ -279,20 +295,20 @@ impl Worker {
     /// classifier is often wrong about faint and about short lines.
     fn read_both_ways(
         &mut self,
-        recogniser: &Recogniser,
+        job: &Job<'_>,
         crop: &mut Crop<'_>,
         index: usize,
         tensors: &mut [u8],
     ) -> Result<(), StageError> {
         let Worker { scratch, read, .. } = self;
         let (turns, mut upright) = (crop.quarter_turns, None);
-        recogniser.read(&[crop.view()?], tensors, scratch, |_, line| {
+        job.recogniser.read(&[crop.view()?], job.restriction, tensors, scratch, |_, line| {
             upright = Some(line.score());
             read.push(index, turns, line);
         })?;
         crop.turn_over();
         let turns = crop.quarter_turns;
-        recogniser.read(&[crop.view()?], tensors, scratch, |_, line| {
+        job.recogniser.read(&[crop.view()?], job.restriction, tensors, scratch, |_, line| {
             if upright.is_none_or(|upright| line.score() > upright) {
                 read.pop();
                 read.push(index, turns, line);

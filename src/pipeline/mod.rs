@@ -3,32 +3,33 @@
 //! ```text
 //! Frame → regions → rotate, enhance → detect → crop → classify → recognise → Page, in reading order
 //! ```
+//!
+//! One pipeline, with one set of networks and one arena, can read every region in its own way: [`Profile`].
 
 mod lines;
 mod open;
 mod place;
+mod profile;
+mod stages;
 
 pub use open::{Opened, open};
+pub use profile::{Profile, ProfileConfig};
 
 use crate::classify::Classifier;
-use crate::config::{Config, Engine, Memory, Mode, Order};
+use crate::config::{Config, Engine, Mode};
 use crate::detect::detector::Detector;
-use crate::detect::scale::{self, ScaleRule};
 use crate::error::Error;
-use crate::image::enhance;
-use crate::image::resize::{self, ResizeScratch};
+use crate::image::PixelView;
 use crate::image::roi::{PixelRect, Roi};
-use crate::image::turn::{self, Turn};
-use crate::image::{ImageError, Picture, PixelView};
 use crate::infer::Pool;
-use crate::memory::Workbench;
+use crate::memory::{Workbench, list};
 use crate::models::{Charset, Kind, ModelError, Store};
-use crate::page::{LineDraft, Page, ms};
+use crate::page::Page;
 use crate::parallel;
 use crate::recognise::Recogniser;
 use crate::source::{self, Input};
-use lines::{LineBox, LineReader, MAX_BOXES};
-use place::Place;
+use lines::{LineReader, MAX_BOXES};
+use stages::Stages;
 use std::time::Instant;
 
 /// One picture to read: borrowed RGB8 pixels.
@@ -49,23 +50,23 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// A page of more pixels takes more memory to search than the recogniser's plans, which are then given up for it.
-const LARGE_PAGE_PX: usize = 640 * 640;
-
 /// The largest dictionary that is read: a hundred times PP-OCRv6's.
 const MAX_DICT_BYTES: u64 = 8 << 20;
 
 /// Reads pictures, one after the other.
 pub struct Pipeline {
-    config: Config,
     names: Names,
     regions: Vec<Roi>,
-    detector: Option<Detector>,
-    reader: LineReader,
-    boxes: Vec<LineBox>,
-    page: Box<Page>,
-    bench: Workbench,
-    pool: Pool,
+    /// What the configuration asks for.
+    profile: Profile,
+    stages: Stages,
+}
+
+/// The networks beside the recogniser that are loaded.
+#[derive(Clone, Copy)]
+struct Needs {
+    detector: bool,
+    classifier: bool,
 }
 
 /// The models in use.
@@ -73,7 +74,7 @@ pub struct Pipeline {
 pub struct Names {
     /// Engine.
     pub engine: &'static str,
-    /// Detector; none in line mode.
+    /// Detector; none where only lines are read.
     pub det: Option<String>,
     /// Recogniser.
     pub rec: String,
@@ -86,8 +87,24 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error::Config`] for parameters out of range, [`Error::Model`] for models that are missing, damaged or of the
-    /// wrong kind, [`Error::NoEngine`] for an engine this program was built without.
+    /// wrong kind, [`Error::NoEngine`] for an engine this program was built without, [`Error::Infer`] when there is no memory for it.
     pub fn from_config(config: &Config) -> Result<Pipeline, Error> {
+        let page = config.mode == Mode::Page;
+        Pipeline::new(config, Needs { detector: page, classifier: page && config.classify })
+    }
+
+    /// A pipeline for several ways of reading, each of which [`profile`](Self::profile) then makes. Detector and classifier are
+    /// loaded if one of them needs these, whatever [`Config::mode`] and [`Config::classify`] say; [`run`](Self::run), which goes
+    /// by `config`, may lack the detector then.
+    ///
+    /// # Errors
+    /// As [`from_config`](Self::from_config).
+    pub fn for_profiles(config: &Config, profiles: &[ProfileConfig]) -> Result<Pipeline, Error> {
+        let mut pages = profiles.iter().filter(|p| p.mode == Mode::Page).peekable();
+        Pipeline::new(config, Needs { detector: pages.peek().is_some(), classifier: pages.any(|p| p.classify) })
+    }
+
+    fn new(config: &Config, needs: Needs) -> Result<Pipeline, Error> {
         config.validate().map_err(Error::Config)?;
         let regions = config
             .regions
@@ -98,16 +115,16 @@ impl Pipeline {
         let store = Store::new(config.models.folder.as_deref());
         let threads = config.threads;
         let mut bench = match config.engine {
-            Engine::Arena => Workbench::in_arena(),
+            Engine::Arena => Workbench::in_arena()?,
             Engine::Tract => Workbench::on_heap(),
         };
-        let detector = match config.mode {
-            Mode::Page => {
+        let detector = match needs.detector {
+            true => {
                 let det = open(config, &store, Kind::Detector, threads, &mut bench)?;
                 let pixels = config.memory.pixels_at_once();
                 Some((Detector::new(det.network, &det.manifest, &config.detect, pixels)?, det.name))
             }
-            Mode::Line => None,
+            false => None,
         };
         // All threads share a run of the detector, but each reads lines of its own.
         let rec = open(config, &store, Kind::Recogniser, 1, &mut bench)?;
@@ -125,7 +142,7 @@ impl Pipeline {
             })?,
         };
         let recogniser = Recogniser::new(rec.network, &rec.manifest, charset, &config.recognise)?;
-        let classifier = match config.classify && config.mode == Mode::Page {
+        let classifier = match needs.classifier {
             true => {
                 let cls = open(config, &store, Kind::Classifier, 1, &mut bench)?;
                 Some((Classifier::new(cls.network, &cls.manifest, config.cls_thresh)?, cls.name))
@@ -140,38 +157,32 @@ impl Pipeline {
         config.rec_score_thresh = Some(config.score_thresh());
         let (classifier, cls) = classifier.unzip();
         let names = Names { engine: recogniser.engine(), det, rec: rec.name, cls };
-        let reader = LineReader::new(recogniser, classifier, threads);
+        let reader = LineReader::new(recogniser, classifier, threads)?;
         let mut pool = Pool::new(threads).map_err(|e| {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
         })?;
         // A thread allocates when it begins, which must not happen while the first picture is read.
         parallel::run(&mut pool, &|_| {});
-        Ok(Pipeline {
-            bench,
-            config,
-            names,
-            regions,
-            detector,
-            reader,
-            boxes: Vec::with_capacity(MAX_BOXES),
-            page: Page::boxed(),
-            pool,
-        })
+        let profile = Profile::of_config(&config, reader.recogniser());
+        let boxes = list(MAX_BOXES, "the lines of a page")?;
+        let page = Page::try_boxed()?;
+        let stages = Stages { config, detector, reader, boxes, page, bench, pool, start: Instant::now() };
+        Ok(Pipeline { names, regions, profile, stages })
     }
 
     /// Makes the plans most often needed, as many as are kept, which otherwise the first picture that needs one waits for.
     pub fn warm_up(&self) -> Result<(), Error> {
-        let plans = self.config.memory.plans();
-        if let Some(detector) = &self.detector {
+        let plans = self.stages.config.memory.plans();
+        if let Some(detector) = &self.stages.detector {
             detector.warm_up(plans)?;
         }
-        self.reader.recogniser().warm_up(plans)?;
+        self.stages.reader.recogniser().warm_up(plans)?;
         Ok(())
     }
 
     /// The configuration in force: what was left to the manifests is filled in.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.stages.config
     }
 
     /// The models in use.
@@ -179,134 +190,52 @@ impl Pipeline {
         &self.names
     }
 
-    /// Reads one picture. The page is valid until the next call.
+    /// Makes a profile for this pipeline; one made by another pipeline means other characters if its model is another.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a parameter out of range, characters that the model does not know, a pattern that is none, and
+    /// for [`Mode::Page`] without a detector.
+    pub fn profile(&self, config: &ProfileConfig) -> Result<Profile, Error> {
+        config.validate().map_err(Error::Config)?;
+        if config.mode == Mode::Page && self.stages.detector.is_none() {
+            return Err(Error::Config(stages::NO_DETECTOR.into()));
+        }
+        Ok(Profile::new(config, self.stages.reader.recogniser())?)
+    }
+
+    /// Reads one picture as the configuration says. The page is valid until the next call.
     ///
     /// # Errors
     /// [`Error::Image`] for a region outside the picture, [`Error::Infer`] if a network fails.
     pub fn run(&mut self, frame: Frame<'_>) -> Result<&Page, Error> {
-        let start = Instant::now();
-        self.page.clear();
-        [self.page.width_px, self.page.height_px] = frame.full_px.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
-        self.page.timing.decode_ms = frame.decode_ms;
+        self.stages.begin(&frame);
         if self.regions.is_empty() {
-            let whole = PixelRect { x: 0, y: 0, w: frame.pixels.width(), h: frame.pixels.height() };
-            self.read_region(&frame, whole)?;
+            self.stages.read(&frame, stages::whole(&frame), &self.profile)?;
         }
-        for i in 0..self.regions.len() {
-            let rect = self.regions[i].resolve(frame.pixels.width(), frame.pixels.height())?;
-            let before = self.page.len();
-            self.read_region(&frame, rect)?;
-            log::debug!("region {}: {} lines", i + 1, self.page.len() - before);
+        for (i, region) in self.regions.iter().enumerate() {
+            let rect = region.resolve(frame.pixels.width(), frame.pixels.height())?;
+            let before = self.stages.page.len();
+            self.stages.read(&frame, rect, &self.profile)?;
+            log::debug!("region {}: {} lines", i + 1, self.stages.page.len() - before);
         }
-        self.page.timing.total_ms = frame.decode_ms + ms(start);
-        Ok(&self.page)
+        Ok(self.stages.finish())
     }
 
-    fn read_region(&mut self, frame: &Frame<'_>, rect: PixelRect) -> Result<(), Error> {
-        let start = Instant::now();
-        let (page, full) = (frame.pixels, frame.full_px);
-        let mut view = page.crop(rect.x, rect.y, rect.w, rect.h)?;
-        let mut place = Place::scaled(full[0] as f32 / page.width() as f32, full[1] as f32 / page.height() as f32);
-        place.before(Place::shift(rect.x as f32, rect.y as f32));
-        let prepared = self.prepare(view, &mut place)?;
-        if let Some(picture) = &prepared {
-            view = picture.view();
-        }
-        self.boxes.clear();
-        match &mut self.detector {
-            None => self.boxes.push(LineBox::whole(view.width(), view.height())),
-            Some(detector) => {
-                let before = ms(start);
-                if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
-                    self.reader.recogniser().release();
-                }
-                let found = detector.detect(view, &mut self.bench, &mut self.pool)?;
-                self.boxes.extend(found.iter().map(LineBox::found));
-                let inputs = detector.prepare_ms();
-                self.page.timing.prepare_ms += before + inputs;
-                self.page.timing.detect_ms += ms(start) - before - inputs;
-            }
-        }
-        let first = self.page.len();
-        let summary = self.reader.read(view, &self.boxes, &mut self.bench, &mut self.pool)?;
-        self.page.timing.classify_ms += summary.classify_ms;
-        self.page.timing.recognise_ms += summary.recognise_ms;
-        let thresh = self.config.score_thresh();
-        let (result, boxes) = (&mut self.page, &self.boxes);
-        self.reader.for_each(|read, chars| {
-            let line = &boxes[read.index];
-            if read.score < thresh || chars.iter().all(|c| c.ch.is_whitespace()) {
-                return;
-            }
-            let on_page = |p: [f32; 2]| place.clamped(p, full[0], full[1]);
-            let polygon: Vec<[f32; 2]> = line.polygon.iter().map(|p| on_page(*p)).collect();
-            // A full page counts what it drops; the rest of the picture is still read.
-            let _ = result.push_line(LineDraft {
-                quad: line.quad.map(on_page),
-                quarter_turns: read.quarter_turns,
-                score: read.score,
-                det_score: line.score,
-                polygon: &polygon,
-                chars,
-            });
-        });
-        if self.config.mode == Mode::Page {
-            match self.config.order {
-                Order::Reading => self.page.sort_reading_order_from(first),
-                Order::Rapidocr => self.page.sort_like_rapidocr_from(first),
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything that is done to the pixels of a region before the detector: `None` if nothing is. `place` becomes the
-    /// map from the result to the page.
-    fn prepare(&self, view: PixelView<'_>, place: &mut Place) -> Result<Option<Picture>, Error> {
-        let turn = match self.config.rotate_deg {
-            90 => Some(Turn::Right),
-            180 => Some(Turn::Half),
-            270 => Some(Turn::Left),
-            _ => None,
-        };
-        let mut picture = None;
-        if let Some(turn) = turn {
-            let whole = view.to_picture()?;
-            let (w, h) = turn.size(whole.width(), whole.height());
-            let mut turned = Picture::new(w, h, [0; 3])?;
-            turn::turn(whole.as_raw(), whole.width(), whole.height(), turn, turned.as_raw_mut())?;
-            place.before(Place::turned(turn, view.width() as f32, view.height() as f32));
-            picture = Some(turned);
-        }
-        if !self.config.enhance.is_empty() {
-            let input = match picture.take() {
-                Some(picture) => picture,
-                None => view.to_picture()?,
-            };
-            let enhanced = enhance::apply(input, &self.config.enhance, &self.config.limits)?;
-            place.before(Place(enhanced.to_original));
-            picture = Some(enhanced.picture);
-        }
-        if self.detector.is_some() && self.config.detect.scale.rule == ScaleRule::Reference {
-            let input = picture.as_ref().map_or(view, Picture::view);
-            if let Some((working, back)) = self.reference_picture(input)? {
-                place.before(back);
-                picture = Some(working);
-            }
-        }
-        Ok(picture)
-    }
-
-    /// RapidOCR's working picture: within bounds, flat ones with black above and below; lines are cut out of it too.
-    fn reference_picture(&self, view: PixelView<'_>) -> Result<Option<(Picture, Place)>, ImageError> {
-        let [w, h] = scale::reference_bounds(&self.config.detect.scale, view.width(), view.height());
-        let pad = scale::reference_padding(w, h);
-        if pad == 0 && (w, h) == (view.width(), view.height()) {
-            return Ok(None);
-        }
-        let mut working = Picture::new(w, h + 2 * pad, [0; 3])?;
-        let rows = &mut working.as_raw_mut()[pad * w * 3..(pad + h) * w * 3];
-        resize::linear(view, rows, w, h, &mut ResizeScratch::default())?;
-        let scale = [view.width() as f32 / w as f32, view.height() as f32 / h as f32];
-        Ok(Some((working, Place([[scale[0], 0.0, 0.0], [0.0, scale[1], -(pad as f32) * scale[1]]]))))
+    /// Reads one picture, or the part `rect` of it, as `profile` says, which takes the place of the configuration's mode,
+    /// regions, restriction, score threshold, turn and enhancements. The page is valid until the next call; its coordinates are
+    /// those of the whole picture. Profiles may change from call to call at no cost.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for a part outside the picture, [`Error::Config`] for a profile of mode page in a pipeline without a
+    /// detector, [`Error::Infer`] if a network fails.
+    pub fn run_profile(
+        &mut self,
+        frame: Frame<'_>,
+        profile: &Profile,
+        rect: Option<PixelRect>,
+    ) -> Result<&Page, Error> {
+        self.stages.begin(&frame);
+        self.stages.read(&frame, rect.unwrap_or_else(|| stages::whole(&frame)), profile)?;
+        Ok(self.stages.finish())
     }
 }

@@ -16,6 +16,9 @@ pub struct Symbol {
     pub start: usize,
     /// One past the last time step of its run.
     pub end: usize,
+    /// The class that would have come next at the time step that decided, with its probability there on the scale of `score`.
+    /// Of those that were allowed; never the blank. Filled in after decoding, by [`second`] or its like.
+    pub second: Option<(usize, f32)>,
 }
 
 /// Probabilities `[steps][classes]`, row-major; class 0 is the blank.
@@ -106,11 +109,45 @@ fn collapse(steps: impl Iterator<Item = (usize, f32)>, out: &mut Vec<Symbol>) {
                     score: if score > 0.0 { score.min(1.0) } else { 0.0 },
                     start: t,
                     end: t + 1,
+                    second: None,
                 }),
             }
         }
         before = class;
     }
+}
+
+/// The likeliest of `classes` in `row` besides `first`, if any has a probability above 0; the first of equals. `same` tells
+/// classes that stand for the same text (dictionaries repeat characters): those are no alternative.
+///
+/// Meant for the rows that emitted a symbol only, of which there are far fewer than rows: decoding itself looks for no more
+/// than the best.
+pub fn second(
+    row: &[f32],
+    first: usize,
+    classes: impl Iterator<Item = usize>,
+    same: impl Fn(usize, usize) -> bool,
+) -> Option<(usize, f32)> {
+    let mut found = (0, 0.0);
+    for class in classes {
+        let p = row.get(class).copied().unwrap_or(0.0);
+        if p > found.1 && class != first && !same(class, first) {
+            found = (class, p);
+        }
+    }
+    (found.0 != 0).then_some((found.0, found.1.min(1.0)))
+}
+
+/// [`second`] among the classes `allowed`, on the modest scale of [`greedy_masked`].
+pub fn second_masked(
+    row: &[f32],
+    first: usize,
+    allowed: &[usize],
+    same: impl Fn(usize, usize) -> bool,
+) -> Option<(usize, f32)> {
+    let at = |class: usize| row.get(class).copied().unwrap_or(0.0).max(0.0);
+    let all = at(0) + allowed.iter().map(|class| at(*class)).sum::<f32>();
+    second(row, first, allowed.iter().copied(), same).map(|(class, p)| (class, (p / all).min(1.0)))
 }
 
 /// Where each symbol lies along the line, as fractions of `steps_of_text` (the steps that the text, without its right
@@ -171,9 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn the_second_best_is_no_blank_and_no_other_form_of_the_first() {
+        let row = [0.4, 0.05, 0.3, 0.25];
+        let different = |_, _| false;
+        assert_eq!(second(&row, 2, 1..4, different), Some((3, 0.25)));
+        assert_eq!(second(&row, 2, 1..4, |a, b| (a, b) == (3, 2)), Some((1, 0.05)));
+        assert_eq!(second(&row, 2, [2].into_iter(), different), None);
+        assert_eq!(second(&[0.0, 0.0, 1.0, 0.0], 2, 1..4, different), None);
+        // Of the allowed ones, over the blank and all that is allowed.
+        let (class, p) = second_masked(&row, 2, &[1, 2], different).unwrap();
+        assert_eq!(class, 1);
+        assert!((p - 0.05 / 0.75).abs() < 1e-6, "{p}");
+        assert_eq!(second_masked(&row, 2, &[2, 99], different), None);
+    }
+
+    #[test]
     fn extents_share_the_line() {
         let mut out = Vec::new();
-        let s = |start, end| Symbol { class: 1, score: 1.0, start, end };
+        let s = |start, end| Symbol { class: 1, score: 1.0, start, end, second: None };
         extents(&[s(1, 2), s(4, 6), s(8, 9)], 10.0, &mut out);
         assert_eq!(out, [0.0..0.325, 0.325..0.675, 0.675..1.0]);
         extents(&[s(3, 4)], 10.0, &mut out);
@@ -184,10 +236,16 @@ mod tests {
         #[test]
         fn a_masked_reading_has_only_allowed_classes(values in proptest::collection::vec(prop_oneof![0.0f32..1.0, Just(f32::NAN)], 0..30), allowed in proptest::sample::subsequence(vec![1usize, 2, 3], 0..3)) {
             let values = &values[..values.len() / 4 * 4];
-            for (class, score) in read(values, Some(&allowed)) {
-                prop_assert!(allowed.contains(&class) && (0.0..=1.0).contains(&score));
-            }
             let mut out = Vec::new();
+            let p = Probabilities::new(values, 4).unwrap();
+            greedy_masked(p, &allowed, &mut out);
+            for s in &out {
+                prop_assert!(allowed.contains(&s.class) && (0.0..=1.0).contains(&s.score));
+                let second = second_masked(p.row(s.start), s.class, &allowed, |_, _| false);
+                prop_assert!(second.is_none_or(|(class, p)| {
+                    allowed.contains(&class) && class != s.class && (0.0..=s.score).contains(&p)
+                }), "{:?} after {:?}", second, s);
+            }
             greedy(Probabilities::new(values, 4).unwrap(), &mut out);
             let mut spans = Vec::new();
             extents(&out, values.len() as f32 / 4.0, &mut spans);

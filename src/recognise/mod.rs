@@ -6,17 +6,20 @@
 
 pub mod ctc;
 pub mod pattern;
+mod restriction;
+
+pub use restriction::Restriction;
 
 use crate::error::StageError;
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
 use crate::infer::{Answer, FLOAT, InferError, Network, Shape};
+use crate::memory::{NoMemory, list};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Charset, Kind, Manifest, ModelError};
 use crate::page::Char;
 use crate::{prepare, target};
 use ctc::{Probabilities, Symbol};
-use pattern::Pattern;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
@@ -79,9 +82,8 @@ pub struct Recogniser {
     widths: Vec<usize>,
     /// The most memory of all widths, where these are all there are.
     most_bytes: Option<usize>,
-    /// Classes that may come out, ascending; `None`: all.
-    allowed: Option<Vec<usize>>,
-    pattern: Option<Pattern>,
+    /// What its parameters allow.
+    restriction: Restriction,
 }
 
 /// Most lines in one run of the network.
@@ -97,22 +99,22 @@ pub struct Scratch {
     pub chars: Vec<Char>,
 }
 
-impl Default for Scratch {
-    fn default() -> Self {
+impl Scratch {
+    /// Room for the target's widest line.
+    pub fn new() -> Result<Scratch, NoMemory> {
         let widest = target::WIDTHS_PX.iter().copied().max().unwrap_or(SHORTEST_PX);
         // A character needs a time step, and none of these networks has more than one for four columns.
         let steps = widest / 4;
-        Scratch {
-            resize: ResizeScratch::for_width(widest),
-            symbols: Vec::with_capacity(steps),
-            extents: Vec::with_capacity(steps),
+        let for_what = "reading lines";
+        Ok(Scratch {
+            resize: ResizeScratch::for_width(widest)?,
+            symbols: list(steps, for_what)?,
+            extents: list(steps, for_what)?,
             // An entry of a dictionary is at most eight characters long, nearly always one.
-            chars: Vec::with_capacity(2 * steps),
-        }
+            chars: list(2 * steps, for_what)?,
+        })
     }
-}
 
-impl Scratch {
     /// Memory for resizing, for others who work on the same line.
     pub fn resize(&mut self) -> &mut ResizeScratch {
         &mut self.resize
@@ -210,17 +212,8 @@ impl Recogniser {
             }
             .into());
         }
-        let allowed = params.allowed_chars.as_deref().map(|chars| allowed_classes(&charset, chars)).transpose()?;
-        let pattern = params
-            .pattern
-            .as_deref()
-            .map(|text| Pattern::parse(text, &charset, allowed.as_deref()))
-            .transpose()
-            .map_err(|reason| {
-                RecogniserError::Params(format!(
-                    "the pattern cannot be used: {reason}; a pattern is like A99-[XY]*, see `edge-ocr read --help`"
-                ))
-            })?;
+        let (chars, pattern) = (params.allowed_chars.as_deref(), params.pattern.as_deref());
+        let restriction = Restriction::new(&charset, chars, pattern)?;
         Ok(Recogniser {
             order: manifest.input.channel_order,
             network,
@@ -230,8 +223,7 @@ impl Recogniser {
             batch: params.batch,
             widths,
             most_bytes,
-            allowed,
-            pattern,
+            restriction,
         })
     }
 
@@ -243,6 +235,24 @@ impl Recogniser {
     /// Lines that one run takes.
     pub fn batch(&self) -> usize {
         self.batch
+    }
+
+    /// What its parameters allow to come out.
+    pub fn default_restriction(&self) -> &Restriction {
+        &self.restriction
+    }
+
+    /// A restriction for [`read`](Self::read), in the place of the default one: only `allowed_chars` may come out, and only what
+    /// fits the [`pattern`]; all characters in any order if not given.
+    ///
+    /// # Errors
+    /// [`RecogniserError::Params`] for characters that the model does not know and for a pattern that is none.
+    pub fn restriction(
+        &self,
+        allowed_chars: Option<&str>,
+        pattern: Option<&str>,
+    ) -> Result<Restriction, RecogniserError> {
+        Restriction::new(&self.charset, allowed_chars, pattern)
     }
 
     /// Gives back the memory of prepared plans, see [`Network::release`].
@@ -270,11 +280,13 @@ impl Recogniser {
         }
     }
 
-    /// Reads up to [`batch`](Self::batch) lines in one run, calling `read(index, scratch)` with the characters of each.
-    /// An empty picture has no characters. `memory` is of [`memory_bytes`](Self::memory_bytes).
+    /// Reads up to [`batch`](Self::batch) lines in one run, calling `read(index, scratch)` with the characters of each, which are
+    /// those that `restriction` allows: one made by this recogniser, as classes of another mean other characters. An empty
+    /// picture has no characters. `memory` is of [`memory_bytes`](Self::memory_bytes).
     pub fn read(
         &self,
         lines: &[PixelView<'_>],
+        restriction: &Restriction,
         memory: &mut [u8],
         scratch: &mut Scratch,
         mut read: impl FnMut(usize, &Scratch),
@@ -299,7 +311,7 @@ impl Recogniser {
         let &[_, steps, classes] = model.output_shape().axes() else { return Ok(()) };
         let Answer::F32(values) = answer else { return Ok(()) };
         for (i, (values, columns)) in values.chunks_exact((steps * classes).max(1)).zip(columns).enumerate() {
-            self.decode(values, classes, *columns as f32 / self.stride as f32, scratch);
+            self.decode(values, classes, *columns as f32 / self.stride as f32, restriction, scratch);
             read(i, scratch);
         }
         Ok(())
@@ -328,26 +340,40 @@ impl Recogniser {
         if fills { width } else { natural }
     }
 
-    fn decode(&self, values: &[f32], classes: usize, steps_of_text: f32, scratch: &mut Scratch) {
+    fn decode(
+        &self,
+        values: &[f32],
+        classes: usize,
+        steps_of_text: f32,
+        restriction: &Restriction,
+        scratch: &mut Scratch,
+    ) {
         let Scratch { symbols, extents, chars, .. } = scratch;
         chars.clear();
         symbols.clear();
         let Some(probabilities) = Probabilities::new(values, classes) else { return };
-        match (&self.pattern, &self.allowed) {
-            (Some(pattern), _) => pattern.decode(probabilities, symbols),
-            (None, Some(allowed)) => ctc::greedy_masked(probabilities, allowed, symbols),
-            (None, None) => ctc::greedy(probabilities, symbols),
-        }
+        restriction.decode(probabilities, &self.charset, symbols);
         ctc::extents(symbols, steps_of_text, extents);
         for (symbol, extent) in symbols.iter().zip(extents.iter()) {
             let text = self.charset.text(symbol.class);
             let share = (extent.end - extent.start) / text.chars().count().max(1) as f32;
+            // Of longer entries no character of one has its like in the other.
+            let second = symbol.second.and_then(|(class, p)| {
+                only_char(text)?;
+                Some((only_char(self.charset.text(class))?, p))
+            });
             chars.extend(text.chars().enumerate().map(|(i, ch)| {
                 let start = extent.start + i as f32 * share;
-                Char { ch, score: symbol.score, start, end: start + share }
+                Char { ch, score: symbol.score, start, end: start + share, second }
             }));
         }
     }
+}
+
+/// The character of a text that has one.
+fn only_char(text: &str) -> Option<char> {
+    let mut chars = text.chars();
+    chars.next().filter(|_| chars.next().is_none())
 }
 
 /// Width over height.
@@ -357,27 +383,4 @@ fn aspect_ratio(width: usize, height: usize) -> f64 {
 
 fn wrong(manifest: &Manifest, reason: String) -> RecogniserError {
     ModelError::WrongKind { name: manifest.name.clone(), kind: Kind::Recogniser, reason }.into()
-}
-
-/// The classes of the characters of `chars`, ascending; every character must be known, or a typing error would
-/// silently forbid what it was to allow.
-fn allowed_classes(charset: &Charset, chars: &str) -> Result<Vec<usize>, RecogniserError> {
-    let table = charset.by_char();
-    let mut classes = Vec::new();
-    for ch in chars.chars() {
-        match table.get(&ch) {
-            Some(found) => classes.extend(found),
-            None => {
-                return Err(RecogniserError::Params(format!(
-                    "the character {ch:?} cannot be allowed: the model does not know it; leave it out of --allowed-chars"
-                )));
-            }
-        }
-    }
-    if classes.is_empty() {
-        return Err(RecogniserError::Params("no characters are allowed; give --allowed-chars at least one".into()));
-    }
-    classes.sort_unstable();
-    classes.dedup();
-    Ok(classes)
 }

@@ -10,7 +10,7 @@
 //! | `\c` | the character `c` itself |
 //! | anything else | itself |
 
-use super::ctc::{Probabilities, Symbol};
+use super::ctc::{self, Probabilities, Symbol};
 use crate::models::Charset;
 use std::collections::HashMap;
 
@@ -127,7 +127,7 @@ impl Pattern {
                         s.start = t;
                         s.score += p;
                     }
-                    _ => out.push(Symbol { class, score: p, start: t, end: t + 1 }),
+                    _ => out.push(Symbol { class, score: p, start: t, end: t + 1, second: None }),
                 }
                 open = Some(position);
             }
@@ -137,6 +137,21 @@ impl Pattern {
         for s in out.iter_mut() {
             s.score /= (s.end - s.start) as f32;
         }
+    }
+
+    /// The next likely class for the character at `position`, which was decoded as `symbol`, at the time step of its run where
+    /// `symbol` is likeliest: the steps beside it may belong to the neighbours.
+    pub fn second(
+        &self,
+        position: usize,
+        symbol: &Symbol,
+        probabilities: Probabilities<'_>,
+        same: impl Fn(usize, usize) -> bool,
+    ) -> Option<(usize, f32)> {
+        let members = self.positions.get(position)?;
+        let at = |t: usize| probabilities.row(t).get(symbol.class).copied().unwrap_or(0.0);
+        let decided = (symbol.start..symbol.end).max_by(|&a, &b| at(a).total_cmp(&at(b)))?;
+        ctc::second(probabilities.row(decided), symbol.class, members.iter().copied(), same)
     }
 
     /// The states in order of position: blank before position p, then its characters; last the blank after all.
@@ -219,6 +234,22 @@ mod tests {
         // A letter where only a digit may be: some digit is given, and of the right number.
         assert_eq!(read("99", "_1_O_").len(), 2);
         assert_eq!(read("999", "_0").len(), 0, "fewer steps than characters");
+    }
+
+    #[test]
+    fn the_second_best_is_one_that_may_stand_there() {
+        let set = charset();
+        // `O` is likeliest at the second character, where only digits may stand: 0, then 1.
+        let mut values = probabilities("_1_O_", 0.8);
+        let row = 3 * set.classes();
+        (values[row + 1], values[row + 2]) = (0.15, 0.1);
+        let p = Probabilities::new(&values, set.classes()).unwrap();
+        let pattern = Pattern::parse("99", &set, None).unwrap();
+        let mut out = Vec::new();
+        pattern.decode(p, &mut out);
+        let second = pattern.second(1, &out[1], p, |_, _| false);
+        assert_eq!((out[1].class, second), (1, Some((2, 0.1))));
+        assert_eq!(pattern.second(2, &out[1], p, |_, _| false), None);
     }
 
     #[test]

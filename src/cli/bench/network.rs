@@ -86,7 +86,7 @@ impl Single {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
         })?;
         let mut bench = Workbench::on_heap();
-        let memory = bench.bytes(model.memory_bytes());
+        let memory = bench.bytes(model.memory_bytes()).map_err(Error::from)?;
         let mut first: Vec<u8> = Vec::new();
         let mut answer = Vec::new();
         let (times, joules) = args.repeat(|| {

@@ -1,0 +1,178 @@
+//! The stages of a pipeline with their memory: one part of a frame after the other onto a page.
+
+use super::Frame;
+use super::lines::{How, LineBox, LineReader};
+use super::place::Place;
+use super::profile::Profile;
+use crate::config::{Config, Memory, Mode, Order};
+use crate::detect::detector::Detector;
+use crate::detect::scale::{self, ScaleRule};
+use crate::error::Error;
+use crate::image::enhance;
+use crate::image::resize::{self, ResizeScratch};
+use crate::image::roi::PixelRect;
+use crate::image::turn::{self, Turn};
+use crate::image::{ImageError, Picture, PixelView};
+use crate::infer::Pool;
+use crate::memory::Workbench;
+use crate::page::{LineDraft, Page, ms};
+use std::time::Instant;
+
+/// A page of more pixels takes more memory to search than the recogniser's plans, which are then given up for it.
+const LARGE_PAGE_PX: usize = 640 * 640;
+
+/// What is said when text is to be found without the network that finds it.
+pub const NO_DETECTOR: &str =
+    "text cannot be found because the pipeline was made for lines only; make it with mode page, or read lines";
+
+/// The networks and what they work in.
+pub struct Stages {
+    /// In force, with what was left to the manifests.
+    pub config: Config,
+    /// None where only lines are read.
+    pub detector: Option<Detector>,
+    /// Recogniser and classifier.
+    pub reader: LineReader,
+    /// Of the part that is read now.
+    pub boxes: Vec<LineBox>,
+    /// The result.
+    pub page: Box<Page>,
+    /// Memory of the networks.
+    pub bench: Workbench,
+    /// Threads.
+    pub pool: Pool,
+    /// When the page was begun.
+    pub start: Instant,
+}
+
+/// All of a frame.
+pub fn whole(frame: &Frame<'_>) -> PixelRect {
+    PixelRect { x: 0, y: 0, w: frame.pixels.width(), h: frame.pixels.height() }
+}
+
+impl Stages {
+    /// Forgets the page before, and begins that of `frame`.
+    pub fn begin(&mut self, frame: &Frame<'_>) {
+        self.start = Instant::now();
+        self.page.clear();
+        [self.page.width_px, self.page.height_px] = frame.full_px.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        self.page.timing.decode_ms = frame.decode_ms;
+    }
+
+    /// The page of all that was read since [`begin`](Self::begin).
+    pub fn finish(&mut self) -> &Page {
+        self.page.timing.total_ms = self.page.timing.decode_ms + ms(self.start);
+        &self.page
+    }
+
+    /// Appends what stands in a part of the frame to the page.
+    pub fn read(&mut self, frame: &Frame<'_>, rect: PixelRect, profile: &Profile) -> Result<(), Error> {
+        let start = Instant::now();
+        let (page, full) = (frame.pixels, frame.full_px);
+        let mut view = page.crop(rect.x, rect.y, rect.w, rect.h)?;
+        let mut place = Place::scaled(full[0] as f32 / page.width() as f32, full[1] as f32 / page.height() as f32);
+        place.before(Place::shift(rect.x as f32, rect.y as f32));
+        let prepared = self.prepare(view, profile, &mut place)?;
+        if let Some(picture) = &prepared {
+            view = picture.view();
+        }
+        self.boxes.clear();
+        match (profile.mode, &mut self.detector) {
+            (Mode::Page, None) => return Err(Error::Config(NO_DETECTOR.into())),
+            (Mode::Line, _) => self.boxes.push(LineBox::whole(view.width(), view.height())),
+            (Mode::Page, Some(detector)) => {
+                let before = ms(start);
+                if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
+                    self.reader.recogniser().release();
+                }
+                let found = detector.detect(view, &mut self.bench, &mut self.pool)?;
+                self.boxes.extend(found.iter().map(LineBox::found));
+                let inputs = detector.prepare_ms();
+                self.page.timing.prepare_ms += before + inputs;
+                self.page.timing.detect_ms += ms(start) - before - inputs;
+            }
+        }
+        let first = self.page.len();
+        let how = How { restriction: &profile.restriction, classify: profile.classify };
+        let summary = self.reader.read(view, &self.boxes, how, &mut self.bench, &mut self.pool)?;
+        self.page.timing.classify_ms += summary.classify_ms;
+        self.page.timing.recognise_ms += summary.recognise_ms;
+        let thresh = profile.score_thresh;
+        let (result, boxes) = (&mut self.page, &self.boxes);
+        self.reader.for_each(|read, chars| {
+            let line = &boxes[read.index];
+            if read.score < thresh || chars.iter().all(|c| c.ch.is_whitespace()) {
+                return;
+            }
+            let on_page = |p: [f32; 2]| place.clamped(p, full[0], full[1]);
+            let polygon: Vec<[f32; 2]> = line.polygon.iter().map(|p| on_page(*p)).collect();
+            // A full page counts what it drops; the rest of the picture is still read.
+            let _ = result.push_line(LineDraft {
+                quad: line.quad.map(on_page),
+                quarter_turns: read.quarter_turns,
+                score: read.score,
+                det_score: line.score,
+                polygon: &polygon,
+                chars,
+            });
+        });
+        if profile.mode == Mode::Page {
+            match self.config.order {
+                Order::Reading => self.page.sort_reading_order_from(first),
+                Order::Rapidocr => self.page.sort_like_rapidocr_from(first),
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that is done to the pixels of a region before the detector: `None` if nothing is. `place` becomes the
+    /// map from the result to the page.
+    fn prepare(&self, view: PixelView<'_>, profile: &Profile, place: &mut Place) -> Result<Option<Picture>, Error> {
+        let turn = match profile.rotate_deg {
+            90 => Some(Turn::Right),
+            180 => Some(Turn::Half),
+            270 => Some(Turn::Left),
+            _ => None,
+        };
+        let mut picture = None;
+        if let Some(turn) = turn {
+            let whole = view.to_picture()?;
+            let (w, h) = turn.size(whole.width(), whole.height());
+            let mut turned = Picture::new(w, h, [0; 3])?;
+            turn::turn(whole.as_raw(), whole.width(), whole.height(), turn, turned.as_raw_mut())?;
+            place.before(Place::turned(turn, view.width() as f32, view.height() as f32));
+            picture = Some(turned);
+        }
+        if !profile.enhance.is_empty() {
+            let input = match picture.take() {
+                Some(picture) => picture,
+                None => view.to_picture()?,
+            };
+            let enhanced = enhance::apply(input, &profile.enhance, &self.config.limits)?;
+            place.before(Place(enhanced.to_original));
+            picture = Some(enhanced.picture);
+        }
+        if profile.mode == Mode::Page && self.config.detect.scale.rule == ScaleRule::Reference {
+            let input = picture.as_ref().map_or(view, Picture::view);
+            if let Some((working, back)) = self.reference_picture(input)? {
+                place.before(back);
+                picture = Some(working);
+            }
+        }
+        Ok(picture)
+    }
+
+    /// RapidOCR's working picture: within bounds, flat ones with black above and below; lines are cut out of it too.
+    fn reference_picture(&self, view: PixelView<'_>) -> Result<Option<(Picture, Place)>, ImageError> {
+        let [w, h] = scale::reference_bounds(&self.config.detect.scale, view.width(), view.height());
+        let pad = scale::reference_padding(w, h);
+        if pad == 0 && (w, h) == (view.width(), view.height()) {
+            return Ok(None);
+        }
+        let mut working = Picture::new(w, h + 2 * pad, [0; 3])?;
+        let rows = &mut working.as_raw_mut()[pad * w * 3..(pad + h) * w * 3];
+        resize::linear(view, rows, w, h, &mut ResizeScratch::default())?;
+        let scale = [view.width() as f32 / w as f32, view.height() as f32 / h as f32];
+        Ok(Some((working, Place([[scale[0], 0.0, 0.0], [0.0, scale[1], -(pad as f32) * scale[1]]]))))
+    }
+}

@@ -1,0 +1,81 @@
+//! What may come out of a recogniser: some characters only, or a pattern. One recogniser reads under any number of them.
+
+use super::RecogniserError;
+use super::ctc::{self, Probabilities, Symbol};
+use super::pattern::Pattern;
+use crate::models::Charset;
+
+/// What may come out of the recogniser that made it. The default allows everything.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Restriction {
+    /// Classes that may come out, ascending; `None`: all.
+    allowed: Option<Vec<usize>>,
+    pattern: Option<Pattern>,
+}
+
+impl Restriction {
+    /// See [`Recogniser::restriction`](super::Recogniser::restriction).
+    pub(super) fn new(
+        charset: &Charset,
+        allowed_chars: Option<&str>,
+        pattern: Option<&str>,
+    ) -> Result<Restriction, RecogniserError> {
+        let allowed = allowed_chars.map(|chars| allowed_classes(charset, chars)).transpose()?;
+        let pattern =
+            pattern.map(|text| Pattern::parse(text, charset, allowed.as_deref())).transpose().map_err(|reason| {
+                RecogniserError::Params(format!(
+                    "the pattern cannot be used: {reason}; a pattern is like A99-[XY]*, see `edge-ocr read --help`"
+                ))
+            })?;
+        Ok(Restriction { allowed, pattern })
+    }
+
+    /// The symbols with their second best. Allocates nothing in `symbols` of sufficient capacity, unless there is a pattern.
+    pub(super) fn decode(&self, probabilities: Probabilities<'_>, charset: &Charset, symbols: &mut Vec<Symbol>) {
+        let same = |a: usize, b: usize| charset.text(a) == charset.text(b);
+        match (&self.pattern, &self.allowed) {
+            (Some(pattern), _) => {
+                pattern.decode(probabilities, symbols);
+                for (position, symbol) in symbols.iter_mut().enumerate() {
+                    symbol.second = pattern.second(position, symbol, probabilities, same);
+                }
+            }
+            (None, Some(allowed)) => {
+                ctc::greedy_masked(probabilities, allowed, symbols);
+                for symbol in symbols {
+                    symbol.second = ctc::second_masked(probabilities.row(symbol.start), symbol.class, allowed, same);
+                }
+            }
+            (None, None) => {
+                ctc::greedy(probabilities, symbols);
+                for symbol in symbols {
+                    let row = probabilities.row(symbol.start);
+                    symbol.second = ctc::second(row, symbol.class, 1..row.len(), same);
+                }
+            }
+        }
+    }
+}
+
+/// The classes of the characters of `chars`, ascending; every character must be known, or a typing error would
+/// silently forbid what it was to allow.
+fn allowed_classes(charset: &Charset, chars: &str) -> Result<Vec<usize>, RecogniserError> {
+    let table = charset.by_char();
+    let mut classes = Vec::new();
+    for ch in chars.chars() {
+        match table.get(&ch) {
+            Some(found) => classes.extend(found),
+            None => {
+                return Err(RecogniserError::Params(format!(
+                    "the character {ch:?} cannot be allowed: the model does not know it; leave it out of --allowed-chars"
+                )));
+            }
+        }
+    }
+    if classes.is_empty() {
+        return Err(RecogniserError::Params("no characters are allowed; give --allowed-chars at least one".into()));
+    }
+    classes.sort_unstable();
+    classes.dedup();
+    Ok(classes)
+}
