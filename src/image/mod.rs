@@ -4,6 +4,7 @@
 //! borrows such pixels from any memory (a camera's frame, a part of a larger picture); [`Picture`] owns them without
 //! padding between rows.
 
+pub mod align;
 pub mod decode;
 pub mod enhance;
 mod error;
