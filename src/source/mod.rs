@@ -2,6 +2,8 @@
 
 mod error;
 mod expand;
+#[cfg(feature = "node")]
+pub mod frames;
 mod read;
 
 use std::borrow::Cow;

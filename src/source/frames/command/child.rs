@@ -1,0 +1,220 @@
+//! A child process that is never left behind.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a program has to end by itself after it was asked to.
+const GRACE: Duration = Duration::from_millis(300);
+/// How long a killed program is waited for. One that the kernel does not let go is left to a thread.
+const REAP: Duration = Duration::from_secs(2);
+/// How long its last words are waited for.
+const WORDS: Duration = Duration::from_millis(200);
+/// How often a program's end is looked for.
+const LOOK: Duration = Duration::from_millis(10);
+/// Longest line of its messages that is kept.
+const MOST_LINE_BYTES: usize = 200;
+/// Most lines of its messages in a period that go to the log.
+const MOST_LINES: usize = 5;
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// A running program in a process group of its own. Dropping it ends the group.
+pub struct Program {
+    child: Option<Child>,
+    last_line: Arc<Mutex<String>>,
+    relay: Option<JoinHandle<()>>,
+}
+
+impl Program {
+    /// Starts `command`: no shell, no input, messages to the log under `name`.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn start(command: &[String], name: &str) -> std::io::Result<(Program, ChildStdout)> {
+        let mut start = Command::new(command.first().map_or("", String::as_str));
+        start.args(command.iter().skip(1)).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // So that what it starts itself can be ended with it, and a Ctrl-C of ours does not reach it before us.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut start, 0);
+        let mut child = start.spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut program = Program { child: Some(child), last_line: Arc::default(), relay: None };
+        let Some(stdout) = stdout else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
+        if let Some(stderr) = stderr {
+            let (last_line, name) = (program.last_line.clone(), name.to_owned());
+            let thread = std::thread::Builder::new().name("messages".into());
+            program.relay = Some(thread.spawn(move || relay(stderr, &last_line, &name))?);
+        }
+        Ok((program, stdout))
+    }
+
+    /// The last line of its messages, made fit for a sentence; empty if there was none.
+    pub fn last_line(&self) -> String {
+        // When it is gone, its last words are still on their way for a moment.
+        let end = Instant::now() + WORDS;
+        while self.child.is_none() && self.relay.as_ref().is_some_and(|r| !r.is_finished()) && Instant::now() < end {
+            std::thread::sleep(LOOK);
+        }
+        self.last_line.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for its end until `end`; `None` if it still runs. What it left running in its group is ended with it.
+    pub fn wait(&mut self, end: Instant) -> Option<ExitStatus> {
+        if !self.leader_ended(end) {
+            return None;
+        }
+        // It is not reaped yet, so the group's number is still its own.
+        self.signal(true);
+        let status = self.child.as_mut()?.try_wait().ok()?;
+        if status.is_some() {
+            self.child = None;
+        }
+        status
+    }
+
+    /// Ends it and all that it started: asks, and after a moment does not ask.
+    pub fn end(&mut self) {
+        if self.child.is_none() {
+            return;
+        }
+        self.signal(false);
+        if self.wait(Instant::now() + GRACE).is_some() {
+            return;
+        }
+        self.signal(true);
+        if self.wait(Instant::now() + REAP).is_none()
+            && let Some(mut child) = self.child.take()
+        {
+            // In an uninterruptible call of a driver: whenever that returns.
+            log::warn!("a killed program does not end; it is waited for in the background");
+            let _ = std::thread::Builder::new().name("reaper".into()).spawn(move || child.wait());
+        }
+    }
+
+    /// Whether the program ends before `end`, without reaping it.
+    #[cfg(unix)]
+    fn leader_ended(&mut self, end: Instant) -> bool {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let Some(child) = &self.child else { return true };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match waitid(WaitId::Pid(Pid::from_child(child)), options) {
+                Ok(Some(_)) => return true,
+                Ok(None) if !left.is_zero() => std::thread::sleep(left.min(LOOK)),
+                _ => return false,
+            }
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn leader_ended(&mut self, end: Instant) -> bool {
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.child.as_mut().map(Child::try_wait) {
+                None | Some(Ok(Some(_))) => return true,
+                Some(Ok(None)) if !left.is_zero() => std::thread::sleep(left.min(LOOK)),
+                _ => return false,
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    fn signal(&mut self, kill: bool) {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        if let Some(child) = &self.child {
+            // Not reaped, hence the number is not another one's.
+            let _ = kill_process_group(Pid::from_child(child), if kill { Signal::KILL } else { Signal::TERM });
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn signal(&mut self, kill: bool) {
+        if kill && let Some(child) = &mut self.child {
+            let _ = child.kill();
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Reads a program's messages to their end: keeps the last line, and gives the log a few.
+fn relay(stderr: ChildStderr, last_line: &Mutex<String>, name: &str) {
+    let mut reader = BufReader::new(stderr);
+    let (mut since, mut lines, mut dropped) = (Instant::now(), 0, 0_u64);
+    loop {
+        let mut line = Vec::new();
+        match reader.by_ref().take(4096).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        let line = presentable(&line);
+        if line.is_empty() {
+            continue;
+        }
+        if since.elapsed() >= PERIOD {
+            if dropped > 0 {
+                log::info!("{name}: {dropped} more lines");
+            }
+            (since, lines, dropped) = (Instant::now(), 0, 0);
+        }
+        lines += 1;
+        if lines <= MOST_LINES {
+            log::info!("{name}: {line}");
+        } else {
+            dropped += 1;
+        }
+        *last_line.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }
+}
+
+/// One line without control characters, not endless, and without the passwords of URLs, which programs like to repeat.
+pub fn presentable(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(without_user).collect();
+    let mut line = words.join(" ");
+    if line.len() > MOST_LINE_BYTES {
+        let cut = (0..=MOST_LINE_BYTES).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+        line.truncate(cut);
+        line.push('…');
+    }
+    line
+}
+
+/// `rtsp://user:password@host/…` → `rtsp://***@host/…`.
+fn without_user(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
+    // A password may hold a slash or an at sign of its own: up to the last one.
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}"),
+        None => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_line_without_passwords() {
+        for (line, want) in [
+            (&b"  no\tcamera\r\n"[..], "no camera"),
+            (b"\x1b[31mred\x07", "[31mred"),
+            (b"open 'rtsp://me:hunter2@cam/x': no", "open 'rtsp://***@cam/x': no"),
+            (b"rtsp://me:hun/ter@2@cam", "rtsp://***@cam"),
+            (b"http://cam/x \xff", "http://cam/x \u{fffd}"),
+            (b"\r\n", ""),
+        ] {
+            assert_eq!(presentable(line), want.trim_start());
+        }
+        let long = presentable("é".repeat(500).as_bytes());
+        assert!(long.len() <= MOST_LINE_BYTES + 3 && long.ends_with('…'));
+    }
+}

@@ -1,0 +1,226 @@
+//! A program that goes on writing frames. One thread reads them and keeps the newest, another one watches over the program.
+
+use super::super::backoff::Backoff;
+use super::super::config::Common;
+use super::super::jpeg::JpegSplitter;
+use super::super::latest::Latest;
+use super::super::picture::captured;
+use super::super::pnm::PnmSplitter;
+use super::super::{CameraError, Captured, FrameSource, Part, Stop};
+use super::child::Program;
+use super::{CommandConfig, CommandFormat, Development, with_words};
+use std::io::Read;
+use std::process::ChildStdout;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often the program is looked after.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long the end of the output is waited for when the program was ended. Longer only if something that left its group holds it.
+const DRAIN: Duration = Duration::from_secs(1);
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Cuts the output into frames.
+enum Splitter {
+    Jpeg(JpegSplitter),
+    Pnm(PnmSplitter),
+    /// Raw frames of this many bytes.
+    Raw(usize, Vec<u8>),
+}
+
+impl Splitter {
+    fn push(&mut self, mut bytes: &[u8], give: &mut dyn FnMut(Part)) -> Result<(), String> {
+        match self {
+            Splitter::Jpeg(splitter) => splitter.push(bytes, give),
+            Splitter::Pnm(splitter) => return splitter.push(bytes, give),
+            Splitter::Raw(length, frame) => {
+                while !bytes.is_empty() {
+                    let (now, later) = bytes.split_at((*length - frame.len()).min(bytes.len()));
+                    frame.extend_from_slice(now);
+                    bytes = later;
+                    if frame.len() == *length {
+                        give(Part::Frame(std::mem::take(frame)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The source. The program is started when the first frame is asked for.
+pub struct Stream {
+    latest: Arc<Latest>,
+    keeper: Option<Keeper>,
+    thread: Option<JoinHandle<()>>,
+    development: Arc<Development>,
+    max_age: Duration,
+}
+
+impl Stream {
+    pub fn new(config: &CommandConfig, common: &Common) -> Stream {
+        let development = Arc::new(Development::new(config, common));
+        let latest = Arc::<Latest>::default();
+        let keeper = Keeper {
+            command: config.command.clone(),
+            format: config.format,
+            latest: latest.clone(),
+            development: development.clone(),
+            backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
+            timeout: Duration::from_millis(common.timeout_ms),
+            most: usize::try_from(common.max_bytes).unwrap_or(usize::MAX),
+        };
+        let max_age = Duration::from_millis(common.max_age_ms);
+        Stream { latest, keeper: Some(keeper), thread: None, development, max_age }
+    }
+}
+
+impl FrameSource for Stream {
+    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+        if let Some(keeper) = self.keeper.take() {
+            match std::thread::Builder::new().name("program".into()).spawn(move || keeper.run()) {
+                Ok(thread) => self.thread = Some(thread),
+                Err(error) => return Err(self.development.not_started(&error)),
+            }
+        }
+        let frame = self.latest.take(timeout, self.max_age, stop, || CameraError::Timeout {
+            source_name: self.development.name.clone(),
+            waited_ms: timeout.as_millis() as u64,
+            mend: "run the program by hand, or raise timeout_ms".into(),
+        })?;
+        let picture = self.development.picture(&frame.frame)?;
+        Ok(captured(picture, frame.at, format!("{} frame {}", self.development.name, frame.number)))
+    }
+
+    fn describe(&self) -> String {
+        self.development.name.clone()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.latest.close();
+        // Not longer than it takes to kill the program: it must not outlive the node.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread does that watches over the program.
+struct Keeper {
+    command: Vec<String>,
+    format: CommandFormat,
+    latest: Arc<Latest>,
+    development: Arc<Development>,
+    backoff: Backoff,
+    timeout: Duration,
+    most: usize,
+}
+
+/// When the last frame came, and how many came.
+type Progress = Arc<Mutex<(Instant, u64)>>;
+
+impl Keeper {
+    fn run(mut self) {
+        while !self.latest.is_closed() {
+            if let Err(error) = self.session() {
+                self.latest.fail(error);
+                let pause = self.backoff.failed(Instant::now());
+                self.latest.pause(pause);
+            }
+        }
+    }
+
+    /// One run of the program, until it ends, hangs, or nobody wants frames any more. It is gone when this returns.
+    fn session(&mut self) -> Result<(), CameraError> {
+        let development = self.development.clone();
+        let (mut program, stdout) =
+            Program::start(&self.command, &development.name).map_err(|e| development.not_started(&e))?;
+        let progress: Progress = Arc::new(Mutex::new((Instant::now(), 0)));
+        let reader = self.read(stdout, progress.clone()).map_err(|e| development.not_started(&e))?;
+        let mut seen = 0;
+        loop {
+            self.latest.pause(LOOK);
+            let (last, count) = *progress.lock().unwrap_or_else(PoisonError::into_inner);
+            if count > seen {
+                seen = count;
+                self.backoff.succeeded();
+            }
+            if self.latest.is_closed() {
+                program.end();
+                return Ok(());
+            }
+            if reader.is_finished() {
+                break;
+            }
+            if last.elapsed() > self.timeout {
+                program.end();
+                let end = Instant::now() + DRAIN;
+                while !reader.is_finished() && Instant::now() < end {
+                    std::thread::sleep(LOOK);
+                }
+                let mend = "it was killed and is started anew; run it by hand, or raise timeout_ms";
+                return Err(CameraError::Timeout {
+                    source_name: development.name.clone(),
+                    waited_ms: self.timeout.as_millis() as u64,
+                    mend: with_words(mend, &program.last_line()),
+                });
+            }
+        }
+        let broken = reader.join().unwrap_or_else(|_| Err("its output made the reader fail".into())).err();
+        let status = match broken {
+            // It goes on writing what cannot be read.
+            Some(_) => None,
+            None => program.wait(Instant::now() + DRAIN),
+        };
+        program.end();
+        let reason = match (broken, status) {
+            (Some(reason), _) => reason,
+            (None, Some(status)) => format!("it ended with {status}"),
+            (None, None) => "it closed its output".into(),
+        };
+        let mend = match self.format {
+            _ if seen > 0 => "it is started anew; run it by hand if this goes on",
+            CommandFormat::Jpeg | CommandFormat::Pnm => {
+                "check that it writes frames in this format to its standard output"
+            }
+            _ => "check that it writes raw frames to its standard output, and width_px and height_px",
+        };
+        Err(development.failed(&reason, &program.last_line(), mend))
+    }
+
+    /// Starts the thread that reads; it gives `Err` if the output cannot be cut into frames.
+    fn read(&self, mut stdout: ChildStdout, progress: Progress) -> std::io::Result<JoinHandle<Result<(), String>>> {
+        let mut splitter = match (self.format, &self.development.raw) {
+            (_, Some((_, bytes))) => Splitter::Raw(*bytes, Vec::new()),
+            (CommandFormat::Pnm, None) => Splitter::Pnm(PnmSplitter::new(self.most)),
+            (_, None) => Splitter::Jpeg(JpegSplitter::new(self.most)),
+        };
+        let (latest, development, most) = (self.latest.clone(), self.development.clone(), self.most);
+        std::thread::Builder::new().name("frames".into()).spawn(move || {
+            let mut chunk = vec![0; CHUNK_BYTES];
+            loop {
+                let read = match stdout.read(&mut chunk) {
+                    Ok(0) => return Ok(()),
+                    Ok(read) => read,
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(e) => return Err(format!("its output cannot be read ({e})")),
+                };
+                splitter.push(&chunk[..read], &mut |part| {
+                    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                    progress.0 = Instant::now();
+                    match part {
+                        Part::Frame(frame) => {
+                            progress.1 += 1;
+                            latest.put(frame);
+                        }
+                        part => latest.fail(part.complain(&development.name, most)),
+                    }
+                })?;
+            }
+        })
+    }
+}

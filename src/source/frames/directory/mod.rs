@@ -1,0 +1,275 @@
+//! New files in a folder: what a camera, a scanner or another program puts there.
+//!
+//! A file counts as complete when the system says that it was closed after writing or renamed into the folder, or when
+//! its size and time stood still for a while. The folder is listed now and then in any case: events only make it quicker, because
+//! network folders have none of what other machines do, and queues of events overflow.
+
+mod shelf;
+mod watch;
+
+use super::backoff::deadline;
+use super::config::{Common, within};
+use super::picture::{Developer, as_keys, captured};
+use super::{CameraError, Captured, FrameSource, Stop};
+use crate::source::{Input, SourceError, read};
+use serde::{Deserialize, Serialize};
+use shelf::{File, Shelf, put_away};
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
+use watch::Watch;
+
+/// What happens to a file that was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// It stays, and is not read again until it changes or the program starts anew (unless `existing = false`).
+    #[default]
+    Keep,
+    /// It is deleted.
+    Delete,
+    /// It is moved to `move_to`.
+    Move,
+}
+
+/// How new files are noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchBy {
+    /// By events where there are any, and by listing the folder ten times as seldom as `poll_ms` says; else as `poll`.
+    #[default]
+    Auto,
+    /// By listing the folder every `poll_ms`.
+    Poll,
+}
+
+/// Keys of `kind = "directory"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DirectoryConfig {
+    /// The folder. Its subfolders, links, names that begin with a dot or end in `.part`, `.partial`, `.tmp`, `.temp`,
+    /// `.filepart`, `.crdownload` or `~` are passed over. It need not exist when the program starts.
+    pub path: PathBuf,
+    /// How new files are noticed. Default `auto`.
+    pub watch: WatchBy,
+    /// Time between two lists in milliseconds, 50 to 3 600 000. Default 1000.
+    pub poll_ms: u64,
+    /// How long size and time of a file must stand still in milliseconds, 10 to 600 000. Default 1000.
+    pub settle_ms: u64,
+    /// Whether files that are there at the start are read. Default true.
+    pub existing: bool,
+    /// What happens to a file when its readings are safe. Default `keep`.
+    pub after: After,
+    /// Folder for `after = "move"`.
+    pub move_to: Option<PathBuf>,
+    /// Folder for files that are no picture; without, they stay and are reported once.
+    pub failed_to: Option<PathBuf>,
+}
+
+impl Default for DirectoryConfig {
+    fn default() -> Self {
+        DirectoryConfig {
+            path: PathBuf::new(),
+            watch: WatchBy::Auto,
+            poll_ms: 1000,
+            settle_ms: 1000,
+            existing: true,
+            after: After::Keep,
+            move_to: None,
+            failed_to: None,
+        }
+    }
+}
+
+impl DirectoryConfig {
+    pub(super) const KEYS: [&str; 8] =
+        ["path", "watch", "poll_ms", "settle_ms", "existing", "after", "move_to", "failed_to"];
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// One sentence that names the key.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.path.as_os_str().is_empty() {
+            return Err("path of the directory source is empty; give the folder to watch".into());
+        }
+        within("poll_ms", self.poll_ms, 50, 3_600_000)?;
+        within("settle_ms", self.settle_ms, 10, 600_000)?;
+        match (self.after, &self.move_to) {
+            (After::Move, None) => return Err("after is \"move\" without move_to; give the folder to move to".into()),
+            (After::Keep | After::Delete, Some(_)) => {
+                return Err("move_to is given without after = \"move\"; add that, or leave move_to out".into());
+            }
+            _ => {}
+        }
+        for (key, folder) in [("move_to", &self.move_to), ("failed_to", &self.failed_to)] {
+            let Some(folder) = folder else { continue };
+            if folder.as_os_str().is_empty() || same(folder, &self.path) {
+                return Err(format!("{key} must be another folder than path; files would be read again and again"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two paths name the same folder, as far as can be told now.
+fn same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => {
+            let plain = |path: &'_ Path| path.components().filter(|c| *c != Component::CurDir).collect::<PathBuf>();
+            plain(a) == plain(b)
+        }
+    }
+}
+
+/// The source.
+pub(super) struct Directory {
+    config: DirectoryConfig,
+    max_bytes: u64,
+    developer: Developer,
+    name: String,
+    shelf: Shelf,
+    watch: Option<Watch>,
+    /// Whether the folder has no events, so that they are not tried for again and again.
+    no_events: bool,
+    /// When the folder is to be listed next.
+    due: Instant,
+    /// Given, and not done yet.
+    last: Option<File>,
+    /// What went wrong when a file was put away, told by the next call.
+    trouble: Option<CameraError>,
+}
+
+impl Directory {
+    pub fn open(config: &DirectoryConfig, common: &Common) -> Result<Directory, String> {
+        config.validate()?;
+        Ok(Directory {
+            max_bytes: common.max_bytes,
+            developer: Developer::new(common),
+            name: format!("directory {}", config.path.display()),
+            shelf: Shelf::new(config.existing, Duration::from_millis(config.settle_ms)),
+            watch: None,
+            no_events: config.watch == WatchBy::Poll,
+            due: Instant::now(),
+            last: None,
+            trouble: None,
+            config: config.clone(),
+        })
+    }
+
+    /// Lists the folder.
+    fn list(&mut self) -> Result<(), CameraError> {
+        // Before listing: what comes between the two is then seen by one of them.
+        if self.watch.is_none() && !self.no_events && self.config.path.is_dir() {
+            match Watch::start(&self.config.path) {
+                Ok(watch) => self.watch = Some(watch),
+                Err(reason) => {
+                    log::info!("{} is listed every {} ms because {reason}", self.name, self.config.poll_ms);
+                    self.no_events = true;
+                }
+            }
+        }
+        let complete = self.watch.as_ref().map(Watch::complete).unwrap_or_default();
+        let now = Instant::now();
+        let listed = self.shelf.list(&self.config.path, &complete, now);
+        let often = if self.watch.is_some() { 10 } else { 1 };
+        let next = Duration::from_millis(self.config.poll_ms.saturating_mul(often));
+        self.due = self.shelf.next_look(now).map_or(now + next, |look| look.min(now + next));
+        listed.map_err(|reason| {
+            // A folder that comes back is another one for the system.
+            self.watch = None;
+            CameraError::Failed {
+                source_name: self.name.clone(),
+                reason,
+                mend: "check the folder, its rights and whether it is mounted".into(),
+            }
+        })
+    }
+
+    /// Reads a file; `None` if it is gone.
+    fn read(&mut self, file: &File) -> Option<Result<Captured, CameraError>> {
+        let path = self.config.path.join(&file.name);
+        let name = path.display().to_string();
+        let bad = |reason| CameraError::BadFrame { source_name: name.clone(), reason };
+        let picture = match read(&Input::Path(path), self.max_bytes) {
+            Ok(bytes) => self.developer.encoded(&name, &bytes),
+            Err(SourceError::Missing { .. }) => return None,
+            Err(error) => Err(bad(as_keys(&error.to_string()))),
+        };
+        Some(picture.map(|picture| captured(picture, file.modified, name)))
+    }
+
+    /// Moves a file away or deletes it, if it is still the one that was read.
+    fn clear(&mut self, file: &File, to: Option<&Path>) {
+        if let Err(reason) = put_away(&self.config.path, file, to) {
+            let path = self.config.path.join(&file.name);
+            self.trouble = Some(CameraError::Failed {
+                source_name: self.name.clone(),
+                reason: format!("{} cannot be put away ({reason})", path.display()),
+                mend: "check the rights and the space of both folders".into(),
+            });
+        }
+    }
+}
+
+impl FrameSource for Directory {
+    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+        let end = deadline(timeout);
+        loop {
+            if stop.is_set() {
+                return Err(CameraError::Stopped);
+            }
+            if let Some(trouble) = self.trouble.take() {
+                return Err(trouble);
+            }
+            if let Some(file) = self.shelf.take() {
+                match self.read(&file) {
+                    None => {}
+                    Some(Ok(frame)) => {
+                        self.last = Some(file);
+                        return Ok(frame);
+                    }
+                    Some(Err(error)) => {
+                        if let Some(folder) = self.config.failed_to.clone() {
+                            self.clear(&file, Some(&folder));
+                        }
+                        return Err(error);
+                    }
+                }
+                continue;
+            }
+            if Instant::now() >= self.due || self.watch.as_ref().is_some_and(Watch::has_news) {
+                self.list()?;
+                continue;
+            }
+            let now = Instant::now();
+            if now >= end {
+                return Err(CameraError::NothingNew { source_name: self.name.clone() });
+            }
+            let until = self.due.min(end);
+            match &self.watch {
+                Some(watch) => watch.wait(until, stop),
+                None => drop(super::backoff::wait(until, stop)),
+            }
+        }
+    }
+
+    fn done(&mut self) {
+        let Some(file) = self.last.take() else { return };
+        match self.config.after {
+            After::Keep => {}
+            After::Delete => self.clear(&file, None),
+            After::Move => {
+                let folder = self.config.move_to.clone();
+                self.clear(&file, folder.as_deref());
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

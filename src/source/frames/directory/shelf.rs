@@ -1,0 +1,203 @@
+//! What lies in the folder, what of it is complete, and what was read.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Metadata};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Most files in the folder. Of each that stays, eight bytes are remembered, and every look costs a question to the system.
+const MOST_FILES: usize = 100_000;
+/// Most complete files that wait by name; the rest is found by the next look.
+const MOST_WAITING: usize = 256;
+/// Endings of files that are still being written.
+const UNFINISHED: [&str; 7] = [".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", "~"];
+
+/// A file as it was when it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name in the folder.
+    pub name: OsString,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was last written.
+    pub modified: SystemTime,
+}
+
+impl File {
+    fn new(name: OsString, about: &Metadata) -> File {
+        // Where there are no times, the length has to do.
+        File { name, bytes: about.len(), modified: about.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
+    }
+
+    /// Whether it may be read at all.
+    fn wanted(name: &OsStr) -> bool {
+        let bytes = name.as_encoded_bytes();
+        let ends = |end: &&str| {
+            let at = bytes.len().checked_sub(end.len());
+            at.is_some_and(|at| bytes[at..].eq_ignore_ascii_case(end.as_bytes()))
+        };
+        !bytes.starts_with(b".") && !UNFINISHED.iter().any(ends)
+    }
+}
+
+/// The memory of a watched folder.
+#[derive(Debug)]
+pub struct Shelf {
+    settle: Duration,
+    /// Hashes of files that are not to be read (again): those read, and those there at the start if they are not wanted.
+    seen: HashSet<u64>,
+    hasher: RandomState,
+    /// Files that are not complete yet, and since when they stand still.
+    growing: HashMap<OsString, (File, Instant)>,
+    /// Complete files, oldest first.
+    waiting: VecDeque<File>,
+    /// Whether what is found first counts as seen.
+    skip_existing: bool,
+}
+
+impl Shelf {
+    pub fn new(existing: bool, settle: Duration) -> Shelf {
+        Shelf {
+            settle,
+            seen: HashSet::new(),
+            hasher: RandomState::new(),
+            growing: HashMap::new(),
+            waiting: VecDeque::new(),
+            skip_existing: !existing,
+        }
+    }
+
+    fn hash(&self, file: &File) -> u64 {
+        let age = file.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.hasher.hash_one((&file.name, file.bytes, age))
+    }
+
+    /// Looks into the folder. Files named in `complete` need not stand still first.
+    ///
+    /// # Errors
+    /// One clause saying why the folder cannot be listed.
+    pub fn list(&mut self, folder: &Path, complete: &HashSet<OsString>, now: Instant) -> Result<(), String> {
+        let mut present = HashSet::new();
+        let mut growing = HashMap::new();
+        let mut ready = Vec::new();
+        let mut count = 0;
+        for entry in fs::read_dir(folder).map_err(|e| format!("it cannot be listed ({e})"))? {
+            let entry = entry.map_err(|e| format!("it cannot be listed ({e})"))?;
+            let name = entry.file_name();
+            // Metadata of the entry itself: links are no files here.
+            let Ok(about) = entry.metadata() else { continue };
+            if !File::wanted(&name) || !about.is_file() {
+                continue;
+            }
+            count += 1;
+            if count > MOST_FILES {
+                return Err(format!("it holds more than {MOST_FILES} files"));
+            }
+            let file = File::new(name, &about);
+            let hash = self.hash(&file);
+            if self.skip_existing || self.seen.contains(&hash) {
+                present.insert(hash);
+                continue;
+            }
+            let since = match self.growing.get(&file.name) {
+                Some((before, since)) if *before == file => *since,
+                _ => now,
+            };
+            // An empty file is one that nobody has written to yet.
+            if file.bytes > 0 && (complete.contains(&file.name) || now.duration_since(since) >= self.settle) {
+                ready.push(file);
+            } else {
+                growing.insert(file.name.clone(), (file, since));
+            }
+        }
+        self.skip_existing = false;
+        self.seen = present;
+        ready.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
+        // Those that do not wait by name stand still already: the next look must not let them begin anew.
+        for file in ready.drain(MOST_WAITING.min(ready.len())..) {
+            let since = now.checked_sub(self.settle).unwrap_or(now);
+            growing.insert(file.name.clone(), (file, since));
+        }
+        self.growing = growing;
+        self.waiting = ready.into();
+        Ok(())
+    }
+
+    /// The oldest complete file. It is not given again.
+    pub fn take(&mut self) -> Option<File> {
+        let file = self.waiting.pop_front()?;
+        self.seen.insert(self.hash(&file));
+        Some(file)
+    }
+
+    /// When a file may have become complete; `None` if none is waited for.
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        // An empty file may stay so for ever, and is looked at as often as any other.
+        let growing = self.growing.values().filter(|(file, _)| file.bytes > 0);
+        growing.map(|(_, since)| (*since + self.settle).max(now)).min()
+    }
+}
+
+/// Moves a file to the folder `to`, under a name that is free there, or deletes it. A file that has changed since it was found is left
+/// alone: it will be read again.
+///
+/// # Errors
+/// One clause.
+pub fn put_away(folder: &Path, file: &File, to: Option<&Path>) -> Result<(), String> {
+    let path = folder.join(&file.name);
+    match fs::symlink_metadata(&path) {
+        Ok(about) if File::new(file.name.clone(), &about) == *file => {}
+        Ok(_) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e.to_string()),
+    }
+    let Some(to) = to else { return fs::remove_file(&path).map_err(|e| e.to_string()) };
+    fs::create_dir_all(to).map_err(|e| e.to_string())?;
+    let target = free_name(to, &file.name)?;
+    match fs::rename(&path, &target) {
+        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
+            move_across(&path, to, &target).map_err(|e| e.to_string())
+        }
+        moved => moved.map_err(|e| e.to_string()),
+    }
+}
+
+/// `name`, or `name-1`, `name-2`… before the ending, whichever is free in `folder`.
+fn free_name(folder: &Path, name: &OsStr) -> Result<PathBuf, String> {
+    let plain = folder.join(name);
+    for number in 0..1000 {
+        let mut path = plain.clone();
+        if number > 0 {
+            let mut with = plain.file_stem().unwrap_or_default().to_owned();
+            with.push(format!("-{number}"));
+            if let Some(ending) = plain.extension() {
+                with.push(".");
+                with.push(ending);
+            }
+            path.set_file_name(with);
+        }
+        if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+            return Ok(path);
+        }
+    }
+    Err(format!("{} has a thousand files of that name", folder.display()))
+}
+
+/// Moves a file to another file system so that it is never half there.
+fn move_across(path: &Path, to: &Path, target: &Path) -> io::Result<()> {
+    let mut hidden = OsString::from(".");
+    hidden.push(target.file_name().unwrap_or_default());
+    hidden.push(".part");
+    let hidden = to.join(hidden);
+    let copied = fs::copy(path, &hidden)
+        .and_then(|_| fs::File::open(&hidden)?.sync_all())
+        .and_then(|()| fs::rename(&hidden, target));
+    if copied.is_err() {
+        let _ = fs::remove_file(&hidden);
+    }
+    copied?;
+    fs::remove_file(path)
+}
