@@ -1,0 +1,124 @@
+//! When the disk fails, and when it works again.
+
+use super::files::{Files, Lock};
+use super::segments::Log;
+use super::{Outbox, OutboxError};
+use std::io;
+use std::time::Duration;
+
+/// Between tries to use the disk again: at first, and at most.
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Where records are besides the memory.
+pub(super) enum Store {
+    None,
+    /// A directory that cannot be read, and how many records are missed since.
+    Lost(Box<dyn Files>, usize),
+    Log(Box<Log>),
+}
+
+impl Outbox {
+    /// Makes the disk the place where records go, if it works, and moves there what is in memory.
+    pub(super) fn try_disk(&mut self) {
+        // Another process is a reason not to use the disk like any other now.
+        let _ = self.reopen();
+        let Store::Log(log) = &mut self.store else { return };
+        let mut result = if log.is_writable() { Ok(()) } else { log.start() };
+        while result.is_ok()
+            && let Some(entry) = self.memory.front()
+        {
+            result = log.append(entry.clone());
+            if result.is_ok() {
+                self.memory.pop_front();
+                if log.wants_sync() {
+                    result = log.sync();
+                }
+            }
+        }
+        match result.and_then(|()| if log.is_dirty() { log.sync() } else { Ok(()) }) {
+            Err(e) => self.write_failed(&e),
+            Ok(()) => {
+                if self.problem.take().is_some() {
+                    log::info!("the outbox {} is written again", log.files().dir().display());
+                }
+                (self.full, self.made_room, self.retry_at, self.retry_after) = (false, false, None, RETRY.0);
+            }
+        }
+    }
+
+    /// Reads a directory that is not open, as if the process had begun now.
+    pub(super) fn reopen(&mut self) -> Result<(), OutboxError> {
+        let (mut files, missing) = match std::mem::replace(&mut self.store, Store::None) {
+            Store::Lost(files, missing) => (files, missing),
+            other => {
+                self.store = other;
+                return Ok(());
+            }
+        };
+        let prepared = files.prepare();
+        if let Ok(Lock::InUse) = prepared {
+            self.failed(&*files, "used", &io::Error::other("another process uses it"));
+            let error = OutboxError::InUse { dir: files.dir().to_owned() };
+            self.store = Store::Lost(files, missing);
+            return Err(error);
+        }
+        // What cannot be prepared can perhaps be read.
+        match Log::open(files, &self.config, self.next_id) {
+            Ok(log) => {
+                self.counters.damaged += missing.saturating_sub(log.live()) as u64;
+                // What is on the disk is older. An id that both have must not remove the wrong record.
+                if self.memory.front().is_some_and(|entry| entry.id < log.next_id()) {
+                    self.next_id = self.memory.renumber(log.next_id());
+                    self.renumbered = true;
+                }
+                self.next_id = self.next_id.max(log.next_id());
+                self.store = Store::Log(Box::new(log));
+            }
+            Err((files, e)) => {
+                self.failed(&*files, "used", prepared.as_ref().err().unwrap_or(&e));
+                self.store = Store::Lost(files, missing);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_failed(&mut self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::NotFound {
+            // The directory itself is gone: deleted, or on a disk that was pulled out.
+            return self.read_failed(error);
+        }
+        let Store::Log(log) = &mut self.store else { return };
+        let unsynced = log.abandon();
+        self.memory.prepend(unsynced);
+        self.full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        if let Store::Log(mut log) = std::mem::replace(&mut self.store, Store::None) {
+            self.failed(log.files(), "written", error);
+            self.store = Store::Log(log);
+        }
+    }
+
+    pub(super) fn read_failed(&mut self, error: &io::Error) {
+        if let Store::Log(log) = std::mem::replace(&mut self.store, Store::None) {
+            let (files, unsynced, missing, counters) = log.give_up();
+            self.counters.add(counters);
+            self.memory.prepend(unsynced);
+            self.failed(&*files, "read", error);
+            self.store = Store::Lost(files, missing);
+        }
+    }
+
+    fn failed(&mut self, files: &dyn Files, what: &str, error: &io::Error) {
+        let mend = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space there",
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => "make it writable for the node",
+            _ => "see to that disk",
+        };
+        let dir = files.dir().display();
+        let problem =
+            format!("the outbox {dir} cannot be {what} because {error}, so readings are kept in memory only; {mend}");
+        if self.problem.is_none() {
+            log::warn!("{problem}");
+        }
+        self.problem = Some(problem);
+    }
+}

@@ -1,0 +1,203 @@
+//! The directory of the outbox, as little of it as is needed; tests put a disk of their own in its place.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Whether this process is the only one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// It is, until the files are dropped.
+    Held,
+    /// It is not.
+    InUse,
+    /// The file system has no locks, or is read-only and has no lock file.
+    Unknown,
+}
+
+/// Segment files, of which one at a time is written.
+pub(super) trait Files: Send {
+    /// For messages.
+    fn dir(&self) -> &Path;
+    /// Makes the directory if it is not there, and locks it.
+    fn prepare(&mut self) -> io::Result<Lock>;
+    /// Numbers of the segments, in no order.
+    fn list(&mut self) -> io::Result<Vec<u64>>;
+    /// Up to `len` bytes from `offset` on; fewer where the file ends.
+    fn read(&mut self, number: u64, offset: u64, len: u64) -> io::Result<Vec<u8>>;
+    /// Makes a segment, which is the one that is written from now on.
+    fn create(&mut self, number: u64) -> io::Result<()>;
+    /// Goes on with a segment, cut to `len` bytes if it is longer.
+    fn open(&mut self, number: u64, len: u64) -> io::Result<()>;
+    /// Writes to the open segment.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes durable what was written to the open segment.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Makes durable which segments there are.
+    fn sync_dir(&mut self) -> io::Result<()>;
+    /// Deletes a segment.
+    fn remove(&mut self, number: u64) -> io::Result<()>;
+}
+
+/// A real directory.
+pub(super) struct Disk {
+    dir: PathBuf,
+    lock: Option<File>,
+    open: Option<File>,
+}
+
+impl Disk {
+    pub(super) fn new(dir: PathBuf) -> Disk {
+        Disk { dir, lock: None, open: None }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("{number:016}.log"))
+    }
+
+    fn written(&mut self) -> io::Result<&mut File> {
+        self.open.as_mut().ok_or_else(|| io::Error::other("no segment is open"))
+    }
+}
+
+impl Files for Disk {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn prepare(&mut self) -> io::Result<Lock> {
+        fs::create_dir_all(&self.dir)?;
+        let path = self.dir.join("lock");
+        let writable = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        // A lock needs no right to write, only the file.
+        let file = match writable.or_else(|_| File::open(&path)) {
+            Ok(file) => file,
+            Err(_) => return Ok(Lock::Unknown),
+        };
+        // The one from before, if the directory is opened once more. Its file may be gone, so it is worth nothing.
+        self.lock = None;
+        Ok(match file.try_lock() {
+            Ok(()) => {
+                self.lock = Some(file);
+                Lock::Held
+            }
+            Err(TryLockError::WouldBlock) => Lock::InUse,
+            Err(TryLockError::Error(_)) => Lock::Unknown,
+        })
+    }
+
+    fn list(&mut self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let name = entry?.file_name();
+            let digits = name.to_str().and_then(|name| name.strip_suffix(".log"));
+            let Some(number) = digits.and_then(|digits| digits.parse().ok()) else { continue };
+            // Not "1.log" or "+1.log", which would not be found again by its number.
+            if self.path(number).file_name() == Some(&name) {
+                numbers.push(number);
+            }
+        }
+        Ok(numbers)
+    }
+
+    fn read(&mut self, number: u64, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        let path = self.path(number);
+        // A pipe would block at opening.
+        if !fs::metadata(&path)?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(len).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn create(&mut self, number: u64) -> io::Result<()> {
+        self.open = None;
+        self.open = Some(OpenOptions::new().write(true).create_new(true).open(self.path(number))?);
+        Ok(())
+    }
+
+    fn open(&mut self, number: u64, len: u64) -> io::Result<()> {
+        self.open = None;
+        let file = OpenOptions::new().write(true).open(self.path(number))?;
+        if file.metadata()?.len() > len {
+            file.set_len(len)?;
+        }
+        self.open = Some(file);
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = self.written()?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.written()?.sync_data()
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        // Elsewhere a directory cannot be opened as a file, and need not be.
+        if cfg!(unix) { File::open(&self.dir)?.sync_all() } else { Ok(()) }
+    }
+
+    fn remove(&mut self, number: u64) -> io::Result<()> {
+        match fs::remove_file(self.path(number)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_segments_are_listed() {
+        let root = tempfile::tempdir().unwrap();
+        let mut disk = Disk::new(root.path().join("outbox"));
+        assert_eq!(disk.prepare().unwrap(), Lock::Held);
+        for name in ["1.log", "+000000000000001.log", "0000000000000002.tmp", "x.log", "lost+found"] {
+            fs::write(disk.dir.join(name), b"").unwrap();
+        }
+        for number in [7, u64::MAX] {
+            disk.create(number).unwrap();
+        }
+        let mut numbers = disk.list().unwrap();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [7, u64::MAX]);
+        assert!(disk.create(7).is_err(), "never over another file");
+    }
+
+    #[test]
+    fn a_second_lock_is_refused_until_the_first_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let mut first = Disk::new(root.path().to_owned());
+        let mut second = Disk::new(root.path().to_owned());
+        assert_eq!(first.prepare().unwrap(), Lock::Held);
+        assert_eq!(second.prepare().unwrap(), Lock::InUse);
+        assert_eq!(first.prepare().unwrap(), Lock::Held, "once more by the same");
+        drop(first);
+        assert_eq!(second.prepare().unwrap(), Lock::Held);
+    }
+
+    #[test]
+    fn reading_stops_at_the_end_and_at_what_is_no_file() {
+        let root = tempfile::tempdir().unwrap();
+        let mut disk = Disk::new(root.path().to_owned());
+        disk.create(1).unwrap();
+        disk.write(0, b"abcdef").unwrap();
+        assert_eq!(disk.read(1, 4, 100).unwrap(), b"ef");
+        assert_eq!(disk.read(1, 1, 2).unwrap(), b"bc");
+        assert_eq!(disk.read(1, 100, 2).unwrap(), b"");
+        assert!(disk.read(2, 0, 1).is_err());
+        fs::create_dir(disk.path(3)).unwrap();
+        assert!(disk.read(3, 0, 1).is_err());
+        disk.open(1, 2).unwrap();
+        assert_eq!(disk.read(1, 0, 100).unwrap(), b"ab");
+    }
+}

@@ -1,0 +1,314 @@
+//! Records on disk until the broker has them: a bounded queue of bytes that outlives kill -9 and power cuts.
+//!
+//! ```text
+//! <state_dir>/outbox/0000000000000001.log   segments, oldest first; `frame` says what is in them
+//!                    lock                   held by the process that has the outbox
+//! ```
+//!
+//! A record is in the file when [`Outbox::append`] returns, which the end of the process cannot change; it outlives a power cut
+//! after [`sync`](Queue::sync), or after [`OutboxConfig::sync_interval_ms`] at the latest. What is removed may come back after
+//! a kill, with the same id: at least once. When [`OutboxConfig::max_bytes`] is reached the oldest segment goes, and is counted.
+//!
+//! A disk that is full, read-only or gone ends nothing: records are kept in memory, also bounded, and written when the disk
+//! works again.
+
+mod config;
+mod error;
+mod fallback;
+mod files;
+mod frame;
+mod memory;
+mod segments;
+mod shared;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use config::OutboxConfig;
+pub use error::OutboxError;
+pub use shared::SharedOutbox;
+pub use status::{Appended, OutboxStatus};
+
+use super::{Entry, Queue};
+use fallback::{RETRY, Store};
+use files::{Disk, Files};
+use memory::Memory;
+use segments::{Counters, Log};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Dropped records are reported no more often.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The queue; see the [module](self). It is used by one thread; [`SharedOutbox`] by several.
+pub struct Outbox {
+    config: OutboxConfig,
+    store: Store,
+    /// Younger than all that is in the store. Empty while the store can be written.
+    memory: Memory,
+    next_id: u64,
+    /// Of stores before this one, and of the memory.
+    counters: Counters,
+    problem: Option<String>,
+    /// Why the disk could not be written last.
+    full: bool,
+    /// Ids have changed since the publisher asked for one.
+    renumbered: bool,
+    /// For which time-based things are waited, once `tick` has seen them.
+    dirty_since: Option<Instant>,
+    retry_at: Option<Instant>,
+    retry_after: Duration,
+    /// A segment has been given up for this try already.
+    made_room: bool,
+    report: Report,
+}
+
+#[derive(Default)]
+struct Report {
+    reported: u64,
+    at: Option<Instant>,
+}
+
+impl Outbox {
+    /// Opens the outbox in `<state_dir>/outbox`, or one in memory only if there is no `state_dir`, or as long as that cannot be used;
+    /// [`status`](Self::status) tells. Values of `config` that do not fit are replaced by the nearest that do.
+    ///
+    /// # Errors
+    /// [`OutboxError::InUse`] if another process has it.
+    pub fn open(state_dir: Option<&Path>, config: &OutboxConfig) -> Result<Outbox, OutboxError> {
+        let disk = state_dir.map(|dir| Box::new(Disk::new(dir.join("outbox"))) as Box<dyn Files>);
+        Outbox::with_files(disk, config)
+    }
+
+    fn with_files(files: Option<Box<dyn Files>>, config: &OutboxConfig) -> Result<Outbox, OutboxError> {
+        let mut outbox = Outbox {
+            config: config.clamped(),
+            store: files.map_or(Store::None, |files| Store::Lost(files, 0)),
+            memory: Memory::default(),
+            next_id: 1,
+            counters: Counters::default(),
+            problem: None,
+            full: false,
+            renumbered: false,
+            dirty_since: None,
+            retry_at: None,
+            retry_after: RETRY.0,
+            made_room: false,
+            report: Report::default(),
+        };
+        if let Store::Lost(..) = outbox.store {
+            outbox.reopen()?;
+            outbox.try_disk();
+        } else {
+            outbox.problem = Some(
+                "readings that wait for the broker are lost when the node ends because there is no state_dir; set one"
+                    .to_owned(),
+            );
+        }
+        Ok(outbox)
+    }
+
+    /// Adds a record. Never fails: what cannot be written is kept in memory, and what has no room there goes, oldest first.
+    pub fn append(&mut self, bytes: &[u8]) -> Appended {
+        let before = self.dropped();
+        let id = self.next_id;
+        self.next_id += 1;
+        let durable = if bytes.len() as u64 > self.config.max_record_bytes {
+            self.counters.dropped += 1;
+            log::error!(
+                "a record of {} bytes is dropped because it is longer than outbox.max_record_bytes, {}; raise it",
+                bytes.len(),
+                self.config.max_record_bytes
+            );
+            false
+        } else {
+            self.add(Entry { id, bytes: bytes.to_vec() })
+        };
+        Appended { id, durable, dropped: self.dropped() - before }
+    }
+
+    fn add(&mut self, entry: Entry) -> bool {
+        let mut result = Ok(());
+        if let Some(log) = self.writable() {
+            // A failed write must not cost the record, hence the copy.
+            match log.append(entry.clone()) {
+                Ok(()) => {
+                    if log.wants_sync() {
+                        result = log.sync();
+                    }
+                    if let Err(e) = result {
+                        self.write_failed(&e);
+                    }
+                    return self.writable().is_some();
+                }
+                Err(e) => self.write_failed(&e),
+            }
+        }
+        self.memory.push_back(entry);
+        self.trim();
+        self.writable().is_some()
+    }
+
+    /// Holds the memory's bounds.
+    fn trim(&mut self) {
+        while self.memory.exceeds(self.config.memory_records, self.config.memory_bytes) {
+            if self.full && !self.made_room {
+                // The oldest record is on the disk, and without its segment there may be room.
+                self.made_room = true;
+                if let Store::Log(log) = &mut self.store
+                    && log.drop_oldest().is_ok()
+                {
+                    self.try_disk();
+                    continue;
+                }
+            }
+            self.memory.pop_front();
+            self.counters.dropped += 1;
+        }
+    }
+
+    /// What depends on time: making records durable, trying the disk again, reporting what was dropped. To be called about every second;
+    /// `now` must not go back.
+    pub fn tick(&mut self, now: Instant) {
+        if matches!(&self.store, Store::Log(log) if log.is_dirty()) {
+            let since = *self.dirty_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= Duration::from_millis(self.config.sync_interval_ms) {
+                self.sync();
+            }
+        } else {
+            self.dirty_since = None;
+        }
+        if self.writable().is_none() && !matches!(self.store, Store::None) {
+            let at = *self.retry_at.get_or_insert(now + self.retry_after);
+            if now >= at {
+                self.made_room = false;
+                self.try_disk();
+                if self.problem.is_some() {
+                    self.retry_after = (2 * self.retry_after).min(RETRY.1);
+                    self.retry_at = Some(now + self.retry_after);
+                }
+            }
+        }
+        if self.report.at.is_none_or(|at| now.saturating_duration_since(at) >= REPORT_INTERVAL) {
+            self.report_dropped(Some(now));
+        }
+    }
+
+    fn report_dropped(&mut self, now: Option<Instant>) {
+        let dropped = self.dropped();
+        if dropped > self.report.reported {
+            log::warn!(
+                "{} records that the broker has not had are dropped because the outbox is full; see to the broker, or raise outbox.max_bytes",
+                dropped - self.report.reported
+            );
+            self.report = Report { reported: dropped, at: now };
+        }
+    }
+
+    fn writable(&mut self) -> Option<&mut Log> {
+        match &mut self.store {
+            Store::Log(log) if log.is_writable() => Some(log),
+            _ => None,
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.totals().dropped
+    }
+
+    fn totals(&self) -> Counters {
+        let mut totals = self.counters;
+        if let Store::Log(log) = &self.store {
+            totals.add(log.counters());
+        }
+        totals
+    }
+
+    /// How it is.
+    pub fn status(&self) -> OutboxStatus {
+        let totals = self.totals();
+        let (log_bytes, on_disk) = match &self.store {
+            Store::Log(log) => (log.bytes(), log.is_writable()),
+            _ => (0, false),
+        };
+        OutboxStatus {
+            waiting: self.len(),
+            bytes: log_bytes + self.memory.bytes(),
+            dropped_total: totals.dropped,
+            damaged_total: totals.damaged,
+            on_disk,
+            problem: self.problem.clone(),
+            written_bytes_total: totals.written_bytes,
+            fsyncs_total: totals.fsyncs,
+        }
+    }
+
+    /// Writes down what has been removed and makes everything durable. Dropping does the same.
+    pub fn close(&mut self) {
+        if let Some(log) = self.writable()
+            && let Err(e) = log.mark_if_due(true).and_then(|()| log.sync())
+        {
+            self.write_failed(&e);
+        }
+        self.report_dropped(None);
+    }
+}
+
+impl Queue for Outbox {
+    fn peek(&mut self) -> Option<Entry> {
+        self.renumbered = false;
+        if let Store::Log(log) = &mut self.store {
+            match log.peek() {
+                Ok(Some(entry)) => return Some(entry),
+                Ok(None) => {}
+                Err(e) => self.read_failed(&e),
+            }
+        }
+        self.memory.front().cloned()
+    }
+
+    /// Forgets the oldest record if its id is `id`. Any other id is of a record that has been dropped meanwhile, and nothing happens.
+    fn remove(&mut self, id: u64) {
+        if self.renumbered {
+            return;
+        }
+        let mut marked = Ok(());
+        if let Store::Log(log) = &mut self.store {
+            match log.remove(id) {
+                Ok(true) => marked = log.mark_if_due(false),
+                // The next is in memory only if the log is empty.
+                Ok(false) if log.live() == 0 && self.memory.front().is_some_and(|entry| entry.id == id) => {
+                    self.memory.pop_front();
+                    log.note_removed(id);
+                }
+                Ok(false) => {}
+                Err(e) => self.read_failed(&e),
+            }
+        } else if self.memory.front().is_some_and(|entry| entry.id == id) {
+            self.memory.pop_front();
+        }
+        if let Err(e) = marked {
+            self.write_failed(&e);
+        }
+    }
+
+    fn sync(&mut self) {
+        self.dirty_since = None;
+        if let Some(log) = self.writable()
+            && let Err(e) = log.sync()
+        {
+            self.write_failed(&e);
+        }
+    }
+
+    fn len(&self) -> usize {
+        let in_log = if let Store::Log(log) = &self.store { log.live() } else { 0 };
+        in_log + self.memory.len()
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

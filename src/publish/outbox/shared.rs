@@ -1,0 +1,67 @@
+//! The outbox between the thread that reads and the one that publishes.
+
+use super::super::{Entry, Queue};
+use super::{Appended, Outbox, OutboxStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// An [`Outbox`] for several threads. A call waits while another one makes records durable, which takes an SD card up to
+/// some hundred milliseconds.
+#[derive(Clone)]
+pub struct SharedOutbox(Arc<Mutex<Outbox>>);
+
+impl SharedOutbox {
+    /// Shares `outbox`; it is closed when the last clone is dropped, or by [`close`](Self::close).
+    pub fn new(outbox: Outbox) -> SharedOutbox {
+        SharedOutbox(Arc::new(Mutex::new(outbox)))
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        // No call leaves it half changed but by a panic, of which there are none; then a queue is better than none.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`Outbox::append`].
+    pub fn append(&self, bytes: &[u8]) -> Appended {
+        self.outbox().append(bytes)
+    }
+
+    /// [`Outbox::tick`].
+    pub fn tick(&self, now: Instant) {
+        self.outbox().tick(now);
+    }
+
+    /// [`Outbox::status`].
+    pub fn status(&self) -> OutboxStatus {
+        self.outbox().status()
+    }
+
+    /// Makes everything added so far durable, as [`Queue::sync`] but without `mut`: before a picture is deleted whose readings are in
+    /// the outbox.
+    pub fn flush(&self) {
+        self.outbox().sync();
+    }
+
+    /// [`Outbox::close`].
+    pub fn close(&self) {
+        self.outbox().close();
+    }
+}
+
+impl Queue for SharedOutbox {
+    fn peek(&mut self) -> Option<Entry> {
+        self.outbox().peek()
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.outbox().remove(id);
+    }
+
+    fn sync(&mut self) {
+        self.outbox().sync();
+    }
+
+    fn len(&self) -> usize {
+        self.outbox().len()
+    }
+}
