@@ -1,0 +1,150 @@
+//! One connection: what the two versions of MQTT have in common, and what is under way.
+
+use crate::publish::transport::{Delivery, Message, Qos, Ticket};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Requests that rumqttc may hold. More than there can be: [`MAX_UNSENT`], one message at least once, a subscription, the
+/// farewell, and acknowledgements, of which some may have to wait.
+pub(super) const REQUESTS: usize = 64;
+/// Runs a connection to its end; gives the sentence that says why it ended.
+pub(super) type Task = Pin<Box<dyn Future<Output = String> + Send>>;
+
+/// What the two versions of MQTT have in common: the requests. Each gives false if it was not taken.
+pub(super) trait Client: Send {
+    fn publish(&self, message: &Message, retain: bool) -> bool;
+    fn subscribe(&self, filters: &[(String, Qos)]) -> bool;
+    fn ack(&self, pkid: u16) -> bool;
+    fn disconnect(&self) -> bool;
+}
+
+/// What the two versions have in common: the news.
+pub(super) enum Heard {
+    Connected(Granted),
+    /// A message was written under this packet id; 0 if at most once.
+    Sent(u16),
+    Acked(u16),
+    /// The broker will never take the message.
+    Refused(u16, String),
+    /// For each filter of the oldest subscription under way whether it was granted.
+    Subscribed(Vec<bool>),
+    /// `token` is the packet id.
+    Received(Delivery),
+    /// Our farewell was written.
+    Disconnected,
+    /// Another packet came in.
+    Alive,
+    /// Another packet went out.
+    Nothing,
+    /// The end.
+    Lost(String),
+}
+
+/// What the broker allows.
+#[derive(Clone, Copy)]
+pub(super) struct Granted {
+    pub max_out_bytes: u32,
+    /// Without a packet, or an acknowledgement, for so long the connection is given up: twice the keep-alive in force.
+    pub silence: Duration,
+    /// Whether it keeps messages.
+    pub retain: bool,
+}
+
+/// Bytes of a variable length that says `value` (MQTT 5, section 1.5.5).
+pub(super) fn length_bytes(value: usize) -> usize {
+    match value {
+        0..128 => 1,
+        128..16_384 => 2,
+        16_384..2_097_152 => 3,
+        _ => 4,
+    }
+}
+
+/// A packet with `remaining` bytes after its fixed header.
+pub(super) fn framed_bytes(remaining: usize) -> usize {
+    1 + length_bytes(remaining) + remaining
+}
+
+/// One connection, from the attempt to its end.
+pub(super) struct Link {
+    pub client: Box<dyn Client>,
+    pub heard: mpsc::Receiver<Heard>,
+    pub task: JoinHandle<()>,
+    /// Set when connected.
+    pub up: Option<(Instant, Granted)>,
+    /// When something last came in.
+    pub heard_at: Instant,
+    /// The message at least once that is under way.
+    pub in_flight: Option<InFlight>,
+    /// Messages at most once that are not yet written.
+    pub unsent: usize,
+    /// Messages to be acknowledged by hand, in the order in which they came, and whether they have been.
+    pub unacked: VecDeque<(u16, bool)>,
+    /// Filters of the subscriptions that are not yet granted, oldest first.
+    pub subscribing: VecDeque<(Instant, Vec<String>)>,
+}
+
+pub(super) struct InFlight {
+    pub ticket: Ticket,
+    /// Known when it has been written.
+    pub pkid: Option<u16>,
+    pub since: Instant,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Link {
+    /// When something will have taken too long; `None` while the connection is being made, which has a limit of its own.
+    pub fn overdue_at(&self) -> Option<Instant> {
+        let limit = self.up?.1.silence;
+        let awaited = self.in_flight.as_ref().map(|m| m.since).into_iter().chain(self.subscribing.front().map(|s| s.0));
+        awaited.chain([self.heard_at]).map(|since| since + limit).min()
+    }
+
+    /// Whether nothing at all comes in any more.
+    pub fn silent(&self) -> bool {
+        self.up.is_some_and(|(_, granted)| self.heard_at.elapsed() >= granted.silence)
+    }
+
+    /// The message under way, if this is its packet id. rumqttc ends the connection for an id that is not in use.
+    pub fn landed(&mut self, pkid: u16) -> Option<Ticket> {
+        self.in_flight.take_if(|in_flight| in_flight.pkid == Some(pkid)).map(|in_flight| in_flight.ticket)
+    }
+
+    /// Notes that a message is dealt with.
+    pub fn ack(&mut self, pkid: u16) {
+        if let Some(entry) = self.unacked.iter_mut().find(|entry| **entry == (pkid, false)) {
+            entry.1 = true;
+        }
+        self.send_acks();
+    }
+
+    /// Acknowledges what can be. Acknowledgements have the order of the messages (MQTT-4.6.0-2), and some brokers hang up otherwise. What
+    /// rumqttc has no room for waits for the next call.
+    pub fn send_acks(&mut self) {
+        while let Some(&(pkid, true)) = self.unacked.front()
+            && self.client.ack(pkid)
+        {
+            self.unacked.pop_front();
+        }
+    }
+
+    /// Nothing could be heard for `pause` because nobody polled.
+    pub fn excuse(&mut self, pause: Duration) {
+        self.heard_at += pause;
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.since += pause;
+        }
+        for (since, _) in &mut self.subscribing {
+            *since += pause;
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What went wrong, in a sentence that helps.
+
+use std::io;
+
+/// Why a broker said no to a connection, in either version of MQTT.
+pub(super) enum Refusal {
+    Protocol,
+    ClientId,
+    Unavailable,
+    Login,
+    NotAuthorised,
+    Other(String),
+}
+
+/// The broker answered the connection with a refusal. `spoken` is the version of MQTT in use, `other` the other one.
+pub(super) fn refused(broker: &str, refusal: Refusal, spoken: &str, other: &str) -> String {
+    let (reason, mend) = match refusal {
+        Refusal::Protocol => (format!("it does not speak MQTT {spoken}"), format!("set mqtt.protocol = \"{other}\"")),
+        Refusal::ClientId => {
+            ("it does not take the client id".into(), "choose another mqtt.client_id, of letters and digits".into())
+        }
+        Refusal::Unavailable => ("it is not available now".into(), "look into the broker's log if that lasts".into()),
+        Refusal::Login => (
+            "user name or password are wrong".into(),
+            "check mqtt.username and the password's file, variable or credential".into(),
+        ),
+        Refusal::NotAuthorised => (
+            "this client is not authorised".into(),
+            "check mqtt.username, the password and the broker's access list (mosquitto takes nobody without a name unless it \
+             has `allow_anonymous true`)"
+                .into(),
+        ),
+        Refusal::Other(code) => (format!("of {code}"), "look into the broker's log".into()),
+    };
+    format!("the broker at {broker} refuses the connection because {reason}; {mend}")
+}
+
+/// The system's error while connecting or talking; `None` if the broker closed the connection.
+pub(super) fn io(broker: &str, error: &io::Error) -> Option<String> {
+    use io::ErrorKind::*;
+    Some(match error.kind() {
+        ConnectionRefused => format!(
+            "nothing takes connections at {broker}; check mqtt.host and mqtt.port, that the broker runs, and that it listens \
+             beyond its own machine (mosquitto without a `listener` line does not)"
+        ),
+        HostUnreachable | NetworkUnreachable | NetworkDown => {
+            format!("the broker at {broker} cannot be reached because the network says '{error}'; check the network")
+        }
+        TimedOut => no_answer(broker),
+        ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof => return None,
+        InvalidData => format!(
+            "the connection to {broker} is not secure because of '{error}'; check mqtt.tls.ca_file, the name in mqtt.host and \
+             that the port is the broker's TLS port"
+        ),
+        _ if error.to_string().contains("lookup") => {
+            format!("the broker's name in {broker} is not known to the network; check mqtt.host and the name server")
+        }
+        _ => format!("the connection to {broker} failed because the system says '{error}'; check the network"),
+    })
+}
+
+/// Making the connection took too long.
+pub(super) fn timeout(broker: &str) -> String {
+    format!(
+        "the broker at {broker} did not answer within mqtt.connect_timeout_ms; check mqtt.host, mqtt.port and that a firewall \
+         lets packets through"
+    )
+}
+
+/// The connection is half open, or stuck.
+pub(super) fn no_answer(broker: &str) -> String {
+    format!("the broker at {broker} no longer answers; check the network if that repeats")
+}
+
+/// The broker closed the connection without a word. `accepted` says whether it had accepted it; `spoken` and `other` are
+/// versions of MQTT.
+pub(super) fn closed(broker: &str, accepted: bool, spoken: &str, other: &str) -> String {
+    match accepted {
+        true => format!(
+            "the broker at {broker} closed the connection; if that repeats, look into its log (it may have restarted, disliked a \
+             message, or know another client of the same mqtt.client_id)"
+        ),
+        false => format!(
+            "the broker at {broker} closed the connection instead of accepting it; look into its log, try mqtt.protocol = \"{other}\" if it \
+             does not know {spoken}, and see whether it wants TLS or a client's certificate (mqtt.tls)"
+        ),
+    }
+}
+
+/// A packet exceeds what may come in.
+pub(super) fn too_large(broker: &str, limit: u32) -> String {
+    format!(
+        "the broker at {broker} sent a packet of more than {limit} bytes; raise mqtt.max_packet_in_bytes, or find who sends it"
+    )
+}
+
+/// What came is no MQTT, or not at this moment.
+pub(super) fn nonsense(broker: &str, what: impl std::fmt::Display) -> String {
+    format!(
+        "what the broker at {broker} sent cannot be understood ({what}); check that a broker without TLS is what listens there"
+    )
+}
+
+/// A message was not acknowledged for too long though the connection lives.
+pub(super) fn no_ack(broker: &str) -> String {
+    format!("the broker at {broker} does not acknowledge a message; look into its log if that repeats")
+}
+
+/// A subscription without which there is nothing to do was refused.
+pub(super) fn not_subscribed(broker: &str, filter: &str) -> String {
+    format!(
+        "the broker at {broker} refuses the subscription to {filter}; check its access list, and that it knows shared subscriptions"
+    )
+}

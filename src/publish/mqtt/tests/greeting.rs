@@ -1,0 +1,154 @@
+//! How connections begin and end.
+
+use super::*;
+
+#[test]
+fn refused_connections_say_what_to_do() {
+    for (protocol, answer, part) in [
+        (Protocol::V311, &[0x20, 2, 0, 1][..], "mqtt.protocol = \"5\""),
+        (Protocol::V311, &[0x20, 2, 0, 2], "mqtt.client_id"),
+        (Protocol::V311, &[0x20, 2, 0, 3], "not available"),
+        (Protocol::V311, &[0x20, 2, 0, 4], "password"),
+        (Protocol::V311, &[0x20, 2, 0, 5], "allow_anonymous"),
+        (Protocol::V311, &[0x20, 2, 0, 77], "understood"),
+        (Protocol::V5, &[0x20, 3, 0, 134, 0], "password"),
+        (Protocol::V5, &[0x20, 3, 0, 135, 0], "not authorised"),
+        (Protocol::V5, &[0x20, 3, 0, 132, 0], "mqtt.protocol = \"3.1.1\""),
+        (Protocol::V5, &[0x20, 3, 0, 133, 0], "mqtt.client_id"),
+        (Protocol::V5, &[0x20, 3, 0, 138, 0], "Banned"),
+        (Protocol::V5, &[0x20, 2, 0, 1], "mqtt.protocol = \"3.1.1\""),
+        (Protocol::V5, &[0x20, 5, 0, 0, 2, 0x24, 0], "QoS"),
+        (Protocol::V311, &[0xd0, 0], "understood"),
+        (Protocol::V5, &[0xd0, 0], "understood"),
+    ] {
+        let broker = FakeBroker::start(move |conn| {
+            conn.read();
+            conn.send(answer);
+        });
+        let why = lost(&mut transport(broker.port, protocol));
+        assert!(why.contains(part), "{answer:?}: {why}");
+        assert!(!why.contains('\n') && why.contains("127.0.0.1"), "{why}");
+    }
+}
+
+#[test]
+fn nobody_listening_is_explained() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for protocol in BOTH {
+        let why = lost(&mut transport(free, protocol));
+        assert!(why.contains("listener") && why.contains("mqtt.port"), "{why}");
+    }
+}
+
+#[test]
+fn a_broker_that_does_not_answer_the_connection_is_given_up() {
+    for protocol in BOTH {
+        let broker = FakeBroker::start(|conn| while conn.read().is_some() {});
+        let mut mqtt = transport_with(broker.port, protocol, Options::default(), |s| {
+            s.connect_timeout = Duration::from_millis(200)
+        });
+        let start = Instant::now();
+        assert!(lost(&mut mqtt).contains("mqtt.connect_timeout_ms"));
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn failures_are_followed_by_a_pause() {
+    for protocol in BOTH {
+        let broker = FakeBroker::start(|conn| {
+            conn.accept();
+        });
+        let mut mqtt = transport_with(broker.port, protocol, Options::default(), |s| s.backoff_ms = [100, 100]);
+        let end = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < end {
+            mqtt.poll(end - Instant::now());
+        }
+        let attempts = broker.connections.load(Ordering::SeqCst);
+        assert!((2..=21).contains(&attempts), "{attempts} attempts in a second");
+    }
+}
+
+#[test]
+fn a_keep_alive_of_none_at_the_broker_is_no_flood_of_pings() {
+    let broker = FakeBroker::start(|conn| {
+        conn.read();
+        conn.send(&[0x20, 6, 0, 0, 3, 0x13, 0, 0]);
+        while conn.serve(5) {}
+    });
+    let mut mqtt = transport(broker.port, Protocol::V5);
+    assert_eq!(next(&mut mqtt), Event::Connected);
+    for i in 0..20 {
+        let ticket = mqtt.publish(&message(&i.to_string())).unwrap();
+        assert_eq!(next(&mut mqtt), Event::Acked(ticket));
+    }
+    let pings = broker.packets().iter().filter(|p| p.kind() == 12).count();
+    assert!(pings <= 1, "{pings} pings");
+}
+
+#[test]
+fn the_will_the_name_and_a_clean_session_are_in_the_greeting() {
+    for (protocol, clean) in [(Protocol::V311, 0b1110_1110), (Protocol::V5, 0b1110_1110)] {
+        let broker = FakeBroker::start(good);
+        let mut mqtt =
+            transport_with(broker.port, protocol, Options { receive_maximum: Some(2), ..Options::default() }, |s| {
+                s.login = Some(("user".into(), Secret::new("hunter2")));
+            });
+        assert_eq!(next(&mut mqtt), Event::Connected);
+        let connect = broker.packet();
+        assert_eq!(connect.kind(), 1);
+        // User, password, will retained, at least once, clean.
+        assert_eq!(connect.body[7], clean);
+        for text in ["node-1", "ocr/n/status", "offline", "user", "hunter2"] {
+            assert!(connect.has(text), "{text}");
+        }
+        assert_eq!(protocol == Protocol::V5, connect.has("\x21\0\x02"), "receive maximum");
+    }
+}
+
+#[test]
+fn a_farewell_is_said_before_the_connection_ends() {
+    for protocol in BOTH {
+        let broker = FakeBroker::start(good);
+        let mut mqtt = transport(broker.port, protocol);
+        assert_eq!(next(&mut mqtt), Event::Connected);
+        mqtt.publish(&message("last reading")).unwrap();
+        let offline = Message { retain: true, ..Message::new("ocr/n/status", "offline", Content::Text) };
+        let hint = Message { qos: Qos::AtMostOnce, ..Message::new("ocr/n/log", "bye", Content::Text) };
+        let start = Instant::now();
+        mqtt.close(&[offline, hint], DEADLINE);
+        assert!(start.elapsed() < DEADLINE);
+        let mut kinds = Vec::new();
+        while kinds.last() != Some(&14) {
+            kinds.push(broker.packet().kind());
+        }
+        assert_eq!(kinds, [1, 3, 3, 3, 14]);
+        assert_eq!(mqtt.poll(Duration::from_millis(1)), Event::Idle);
+        assert_eq!(broker.connections.load(Ordering::SeqCst), 1, "no connection after the end");
+    }
+}
+
+#[test]
+fn the_end_does_not_wait_for_a_broker_that_is_silent() {
+    let broker = FakeBroker::start(|conn| {
+        conn.accept();
+        while conn.read().is_some() {}
+    });
+    let mut mqtt = transport(broker.port, Protocol::V311);
+    assert_eq!(next(&mut mqtt), Event::Connected);
+    let start = Instant::now();
+    mqtt.close(&[message("offline")], Duration::from_millis(300));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn configurations_that_cannot_work_are_refused() {
+    let config = MqttConfig::default();
+    let error =
+        |config: &MqttConfig, id: &str, will| connect(config, id, will, Options::default()).err().unwrap().to_string();
+    assert!(error(&config, "", None).contains("mqtt.client_id"));
+    assert!(error(&config, "n", Some(Message::new("a/#", "x", Content::Text))).contains("wildcard"));
+    assert!(error(&config, "n", Some(Message::new("a", vec![0; 300 << 10], Content::Text))).contains("too large"));
+    let secret = MqttConfig { username: Some("u".into()), password_file: Some("/nonexistent/p".into()), ..config };
+    assert!(error(&secret, "n", None).contains("mqtt.password_file"));
+}

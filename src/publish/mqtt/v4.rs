@@ -1,0 +1,178 @@
+//! MQTT 3.1.1.
+
+use super::connection::{Client, Granted, Heard, REQUESTS, Task};
+use super::reason::{self, Refusal};
+use super::{Settings, topic};
+use crate::publish::transport::{Delivery, Message, Qos};
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, Incoming, LastWill, MqttOptions, NetworkOptions, Outgoing,
+    Publish, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
+};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Length of the message as a packet, header included.
+pub(super) fn packet_bytes(message: &Message) -> usize {
+    super::connection::framed_bytes(2 + message.topic.len() + 2 + message.payload.len())
+}
+
+/// A client, and the task that makes the connection and keeps it until it ends; its result says why it ended.
+pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box<dyn Client>, Task) {
+    let (client, mut events) = AsyncClient::new(options(settings), REQUESTS);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    // rumqttc takes this for the time that a write may take, too; making the connection has a limit of its own below.
+    network.set_connection_timeout(settings.silence.max(settings.connect_timeout).as_secs() + 1);
+    events.set_network_options(network);
+    let settings = Arc::clone(settings);
+    let task = async move {
+        let mut first = true;
+        loop {
+            let event = match first {
+                true => match tokio::time::timeout(settings.connect_timeout, events.poll()).await {
+                    Ok(event) => event,
+                    Err(_) => return reason::timeout(&settings.broker),
+                },
+                false => events.poll().await,
+            };
+            let news = match event {
+                Ok(event) => translate(event, &settings),
+                Err(error) => return sentence(&settings, &error, !first),
+            };
+            first = false;
+            if heard.send(news).await.is_err() {
+                return String::new();
+            }
+        }
+    };
+    (Box::new(V4(client)), Box::pin(task))
+}
+
+fn options(settings: &Settings) -> MqttOptions {
+    let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
+    options
+        .set_transport(settings.transport.clone())
+        .set_keep_alive(settings.keep_alive)
+        .set_clean_session(true)
+        .set_manual_acks(settings.options.manual_acks)
+        .set_max_packet_size(settings.max_in_bytes as usize, settings.max_out_bytes as usize);
+    if let Some((name, password)) = &settings.login {
+        options.set_credentials(name, password.reveal());
+    }
+    if let Some(will) = &settings.will {
+        options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), qos(will.qos), will.retain));
+    }
+    options
+}
+
+fn qos(qos: Qos) -> QoS {
+    match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+    }
+}
+
+fn translate(event: Event, settings: &Settings) -> Heard {
+    match event {
+        Event::Incoming(Incoming::ConnAck(_)) => {
+            Heard::Connected(Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain: true })
+        }
+        Event::Incoming(Incoming::PubAck(ack)) => Heard::Acked(ack.pkid),
+        Event::Incoming(Incoming::SubAck(ack)) => Heard::Subscribed(
+            ack.return_codes.iter().map(|code| matches!(code, SubscribeReasonCode::Success(_))).collect(),
+        ),
+        Event::Incoming(Incoming::Publish(publish)) => Heard::Received(Delivery {
+            topic: publish.topic,
+            payload: publish.payload.into(),
+            retain: publish.retain,
+            duplicate: publish.dup,
+            response_topic: None,
+            correlation: None,
+            token: publish.pkid.into(),
+        }),
+        Event::Incoming(_) => Heard::Alive,
+        Event::Outgoing(Outgoing::Publish(pkid)) => Heard::Sent(pkid),
+        Event::Outgoing(Outgoing::Disconnect) => Heard::Disconnected,
+        Event::Outgoing(_) => Heard::Nothing,
+    }
+}
+
+/// Why the connection ended or was not made.
+fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> String {
+    let broker = settings.broker.as_str();
+    let closed = || reason::closed(broker, accepted, "3.1.1", "5");
+    let io = |e: &std::io::Error| reason::io(broker, e).unwrap_or_else(closed);
+    match error {
+        ConnectionError::Io(e) => io(e),
+        ConnectionError::NetworkTimeout => reason::timeout(broker),
+        ConnectionError::FlushTimeout => reason::no_answer(broker),
+        #[cfg(feature = "tls")]
+        ConnectionError::Tls(rumqttc::TlsError::Io(e)) => io(e),
+        ConnectionError::ConnectionRefused(code) => {
+            let refusal = match code {
+                ConnectReturnCode::RefusedProtocolVersion => Refusal::Protocol,
+                ConnectReturnCode::BadClientId => Refusal::ClientId,
+                ConnectReturnCode::ServiceUnavailable => Refusal::Unavailable,
+                ConnectReturnCode::BadUserNamePassword => Refusal::Login,
+                ConnectReturnCode::NotAuthorized => Refusal::NotAuthorised,
+                ConnectReturnCode::Success => Refusal::Other("no reason".into()),
+            };
+            reason::refused(broker, refusal, "3.1.1", "5")
+        }
+        ConnectionError::MqttState(
+            StateError::Io(e) | StateError::Deserialization(rumqttc::mqttbytes::Error::Io(e)),
+        ) => io(e),
+        ConnectionError::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
+            reason::no_answer(broker)
+        }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => closed(),
+        ConnectionError::MqttState(StateError::Deserialization(
+            rumqttc::mqttbytes::Error::PayloadSizeLimitExceeded(_),
+        )) => reason::too_large(broker, settings.max_in_bytes),
+        ConnectionError::MqttState(e) => reason::nonsense(broker, e),
+        e => reason::nonsense(broker, e),
+    }
+}
+
+struct V4(AsyncClient);
+
+impl Client for V4 {
+    fn publish(&self, message: &Message, retain: bool) -> bool {
+        self.0.try_publish(&message.topic, qos(message.qos), retain, message.payload.as_slice()).is_ok()
+    }
+
+    fn subscribe(&self, filters: &[(String, Qos)]) -> bool {
+        let filters: Vec<_> = filters
+            .iter()
+            .filter(|(f, _)| topic::filter_fault(f).is_none())
+            .map(|(f, q)| SubscribeFilter::new(f.clone(), qos(*q)))
+            .collect();
+        self.0.try_subscribe_many(filters).is_ok()
+    }
+
+    fn ack(&self, pkid: u16) -> bool {
+        let mut publish = Publish::new("", QoS::AtLeastOnce, Vec::new());
+        publish.pkid = pkid;
+        self.0.try_ack(&publish).is_ok()
+    }
+
+    fn disconnect(&self) -> bool {
+        self.0.try_disconnect().is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::transport::Content;
+
+    #[test]
+    fn the_length_is_that_of_the_packet() {
+        for length in [0, 1, 100, 120, 127, 128, 16_380, 16_384, 70_000] {
+            let message = Message::new("a/b", vec![0; length], Content::Bytes);
+            let mut publish = Publish::new("a/b", QoS::AtLeastOnce, vec![0; length]);
+            publish.pkid = 7;
+            assert_eq!(packet_bytes(&message), publish.size(), "{length}");
+        }
+    }
+}

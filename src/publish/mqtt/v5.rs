@@ -1,0 +1,330 @@
+//! MQTT 5.
+
+use super::connection::{Client, Granted, Heard, REQUESTS, Task};
+use super::reason::{self, Refusal};
+use super::{Settings, topic};
+use crate::publish::transport::{Content, Delivery, Message, Qos};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, Filter, LastWill, LastWillProperties,
+    PubAckReason, Publish, PublishProperties, SubscribeReasonCode,
+};
+use rumqttc::v5::mqttbytes::{self, QoS};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, Incoming, MqttOptions, StateError};
+use rumqttc::{NetworkOptions, Outgoing};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Packet ids before they start again. rumqttc has room for so many messages from the start, so 65,535 would cost megabytes.
+const PACKET_IDS: u16 = 100;
+
+/// rumqttc refuses a shorter keep-alive.
+const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Length of the message as a packet, header included.
+pub(super) fn packet_bytes(message: &Message) -> usize {
+    let mut properties = message.expiry_s.map_or(0, |_| 5);
+    properties += message.correlation.as_ref().map_or(0, |data| 3 + data.len());
+    properties += content_type(message.content).map_or(0, |name| 3 + name.len());
+    properties += if is_text(message.content) { 2 } else { 0 };
+    let properties = properties + super::connection::length_bytes(properties);
+    super::connection::framed_bytes(2 + message.topic.len() + 2 + properties + message.payload.len())
+}
+
+fn content_type(content: Content) -> Option<&'static str> {
+    match content {
+        Content::Json => Some("application/json"),
+        Content::Text => Some("text/plain"),
+        Content::Jpeg => Some("image/jpeg"),
+        Content::Postcard => Some("application/vnd.edge-ocr.record+postcard"),
+        Content::Bytes => None,
+    }
+}
+
+fn is_text(content: Content) -> bool {
+    matches!(content, Content::Json | Content::Text)
+}
+
+fn properties(message: &Message) -> PublishProperties {
+    PublishProperties {
+        payload_format_indicator: is_text(message.content).then_some(1),
+        message_expiry_interval: message.expiry_s,
+        correlation_data: message.correlation.clone().map(Into::into),
+        content_type: content_type(message.content).map(Into::into),
+        ..PublishProperties::default()
+    }
+}
+
+/// A client, and the task that makes the connection and keeps it until it ends; its result says why it ended.
+pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box<dyn Client>, Task) {
+    let (client, mut events) = AsyncClient::new(options(settings), REQUESTS);
+    let settings = Arc::clone(settings);
+    let task = async move {
+        let mut first = true;
+        loop {
+            let event = match first {
+                true => match tokio::time::timeout(settings.connect_timeout, events.poll()).await {
+                    Ok(event) => event,
+                    Err(_) => return reason::timeout(&settings.broker),
+                },
+                false => events.poll().await,
+            };
+            let news = match event {
+                Ok(Event::Incoming(Incoming::ConnAck(ack))) => match granted(&ack, &settings) {
+                    Ok((granted, keep_alive)) => {
+                        events.options.set_keep_alive(keep_alive);
+                        Ok(Heard::Connected(granted))
+                    }
+                    Err(why) => Err(why),
+                },
+                Ok(event) => translate(event, &settings),
+                Err(error) => Err(sentence(&settings, &error, !first)),
+            };
+            first = false;
+            let news = match news {
+                Ok(news) => news,
+                Err(why) => return why,
+            };
+            if heard.send(news).await.is_err() {
+                return String::new();
+            }
+        }
+    };
+    (Box::new(V5(client)), Box::pin(task))
+}
+
+fn options(settings: &Settings) -> MqttOptions {
+    let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    let connect = ConnectProperties {
+        receive_maximum: settings.options.receive_maximum,
+        max_packet_size: Some(settings.max_in_bytes),
+        ..ConnectProperties::new()
+    };
+    options
+        .set_transport(settings.transport.clone())
+        .set_keep_alive(settings.keep_alive.max(SHORTEST_KEEP_ALIVE))
+        .set_clean_start(true)
+        .set_manual_acks(settings.options.manual_acks)
+        .set_outgoing_inflight_upper_limit(PACKET_IDS)
+        .set_connection_timeout(settings.connect_timeout.as_secs() + 1)
+        .set_connect_properties(connect)
+        .set_network_options(network);
+    if let Some((name, password)) = &settings.login {
+        options.set_credentials(name, password.reveal());
+    }
+    if let Some(will) = &settings.will {
+        let properties = LastWillProperties {
+            delay_interval: None,
+            payload_format_indicator: is_text(will.content).then_some(1),
+            message_expiry_interval: will.expiry_s,
+            content_type: content_type(will.content).map(Into::into),
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        };
+        let will = LastWill::new(&will.topic, will.payload.clone(), qos(will.qos), will.retain, Some(properties));
+        options.set_last_will(will);
+    }
+    options
+}
+
+fn qos(qos: Qos) -> QoS {
+    match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+    }
+}
+
+/// What the broker allows, and the keep-alive from now on; an error if it allows too little.
+fn granted(ack: &ConnAck, settings: &Settings) -> Result<(Granted, Duration), String> {
+    let mut granted = Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain: true };
+    let mut keep_alive = settings.keep_alive;
+    if let Some(properties) = &ack.properties {
+        if properties.max_qos == Some(0) {
+            return Err(format!(
+                "the broker at {} acknowledges no messages (its maximum QoS is 0); use one that knows QoS 1",
+                settings.broker
+            ));
+        }
+        if let Some(limit) = properties.max_packet_size {
+            granted.max_out_bytes = granted.max_out_bytes.min(limit);
+        }
+        // A broker may ask for a keep-alive of its own. rumqttc has set its clock to it already, so a longer one means patience;
+        // 0 means none, which rumqttc takes for "all the time".
+        if let Some(seconds @ 1..) = properties.server_keep_alive {
+            let asked = Duration::from_secs(seconds.into());
+            keep_alive = keep_alive.min(asked);
+            granted.silence = granted.silence.max(asked * 2);
+        }
+        granted.retain = properties.retain_available != Some(0);
+    }
+    Ok((granted, keep_alive.max(SHORTEST_KEEP_ALIVE)))
+}
+
+fn translate(event: Event, settings: &Settings) -> Result<Heard, String> {
+    Ok(match event {
+        Event::Incoming(Incoming::PubAck(ack)) => {
+            let reason = ack.properties.and_then(|p| p.reason_string).map(|text| format!(": {}", short(&text)));
+            let reason = |text: &str| format!("{text}{}", reason.unwrap_or_default());
+            match ack.reason {
+                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Heard::Acked(ack.pkid),
+                // These stay true however often the message is sent.
+                PubAckReason::NotAuthorized => {
+                    Heard::Refused(ack.pkid, reason("this client may not publish to the topic"))
+                }
+                PubAckReason::TopicNameInvalid => {
+                    Heard::Refused(ack.pkid, reason("the broker does not take the topic"))
+                }
+                PubAckReason::PayloadFormatInvalid => {
+                    Heard::Refused(ack.pkid, reason("the broker does not take the payload"))
+                }
+                // These may pass.
+                PubAckReason::QuotaExceeded => return Err(not_taken(settings, "a quota is exceeded")),
+                PubAckReason::PacketIdentifierInUse => return Err(not_taken(settings, "the packet id is in use")),
+                PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => {
+                    return Err(not_taken(settings, &reason("of an error of its own")));
+                }
+            }
+        }
+        Event::Incoming(Incoming::SubAck(ack)) => Heard::Subscribed(
+            ack.return_codes.iter().map(|code| matches!(code, SubscribeReasonCode::Success(_))).collect(),
+        ),
+        Event::Incoming(Incoming::Publish(publish)) => {
+            let properties = publish.properties.unwrap_or_default();
+            // None was allowed, and rumqttc would remember every one of them.
+            if properties.topic_alias.is_some() {
+                return Err(reason::nonsense(&settings.broker, "a topic alias, which was not allowed"));
+            }
+            let topic = String::from_utf8(publish.topic.into())
+                .map_err(|_| reason::nonsense(&settings.broker, "a topic that is not UTF-8"))?;
+            Heard::Received(Delivery {
+                topic,
+                payload: publish.payload.into(),
+                retain: publish.retain,
+                duplicate: publish.dup,
+                response_topic: properties.response_topic,
+                correlation: properties.correlation_data.map(Into::into),
+                token: publish.pkid.into(),
+            })
+        }
+        Event::Incoming(_) => Heard::Alive,
+        Event::Outgoing(Outgoing::Publish(pkid)) => Heard::Sent(pkid),
+        Event::Outgoing(Outgoing::Disconnect) => Heard::Disconnected,
+        Event::Outgoing(_) => Heard::Nothing,
+    })
+}
+
+fn not_taken(settings: &Settings, why: &str) -> String {
+    format!("the broker at {} did not take a message because {why}; look into its log if that repeats", settings.broker)
+}
+
+/// Foreign text for our log: at most 100 characters, on one line.
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
+/// Why the connection ended or was not made.
+fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> String {
+    let broker = settings.broker.as_str();
+    let closed = || reason::closed(broker, accepted, "5", "3.1.1");
+    let io = |e: &std::io::Error| reason::io(broker, e).unwrap_or_else(closed);
+    match error {
+        ConnectionError::Io(e) => io(e),
+        ConnectionError::Timeout(_) => reason::timeout(broker),
+        #[cfg(feature = "tls")]
+        ConnectionError::Tls(rumqttc::TlsError::Io(e)) => io(e),
+        ConnectionError::ConnectionRefused(code) => {
+            let refusal = match code {
+                ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion => {
+                    Refusal::Protocol
+                }
+                ConnectReturnCode::ClientIdentifierNotValid | ConnectReturnCode::BadClientId => Refusal::ClientId,
+                ConnectReturnCode::ServerUnavailable
+                | ConnectReturnCode::ServerBusy
+                | ConnectReturnCode::ServiceUnavailable => Refusal::Unavailable,
+                ConnectReturnCode::BadUserNamePassword => Refusal::Login,
+                ConnectReturnCode::NotAuthorized => Refusal::NotAuthorised,
+                other => Refusal::Other(format!("{other:?}")),
+            };
+            reason::refused(broker, refusal, "5", "3.1.1")
+        }
+        ConnectionError::MqttState(StateError::Io(e) | StateError::Deserialization(mqttbytes::Error::Io(e))) => io(e),
+        ConnectionError::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
+            reason::no_answer(broker)
+        }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => closed(),
+        ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::PayloadSizeLimitExceeded {
+            ..
+        })) => reason::too_large(broker, settings.max_in_bytes),
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
+            ended(broker, *reason_code, reason_string.as_deref())
+        }
+        ConnectionError::MqttState(e) => reason::nonsense(broker, e),
+        e => reason::nonsense(broker, e),
+    }
+}
+
+/// The broker said goodbye.
+fn ended(broker: &str, code: DisconnectReasonCode, text: Option<&str>) -> String {
+    if code == DisconnectReasonCode::SessionTakenOver {
+        return format!(
+            "the broker at {broker} ended the connection because another client came with the same client id; give each its own \
+             mqtt.client_id"
+        );
+    }
+    let text = text.map(|text| format!(", '{}'", short(text))).unwrap_or_default();
+    format!("the broker at {broker} ended the connection ({code:?}{text}); look into its log if that repeats")
+}
+
+struct V5(AsyncClient);
+
+impl Client for V5 {
+    fn publish(&self, message: &Message, retain: bool) -> bool {
+        let properties = properties(message);
+        self.0
+            .try_publish_with_properties(&message.topic, qos(message.qos), retain, message.payload.clone(), properties)
+            .is_ok()
+    }
+
+    fn subscribe(&self, filters: &[(String, Qos)]) -> bool {
+        let filters: Vec<_> = filters
+            .iter()
+            .filter(|(f, _)| topic::filter_fault(f).is_none())
+            .map(|(f, q)| Filter::new(f, qos(*q)))
+            .collect();
+        self.0.try_subscribe_many(filters).is_ok()
+    }
+
+    fn ack(&self, pkid: u16) -> bool {
+        let mut publish = Publish::new("", QoS::AtLeastOnce, Vec::new(), None);
+        publish.pkid = pkid;
+        self.0.try_ack(&publish).is_ok()
+    }
+
+    fn disconnect(&self) -> bool {
+        self.0.try_disconnect().is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_is_that_of_the_packet() {
+        for (length, content) in
+            [(0, Content::Bytes), (100, Content::Json), (16_300, Content::Jpeg), (70_000, Content::Postcard)]
+        {
+            for correlation in [None, Some(vec![1; 3]), Some(vec![1; 200])] {
+                let message =
+                    Message { expiry_s: Some(9), correlation, ..Message::new("a/b", vec![0; length], content) };
+                let mut publish =
+                    Publish::new("a/b", QoS::AtLeastOnce, message.payload.clone(), Some(properties(&message)));
+                publish.pkid = 7;
+                assert_eq!(packet_bytes(&message), publish.size(), "{length} {content:?}");
+            }
+        }
+    }
+}

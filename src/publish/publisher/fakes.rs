@@ -1,0 +1,140 @@
+//! A connection and an outbox that tests command.
+
+use crate::publish::queue::{Entry, Queue};
+use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// What a test sees and does of the connection.
+#[derive(Default)]
+pub(super) struct Wire {
+    pub events: VecDeque<Event>,
+    pub up: bool,
+    pub in_flight: Option<Ticket>,
+    pub published: Vec<Message>,
+    pub subscribed: usize,
+    tickets: u64,
+    /// Acknowledges what is published by itself.
+    pub obliging: bool,
+    pub closed: Option<Vec<Message>>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct FakeTransport(Arc<(Mutex<Wire>, Condvar)>);
+
+impl FakeTransport {
+    pub fn wire(&self) -> MutexGuard<'_, Wire> {
+        self.0.0.lock().unwrap()
+    }
+
+    pub fn push(&self, event: Event) {
+        let mut wire = self.wire();
+        match &event {
+            Event::Connected => (wire.up, wire.in_flight) = (true, None),
+            Event::Lost(_) => (wire.up, wire.in_flight) = (false, None),
+            Event::Acked(_) | Event::Refused(..) => wire.in_flight = None,
+            _ => {}
+        }
+        wire.events.push_back(event);
+        self.0.1.notify_all();
+    }
+
+    /// Acknowledges what is under way.
+    pub fn ack(&self) {
+        let ticket = self.wire().in_flight.expect("something under way");
+        self.push(Event::Acked(ticket));
+    }
+
+    pub fn payloads(&self) -> Vec<String> {
+        self.wire().published.iter().map(|m| String::from_utf8_lossy(&m.payload).into_owned()).collect()
+    }
+}
+
+impl Transport for FakeTransport {
+    fn poll(&mut self, timeout: Duration) -> Event {
+        let (wire, condition) = &*self.0;
+        let wire = wire.lock().unwrap();
+        let (mut wire, _) = condition.wait_timeout_while(wire, timeout, |wire| wire.events.is_empty()).unwrap();
+        wire.events.pop_front().unwrap_or(Event::Idle)
+    }
+
+    fn publish(&mut self, message: &Message) -> Result<Ticket, TransportError> {
+        let mut wire = self.wire();
+        if message.payload.len() > 1000 {
+            let topic = message.topic.clone();
+            return Err(TransportError::TooLarge {
+                topic,
+                bytes: message.payload.len(),
+                limit: 1000,
+                mend: "raise it",
+            });
+        }
+        if !wire.up {
+            return Err(TransportError::NotConnected);
+        }
+        if message.qos == Qos::AtLeastOnce && wire.in_flight.is_some() {
+            return Err(TransportError::Busy);
+        }
+        wire.tickets += 1;
+        let ticket = Ticket(wire.tickets);
+        wire.published.push(message.clone());
+        if message.qos == Qos::AtLeastOnce {
+            match wire.obliging {
+                true => wire.events.push_back(Event::Acked(ticket)),
+                false => wire.in_flight = Some(ticket),
+            }
+        }
+        Ok(ticket)
+    }
+
+    fn subscribe(&mut self, _: &[(String, Qos)]) -> Result<(), TransportError> {
+        self.wire().subscribed += 1;
+        Ok(())
+    }
+
+    fn ack(&mut self, _: &Delivery) {}
+
+    fn close(&mut self, last: &[Message], _: Duration) {
+        self.wire().closed = Some(last.to_vec());
+    }
+
+    fn waker(&self) -> Waker {
+        let transport = self.clone();
+        Waker::new(move || {
+            transport.wire().events.push_back(Event::Idle);
+            transport.0.1.notify_all();
+        })
+    }
+}
+
+#[derive(Clone, Default)]
+pub(super) struct FakeQueue(Arc<Mutex<(VecDeque<Entry>, usize)>>);
+
+impl Queue for FakeQueue {
+    fn peek(&mut self) -> Option<Entry> {
+        self.0.lock().unwrap().0.front().cloned()
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.0.lock().unwrap().0.retain(|entry| entry.id != id);
+    }
+
+    fn sync(&mut self) {
+        self.0.lock().unwrap().1 += 1;
+    }
+
+    fn len(&self) -> usize {
+        self.0.lock().unwrap().0.len()
+    }
+}
+
+impl FakeQueue {
+    pub fn add(&self, id: u64, bytes: Vec<u8>) {
+        self.0.lock().unwrap().0.push_back(Entry { id, bytes });
+    }
+
+    pub fn syncs(&self) -> usize {
+        self.0.lock().unwrap().1
+    }
+}

@@ -1,0 +1,119 @@
+//! The publisher as the other threads see it.
+
+use super::volatile::Volatile;
+use super::{Counters, Publisher, PublisherConfig, Setup};
+use crate::publish::transport::{Delivery, Message, Waker};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What the thread and its handles share.
+pub(super) struct Shared {
+    volatile: Mutex<Volatile>,
+    counters: Mutex<Counters>,
+    connected: AtomicBool,
+    alive_at: Mutex<Instant>,
+    /// When to end at the latest, once that is asked for.
+    pub stop_by: Mutex<Option<Instant>>,
+}
+
+/// A lock whose data is a list or numbers, which no panic leaves half done.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(config: &PublisherConfig) -> Shared {
+        Shared {
+            volatile: Mutex::new(Volatile::new(config.max_volatile, config.max_volatile_bytes)),
+            counters: Mutex::default(),
+            connected: AtomicBool::new(false),
+            alive_at: Mutex::new(Instant::now()),
+            stop_by: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn volatile(&self) -> MutexGuard<'_, Volatile> {
+        lock(&self.volatile)
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut Counters)) {
+        change(&mut lock(&self.counters));
+    }
+
+    pub(super) fn set_connected(&self, since_ms: Option<i64>) {
+        self.count(|counters| counters.connected_since_ms = since_ms);
+        self.connected.store(since_ms.is_some(), Ordering::Release);
+    }
+
+    pub(super) fn touch(&self) {
+        *lock(&self.alive_at) = Instant::now();
+    }
+}
+
+/// Talks to the publisher's thread; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    waker: Waker,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Handle {
+    /// A message that does not go through the outbox: status, picture, statistics, result of a command. It replaces one of the same
+    /// topic that still waits, and waits for a connection if there is none.
+    pub fn send(&self, message: Message) {
+        let dropped = self.shared.volatile().push(message);
+        if dropped > 0 {
+            self.shared.count(|counters| counters.volatile_dropped += dropped);
+        }
+        self.waker.wake();
+    }
+
+    /// There is a new record in the outbox.
+    pub fn notify_outbox(&self) {
+        self.waker.wake();
+    }
+
+    /// Whether there is a connection now.
+    pub fn connected(&self) -> bool {
+        self.shared.connected.load(Ordering::Acquire)
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        lock(&self.shared.counters).clone()
+    }
+
+    /// How long ago the thread last went round, connected or not. More than some ten seconds mean that it is stuck or dead: a reason
+    /// not to tell the watchdog that all is well.
+    pub fn silent_for(&self) -> Duration {
+        lock(&self.shared.alive_at).elapsed()
+    }
+
+    /// Ends the thread: sends what it can for at most `grace`, says farewell (which may take two seconds more) and waits for
+    /// its end. Without a connection it ends at once; what is in the outbox stays there.
+    pub fn stop(&self, grace: Duration) {
+        *lock(&self.shared.stop_by) = Some(Instant::now() + grace.min(Duration::from_secs(3600)));
+        self.waker.wake();
+        let thread = lock(&self.thread).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            log::error!("the publisher's thread had ended in a panic; this is a mistake in edge-ocr");
+        }
+    }
+}
+
+impl Publisher {
+    /// Starts the thread. What comes in for [`Setup::subscriptions`] is in the receiver.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn spawn(setup: Setup) -> io::Result<(Handle, mpsc::Receiver<Delivery>)> {
+        let waker = setup.transport.waker();
+        let (mut publisher, shared, deliveries) = Publisher::new(setup);
+        let thread = std::thread::Builder::new().name("publisher".into()).spawn(move || publisher.run())?;
+        Ok((Handle { shared, waker, thread: Arc::new(Mutex::new(Some(thread))) }, deliveries))
+    }
+}

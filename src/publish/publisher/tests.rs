@@ -1,0 +1,343 @@
+//! The loop with a connection, an outbox and a clock that the tests command.
+
+use super::fakes::{FakeQueue, FakeTransport};
+use super::*;
+use crate::publish::record::RECORD_VERSION;
+use crate::publish::transport::{Content, Delivery, Event};
+use crate::rules::{Reading, Status, Value};
+use proptest::prelude::*;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+fn record(seq: u64, captured_at_ms: i64) -> Record {
+    let reading = Reading {
+        field: "main".into(),
+        status: Status::Ok,
+        value: Some(Value::Number { value: 1.5, decimals: 1 }),
+        raw: "1.5".into(),
+        confidence: 0.9,
+        candidates: Vec::new(),
+        rebased: false,
+        changed: true,
+        rate_per_s: None,
+        reason: String::new(),
+    };
+    Record { version: RECORD_VERSION, boot_id: "this".into(), seq, captured_at_ms, time_synced: true, reading }
+}
+
+struct Rig {
+    publisher: Publisher,
+    transport: FakeTransport,
+    queue: FakeQueue,
+    clock: Arc<AtomicI64>,
+    shared: Arc<handle::Shared>,
+    deliveries: mpsc::Receiver<Delivery>,
+}
+
+fn setup(transport: &FakeTransport, queue: &FakeQueue) -> Setup {
+    let encode = |record: &Record, historical: bool, at: i64| {
+        let payload = format!("{}{} at {at}", record.seq, if historical { " old" } else { "" });
+        // Records are sent at least once, whatever is said here.
+        Message { qos: Qos::AtMostOnce, ..Message::new("state", payload, Content::Json) }
+    };
+    Setup {
+        transport: Box::new(transport.clone()),
+        queue: Box::new(queue.clone()),
+        encode: Box::new(encode),
+        boot_id: "this".into(),
+        subscriptions: vec![("cmd/#".into(), Qos::AtLeastOnce)],
+        birth: Box::new(|| {
+            vec![Message::new("status", "online", Content::Text), Message::new("info", "i", Content::Json)]
+        }),
+        farewell: vec![Message::new("status", "offline", Content::Text)],
+        config: PublisherConfig { max_commands: 2, ..PublisherConfig::default() },
+    }
+}
+
+fn rig() -> Rig {
+    let (transport, queue, clock) = (FakeTransport::default(), FakeQueue::default(), Arc::new(AtomicI64::new(100_000)));
+    let (mut publisher, shared, deliveries) = Publisher::new(setup(&transport, &queue));
+    let time = Arc::clone(&clock);
+    publisher.clock = Box::new(move || time.load(Ordering::SeqCst));
+    Rig { publisher, transport, queue, clock, shared, deliveries }
+}
+
+impl Rig {
+    fn step(&mut self) {
+        self.publisher.step(Duration::ZERO);
+    }
+
+    /// Connects and gets the birth messages through.
+    fn connect(&mut self) {
+        self.transport.push(Event::Connected);
+        self.step();
+        for _ in 0..2 {
+            self.step();
+            self.transport.ack();
+            self.step();
+        }
+        self.transport.wire().published.clear();
+    }
+
+    fn add(&self, record: &Record) {
+        self.queue.add(record.seq + 1, postcard::to_allocvec(record).unwrap());
+    }
+
+    fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        self.shared.count(|c| counters = c.clone());
+        counters
+    }
+}
+
+#[test]
+fn birth_comes_first_and_each_record_waits_for_the_one_before() {
+    let mut rig = rig();
+    for seq in 0..2 {
+        rig.add(&record(seq, 100_000));
+    }
+    rig.step();
+    assert!(rig.transport.payloads().is_empty(), "nothing without a connection");
+    rig.transport.push(Event::Connected);
+    rig.step();
+    assert_eq!(rig.transport.wire().subscribed, 1);
+    for expected in ["online", "i", "0 at 100000", "1 at 100000"] {
+        rig.step();
+        rig.step();
+        assert_eq!(rig.transport.payloads().last().unwrap(), expected);
+        rig.transport.ack();
+        rig.step();
+    }
+    assert!(rig.queue.is_empty());
+    assert_eq!(rig.transport.payloads().len(), 4);
+    assert!(rig.transport.wire().published.iter().all(|m| m.qos == Qos::AtLeastOnce));
+    assert_eq!(rig.queue.syncs(), 2, "durable before it is sent");
+    let counters = rig.counters();
+    assert_eq!((counters.acked, counters.sent, counters.connections, counters.waiting), (2, 4, 1, 0));
+}
+
+#[test]
+fn what_was_not_acknowledged_is_sent_again_as_it_was() {
+    let mut rig = rig();
+    rig.connect();
+    rig.add(&record(7, 100_000));
+    rig.step();
+    rig.transport.push(Event::Lost("gone".into()));
+    rig.step();
+    assert_eq!(rig.queue.len(), 1, "it stays until it is acknowledged");
+    assert_eq!(rig.counters().last_problem.as_deref(), Some("gone"));
+    rig.clock.store(103_000, Ordering::SeqCst);
+    rig.connect();
+    rig.step();
+    assert_eq!(rig.transport.payloads(), ["7 at 100000"], "the same bytes, though this connection is younger");
+    // Once more, but so late that it is no news.
+    rig.transport.push(Event::Lost("gone".into()));
+    rig.step();
+    rig.clock.store(111_000, Ordering::SeqCst);
+    rig.connect();
+    rig.step();
+    assert_eq!(rig.transport.payloads(), ["7 old at 111000"]);
+    rig.transport.ack();
+    rig.step();
+    assert!(rig.queue.is_empty());
+    let counters = rig.counters();
+    assert_eq!((counters.sent_again, counters.lost, counters.acked), (2, 2, 1));
+    assert_eq!(rig.queue.syncs(), 1, "before it was first sent");
+}
+
+#[test]
+fn what_is_historical() {
+    for (captured, boot, now, historical) in [
+        (100_000, "this", 100_000, false),
+        (100_000, "this", 110_000, false),
+        (100_000, "this", 110_001, true),
+        (99_999, "this", 100_000, false),
+        (100_000, "other", 100_000, true),
+        (0, "this", 100_000, true),
+        (200_000, "this", 100_000, false),
+        (i64::MIN, "this", 100_000, true),
+    ] {
+        let mut rig = rig();
+        rig.connect();
+        rig.clock.store(now, Ordering::SeqCst);
+        rig.add(&Record { boot_id: boot.into(), ..record(0, captured) });
+        rig.step();
+        assert_eq!(rig.transport.payloads()[0].contains("old"), historical, "{captured} {boot} {now}");
+    }
+}
+
+#[test]
+fn what_can_never_be_sent_does_not_block_the_rest() {
+    let mut rig = rig();
+    rig.connect();
+    let good = postcard::to_allocvec(&record(0, 100_000)).unwrap();
+    let mut later = good.clone();
+    later[0] = RECORD_VERSION + 1;
+    for (id, bytes) in [vec![], vec![0xff; 40], later, good[..good.len() / 2].to_vec(), good].into_iter().enumerate() {
+        rig.queue.add(id as u64, bytes);
+    }
+    rig.step();
+    assert_eq!(rig.transport.payloads(), ["0 at 100000"]);
+    let ticket = rig.transport.wire().in_flight.unwrap();
+    rig.transport.push(Event::Refused(ticket, "not allowed".into()));
+    rig.step();
+    assert!(rig.queue.is_empty());
+    assert_eq!((rig.counters().undecodable, rig.counters().refused), (4, 1));
+    rig.add(&record(9, 100_000));
+    rig.step();
+    assert_eq!(rig.transport.payloads().last().unwrap(), "9 at 100000");
+}
+
+#[test]
+fn a_record_whose_message_is_too_large_is_given_up() {
+    let mut rig = rig();
+    rig.publisher.encode_as(|record: &Record, _: bool, _: i64| {
+        let length = if record.seq == 0 { 2000 } else { 1 };
+        Message::new("state", vec![b'x'; length], Content::Json)
+    });
+    rig.connect();
+    rig.add(&record(0, 100_000));
+    rig.add(&record(1, 100_000));
+    rig.step();
+    assert_eq!(rig.transport.payloads(), ["x"]);
+    assert_eq!(rig.counters().refused, 1);
+}
+
+#[test]
+fn the_latest_volatile_message_of_a_topic_is_sent_after_birth() {
+    let mut rig = rig();
+    let say = |rig: &Rig, topic: &str, payload: &str, qos| {
+        rig.shared.volatile().push(Message { qos, ..Message::new(topic, payload, Content::Text) });
+    };
+    say(&rig, "camera/status", "offline", Qos::AtLeastOnce);
+    say(&rig, "camera/status", "online", Qos::AtLeastOnce);
+    say(&rig, "camera/image", "jpeg", Qos::AtMostOnce);
+    rig.add(&record(0, 100_000));
+    rig.connect();
+    rig.step();
+    // The picture waits for nothing; the status and the record take turns.
+    assert_eq!(rig.transport.payloads(), ["jpeg", "online"]);
+    say(&rig, "camera/status", "offline", Qos::AtLeastOnce);
+    rig.transport.ack();
+    rig.step();
+    rig.step();
+    assert_eq!(rig.transport.payloads().last().unwrap(), "0 at 100000");
+    rig.transport.ack();
+    rig.step();
+    rig.step();
+    assert_eq!(rig.transport.payloads().last().unwrap(), "offline");
+    // Lost while it was under way: it comes again, unless there is a newer one.
+    rig.transport.push(Event::Lost("gone".into()));
+    rig.step();
+    rig.connect();
+    rig.step();
+    assert_eq!(rig.transport.payloads(), ["offline"]);
+}
+
+#[test]
+fn commands_that_nobody_takes_are_counted() {
+    let mut rig = rig();
+    rig.connect();
+    let delivery = Delivery {
+        topic: "cmd/read".into(),
+        payload: Vec::new(),
+        retain: false,
+        duplicate: false,
+        response_topic: None,
+        correlation: None,
+        token: 0,
+    };
+    for _ in 0..3 {
+        rig.transport.push(Event::Received(delivery.clone()));
+        rig.step();
+    }
+    assert_eq!(rig.counters().commands_dropped, 1);
+    assert_eq!(rig.deliveries.try_iter().count(), 2);
+}
+
+#[test]
+fn the_thread_empties_the_outbox_says_farewell_and_ends() {
+    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
+    transport.wire().obliging = true;
+    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue)).unwrap();
+    assert!(!handle.connected());
+    transport.push(Event::Connected);
+    for seq in 0..50 {
+        queue.add(seq, postcard::to_allocvec(&record(seq, 0)).unwrap());
+        handle.notify_outbox();
+        handle.send(Message::new("stats", seq.to_string(), Content::Json));
+    }
+    let end = Instant::now() + Duration::from_secs(20);
+    while handle.counters().acked < 50 && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    assert!(handle.connected() && handle.silent_for() < Duration::from_secs(5));
+    handle.stop(Duration::from_secs(20));
+    assert!(queue.is_empty() && !handle.connected());
+    let wire = transport.wire();
+    assert_eq!(wire.closed.as_deref().unwrap()[0].payload, b"offline");
+    assert_eq!(wire.published.iter().rfind(|m| m.topic == "stats").unwrap().payload, b"49");
+    drop(wire);
+    handle.stop(Duration::from_secs(1));
+}
+
+#[test]
+fn without_a_connection_the_end_does_not_wait() {
+    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
+    queue.add(0, postcard::to_allocvec(&record(0, 0)).unwrap());
+    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue)).unwrap();
+    let start = Instant::now();
+    handle.stop(Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(queue.len(), 1, "kept for the next run");
+}
+
+#[test]
+fn limits_are_checked() {
+    assert_eq!(PublisherConfig::default().validate(), Ok(()));
+    for (text, key) in [
+        ("late_after_ms = 0", "publish.late_after_ms"),
+        ("max_volatile = 1", "publish.max_volatile"),
+        ("max_volatile_bytes = 1", "publish.max_volatile_bytes"),
+        ("max_commands = 0", "publish.max_commands"),
+    ] {
+        let error = toml::from_str::<PublisherConfig>(text).unwrap().validate().unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
+}
+
+proptest! {
+    /// Whatever the connection does: no record is forgotten before its acknowledgement, and they go in order.
+    #[test]
+    fn nothing_is_lost_and_nothing_overtakes(fates in prop::collection::vec(0u8..6, 0..200)) {
+        let mut rig = rig();
+        for seq in 0..5 {
+            rig.add(&record(seq, 100_000));
+        }
+        let mut acked = Vec::new();
+        for fate in fates {
+            let under_way = rig.transport.wire().in_flight;
+            let top = rig.transport.wire().published.last().cloned();
+            match (fate, under_way) {
+                (0, _) => rig.transport.push(Event::Lost("gone".into())),
+                (1, _) if !rig.transport.wire().up => rig.transport.push(Event::Connected),
+                (2, _) => drop(rig.shared.volatile().push(Message::new("stats", "s", Content::Json))),
+                (3.., Some(_)) => {
+                    if top.is_some_and(|m| m.topic == "state") {
+                        acked.push(rig.queue.peek().unwrap().id);
+                    }
+                    rig.transport.ack();
+                }
+                _ => {}
+            }
+            rig.step();
+            // An event of the step before is seen in this one.
+            rig.step();
+            prop_assert_eq!(rig.queue.len(), 5 - acked.len());
+            prop_assert!(acked.is_sorted());
+        }
+        let sent = rig.transport.wire().published.iter().filter(|m| m.topic == "state").count();
+        prop_assert!(sent >= acked.len());
+    }
+}

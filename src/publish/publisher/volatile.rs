@@ -1,0 +1,100 @@
+//! Messages of which only the latest of each topic matters.
+
+use crate::publish::transport::{Message, Qos};
+use std::collections::VecDeque;
+
+/// The latest message of each topic, oldest first, within bounds.
+pub(super) struct Volatile {
+    waiting: VecDeque<Message>,
+    most: usize,
+    most_bytes: usize,
+}
+
+impl Volatile {
+    pub(super) fn new(most: usize, most_bytes: usize) -> Volatile {
+        Volatile { waiting: VecDeque::new(), most, most_bytes }
+    }
+
+    /// Adds a message in place of an older one of its topic; gives the number of others that were dropped for it.
+    pub(super) fn push(&mut self, message: Message) -> u64 {
+        match self.waiting.iter_mut().find(|m| m.topic == message.topic) {
+            // It keeps its turn, so that a topic that changes all the time is sent all the same.
+            Some(older) => *older = message,
+            None => self.waiting.push_back(message),
+        }
+        let mut dropped = 0;
+        while self.waiting.len() > self.most || self.bytes() > self.most_bytes {
+            self.waiting.pop_front();
+            dropped += 1;
+        }
+        dropped
+    }
+
+    /// Returns a message that could not be sent, unless there is a newer one of its topic.
+    pub(super) fn put_back(&mut self, message: Message) {
+        let known = self.waiting.iter().any(|m| m.topic == message.topic);
+        let fits = self.waiting.len() < self.most && self.bytes() + message.payload.len() <= self.most_bytes;
+        if !known && fits {
+            self.waiting.push_front(message);
+        }
+    }
+
+    /// The oldest of this quality of service.
+    pub(super) fn take(&mut self, qos: Qos) -> Option<Message> {
+        let at = self.waiting.iter().position(|m| m.qos == qos)?;
+        self.waiting.remove(at)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn bytes(&self) -> usize {
+        self.waiting.iter().map(|m| m.payload.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::transport::Content;
+    use proptest::prelude::*;
+
+    fn message(topic: &str, payload: &str) -> Message {
+        Message::new(topic, payload, Content::Text)
+    }
+
+    #[test]
+    fn the_latest_of_each_topic_in_order_of_the_first() {
+        let mut volatile = Volatile::new(10, 1000);
+        for (topic, payload) in [("a", "1"), ("b", "1"), ("a", "2")] {
+            assert_eq!(volatile.push(message(topic, payload)), 0);
+        }
+        assert_eq!(volatile.take(Qos::AtMostOnce), None);
+        assert_eq!(volatile.take(Qos::AtLeastOnce), Some(message("a", "2")));
+        volatile.put_back(message("a", "2"));
+        volatile.put_back(message("b", "0"));
+        assert_eq!(volatile.take(Qos::AtLeastOnce), Some(message("a", "2")));
+        assert_eq!(
+            volatile.take(Qos::AtLeastOnce),
+            Some(message("b", "1")),
+            "a newer one wins over one that comes back"
+        );
+        assert!(volatile.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_hold(pushes in prop::collection::vec((0u8..20, 0usize..40, any::<bool>()), 0..200)) {
+            let mut volatile = Volatile::new(5, 100);
+            for (topic, length, back) in pushes {
+                let message = Message::new(topic.to_string(), vec![0; length], Content::Bytes);
+                match back {
+                    true => volatile.put_back(message),
+                    false => drop(volatile.push(message)),
+                }
+                prop_assert!(volatile.waiting.len() <= 5 && volatile.bytes() <= 100);
+            }
+        }
+    }
+}

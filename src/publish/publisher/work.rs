@@ -1,0 +1,386 @@
+//! The loop itself.
+
+use super::handle::{Shared, lock};
+use super::{Encode, Setup};
+use crate::publish::queue::{Entry, Queue};
+use crate::publish::record::{RECORD_VERSION, Record};
+use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError};
+use std::collections::VecDeque;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Longest wait for news: the thread says at least that often that it is alive.
+const ROUND: Duration = Duration::from_secs(1);
+/// The wait while messages at most once are being written; their end is no event.
+const SHORT_ROUND: Duration = Duration::from_millis(20);
+/// Time for the farewell, beyond the grace time.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// The same trouble is told again after that.
+const REPEAT_LOG: Duration = Duration::from_secs(600);
+/// A record that ends so many connections in a row is told about, and again at each further multiple.
+const SUSPICIOUS: u32 = 5;
+
+/// Sends what is to be sent. See the module.
+pub struct Publisher {
+    transport: Box<dyn Transport>,
+    queue: Box<dyn Queue>,
+    encode: Box<dyn Encode>,
+    boot_id: String,
+    subscriptions: Vec<(String, Qos)>,
+    make_birth: Box<dyn FnMut() -> Vec<Message> + Send>,
+    farewell: Vec<Message>,
+    late_after_ms: i64,
+    shared: Arc<Shared>,
+    deliveries: mpsc::SyncSender<Delivery>,
+    /// Milliseconds since 1970.
+    pub(super) clock: Box<dyn Fn() -> i64 + Send>,
+    /// When the connection was made; `None` without one.
+    connected_at_ms: Option<i64>,
+    birth: VecDeque<Message>,
+    in_flight: Option<(Ticket, Sent)>,
+    encoded: Option<Encoded>,
+    /// Whose turn it is: volatile messages at least once and records take turns.
+    volatile_next: bool,
+    last_log: Option<(String, Instant)>,
+}
+
+/// What is under way.
+enum Sent {
+    Birth,
+    Volatile(Message),
+    Record(u64),
+}
+
+/// The message of the record that was sent last, so that it is the same when it has to be sent again.
+struct Encoded {
+    id: u64,
+    message: Message,
+    historical: bool,
+    /// Connections lost while it was under way.
+    losses: u32,
+}
+
+/// What became of a message.
+enum Given {
+    Taken(Ticket),
+    Later,
+    Never(TransportError),
+}
+
+impl Publisher {
+    pub(super) fn new(setup: Setup) -> (Publisher, Arc<Shared>, mpsc::Receiver<Delivery>) {
+        let shared = Arc::new(Shared::new(&setup.config));
+        let (deliveries, receiver) = mpsc::sync_channel(setup.config.max_commands);
+        let publisher = Publisher {
+            transport: setup.transport,
+            queue: setup.queue,
+            encode: setup.encode,
+            boot_id: setup.boot_id,
+            subscriptions: setup.subscriptions,
+            make_birth: setup.birth,
+            farewell: setup.farewell,
+            late_after_ms: setup.config.late_after_ms.into(),
+            shared: Arc::clone(&shared),
+            deliveries,
+            clock: Box::new(now_ms),
+            connected_at_ms: None,
+            birth: VecDeque::new(),
+            in_flight: None,
+            encoded: None,
+            volatile_next: false,
+            last_log: None,
+        };
+        (publisher, shared, receiver)
+    }
+
+    /// Another encoder, for tests.
+    #[cfg(test)]
+    pub(super) fn encode_as(&mut self, encode: impl Encode + 'static) {
+        self.encode = Box::new(encode);
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(&mut self) {
+        let mut stop_by = None;
+        while !self.may_end(stop_by) {
+            let left = stop_by.map_or(ROUND, |by: Instant| by.saturating_duration_since(Instant::now()).min(ROUND));
+            self.step(left);
+            stop_by = *lock(&self.shared.stop_by);
+        }
+        let left = stop_by.map_or(Duration::ZERO, |by| by.saturating_duration_since(Instant::now()));
+        self.transport.close(&self.farewell, left.max(FAREWELL));
+        self.shared.set_connected(None);
+    }
+
+    /// Without a connection there is nothing to wait for.
+    fn may_end(&self, stop_by: Option<Instant>) -> bool {
+        let Some(by) = stop_by else { return false };
+        let done = self.in_flight.is_none()
+            && self.birth.is_empty()
+            && self.shared.volatile().is_empty()
+            && self.queue.is_empty();
+        done || self.connected_at_ms.is_none() || Instant::now() >= by
+    }
+
+    /// Sends what can be sent, then waits for one thing to happen, at most for `timeout`.
+    pub(super) fn step(&mut self, timeout: Duration) {
+        let blocked = self.connected_at_ms.is_some() && self.send_what_can_be();
+        let event = self.transport.poll(if blocked { timeout.min(SHORT_ROUND) } else { timeout });
+        self.handle(event);
+        let waiting = self.queue.len() as u64;
+        self.shared.count(|counters| counters.waiting = waiting);
+        self.shared.touch();
+    }
+
+    /// True if a message at most once has to wait, though not for an event.
+    fn send_what_can_be(&mut self) -> bool {
+        while let Some(message) = self.birth.front() {
+            let once = message.qos == Qos::AtMostOnce;
+            if !once && self.in_flight.is_some() {
+                return false;
+            }
+            let message = message.clone();
+            match self.give(&message) {
+                Given::Taken(ticket) if !once => self.in_flight = Some((ticket, Sent::Birth)),
+                Given::Taken(_) => {}
+                Given::Later => return once,
+                Given::Never(error) => self.drop_volatile(&error),
+            }
+            self.birth.pop_front();
+        }
+        // Everything else waits for the birth messages to be through.
+        if matches!(self.in_flight, Some((_, Sent::Birth))) {
+            return false;
+        }
+        let blocked = self.send_at_most_once();
+        if self.in_flight.is_none() {
+            self.volatile_next = !self.volatile_next;
+            let volatile_first = self.volatile_next;
+            if volatile_first {
+                self.send_volatile();
+            }
+            if self.in_flight.is_none() {
+                self.send_record();
+            }
+            if self.in_flight.is_none() && !volatile_first {
+                self.send_volatile();
+            }
+        }
+        blocked
+    }
+
+    fn give(&mut self, message: &Message) -> Given {
+        match self.transport.publish(message) {
+            Ok(ticket) => {
+                self.shared.count(|counters| counters.sent += 1);
+                Given::Taken(ticket)
+            }
+            Err(TransportError::Busy | TransportError::NotConnected) => Given::Later,
+            Err(error) => Given::Never(error),
+        }
+    }
+
+    fn drop_volatile(&mut self, error: &TransportError) {
+        log::error!("a message is dropped: {error}");
+        self.shared.count(|counters| counters.volatile_dropped += 1);
+    }
+
+    /// True if one has to wait.
+    fn send_at_most_once(&mut self) -> bool {
+        loop {
+            let taken = self.shared.volatile().take(Qos::AtMostOnce);
+            let Some(message) = taken else { return false };
+            match self.give(&message) {
+                Given::Taken(_) => {}
+                Given::Later => {
+                    self.shared.volatile().put_back(message);
+                    return true;
+                }
+                Given::Never(error) => self.drop_volatile(&error),
+            }
+        }
+    }
+
+    fn send_volatile(&mut self) {
+        loop {
+            let taken = self.shared.volatile().take(Qos::AtLeastOnce);
+            let Some(message) = taken else { return };
+            match self.give(&message) {
+                Given::Taken(ticket) => {
+                    self.in_flight = Some((ticket, Sent::Volatile(message)));
+                    return;
+                }
+                Given::Later => return self.shared.volatile().put_back(message),
+                Given::Never(error) => self.drop_volatile(&error),
+            }
+        }
+    }
+
+    fn send_record(&mut self) {
+        while let Some(entry) = self.queue.peek() {
+            let id = entry.id;
+            let Some(message) = self.message_of(entry) else {
+                self.queue.remove(id);
+                self.shared.count(|counters| counters.undecodable += 1);
+                continue;
+            };
+            match self.give(&message) {
+                Given::Taken(ticket) => {
+                    if self.encoded.as_ref().is_some_and(|encoded| encoded.losses > 0) {
+                        self.shared.count(|counters| counters.sent_again += 1);
+                    }
+                    self.in_flight = Some((ticket, Sent::Record(id)));
+                    return;
+                }
+                Given::Later => return,
+                Given::Never(error) => self.refuse_record(id, &error.to_string()),
+            }
+        }
+    }
+
+    /// `None` if the entry is no record. It is durable before it is sent: otherwise a power cut could give its number to another.
+    fn message_of(&mut self, entry: Entry) -> Option<Message> {
+        let record = match decode(&entry.bytes) {
+            Ok(record) => record,
+            Err(reason) => {
+                log::error!(
+                    "record {} of the outbox is dropped because {reason}; it is of another version or damaged",
+                    entry.id
+                );
+                return None;
+            }
+        };
+        let now = (self.clock)();
+        let late = now.saturating_sub(record.captured_at_ms) > self.late_after_ms || record.boot_id != self.boot_id;
+        if let Some(encoded) = self.encoded.as_ref().filter(|encoded| encoded.id == entry.id)
+            // The same once more, so that consumers see it is the same; but not as news when it is none.
+            && (encoded.historical || !late)
+        {
+            return Some(encoded.message.clone());
+        }
+        let losses = match &self.encoded {
+            Some(encoded) if encoded.id == entry.id => encoded.losses,
+            _ => {
+                self.queue.sync();
+                0
+            }
+        };
+        let mut message = self.encode.encode(&record, late, now);
+        message.qos = Qos::AtLeastOnce;
+        self.encoded = Some(Encoded { id: entry.id, message: message.clone(), historical: late, losses });
+        Some(message)
+    }
+
+    fn refuse_record(&mut self, id: u64, why: &str) {
+        log::error!("record {id} of the outbox is given up: {why}");
+        self.queue.remove(id);
+        self.encoded = None;
+        self.shared.count(|counters| counters.refused += 1);
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Idle => {}
+            Event::Connected => self.connected(),
+            Event::Acked(ticket) => {
+                if let Some(Sent::Record(id)) = self.landed(ticket) {
+                    self.queue.remove(id);
+                    self.encoded = None;
+                    self.shared.count(|counters| counters.acked += 1);
+                }
+            }
+            Event::Refused(ticket, why) => match self.landed(ticket) {
+                Some(Sent::Record(id)) => self.refuse_record(id, &why),
+                Some(Sent::Birth | Sent::Volatile(_)) => {
+                    self.log(&format!("a message was refused because {why}"));
+                    self.shared.count(|counters| counters.volatile_dropped += 1);
+                }
+                None => {}
+            },
+            Event::Received(delivery) => {
+                if let Err(mpsc::TrySendError::Full(_)) = self.deliveries.try_send(delivery) {
+                    // Without the topic, which is the sender's choice: the same words are told seldom.
+                    self.log("messages were dropped because too many wait");
+                    self.shared.count(|counters| counters.commands_dropped += 1);
+                }
+            }
+            Event::Lost(why) => self.lost(why),
+        }
+    }
+
+    fn landed(&mut self, ticket: Ticket) -> Option<Sent> {
+        self.in_flight.take_if(|(t, _)| *t == ticket).map(|(_, sent)| sent)
+    }
+
+    fn connected(&mut self) {
+        let now = (self.clock)();
+        self.connected_at_ms = Some(now);
+        self.in_flight = None;
+        self.shared.count(|counters| counters.connections += 1);
+        self.shared.set_connected(Some(now));
+        if !self.subscriptions.is_empty()
+            && let Err(error) = self.transport.subscribe(&self.subscriptions)
+        {
+            // The connection ended in this moment; the next one subscribes.
+            log::debug!("no subscription: {error}");
+        }
+        self.birth = (self.make_birth)().into();
+    }
+
+    fn lost(&mut self, why: String) {
+        self.connected_at_ms = None;
+        self.birth.clear();
+        match self.in_flight.take() {
+            Some((_, Sent::Volatile(message))) => self.shared.volatile().put_back(message),
+            Some((_, Sent::Record(id))) => {
+                if let Some(encoded) = self.encoded.as_mut().filter(|encoded| encoded.id == id) {
+                    encoded.losses = encoded.losses.saturating_add(1);
+                    if encoded.losses.is_multiple_of(SUSPICIOUS) {
+                        log::error!(
+                            "{} connections were lost while record {id} for {} was under way; check that the broker allows its topic and \
+                             its {} bytes",
+                            encoded.losses,
+                            encoded.message.topic,
+                            encoded.message.payload.len()
+                        );
+                    }
+                }
+            }
+            Some((_, Sent::Birth)) | None => {}
+        }
+        self.log(&why);
+        self.shared.set_connected(None);
+        self.shared.count(|counters| {
+            counters.lost += 1;
+            counters.last_problem = Some(why);
+        });
+    }
+
+    /// Warns, but of the same thing only now and then: a broker may be away for weeks.
+    fn log(&mut self, text: &str) {
+        let known = self.last_log.as_ref().is_some_and(|(last, at)| last == text && at.elapsed() < REPEAT_LOG);
+        match known {
+            true => log::debug!("{text}"),
+            false => {
+                log::warn!("{text}");
+                self.last_log = Some((text.into(), Instant::now()));
+            }
+        }
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Record, String> {
+    // The version comes first, so that a later form is recognised whatever follows.
+    match bytes.first() {
+        None => Err("it is empty".into()),
+        Some(&version) if version != RECORD_VERSION => {
+            Err(format!("its version is {version} and not {RECORD_VERSION}"))
+        }
+        Some(_) => postcard::from_bytes(bytes).map_err(|e| format!("decoding it failed ({e})")),
+    }
+}
+
+/// By the system's clock; 0 before 1970.
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

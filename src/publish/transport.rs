@@ -1,0 +1,172 @@
+//! The node's view of MQTT.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What happens to a message that cannot be delivered at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Qos {
+    /// Sent once, perhaps lost: pictures, statistics, logs.
+    AtMostOnce,
+    /// Sent until acknowledged.
+    AtLeastOnce,
+}
+
+/// What a payload is; told to the broker with MQTT 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// `application/json`, UTF-8.
+    Json,
+    /// `text/plain`, UTF-8.
+    Text,
+    /// `image/jpeg`.
+    Jpeg,
+    /// `application/vnd.edge-ocr.record+postcard`, see [`Record`](super::Record).
+    Postcard,
+    /// Not told: anything, or nothing (an empty payload that clears a retained message).
+    Bytes,
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Topic, without wildcards.
+    pub topic: String,
+    /// Payload.
+    pub payload: Vec<u8>,
+    /// What the payload is.
+    pub content: Content,
+    /// How hard to try.
+    pub qos: Qos,
+    /// Whether the broker keeps it for later subscribers.
+    pub retain: bool,
+    /// Seconds after which the broker drops it (MQTT 5 only).
+    pub expiry_s: Option<u32>,
+    /// To be given back to whoever asked (MQTT 5 only).
+    pub correlation: Option<Vec<u8>>,
+}
+
+impl Message {
+    /// A message at least once, not retained, without an expiry.
+    pub fn new(topic: impl Into<String>, payload: impl Into<Vec<u8>>, content: Content) -> Message {
+        let (topic, payload) = (topic.into(), payload.into());
+        Message { topic, payload, content, qos: Qos::AtLeastOnce, retain: false, expiry_s: None, correlation: None }
+    }
+}
+
+/// Names a message that was handed to the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A message that came in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload, at most the configured length.
+    pub payload: Vec<u8>,
+    /// Whether the broker had kept it from before.
+    pub retain: bool,
+    /// Whether it was sent before (a duplicate is possible).
+    pub duplicate: bool,
+    /// Where the answer is wanted (MQTT 5 only).
+    pub response_topic: Option<String>,
+    /// To be given back with the answer (MQTT 5 only).
+    pub correlation: Option<Vec<u8>>,
+    /// What [`Transport::ack`] needs; meaningless on another connection.
+    pub token: u64,
+}
+
+/// What happened on the connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Connected; subscriptions have to be made anew.
+    Connected,
+    /// The broker has the message. Only for [`Qos::AtLeastOnce`].
+    Acked(Ticket),
+    /// The broker refused the message (MQTT 5); sending it again would be refused again.
+    Refused(Ticket, String),
+    /// A message came in.
+    Received(Delivery),
+    /// The connection is gone, or could not be made. The transport tries again by itself, after its back-off; messages without
+    /// an acknowledgement must be given to it again after the next [`Event::Connected`]. The text is one sentence.
+    Lost(String),
+    /// Nothing happened in time, or the waker was used.
+    Idle,
+}
+
+/// Why a message was not taken.
+#[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
+pub enum TransportError {
+    /// There is no connection now.
+    #[error("there is no connection to the broker")]
+    NotConnected,
+    /// A message at least once is still under way: there is one at a time.
+    #[error("a message is still under way")]
+    Busy,
+    /// The message can never be sent.
+    #[error("the message for {topic} has {bytes} bytes, more than the limit of {limit}; {mend}")]
+    TooLarge {
+        /// Its topic.
+        topic: String,
+        /// Its length with the header.
+        bytes: usize,
+        /// What may be sent.
+        limit: usize,
+        /// What to do about it.
+        mend: &'static str,
+    },
+    /// A topic that MQTT does not allow.
+    #[error("the topic {topic:?} cannot be used because {reason}")]
+    BadTopic {
+        /// The topic.
+        topic: String,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// Ends a [`Transport::poll`] early, from any thread.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    /// Calls `wake` when used.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Waker {
+        Waker(Arc::new(wake))
+    }
+
+    /// Ends the poll that runs now, or the next one.
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}
+
+/// A connection to a broker that is made and made again by itself. Used by one thread, which must call [`poll`](Self::poll) often:
+/// nothing moves otherwise.
+pub trait Transport: Send {
+    /// Works on the connection until something happens, at most for `timeout`.
+    fn poll(&mut self, timeout: Duration) -> Event;
+
+    /// Takes a message to be sent. Of those at least once, one at a time: the next is taken after [`Event::Acked`],
+    /// [`Event::Refused`] or [`Event::Lost`].
+    ///
+    /// # Errors
+    /// [`TransportError`]; the message was not taken.
+    fn publish(&mut self, message: &Message) -> Result<Ticket, TransportError>;
+
+    /// Asks for messages whose topics fit `filters`.
+    ///
+    /// # Errors
+    /// [`TransportError::NotConnected`].
+    fn subscribe(&mut self, filters: &[(String, Qos)]) -> Result<(), TransportError>;
+
+    /// Tells the broker that a message that came in has been dealt with. Only where acknowledging by hand was configured.
+    fn ack(&mut self, delivery: &Delivery);
+
+    /// Sends `last` and ends the connection in an orderly way, in at most `timeout`.
+    fn close(&mut self, last: &[Message], timeout: Duration);
+
+    /// Ends polls from other threads.
+    fn waker(&self) -> Waker;
+}
