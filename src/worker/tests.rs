@@ -1,0 +1,335 @@
+//! The loop with a connection and a reader that the tests command.
+
+use super::answer::Names;
+use super::work::work;
+use super::*;
+use crate::publish::{Content, Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[derive(Default)]
+struct Wire {
+    events: VecDeque<Event>,
+    up: bool,
+    in_flight: Option<Ticket>,
+    tickets: u64,
+    published: Vec<Message>,
+    acked: Vec<u64>,
+    subscribed: Vec<String>,
+    /// Results are not acknowledged by themselves.
+    slow: bool,
+    closed: bool,
+}
+
+#[derive(Clone, Default)]
+struct Fake(Arc<(Mutex<Wire>, Condvar)>);
+
+impl Fake {
+    fn wire(&self) -> MutexGuard<'_, Wire> {
+        self.0.0.lock().unwrap()
+    }
+
+    fn push(&self, event: Event) {
+        let mut wire = self.wire();
+        match &event {
+            Event::Connected => (wire.up, wire.in_flight) = (true, None),
+            Event::Lost(_) => (wire.up, wire.in_flight) = (false, None),
+            Event::Acked(_) => wire.in_flight = None,
+            _ => {}
+        }
+        wire.events.push_back(event);
+        self.0.1.notify_all();
+    }
+
+    fn job(&self, id: &str, picture: &[u8], token: u64) {
+        self.push(Event::Received(Delivery {
+            topic: format!("ocr/jobs/{id}"),
+            payload: picture.to_vec(),
+            retain: false,
+            duplicate: false,
+            response_topic: None,
+            correlation: None,
+            token,
+        }));
+    }
+
+    /// Waits until `holds`.
+    fn until(&self, what: &str, holds: impl Fn(&Wire) -> bool) {
+        drop(self.when(what, holds));
+    }
+
+    /// The same; nothing goes on while the answer is held.
+    fn when(&self, what: &str, holds: impl Fn(&Wire) -> bool) -> MutexGuard<'_, Wire> {
+        let (wire, timeout) = self.0.1.wait_timeout_while(self.wire(), DEADLINE, |wire| !holds(wire)).unwrap();
+        assert!(!timeout.timed_out(), "{what}: {:?}", wire.published);
+        wire
+    }
+
+    fn results(wire: &Wire) -> Vec<(String, String)> {
+        let of = |m: &Message| {
+            let json: serde_json::Value = serde_json::from_slice(&m.payload).unwrap();
+            let status = json.get("code").unwrap_or(&json["status"]);
+            (m.topic.clone(), status.as_str().unwrap().to_owned())
+        };
+        wire.published.iter().filter(|m| m.content == Content::Json).map(of).collect()
+    }
+}
+
+impl Transport for Fake {
+    fn poll(&mut self, timeout: Duration) -> Event {
+        let (mut wire, _) =
+            self.0.1.wait_timeout_while(self.0.0.lock().unwrap(), timeout, |wire| wire.events.is_empty()).unwrap();
+        let event = wire.events.pop_front();
+        self.0.1.notify_all();
+        event.unwrap_or(Event::Idle)
+    }
+
+    fn publish(&mut self, message: &Message) -> Result<Ticket, TransportError> {
+        let mut wire = self.wire();
+        if message.payload.len() > 2000 {
+            let (topic, bytes) = (message.topic.clone(), message.payload.len());
+            return Err(TransportError::TooLarge { topic, bytes, limit: 2000, mend: "raise it" });
+        }
+        if !wire.up {
+            return Err(TransportError::NotConnected);
+        }
+        if message.qos == Qos::AtLeastOnce && wire.in_flight.is_some() {
+            return Err(TransportError::Busy);
+        }
+        wire.tickets += 1;
+        let ticket = Ticket(wire.tickets);
+        wire.published.push(message.clone());
+        if message.qos == Qos::AtLeastOnce {
+            match wire.slow && message.content == Content::Json {
+                true => wire.in_flight = Some(ticket),
+                false => wire.events.push_back(Event::Acked(ticket)),
+            }
+        }
+        self.0.1.notify_all();
+        Ok(ticket)
+    }
+
+    fn subscribe(&mut self, filters: &[(String, Qos)]) -> Result<(), TransportError> {
+        self.wire().subscribed.extend(filters.iter().map(|(filter, _)| filter.clone()));
+        Ok(())
+    }
+
+    fn ack(&mut self, delivery: &Delivery) {
+        self.wire().acked.push(delivery.token);
+        self.0.1.notify_all();
+    }
+
+    fn close(&mut self, last: &[Message], _: Duration) {
+        let mut wire = self.wire();
+        wire.published.extend_from_slice(last);
+        wire.closed = true;
+        self.0.1.notify_all();
+    }
+
+    fn waker(&self) -> Waker {
+        let fake = self.clone();
+        Waker::new(move || fake.push(Event::Idle))
+    }
+}
+
+/// Reads `slow` when it is let go, and everything else at once.
+#[derive(Clone, Default)]
+struct FakeReader(Arc<(Mutex<bool>, Condvar)>);
+
+impl FakeReader {
+    fn let_go(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+}
+
+impl Read for FakeReader {
+    fn read(&mut self, _: &str, picture: &[u8]) -> Result<Vec<u8>, ReadError> {
+        match picture {
+            b"bad" => Err(ReadError::Picture("this is no picture".into())),
+            b"ill" => Err(ReadError::Engine("the engine is ill".into())),
+            b"panic" => panic!("boom"),
+            b"long" => Ok(format!("\"{}\"", "x".repeat(3000)).into_bytes()),
+            b"slow" => {
+                let free = self.0.0.lock().unwrap();
+                let (_free, timeout) = self.0.1.wait_timeout_while(free, DEADLINE, |free| !*free).unwrap();
+                assert!(!timeout.timed_out());
+                Ok(b"{}".to_vec())
+            }
+            _ => Ok(b"{\"lines\":[]}".to_vec()),
+        }
+    }
+}
+
+/// Runs a worker while `test` plays the broker; gives what it counted.
+fn with_worker(config: WorkerConfig, test: impl FnOnce(&Fake, &FakeReader, &Stop)) -> (Counters, Fake) {
+    let (fake, reader, stop) = (Fake::default(), FakeReader::default(), Stop::default());
+    let counters = std::thread::scope(|scope| {
+        let (mut transport, mut read, stop_it) = (fake.clone(), reader.clone(), stop.clone());
+        let worker = scope.spawn(move || {
+            let names = Names::new("ocr", "w1");
+            work(&mut transport, &mut read, &config, &names, &stop_it).unwrap()
+        });
+        fake.push(Event::Connected);
+        test(&fake, &reader, &stop);
+        stop.set();
+        reader.let_go();
+        worker.join().unwrap()
+    });
+    (counters, fake)
+}
+
+#[test]
+fn a_job_is_acknowledged_after_its_result() {
+    let (counters, fake) = with_worker(WorkerConfig::default(), |fake, _, _| {
+        fake.until("online", |wire| wire.published.iter().any(|m| m.payload == b"online" && m.retain));
+        fake.wire().slow = true;
+        fake.job("7", b"picture", 70);
+        let wire = fake.when("the result", |wire| wire.in_flight.is_some());
+        assert_eq!(wire.acked, [0u64; 0], "not before the broker has the result");
+        let result = wire.published.last().unwrap();
+        assert_eq!((result.topic.as_str(), result.retain, result.expiry_s), ("ocr/results/7", false, Some(3600)));
+        let ticket = wire.in_flight.unwrap();
+        drop(wire);
+        fake.push(Event::Acked(ticket));
+        fake.until("the acknowledgement", |wire| wire.acked == [70]);
+    });
+    assert_eq!((counters.done, counters.failed), (1, 0));
+    let wire = fake.wire();
+    assert_eq!(wire.subscribed, ["$share/ocr/ocr/jobs/+"]);
+    assert!(wire.closed && wire.published.last().unwrap().payload == b"offline");
+}
+
+#[test]
+fn errors_are_results_too() {
+    let config = WorkerConfig { max_job_bytes: 1024, ..WorkerConfig::default() };
+    let (counters, fake) = with_worker(config, |fake, _, _| {
+        let large = [0; 1025];
+        let pictures: [&[u8]; 6] = [b"bad", b"ill", b"panic", b"long", &large, b"good"];
+        for (i, picture) in pictures.into_iter().enumerate() {
+            fake.job(&i.to_string(), picture, i as u64);
+        }
+        fake.until("all results", |wire| wire.acked.len() == 6);
+    });
+    let codes: Vec<String> = Fake::results(&fake.wire()).into_iter().map(|(_, code)| code).collect();
+    assert_eq!(codes, ["bad_picture", "engine", "engine", "result_too_large", "too_large", "ok"]);
+    assert_eq!((counters.done, counters.failed), (1, 5));
+}
+
+#[test]
+fn what_is_kept_or_elsewhere_is_no_job() {
+    let (counters, _) = with_worker(WorkerConfig::default(), |fake, _, _| {
+        let kept = Delivery {
+            topic: "ocr/jobs/1".into(),
+            payload: b"picture".to_vec(),
+            retain: true,
+            duplicate: false,
+            response_topic: None,
+            correlation: None,
+            token: 5,
+        };
+        fake.push(Event::Received(kept.clone()));
+        fake.push(Event::Received(Delivery { topic: "other".into(), retain: false, token: 6, ..kept }));
+        let wire = fake.when("both acknowledged", |wire| wire.acked == [5, 6]);
+        assert!(Fake::results(&wire).is_empty());
+    });
+    assert_eq!(counters.ignored, 2);
+}
+
+#[test]
+fn a_full_house_says_so_and_the_rest_is_read_in_order() {
+    let config = WorkerConfig { max_waiting: 2, ..WorkerConfig::default() };
+    let (counters, fake) = with_worker(config, |fake, reader, _| {
+        for (i, id) in ["first", "second", "third", "fourth"].into_iter().enumerate() {
+            fake.job(id, b"slow", i as u64);
+            // The first one must have left the queue.
+            fake.until("taken", |wire| wire.events.is_empty());
+        }
+        let wire = fake.when("told", |wire| !wire.acked.is_empty());
+        assert_eq!(Fake::results(&wire), [("ocr/results/fourth".to_string(), "busy".to_string())]);
+        drop(wire);
+        reader.let_go();
+        fake.until("all", |wire| wire.acked.len() == 4);
+    });
+    assert_eq!((counters.busy, counters.done), (1, 3));
+    assert_eq!(fake.wire().acked, [3, 0, 1, 2]);
+}
+
+#[test]
+fn bytes_are_bounded_too() {
+    let config = WorkerConfig { max_job_bytes: 1024, max_waiting_bytes: 1024, ..WorkerConfig::default() };
+    let (counters, _) = with_worker(config, |fake, reader, _| {
+        fake.job("first", b"slow", 1);
+        fake.until("taken", |wire| wire.events.is_empty());
+        fake.job("second", &[0; 1000], 2);
+        fake.job("third", &[0; 1000], 3);
+        fake.until("told", |wire| wire.acked == [3]);
+        reader.let_go();
+        fake.until("all", |wire| wire.acked.len() == 3);
+    });
+    assert_eq!((counters.busy, counters.done), (1, 2));
+}
+
+#[test]
+fn a_result_survives_a_lost_connection_and_waiting_jobs_go_elsewhere() {
+    let (counters, fake) = with_worker(WorkerConfig::default(), |fake, reader, _| {
+        fake.job("1", b"slow", 1);
+        fake.job("2", b"slow", 2);
+        fake.until("taken", |wire| wire.events.is_empty());
+        fake.push(Event::Lost("gone".into()));
+        reader.let_go();
+        fake.until("lost", |wire| wire.events.is_empty());
+        fake.push(Event::Connected);
+        // The broker sends the first one again, under a new number.
+        fake.job("1", b"slow", 11);
+        fake.until("done", |wire| wire.acked.contains(&11));
+    });
+    let results = Fake::results(&fake.wire());
+    assert!(results.iter().all(|(topic, code)| topic == "ocr/results/1" && code == "ok"), "{results:?}");
+    assert!(!fake.wire().acked.contains(&2));
+    assert_eq!(fake.wire().subscribed.len(), 2, "on each connection");
+    assert!(counters.done >= 1 && counters.lost == 1);
+}
+
+#[test]
+fn answers_go_where_they_were_wanted() {
+    with_worker(WorkerConfig::default(), |fake, _, _| {
+        fake.push(Event::Received(Delivery {
+            topic: "ocr/jobs/1".into(),
+            payload: b"picture".to_vec(),
+            retain: false,
+            duplicate: false,
+            response_topic: Some("desk/answers".into()),
+            correlation: Some(vec![1, 2, 3]),
+            token: 1,
+        }));
+        let wire = fake.when("the answer", |wire| wire.acked == [1]);
+        let answer = wire.published.iter().find(|m| m.topic == "desk/answers").unwrap();
+        assert_eq!(answer.correlation, Some(vec![1, 2, 3]));
+    });
+}
+
+#[test]
+fn the_job_in_hand_is_finished_at_the_end_but_not_for_ever() {
+    let (counters, fake) = with_worker(WorkerConfig::default(), |fake, _, stop| {
+        fake.job("1", b"slow", 1);
+        fake.job("2", b"slow", 2);
+        fake.until("taken", |wire| wire.events.is_empty());
+        stop.set();
+        // The helper lets the reader go after this.
+    });
+    assert_eq!((counters.done, fake.wire().acked.as_slice()), (1, &[1u64][..]));
+    let hasty = WorkerConfig { grace_ms: 0, ..WorkerConfig::default() };
+    let (counters, fake) = with_worker(hasty, |fake, _, stop| {
+        fake.job("1", b"slow", 1);
+        fake.until("taken", |wire| wire.events.is_empty());
+        let start = Instant::now();
+        stop.set();
+        fake.until("closed", |wire| wire.closed);
+        assert!(start.elapsed() < DEADLINE);
+    });
+    assert_eq!((counters.done, fake.wire().acked.len()), (0, 0), "the broker gives it to another");
+}
