@@ -19,7 +19,10 @@
 //! | [`recognise`] | line image to characters |
 //! | [`page`] | the result and its reading order |
 //! | [`output`] | the result as text, JSON, TSV, hOCR, or drawn |
+//! | [`board`], [`sensors`] | the machine: whether the program fits it, its clock, heat and power |
 //! | [`pipeline`] | all of it, from a [`Config`] |
+//! | `worker` | reading for others (feature `node`): pictures from a broker, results to it |
+//! | `rules`, `publish`, `node` | the sensor node (feature `node`): what a reading is worth, how it reaches a broker, and the program |
 //!
 //! Reading a picture takes three calls:
 //!
@@ -45,14 +48,25 @@ pub mod image;
 pub mod infer;
 pub mod memory;
 pub mod models;
+#[cfg(feature = "node")]
+pub mod node;
 pub mod output;
 pub mod page;
 mod parallel;
 pub mod pipeline;
 pub mod prepare;
+#[cfg(feature = "node")]
+pub mod publish;
 pub mod recognise;
+#[cfg(feature = "node")]
+pub mod rules;
+#[cfg(feature = "node")]
+pub mod secret;
+pub mod sensors;
 pub mod source;
 pub mod target;
+#[cfg(feature = "node")]
+pub mod worker;
 
 pub use config::Config;
 pub use error::Error;

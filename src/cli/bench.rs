@@ -5,7 +5,6 @@
 mod machine;
 mod network;
 mod report;
-mod sensors;
 mod stats;
 
 use super::check::{PICTURE, TEXT};
@@ -19,11 +18,11 @@ use edge_ocr::infer::arena;
 use edge_ocr::models::Kind;
 use edge_ocr::page::Timing;
 use edge_ocr::recognise::ctc::{self, Probabilities};
+use edge_ocr::sensors::{Meter, Reading, SYS};
 use edge_ocr::source::Input;
 use edge_ocr::{Error, Frame, Pipeline, prepare, target};
 use network::Single;
 use report::{Part, Report, SCHEMA, Stage, StageName};
-use sensors::{Meter, Reading};
 use stats::Stats;
 use std::ffi::OsString;
 use std::path::Path;
@@ -34,9 +33,6 @@ const LINE: [usize; 4] = [0, 2, 276, 44];
 
 /// A probability that only text has.
 const SURE: f32 = 0.9;
-
-/// Where Linux tells of clock, heat and power.
-const SYS: &str = "/sys";
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -14,12 +14,16 @@ mod eval;
 mod heap;
 mod load;
 mod models;
+#[cfg(feature = "node")]
+mod node;
 mod options;
 mod overwrite;
 #[cfg(feature = "packaging")]
 mod package;
 mod read;
 mod targets;
+#[cfg(feature = "node")]
+mod worker;
 
 use clap::{Parser, Subcommand};
 use edge_ocr::Error;
@@ -47,6 +51,12 @@ enum Verb {
     Targets(targets::Args),
     /// Read a built-in picture and say whether engine, models and machine are fit
     Check(Box<check::Args>),
+    /// Read fields of camera frames for years and publish the readings by MQTT
+    #[cfg(feature = "node")]
+    Node(Box<node::Args>),
+    /// Read pictures that others send by MQTT: one of many that share the jobs of a broker
+    #[cfg(feature = "node")]
+    Worker(worker::Args),
     /// Measure this machine: milliseconds of each network and of a whole page, with the answers checked
     Bench(Box<bench::Args>),
 }
@@ -82,15 +92,27 @@ pub fn main() -> u8 {
     };
     let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
     // tract tells its own story at these levels; it is heard only when asked for by RUST_LOG.
-    let filter =
-        format!("{level},tract_core=error,tract_hir=error,tract_onnx=error,tract_linalg=error,tract_nnef=error");
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter)).format_timestamp(None).init();
+    // So do the demo's broker, whose errors are clients that went away, and the client, whose errors are told in our words, and not
+    // for each attempt of weeks.
+    let filter = format!(
+        "{level},tract_core=error,tract_hir=error,tract_onnx=error,tract_linalg=error,tract_nnef=error,rumqttd=off,rumqttc=off"
+    );
+    let mut logger = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter));
+    logger.format_timestamp(None);
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        logger.format(for_journal);
+    }
+    logger.init();
     let result = match cli.verb {
         Verb::Read(args) => read::run(&args),
         Verb::Eval(args) => eval::run(&args),
         Verb::Models(args) => models::run(&args),
         Verb::Targets(args) => targets::run(&args),
         Verb::Check(args) => check::run(&args),
+        #[cfg(feature = "node")]
+        Verb::Node(args) => node::run(&args),
+        #[cfg(feature = "node")]
+        Verb::Worker(args) => worker::run(&args),
         Verb::Bench(args) => bench::run(&args),
     };
     match result {
@@ -100,11 +122,29 @@ pub fn main() -> u8 {
             eprintln!("edge-ocr: {sentence}");
             exit::FAILED
         }
+        #[cfg(feature = "node")]
+        Err(Stop::Node(error)) => {
+            eprintln!("edge-ocr: {error}");
+            error.exit_code()
+        }
         Err(Stop::Error(error)) => {
             eprintln!("edge-ocr: {error}");
             error.exit_code()
         }
     }
+}
+
+/// A line as systemd's journal wants it: its priority first (sd-daemon(3)), no colours; time and program are the journal's business.
+fn for_journal(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> std::io::Result<()> {
+    use std::io::Write;
+    let priority = match record.level() {
+        log::Level::Error => 3,
+        log::Level::Warn => 4,
+        log::Level::Info => 6,
+        log::Level::Debug | log::Level::Trace => 7,
+    };
+    let text = record.args().to_string();
+    writeln!(out, "<{priority}>{}", text.replace('\n', " "))
 }
 
 /// Why a verb ends before its end.
@@ -113,6 +153,9 @@ enum Stop {
     Error(Error),
     /// One sentence; exit code 1.
     Failed(String),
+    /// The node's.
+    #[cfg(feature = "node")]
+    Node(edge_ocr::node::NodeError),
     /// Whoever read our output has gone: nothing to say, and no mistake.
     Quiet,
 }

@@ -1,7 +1,7 @@
 //! `edge-ocr targets`: what this program was built for, and how much memory that takes.
 
 use super::{Stop, exit};
-use edge_ocr::target::{self, Embedded};
+use edge_ocr::target::{self, Embedded, Stored};
 
 #[derive(clap::Args)]
 pub struct Args {}
@@ -16,10 +16,16 @@ pub fn run(_: &Args) -> Result<u8, Stop> {
         mb(target::READ_BYTES),
         target::THREADS
     );
+    let plans = [&target::DETECTOR, &target::RECOGNISER, &target::CLASSIFIER];
+    if plans.into_iter().any(deflated) {
+        let file: usize = plans.iter().map(|plan| plan.stored.file_bytes()).sum();
+        let memory: usize = plans.iter().map(|plan| plan.plan_bytes).sum();
+        say!("plans      {:.2} MB of static memory more, inflated at start from {:.2} MB", mb(memory), mb(file));
+    }
     say!("pages      are searched up to {} px a side", target::MAX_SIDE_PX);
     say!("kernels    {}", target::KERNELS.unwrap_or("the best that the processor has"));
     say!("charset    {}, {} classes", target::CHARSET, target::CLASSES.len());
-    for embedded in [&target::DETECTOR, &target::RECOGNISER, &target::CLASSIFIER] {
+    for embedded in plans {
         plan(embedded)?;
     }
     say!("\nto build for another: EDGE_OCR_TARGET=NAME cargo build --release; there are");
@@ -29,13 +35,18 @@ pub fn run(_: &Args) -> Result<u8, Stop> {
     Ok(exit::OK)
 }
 
+fn deflated(embedded: &Embedded) -> bool {
+    matches!(embedded.stored, Stored::Deflated { .. })
+}
+
 fn plan(embedded: &Embedded) -> Result<(), Stop> {
     say!(
-        "\n{:<10} {}: plan of {:.2} MB, {:.2} of them weights",
+        "\n{:<10} {}: plan of {:.2} MB, {:.2} of them weights{}",
         embedded.kind,
         embedded.model,
-        embedded.plan.len() as f64 / 1e6,
-        embedded.constants_bytes as f64 / 1e6
+        embedded.plan_bytes as f64 / 1e6,
+        embedded.constants_bytes as f64 / 1e6,
+        if deflated(embedded) { ", deflated" } else { "" }
     );
     say!("  {:>11}  {:>14}  {:>14}  over the lower bound", "input", "1 thread", "all threads");
     for size in embedded.sizes {

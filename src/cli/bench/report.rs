@@ -1,9 +1,9 @@
 //! What was measured, as a table, as one JSON object, or as a row for `benches/boards/`.
 
 use super::machine::Machine;
-use super::sensors::Reading;
 use super::stats::Stats;
 use super::{Stop, exit};
+use edge_ocr::sensors::Reading;
 use serde::Serialize;
 
 /// Name and version of the JSON object; the number rises when a field changes its meaning.

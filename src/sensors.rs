@@ -20,6 +20,9 @@ pub struct Reading {
     pub throttled: Option<u32>,
 }
 
+/// Where Linux tells of clock, heat and power.
+pub const SYS: &str = "/sys";
+
 /// The first core that this process may see.
 const CLOCK: &str = "devices/system/cpu/cpu0/cpufreq";
 const THROTTLED: &str = "devices/platform/soc/soc:firmware/get_throttled";
@@ -76,9 +79,21 @@ impl Reading {
 /// Counts the energy of a measurement, where the board can.
 pub enum Meter {
     /// A counter of microjoules, its value at the start, and where it begins again (RAPL).
-    Counter { path: PathBuf, start: f64, range: f64 },
+    Counter {
+        /// The counter's file.
+        path: PathBuf,
+        /// Its value at the start.
+        start: f64,
+        /// The value after which it begins again at 0.
+        range: f64,
+    },
     /// Power in microwatts, read again and again (INA sensors of Jetsons).
-    Power { path: PathBuf, samples: Vec<f64> },
+    Power {
+        /// The sensor's file.
+        path: PathBuf,
+        /// What it said so far.
+        samples: Vec<f64>,
+    },
     /// No such sensor, or not for this user.
     None,
 }
@@ -118,6 +133,14 @@ impl Meter {
             _ => None,
         }
     }
+}
+
+/// Memory of this process that is resident now, bytes; `None` where Linux's `/proc` is not there.
+pub fn resident_bytes() -> Option<u64> {
+    let status = text(Path::new("/proc/self/status"))?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    kib.map(|kib: u64| 1024 * kib)
 }
 
 fn text(path: &Path) -> Option<String> {

@@ -1,0 +1,113 @@
+//! `edge-ocr node`: the sensor node.
+
+use super::{Stop as Ended, exit};
+use edge_ocr::Error;
+use edge_ocr::node::{self, NodeConfig};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The node's configuration; --print-default-config writes one to begin with
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["print_default_config", "demo"])]
+    config: Option<PathBuf>,
+    /// Say whether the configuration can be used, and end
+    #[arg(long, requires = "config", conflicts_with_all = ["demo", "clear_retained"])]
+    check_config: bool,
+    /// Write a configuration with every key, its default and what it does, and end
+    #[arg(long, exclusive = true)]
+    print_default_config: bool,
+    /// Remove everything from the broker that this node has it keep, Home Assistant's entities too, and end
+    #[arg(long, requires = "config", conflicts_with = "demo")]
+    clear_retained: bool,
+    /// Replay built-in pictures to a broker of its own and print what a subscriber gets (feature `demo`)
+    #[arg(long, conflicts_with = "config")]
+    demo: bool,
+    /// With --demo: end after so many messages
+    #[arg(long, requires = "demo", value_name = "N")]
+    messages: Option<u64>,
+}
+
+pub fn run(args: &Args) -> Result<u8, Ended> {
+    if args.print_default_config {
+        say!("{}", node::DEFAULT_TOML.trim_end());
+        return Ok(exit::OK);
+    }
+    if args.demo {
+        return demo(args.messages);
+    }
+    let path = args.config.as_deref().unwrap_or_else(|| "node.toml".as_ref());
+    let config = NodeConfig::load(path).map_err(Error::Config)?;
+    if args.check_config {
+        node::check(&config).map_err(Ended::Node)?;
+        say!("{} can be used", path.display());
+        return Ok(exit::OK);
+    }
+    if args.clear_retained {
+        let count = node::clear_retained(&config).map_err(Ended::Node)?;
+        say!("{count} topics cleared");
+        return Ok(exit::OK);
+    }
+    let recheck = || NodeConfig::load(path).and_then(|config| node::check(&config).map_err(|e| e.to_string()));
+    match node::run(config, Default::default(), &recheck).map_err(Ended::Node)? {
+        node::Ended::Reload => again(),
+        node::Ended::Stopped | node::Ended::NoMoreFrames => Ok(exit::OK),
+    }
+}
+
+/// Starts the program anew with the same arguments, in the same process: what was read, allocated or opened for the old configuration is
+/// gone for sure, and the service manager sees the same service.
+#[cfg(unix)]
+fn again() -> Result<u8, Ended> {
+    use std::os::unix::process::CommandExt;
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| "edge-ocr".into());
+    let program = std::env::current_exe().map_err(|e| Ended::Failed(format!("the program cannot find itself: {e}")))?;
+    let error = std::process::Command::new(program).arg0(name).args(arguments).exec();
+    Err(Ended::Failed(format!("the program cannot be started anew: {error}")))
+}
+
+#[cfg(not(unix))]
+fn again() -> Result<u8, Ended> {
+    Err(Ended::Failed("the configuration can be used; start the node anew for it".into()))
+}
+
+#[cfg(not(feature = "demo"))]
+fn demo(_: Option<u64>) -> Result<u8, Ended> {
+    Err(Error::NoEngine("demo".into()).into())
+}
+
+/// Replays built-in pictures to a broker inside the program, until interrupted or `messages` have come.
+#[cfg(feature = "demo")]
+fn demo(messages: Option<u64>) -> Result<u8, Ended> {
+    use edge_ocr::node::demo::{Broker, config, write_pictures};
+    let broken = |e: std::io::Error| Ended::Failed(format!("the demo has no place for its pictures: {e}"));
+    let folder = tempfile_dir().map_err(broken)?;
+    write_pictures(&folder).map_err(Ended::Failed)?;
+    let broker = Broker::start().map_err(Ended::Failed)?;
+    say!("broker at {}, pictures in {}; what a subscriber to # gets:", broker.address, folder.display());
+    let stop = edge_ocr::source::frames::Stop::default();
+    let (config, ended) = (config(broker.address, &folder).map_err(Ended::Failed)?, stop.clone());
+    let node = std::thread::spawn(move || node::run(config, ended, &|| Err("the demo has no configuration".into())));
+    let mut left = messages.unwrap_or(u64::MAX);
+    while left > 0 && !node.is_finished() {
+        let Ok(got) = broker.messages.recv_timeout(std::time::Duration::from_millis(500)) else { continue };
+        match std::str::from_utf8(&got.payload) {
+            Ok(text) => say!("{} {text}", got.topic),
+            Err(_) => say!("{} ({} bytes)", got.topic, got.payload.len()),
+        }
+        left -= 1;
+    }
+    stop.set();
+    let result = node.join().map_err(|_| Ended::Failed("the demo's node ended in a panic".into()));
+    let _ = std::fs::remove_dir_all(&folder);
+    result?.map_err(Ended::Node)?;
+    Ok(exit::OK)
+}
+
+/// A folder of the demo's own.
+#[cfg(feature = "demo")]
+fn tempfile_dir() -> std::io::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("edge-ocr-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}

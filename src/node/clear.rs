@@ -1,0 +1,73 @@
+//! `edge-ocr node --clear-retained`: takes back everything that the broker keeps of a node.
+
+use super::config::NodeConfig;
+use super::error::NodeError;
+use crate::publish::clear;
+use crate::publish::mqtt::{self, Options};
+use crate::publish::{Event, Qos, discovery};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How long the broker may take for all of it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A broker that told nothing for so long has told all.
+const QUIET: Duration = Duration::from_millis(1500);
+
+/// Empties every topic that this node may have had the broker keep, Home Assistant's discovery included; gives their number.
+///
+/// # Errors
+/// [`NodeError`]: the configuration, or a broker that is not there or refuses.
+pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
+    let topics = config.topics().map_err(NodeError::Config)?;
+    let names = config.fields.iter().map(|field| field.read.name.as_str());
+    let mut messages: VecDeque<_> = clear::clear_retained(&topics, names, &config.discovery).into();
+    // Fields that are configured no more are found by what the broker has kept.
+    let filters = [topics.everything(), discovery::discovery_topic(&topics, &config.discovery)];
+    let filters = filters.map(|filter| (filter, Qos::AtMostOnce));
+    let mut count = 0;
+    let client_id = format!("edge-ocr-{}-clear", topics.node_id());
+    let mut transport = mqtt::connect(&config.mqtt, &client_id, None, Options::default())
+        .map_err(|e| NodeError::Config(e.to_string()))?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut under_way = None;
+    let mut problem = String::from("it did not answer in time");
+    // While the broker tells what it has kept, nothing is cleared; that is over when it has been quiet for a while.
+    let mut quiet_at = None;
+    while Instant::now() < deadline {
+        let quiet = quiet_at.is_some_and(|at| at <= Instant::now());
+        if quiet && under_way.is_none() {
+            let Some(message) = messages.front() else {
+                transport.close(&[], Duration::from_secs(2));
+                return Ok(count);
+            };
+            under_way = Some(transport.publish(message).map_err(|e| NodeError::Broker(e.to_string()))?);
+        }
+        match transport.poll(Duration::from_millis(100)) {
+            Event::Connected => {
+                transport.subscribe(&filters).map_err(|e| NodeError::Broker(e.to_string()))?;
+                quiet_at = Some(Instant::now() + QUIET);
+            }
+            Event::Received(delivery) => {
+                let known = messages.iter().any(|message| message.topic == delivery.topic);
+                if let Some(found) = clear::clear_found(&topics, &config.discovery, &delivery)
+                    && !known
+                {
+                    messages.push_back(found);
+                }
+                // What is cleared comes back as news; only what was kept says that the broker is still telling.
+                if delivery.retain {
+                    quiet_at = Some(Instant::now() + QUIET);
+                }
+            }
+            Event::Acked(ticket) if under_way == Some(ticket) => {
+                messages.pop_front();
+                count += 1;
+                under_way = None;
+            }
+            Event::Refused(_, reason) => return Err(NodeError::Broker(reason)),
+            Event::Lost(reason) => (quiet_at, under_way, problem) = (None, None, reason),
+            _ => {}
+        }
+    }
+    Err(NodeError::Broker(problem))
+}

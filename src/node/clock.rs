@@ -1,0 +1,94 @@
+//! What the node knows of time: which run this is, how late it is, and whether the clock can be believed.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970 of 2026-01-01: a clock before that was never set. A Raspberry Pi has none that runs without power.
+const BUILT_AFTER_S: i64 = 1_767_225_600;
+
+/// The clock of one run of the node.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    boot_id: String,
+    start: Instant,
+}
+
+impl Clock {
+    /// The clock of a run that begins now.
+    pub fn start() -> Clock {
+        Clock { boot_id: random_id(), start: Instant::now() }
+    }
+
+    /// Names this run: 16 hexadecimal digits.
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
+    /// Milliseconds since the run began; never falls, whatever happens to the wall clock.
+    pub fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn unix_ms(at: SystemTime) -> i64 {
+    match at.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
+    }
+}
+
+/// Whether the wall clock is known to be set: systemd-timesyncd says so where it runs; elsewhere a date after this program was
+/// written is believed.
+pub fn is_synced(now: SystemTime) -> bool {
+    let timesync = Path::new("/run/systemd/timesync");
+    let told = !timesync.exists() || timesync.join("synchronized").exists();
+    told && unix_ms(now) / 1000 >= BUILT_AFTER_S
+}
+
+/// 64 random bits in hexadecimal. From the system; without it (no `/dev/urandom`, not Unix) from the hash seeds of std, which come
+/// from there too.
+fn random_id() -> String {
+    let mut bytes = [0u8; 8];
+    if File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).is_err() {
+        use std::hash::{BuildHasher, RandomState};
+        bytes = RandomState::new().hash_one(SystemTime::now()).to_ne_bytes();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name for this machine that stays: the first 12 hexadecimal digits of a hash of `/etc/machine-id`, which itself must not be
+/// published (machine-id(5)). `None` where there is none.
+pub fn machine_name() -> Option<String> {
+    use sha2::{Digest, Sha256};
+    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    let id = id.trim();
+    if id.len() < 16 || id == "uninitialized" {
+        return None;
+    }
+    let hash = Sha256::digest(format!("edge-ocr node {id}"));
+    Some(hash[..6].iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn runs_have_names_of_their_own() {
+        let (a, b) = (Clock::start(), Clock::start());
+        assert_ne!(a.boot_id(), b.boot_id());
+        assert!(a.boot_id().len() == 16 && a.boot_id().bytes().all(|b| b.is_ascii_hexdigit()));
+        assert!(a.monotonic_ms() <= a.monotonic_ms());
+    }
+
+    #[test]
+    fn dates_before_1970_are_dates() {
+        assert_eq!(unix_ms(UNIX_EPOCH + Duration::from_millis(1500)), 1500);
+        assert_eq!(unix_ms(UNIX_EPOCH - Duration::from_millis(1500)), -1500);
+        assert!(!is_synced(UNIX_EPOCH + Duration::from_secs(86_400)), "a clock that was never set");
+    }
+}

@@ -1,0 +1,400 @@
+//! `node.toml`: everything that a node is told.
+
+use super::annotate::AnnotateConfig;
+use super::field_config::{AlignConfig, FieldConfig};
+use super::metrics::MetricsConfig;
+use super::schedule::TriggerConfig;
+use super::{clock, load};
+use crate::Config;
+use crate::publish::mqtt::MqttConfig;
+use crate::publish::outbox::OutboxConfig;
+use crate::publish::{
+    DiscoveryConfig, FieldLabels, FieldMeta, NumberMeta, PayloadFormat, PublisherConfig, RetainConfig, Topics,
+    TopicsConfig,
+};
+use crate::rules::{Monotonic, RulesConfig, StateConfig};
+use crate::source::frames::{SourceConfig, SourceKind};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// The configuration that `--print-default-config` writes: every key with its default and what it does.
+pub const DEFAULT_TOML: &str = include_str!("default.toml");
+
+/// Most fields of a node.
+pub const MAX_FIELDS: usize = 64;
+
+/// A node's configuration. Every table may be left out but `source` and at least one `field`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The node itself.
+    pub node: NodeSection,
+    /// Where frames come from.
+    pub source: Option<SourceConfig>,
+    /// When they are taken.
+    pub trigger: TriggerConfig,
+    /// A reference mark by which regions follow a camera that moves.
+    pub align: Option<AlignConfig>,
+    /// What is read in a frame.
+    #[serde(rename = "field")]
+    pub fields: Vec<FieldSection>,
+    /// The networks, as `read` has them. Mode, regions and characters are the fields' business.
+    pub pipeline: Config,
+    /// The picture that is published on request.
+    pub image: AnnotateConfig,
+    /// The broker.
+    pub mqtt: MqttConfig,
+    /// How readings are handed to it.
+    pub publish: PublisherConfig,
+    /// Where the node speaks.
+    pub topics: TopicsConfig,
+    /// What the broker keeps.
+    pub retain: RetainConfig,
+    /// Home Assistant.
+    pub discovery: DiscoveryConfig,
+    /// Readings that wait for the broker.
+    pub outbox: OutboxConfig,
+    /// Prometheus.
+    pub metrics: MetricsConfig,
+    /// SHA-256 of the file, hexadecimal; empty if there was none.
+    #[serde(skip)]
+    pub digest: String,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeSection {
+    /// Where outbox and the fields' state are kept: systemd's `$STATE_DIRECTORY` if not given, and memory alone without either.
+    pub state_dir: Option<PathBuf>,
+    /// Seconds between two writes of the fields' state, 1 to 86 400. Default 300: it only bridges a restart.
+    pub save_interval_s: u64,
+    /// Seconds between two messages of statistics; 0 for none. Default 300.
+    pub stats_interval_s: u32,
+    /// `json`, or `postcard` for programs of this project.
+    pub payload: PayloadFormat,
+    /// Every reading as a line of JSON on standard output.
+    pub print: bool,
+}
+
+impl Default for NodeSection {
+    fn default() -> Self {
+        NodeSection {
+            state_dir: None,
+            save_interval_s: 300,
+            stats_interval_s: 300,
+            payload: PayloadFormat::Json,
+            print: false,
+        }
+    }
+}
+
+/// `[[field]]`: in TOML one table of what is read, what it is worth, and how it is shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FieldSection {
+    /// Where and how it is read.
+    pub read: FieldConfig,
+    /// What a reading is worth.
+    pub rules: RulesConfig,
+    /// How Home Assistant shows it: the table `home_assistant`.
+    pub labels: FieldLabels,
+    /// Which good readings are published.
+    pub publish: Which,
+}
+
+/// Which good readings are published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Which {
+    /// Each.
+    #[default]
+    All,
+    /// Those that differ from the last published one by more than the dead-band.
+    Changes,
+}
+
+// By hand, because serde's `flatten` cannot refuse unknown keys.
+impl<'de> Deserialize<'de> for FieldSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = toml::Table::deserialize(deserializer)?;
+        let name = table.get("name").and_then(toml::Value::as_str).unwrap_or("without a name").to_string();
+        let wrong = |reason: String| D::Error::custom(format!("field {name}: {reason}"));
+        let known = FieldConfig::KEYS.iter().chain(&RulesConfig::KEYS).chain(&["home_assistant", "publish"]).copied();
+        if let Some(key) = table.keys().find(|key| !known.clone().any(|name| name == **key)) {
+            return Err(wrong(load::unknown_word("key", key, &known.collect::<Vec<_>>())));
+        }
+        let told = |error: toml::de::Error| wrong(load::explain(&error));
+        Ok(FieldSection {
+            rules: RulesConfig::take_from(&mut table).map_err(told)?,
+            labels: take(&mut table, "home_assistant").map_err(wrong)?,
+            publish: take(&mut table, "publish").map_err(wrong)?,
+            read: table.try_into().map_err(told)?,
+        })
+    }
+}
+
+/// Takes one key out of a table; its default if it is not there.
+fn take<T: DeserializeOwned + Default>(table: &mut toml::Table, key: &str) -> Result<T, String> {
+    let Some(value) = table.remove(key) else { return Ok(T::default()) };
+    value.try_into().map_err(|error: toml::de::Error| format!("{key}: {}", load::explain(&error)))
+}
+
+impl NodeConfig {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// One sentence that names the file and the first mistake.
+    pub fn load(path: &Path) -> Result<NodeConfig, String> {
+        let text = load::text(path)?;
+        let mut config: NodeConfig = load::text_of(&text, &path.display().to_string())?;
+        config.validate().map_err(|sentence| format!("{}: {sentence}", path.display()))?;
+        config.digest = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(config)
+    }
+
+    /// Checks what the types cannot. The error is one sentence that names the key.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn validate(&self) -> Result<(), String> {
+        let within =
+            |table: &str, result: Result<(), String>| result.map_err(|sentence| format!("[{table}] {sentence}"));
+        match &self.source {
+            None => {
+                return Err(
+                    "there is no [source]; say where frames come from, for instance kind = \"directory\"".into()
+                );
+            }
+            Some(source) => within("source", source.validate())?,
+        }
+        within("trigger", self.trigger.validate())?;
+        if let Some(align) = &self.align {
+            align.validate()?;
+        }
+        within("pipeline", self.pipeline.validate().map_err(|sentence| load::as_keys(&sentence)))?;
+        within("pipeline", self.only_what_counts())?;
+        within("image", self.image.validate())?;
+        self.mqtt.validate()?;
+        self.publish.validate()?;
+        within("topics", self.topics.validate())?;
+        self.outbox.validate()?;
+        self.metrics.validate()?;
+        within("node", StateConfig { save_interval_s: self.node.save_interval_s }.validate())?;
+        if self.fields.is_empty() {
+            return Err("there is no [[field]]; name at least one thing to be read".into());
+        }
+        if self.fields.len() > MAX_FIELDS {
+            return Err(format!("there are {} fields; a node reads at most {MAX_FIELDS}", self.fields.len()));
+        }
+        let mut names = HashSet::new();
+        for field in &self.fields {
+            let name = &field.read.name;
+            let wrong = |sentence: String| format!("field {name}: {sentence}");
+            field.read.validate().map_err(wrong)?;
+            field.rules.validate().map_err(wrong)?;
+            if !names.insert(name) {
+                return Err(format!("there are two fields named {name}; give each a name of its own"));
+            }
+        }
+        let metas: Vec<FieldMeta> = self.fields.iter().map(FieldSection::meta).collect();
+        within("discovery", self.discovery.check(&metas, &self.retain, self.node.payload))?;
+        self.topics().map(drop)
+    }
+
+    /// Refuses keys of `[pipeline]` of which the fields decide: they would be of no effect.
+    fn only_what_counts(&self) -> Result<(), String> {
+        let (ours, default) = (&self.pipeline, Config::default());
+        let given = [
+            ("mode", ours.mode != default.mode, "mode"),
+            ("classify", ours.classify != default.classify, "classify"),
+            ("rec_score_thresh", ours.rec_score_thresh != default.rec_score_thresh, "rec_score_thresh"),
+            ("regions", ours.regions != default.regions, "roi"),
+            ("rotate_deg", ours.rotate_deg != default.rotate_deg, "rotate_deg"),
+            ("enhance", ours.enhance != default.enhance, "enhance"),
+            ("recognise.allowed_chars", ours.recognise.allowed_chars.is_some(), "allowed_chars"),
+            ("recognise.pattern", ours.recognise.pattern.is_some(), "pattern"),
+        ];
+        match given.iter().find(|(_, given, _)| *given) {
+            Some((key, _, instead)) => Err(format!("{key} has no effect in a node; give {instead} in [[field]]")),
+            None => Ok(()),
+        }
+    }
+
+    /// The topics of this node, by its configured id or the machine's.
+    ///
+    /// # Errors
+    /// One sentence where neither is there.
+    pub fn topics(&self) -> Result<Topics, String> {
+        let machine = clock::machine_name();
+        if self.topics.node_id.is_empty() && machine.is_none() {
+            return Err("this machine has no /etc/machine-id; give the node a name with node_id in [topics]".into());
+        }
+        self.topics.topics(machine.as_deref().unwrap_or_default())
+    }
+
+    /// Frames that one reading needs: the most that any field votes over. Each file of a directory is a reading of its own.
+    pub fn frames(&self) -> u8 {
+        if self.source.as_ref().is_some_and(|source| matches!(source.kind, SourceKind::Directory(_))) {
+            return 1;
+        }
+        self.fields.iter().map(|field| field.rules.vote.frames).max().unwrap_or(1).max(1)
+    }
+}
+
+impl FieldSection {
+    /// The field as publishing sees it.
+    pub fn meta(&self) -> FieldMeta {
+        let number = self.rules.number.as_ref().map(|number| NumberMeta {
+            unit: number.unit.clone(),
+            decimals: u8::try_from(-number.decimals_shift).ok().filter(|decimals| *decimals > 0),
+            increasing: self.rules.monotonic == Some(Monotonic::Increasing),
+        });
+        let FieldConfig { name, label, .. } = &self.read;
+        FieldMeta { name: name.clone(), label: label.clone().unwrap_or_default(), number, labels: self.labels.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::MarkConfig;
+    use crate::publish::mqtt::TlsConfig;
+    use crate::rules::{NumberConfig, VoteConfig};
+    use crate::source::frames::{
+        CommandConfig, Common, DirectoryConfig, HttpConfig, ReplayConfig, SourceKind, V4l2Config,
+    };
+    use serde_json::{Value, to_value};
+
+    /// The lines of a table of the default configuration, those too that are commented out.
+    fn section(header: &str) -> String {
+        let is_header = |line: &str| line.starts_with('[') || line.starts_with("# [");
+        let mut lines = DEFAULT_TOML.lines().skip_while(|line| line.trim_start_matches("# ") != header);
+        let first = lines.next().unwrap_or_else(|| panic!("no {header} in default.toml"));
+        assert!(is_header(first));
+        lines.take_while(|line| !is_header(line)).map(|line| line.trim_start_matches("# ").to_owned() + "\n").collect()
+    }
+
+    /// The keys of a default, tables within it included, that a table of the default configuration does not have.
+    fn missing(header: &str, default: &Value) -> Vec<String> {
+        let text = section(header);
+        let mut missing = Vec::new();
+        let mut look = vec![default];
+        while let Some(value) = look.pop() {
+            for (key, value) in value.as_object().into_iter().flatten() {
+                look.push(value);
+                let given = text.match_indices(key.as_str()).any(|(at, _)| {
+                    let before = text[..at].chars().next_back().unwrap_or('\n');
+                    "\n {.".contains(before) && text[at + key.len()..].trim_start_matches(' ').starts_with(['=', '.'])
+                });
+                if !given {
+                    missing.push(format!("{header} {key}"));
+                }
+            }
+        }
+        missing
+    }
+
+    #[test]
+    fn the_default_configuration_has_every_key_that_there_is() {
+        let json = |value: serde_json::Result<Value>| value.unwrap();
+        let source = |kind| json(to_value(SourceConfig { kind, common: Common::default() }));
+        let mut pipeline = json(to_value(Config::default()));
+        // Of which the fields decide.
+        for key in ["mode", "classify", "rec_score_thresh", "regions", "rotate_deg", "enhance"] {
+            pipeline.as_object_mut().unwrap().remove(key).unwrap();
+        }
+        for key in ["allowed_chars", "pattern"] {
+            pipeline["recognise"].as_object_mut().unwrap().remove(key).unwrap();
+        }
+        let mut field = json(to_value(FieldConfig::default()));
+        let rules = RulesConfig { number: Some(NumberConfig::default()), ..RulesConfig::default() };
+        field.as_object_mut().unwrap().extend(json(to_value(rules)).as_object().unwrap().clone());
+        field["home_assistant"] = json(to_value(FieldLabels::default()));
+        field["publish"] = json(to_value(Which::default()));
+        field["vote"] = json(to_value(VoteConfig::default()));
+        let mut mqtt = json(to_value(MqttConfig::default()));
+        // Never written out.
+        mqtt["password_in_clear"] = Value::Null;
+        mqtt.as_object_mut().unwrap().remove("tls").unwrap();
+        let mut align = json(to_value(AlignConfig::default()));
+        align.as_object_mut().unwrap().remove("marks").unwrap();
+        let tables = [
+            ("[node]", json(to_value(NodeSection::default()))),
+            ("[source]", source(SourceKind::Directory(DirectoryConfig::default()))),
+            ("[source]", json(to_value(HttpConfig::default()))),
+            ("[source]", json(to_value(CommandConfig::default()))),
+            ("[source]", json(to_value(V4l2Config::default()))),
+            ("[source]", json(to_value(ReplayConfig::default()))),
+            ("[trigger]", json(to_value(TriggerConfig::default()))),
+            ("[[field]]", field),
+            ("[align]", align),
+            ("[[align.marks]]", json(to_value(MarkConfig::default()))),
+            ("[pipeline]", pipeline),
+            ("[image]", json(to_value(AnnotateConfig::default()))),
+            ("[mqtt]", mqtt),
+            ("[mqtt.tls]", json(to_value(TlsConfig::default()))),
+            ("[publish]", json(to_value(PublisherConfig::default()))),
+            ("[topics]", json(to_value(TopicsConfig::default()))),
+            ("[retain]", json(to_value(RetainConfig::default()))),
+            ("[discovery]", json(to_value(DiscoveryConfig::default()))),
+            ("[outbox]", json(to_value(OutboxConfig::default()))),
+            ("[metrics]", json(to_value(MetricsConfig::default()))),
+        ];
+        let missing: Vec<String> = tables.iter().flat_map(|(header, default)| missing(header, default)).collect();
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
+
+    #[test]
+    fn what_is_commented_out_in_the_default_configuration_can_be_used() {
+        let lines: Vec<&str> = DEFAULT_TOML.lines().collect();
+        let (mut header, mut count) = (0, 0);
+        for (at, line) in lines.iter().enumerate() {
+            let plain = line.trim_start_matches("# ");
+            if plain.starts_with('[') {
+                header = at;
+            }
+            let key = plain.split(" = ").next().unwrap_or_default();
+            let is_key = key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.".contains(&b));
+            // Keys of other kinds of source are not to stand beside the one that is given.
+            if !line.starts_with("# ") || !is_key || !plain.contains(" = ") || lines[header] == "[source]" {
+                continue;
+            }
+            let with = |(i, line): (usize, &&str)| match i == at || i == header {
+                true => line.trim_start_matches("# ").to_owned() + "\n",
+                false => (*line).to_owned() + "\n",
+            };
+            let text: String = lines.iter().enumerate().map(with).collect();
+            let config: Result<NodeConfig, String> = load::text_of(&text, "default.toml");
+            assert!(config.is_ok(), "{line}: {config:?}");
+            count += 1;
+        }
+        assert!(count > 30, "{count}");
+    }
+
+    #[test]
+    fn what_the_default_configuration_gives_is_the_default() {
+        let given: NodeConfig = toml::from_str(DEFAULT_TOML).unwrap();
+        let source = given.source.clone().unwrap();
+        assert_eq!(source.common, Common::default());
+        let fields = vec![FieldSection {
+            read: FieldConfig { name: "text".into(), mode: crate::config::Mode::Page, ..FieldConfig::default() },
+            ..FieldSection::default()
+        }];
+        assert_eq!(given, NodeConfig { source: given.source.clone(), fields, ..NodeConfig::default() });
+    }
+
+    #[test]
+    fn keys_of_the_pipeline_that_have_no_effect_are_refused() {
+        let text = |pipeline: &str| {
+            format!("[source]\nkind = 'directory'\npath = 'in'\n[[field]]\nname = 'a'\n[pipeline]\n{pipeline}\n")
+        };
+        let of = |pipeline: &str| toml::from_str::<NodeConfig>(&text(pipeline)).unwrap().only_what_counts();
+        assert_eq!(of("threads = 2\ndetect.db.thresh = 0.3"), Ok(()));
+        for key in ["mode = 'line'", "regions = ['0,0,9,9']", "rotate_deg = 90", "recognise.pattern = '99'"] {
+            assert!(of(key).unwrap_err().contains("[[field]]"), "{key}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What becomes of the observations of one round: judged by the fields' rules, recorded, and put where they are sent from.
+
+use super::clock::{self, Clock};
+use super::config::{FieldSection, Which};
+use crate::publish::{RECORD_VERSION, Record};
+use crate::rules::{Field, FieldState, Moment, Observation, Reading, StateFile, Status};
+use std::time::SystemTime;
+
+/// A reading with where it went.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The reading as it is kept and sent.
+    pub record: Record,
+    /// Whether it has to arrive: it is good, and news if only news is wanted.
+    pub accepted: bool,
+}
+
+/// The fields of a node with their rules.
+pub struct Desk {
+    fields: Vec<(Field, Which)>,
+    clock: Clock,
+    /// Whether rates are by the times at which pictures were taken instead of the time at which they are read.
+    by_capture: bool,
+    next_seq: u64,
+}
+
+impl Desk {
+    /// A desk for these fields; `states` knows what an earlier run knew of them. With `by_capture` (a stock of files) a rate is over
+    /// the time between two pictures' capture, otherwise over that between their reading, which no clock jump disturbs.
+    ///
+    /// # Errors
+    /// One sentence about a rule that cannot be used.
+    pub fn new(
+        sections: &[FieldSection],
+        clock: Clock,
+        by_capture: bool,
+        states: Option<&StateFile>,
+    ) -> Result<Desk, String> {
+        let mut fields = Vec::with_capacity(sections.len());
+        for section in sections {
+            let name = &section.read.name;
+            let mut field = Field::new(name, &section.rules)?;
+            if let Some(state) = states.and_then(|states| states.get(name))
+                && let Err(e) = field.restore(state.clone())
+            {
+                log::warn!("field {name} starts afresh: {e}");
+            }
+            fields.push((field, section.publish));
+        }
+        Ok(Desk { fields, clock, by_capture, next_seq: 0 })
+    }
+
+    /// Judges one round: `observations[i]` are what the frames showed in field `i`. `at` is when the last frame was taken.
+    pub fn judge(&mut self, observations: &[Vec<Observation>], at: SystemTime) -> Vec<Outcome> {
+        let moment = self.moment(at);
+        let readings: Vec<(Reading, Which)> = self
+            .fields
+            .iter_mut()
+            .zip(observations)
+            .map(|((field, which), seen)| (field.judge(seen, moment), *which))
+            .collect();
+        readings.into_iter().map(|(reading, which)| self.outcome(reading, which, at)).collect()
+    }
+
+    /// A round without a frame.
+    pub fn no_frame(&mut self, at: SystemTime) -> Vec<Outcome> {
+        let moment = self.moment(at);
+        let readings: Vec<Reading> = self.fields.iter_mut().map(|(field, _)| field.camera_failed(moment)).collect();
+        readings.into_iter().map(|reading| self.outcome(reading, Which::All, at)).collect()
+    }
+
+    /// Gives a field a new base.
+    ///
+    /// # Errors
+    /// One sentence if there is no such field or the value cannot be one of its.
+    pub fn set_value(&mut self, name: &str, value: f64, at: SystemTime) -> Result<(), String> {
+        let moment = self.moment(at);
+        match self.fields.iter_mut().find(|(field, _)| field.name() == name) {
+            Some((field, _)) => field.set_value(value, moment),
+            None => Err(format!("there is no field {name}; see the node's info topic for those there are")),
+        }
+    }
+
+    /// What is known of each field, for the next run.
+    pub fn states(&self) -> impl Iterator<Item = (&str, FieldState)> {
+        self.fields.iter().map(|(field, _)| (field.name(), field.state()))
+    }
+
+    /// What the rules take for the time of a reading.
+    pub fn moment(&self, at: SystemTime) -> Moment {
+        let unix_ms = clock::unix_ms(at);
+        let monotonic_ms = match self.by_capture {
+            true => u64::try_from(unix_ms).unwrap_or(0),
+            false => self.clock.monotonic_ms(),
+        };
+        Moment { unix_ms, monotonic_ms }
+    }
+
+    fn outcome(&mut self, reading: Reading, which: Which, at: SystemTime) -> Outcome {
+        let accepted = reading.status == Status::Ok && (which == Which::All || reading.changed || reading.rebased);
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let record = Record {
+            version: RECORD_VERSION,
+            boot_id: self.clock.boot_id().to_string(),
+            seq,
+            captured_at_ms: clock::unix_ms(at),
+            time_synced: clock::is_synced(SystemTime::now()),
+            reading,
+        };
+        Outcome { record, accepted }
+    }
+}

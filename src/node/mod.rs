@@ -1,0 +1,83 @@
+//! The program that runs for years: frames → pipeline → rules → outbox → broker.
+//!
+//! ```text
+//!   camera ─ source ─┐                       ┌─ publisher (thread) ─ broker
+//!   schedule ────────┤ round: read, judge, record ─ outbox (disk) ──┘
+//!   signals, commands┘
+//! ```
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `config`, `load` | `node.toml`, and its mistakes told in one sentence |
+//! | `setup` | a configuration → a running node |
+//! | `run`, `round`, `orders` | the loop, a round of it, commands |
+//! | `desk` | observations → judged, numbered records |
+//! | `voice` | what the node says of itself on each connection |
+//! | `fields`, `annotate` | reading named regions of a frame; drawing them |
+//! | `schedule`, `clock` | when a frame is taken; which run this is, and whether the clock is set |
+//! | `stats`, `metrics`, `systemd` | how it is doing, and who is told |
+//! | `seldom` | trouble that comes often is logged seldom |
+//! | `demo` | a broker inside the program (feature `demo`) |
+
+pub mod annotate;
+mod clear;
+mod clock;
+mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
+mod desk;
+mod error;
+pub mod field_config;
+pub mod fields;
+pub mod load;
+mod metrics;
+mod orders;
+mod round;
+mod run;
+pub mod schedule;
+mod seldom;
+mod setup;
+mod stats;
+mod systemd;
+mod voice;
+mod wake;
+
+pub use annotate::{AnnotateConfig, AnnotateError, FrameAnnotator};
+pub use clear::clear_retained;
+pub use config::{DEFAULT_TOML, FieldSection, NodeConfig, NodeSection, Which};
+pub use error::NodeError;
+pub use field_config::{AlignConfig, FieldConfig, MarkConfig, OnLost};
+pub use fields::{FieldProblem, FieldReader, FieldReading, FrameReadings};
+pub use run::{Ended, Recheck};
+
+use crate::source::frames::Stop;
+
+/// Sets `stop` on SIGTERM and SIGINT; a second signal ends the program at once.
+///
+/// # Errors
+/// The system's.
+pub fn stop_on_signals(stop: Stop) -> std::io::Result<()> {
+    // Nobody looks into the inbox: the flag is all that is wanted.
+    wake::listen_for_signals(wake::channel().0, stop)
+}
+
+/// Whether a node could be made of this configuration: its values, its secrets, its networks. Neither camera nor broker is asked.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
+    setup::Parts::new(config).map(drop)
+}
+
+/// Runs a node until it is stopped by a signal, by `stop`, by a command to begin anew, or because its source has no further frames.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn run(config: NodeConfig, stop: Stop, recheck: Recheck<'_>) -> Result<Ended, NodeError> {
+    let (outlet, inbox) = wake::channel();
+    wake::listen_for_signals(outlet.clone(), stop.clone())?;
+    let mut node = run::Node::start(config, stop, (outlet, inbox))?;
+    let ended = node.run(recheck);
+    node.close();
+    ended
+}

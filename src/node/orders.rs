@@ -1,0 +1,152 @@
+//! What is asked of the node by MQTT.
+
+use super::annotate::AnnotateError;
+use super::error::NodeError;
+use super::metrics::{self, Snapshot};
+use super::run::{Node, Recheck};
+use super::schedule::Now;
+use super::stats::Step;
+use crate::publish::commands::{self, Command, Incoming, Request};
+use crate::publish::discovery;
+use crate::publish::payload::{self, Latency, MqttStats, OutboxStats, Stats};
+use crate::publish::{Delivery, Message};
+use crate::rules::Status;
+use crate::sensors;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+impl Node {
+    /// Deals with a message from the broker; true if the node is to begin anew with another configuration.
+    ///
+    /// # Errors
+    /// As [`round`](Node::round), which a command may ask for.
+    pub(super) fn obey(&mut self, delivery: &Delivery, recheck: Recheck<'_>) -> Result<bool, NodeError> {
+        if let Some(again) = discovery::on_birth(&self.config.discovery, &self.config.retain, delivery) {
+            // Many nodes hear it at once; each waits for a time of its own.
+            let share = f64::from(crc32fast::hash(self.topics.node_id().as_bytes())) / f64::from(u32::MAX);
+            self.introduce_at = Some(Instant::now() + again.within.mul_f64(share));
+            return Ok(false);
+        }
+        let request = match commands::parse(&self.topics, &self.metas, delivery) {
+            Incoming::Request(request) => request,
+            Incoming::Refused { reason, result } => {
+                self.troubles.commands.warn(&format_args!("a command was refused: {reason}"));
+                self.publisher.send(result);
+                return Ok(false);
+            }
+            Incoming::Retained(verb) => {
+                self.troubles.commands.warn(&format_args!(
+                    "the broker keeps a command ({}), which is not carried out; clear that topic",
+                    verb.as_str()
+                ));
+                return Ok(false);
+            }
+            Incoming::Other => return Ok(false),
+        };
+        let Request { command, reply } = request;
+        log::info!("command: {command:?}");
+        let mut reload = false;
+        let done = match command {
+            Command::Read if !self.config.trigger.on_command => {
+                Err("reading on command is switched off; set on_command in [trigger] of the node's configuration"
+                    .into())
+            }
+            Command::Read => {
+                if let Some(schedule) = &mut self.schedule {
+                    schedule.began(Now::new());
+                }
+                self.round()?;
+                Ok(())
+            }
+            Command::SetValue { field, value } => {
+                let done = self.desk.set_value(&field, value, SystemTime::now());
+                self.save_states(done.is_ok());
+                done
+            }
+            Command::Reload => {
+                let done = recheck();
+                reload = done.is_ok();
+                done
+            }
+            Command::Image { field } => self.image(field.as_deref()),
+        };
+        self.publisher.send(match done {
+            Ok(()) => reply.done(),
+            Err(sentence) => reply.failed(&sentence),
+        });
+        Ok(reload)
+    }
+
+    /// Publishes the frame read last, with what was read in it; or one field's part of it.
+    fn image(&self, field: Option<&str>) -> Result<(), String> {
+        let Some((picture, readings)) = &self.last else {
+            return Err("no frame has been read yet; ask again after the first reading, or send cmd/read before".into());
+        };
+        let annotated = match field {
+            None => self.annotator.annotate(picture, readings),
+            Some(name) => self.annotator.cut_out(picture, readings, name),
+        };
+        let jpeg = annotated.map_err(|e: AnnotateError| e.to_string())?;
+        self.publisher.send(payload::camera_image(&self.topics, jpeg));
+        Ok(())
+    }
+
+    /// The statistics of now.
+    pub(super) fn stats_message(&self, now_ms: i64) -> Message {
+        let (outbox, mqtt) = (self.outbox.status(), self.publisher.counters());
+        let board = sensors::Reading::of(Path::new(sensors::SYS));
+        let latency = |step: Step| {
+            let times = self.counters.times(step);
+            Some((step.name().to_string(), Latency { p50: times.percentile(0.5)?, p95: times.percentile(0.95)? }))
+        };
+        let stats = Stats {
+            uptime_s: self.started.elapsed().as_secs(),
+            frames: self.counters.frames,
+            frames_failed: self.counters.camera_failures,
+            readings: Status::ALL.map(|status| self.counters.total(status)),
+            latency_ms: Step::ALL.into_iter().filter_map(latency).collect(),
+            rss_bytes: sensors::resident_bytes(),
+            temperature_c: board.temperature_c.map(|degrees| degrees as f32),
+            throttled: board.throttled.map(|flags| flags & 0b1111 != 0),
+            outbox: OutboxStats {
+                waiting: outbox.waiting as u64,
+                bytes: outbox.bytes,
+                dropped: outbox.dropped_total,
+                damaged: outbox.damaged_total,
+                on_disk: outbox.on_disk,
+            },
+            mqtt: MqttStats {
+                sent: mqtt.sent,
+                acked: mqtt.acked,
+                refused: mqtt.refused,
+                reconnects: mqtt.connections.saturating_sub(1),
+            },
+        };
+        payload::stats(&self.topics, &stats, now_ms, &jiff::tz::TimeZone::system())
+    }
+
+    /// The numbers for Prometheus, in the file and at the port that are configured.
+    pub(super) fn tell_metrics(&mut self, now: Instant) {
+        let config = &self.config.metrics;
+        self.metrics_due = now + Duration::from_secs(u64::from(config.file_interval_s.max(1)));
+        if config.file.is_none() && config.listen.is_none() {
+            return;
+        }
+        let text = metrics::text(&Snapshot {
+            node: self.topics.node_id(),
+            counters: &self.counters,
+            outbox: &self.outbox.status(),
+            publisher: &self.publisher.counters(),
+            connected: self.publisher.connected(),
+            uptime_s: self.started.elapsed().as_secs_f64(),
+            resident_bytes: sensors::resident_bytes(),
+            temperature_c: sensors::Reading::of(Path::new(sensors::SYS)).temperature_c,
+        });
+        if let Some(file) = &config.file
+            && let Err(e) = metrics::write_file(file, &text)
+        {
+            log::warn!("metrics cannot be written to {}: {e}", file.display());
+        }
+        *self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = text;
+    }
+}

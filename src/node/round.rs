@@ -1,0 +1,169 @@
+//! One round: frames, readings, records.
+
+use super::clock;
+use super::desk::Outcome;
+use super::error::NodeError;
+use super::run::Node;
+use super::stats::Step;
+use crate::rules::{Observation, Status};
+use crate::source::frames::CameraError;
+use std::io::Write as _;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a source of files is waited for at a time.
+const STOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// Repeated failures of the camera are told once in this time.
+const SAY_AGAIN: Duration = Duration::from_secs(600);
+
+/// How a round went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    /// There were frames, or the camera failed, which is a reading too.
+    Done,
+    /// A source of files had no new one.
+    NothingNew,
+    /// The source has no further frames.
+    End,
+    /// The node is ending.
+    Stopped,
+}
+
+impl Node {
+    /// Takes as many frames as a reading needs, reads them and records what came out.
+    ///
+    /// # Errors
+    /// [`NodeError`] if a network fails or standard output is closed.
+    pub(super) fn round(&mut self) -> Result<Round, NodeError> {
+        let start = Instant::now();
+        let wanted = self.config.frames();
+        let mut seen: Vec<Vec<Observation>> = vec![Vec::with_capacity(usize::from(wanted)); self.config.fields.len()];
+        let mut taken_at = None;
+        for _ in 0..wanted {
+            match self.frame(&mut seen)? {
+                Ok(at) => taken_at = Some(at),
+                Err(CameraError::Stopped) => return Ok(Round::Stopped),
+                // What was seen so far has to do.
+                Err(CameraError::NothingNew { .. } | CameraError::End { .. }) if taken_at.is_some() => break,
+                Err(CameraError::NothingNew { .. }) => return Ok(Round::NothingNew),
+                Err(CameraError::End { .. }) => return Ok(Round::End),
+                Err(error) => {
+                    self.counters.camera_failures += 1;
+                    self.complain(&error);
+                    if taken_at.is_none() {
+                        let outcomes = self.desk.no_frame(SystemTime::now());
+                        self.camera(false);
+                        self.record(outcomes)?;
+                        self.source.done();
+                        return Ok(Round::Done);
+                    }
+                    break;
+                }
+            }
+        }
+        let Some(at) = taken_at else { return Ok(Round::NothingNew) };
+        self.camera(true);
+        let outcomes = self.desk.judge(&seen, at);
+        self.record(outcomes)?;
+        // Only now: after a crash before this line a file is read once more, and never not at all.
+        if self.files_go {
+            self.outbox.flush();
+        }
+        self.source.done();
+        self.counters.time(Step::Round, start.elapsed().as_secs_f32() * 1e3);
+        Ok(Round::Done)
+    }
+
+    /// Takes one frame and adds what it shows to `seen`; gives the moment at which it was taken.
+    fn frame(&mut self, seen: &mut [Vec<Observation>]) -> Result<Result<SystemTime, CameraError>, NodeError> {
+        let timeout = match self.is_stock {
+            true => STOCK_PATIENCE,
+            false => Duration::from_millis(self.config.source.as_ref().map_or(10_000, |s| s.common.timeout_ms)),
+        };
+        let start = Instant::now();
+        let captured = match self.source.next(timeout, &self.stop) {
+            Ok(captured) => captured,
+            // Files that have not come yet are no failure.
+            Err(CameraError::Timeout { source_name, .. }) if self.is_stock => {
+                return Ok(Err(CameraError::NothingNew { source_name }));
+            }
+            Err(error) => return Ok(Err(error)),
+        };
+        self.counters.time(Step::Capture, start.elapsed().as_secs_f32() * 1e3);
+        let readings = self.reader.read(&captured.picture)?;
+        self.counters.time(Step::Read, readings.total_ms);
+        self.counters.frames += 1;
+        log::debug!("{} read in {:.0} ms", captured.name, readings.total_ms);
+        let mut told = false;
+        for (field, seen) in readings.fields.iter().zip(seen) {
+            seen.push(field.observation.clone());
+            if let Some(problem) = &field.problem
+                && !std::mem::replace(&mut told, true)
+            {
+                self.counters.not_aligned += u64::from(readings.alignment.is_some());
+                self.troubles.fields.warn(&format_args!("field {} of {}: {problem}", field.name, captured.name));
+            }
+        }
+        self.last = Some((captured.picture, readings));
+        Ok(Ok(captured.captured_at))
+    }
+
+    /// Puts the readings of a round where they are sent from.
+    fn record(&mut self, outcomes: Vec<Outcome>) -> Result<(), NodeError> {
+        let now_ms = clock::unix_ms(SystemTime::now());
+        let mut rebased = false;
+        for Outcome { record, accepted } in outcomes {
+            let reading = &record.reading;
+            self.counters.reading(&reading.field, reading.status, record.captured_at_ms);
+            rebased |= reading.rebased;
+            let told = self.voice.reading(&record, now_ms);
+            match (accepted, told) {
+                (true, _) => {
+                    let bytes = postcard::to_allocvec(&record).map_err(|e| NodeError::Internal(e.to_string()))?;
+                    // What is lost to a full outbox is told by that.
+                    self.outbox.append(&bytes);
+                    self.held.remove(&reading.field);
+                    self.publisher.notify_outbox();
+                }
+                (false, Some(message)) => {
+                    self.held.insert(reading.field.clone(), message);
+                }
+                (false, None) => {}
+            }
+            if reading.status != Status::Ok {
+                log::info!("field {}: {} ({:?}): {}", reading.field, reading.status, reading.raw, reading.reason);
+            }
+            if self.config.node.print {
+                let line = self.voice.json(&record, now_ms);
+                let mut out = std::io::stdout().lock();
+                out.write_all(&line).and_then(|()| out.write_all(b"\n")).map_err(NodeError::Print)?;
+            }
+        }
+        self.save_states(rebased);
+        Ok(())
+    }
+
+    /// Tells the broker whether the camera works, if that is news.
+    fn camera(&mut self, online: bool) {
+        if let Some(message) = self.voice.camera(online) {
+            match online {
+                true => log::warn!("{} gives frames again", self.source.describe()),
+                false => log::warn!("the camera is offline"),
+            }
+            self.publisher.send(message);
+        }
+        if online {
+            self.complained = None;
+        }
+    }
+
+    /// Says in the log why there is no frame: at once, then now and then.
+    fn complain(&mut self, error: &CameraError) {
+        let now = Instant::now();
+        if self.complained.is_none_or(|at| now.duration_since(at) > SAY_AGAIN) {
+            self.complained = Some(now);
+            log::warn!("{error}");
+        } else {
+            log::debug!("{error}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The node's loop: waits for the next round or for somebody, takes frames, reads, judges, records.
+
+use super::annotate::FrameAnnotator;
+use super::clock;
+use super::config::NodeConfig;
+use super::desk::Desk;
+use super::error::NodeError;
+use super::fields::{FieldReader, FrameReadings};
+use super::metrics;
+use super::round::Round;
+use super::schedule::{Next, Now, Schedule};
+use super::seldom::Troubles;
+use super::stats::Counters;
+use super::systemd::Manager;
+use super::voice::Voice;
+use super::wake::{Inbox, Wake};
+use crate::image::Picture;
+use crate::publish::outbox::SharedOutbox;
+use crate::publish::{FieldMeta, Handle, Message, Topics};
+use crate::rules::StateFile;
+use crate::source::frames::{FrameSource, Stop};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The longest that the loop sleeps: time-based work (fsync, statistics) is looked at this often.
+const TICK: Duration = Duration::from_secs(1);
+/// A publisher that did not go round for this long is stuck: the watchdog is no longer fed.
+const PUBLISHER_SILENCE: Duration = Duration::from_secs(60);
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Somebody asked for it.
+    Stopped,
+    /// A new configuration is to be used.
+    Reload,
+    /// The source has no further frames.
+    NoMoreFrames,
+}
+
+/// Checks the configuration as it is now on disk; the error is a sentence.
+pub type Recheck<'a> = &'a dyn Fn() -> Result<(), String>;
+
+/// A running node.
+pub struct Node {
+    pub(super) config: NodeConfig,
+    pub(super) topics: Topics,
+    pub(super) metas: Vec<FieldMeta>,
+    pub(super) stop: Stop,
+    pub(super) inbox: Inbox,
+    pub(super) source: Box<dyn FrameSource>,
+    /// Whether the source is a stock of files, which are read as they come, by the times at which they were taken.
+    pub(super) is_stock: bool,
+    /// Whether a file is gone once it has been read: then its readings have to be on disk first.
+    pub(super) files_go: bool,
+    pub(super) reader: FieldReader,
+    pub(super) annotator: FrameAnnotator,
+    pub(super) desk: Desk,
+    /// None: as files come.
+    pub(super) schedule: Option<Schedule>,
+    pub(super) outbox: SharedOutbox,
+    pub(super) publisher: Handle,
+    pub(super) voice: Voice,
+    pub(super) states: Option<StateFile>,
+    pub(super) manager: Manager,
+    pub(super) metrics: metrics::Shared,
+    pub(super) counters: Counters,
+    pub(super) started: Instant,
+    /// What was read last, for a picture on request.
+    pub(super) last: Option<(Picture, FrameReadings)>,
+    /// Refused readings that wait until the outbox is empty, so that a field's messages keep their order; the newest of each.
+    pub(super) held: BTreeMap<String, Message>,
+    /// When Home Assistant is told of this node again, after its start.
+    pub(super) introduce_at: Option<Instant>,
+    pub(super) stats_due: Instant,
+    pub(super) metrics_due: Instant,
+    pub(super) complained: Option<Instant>,
+    pub(super) troubles: Troubles,
+}
+
+impl Node {
+    /// Runs until it is stopped. On a signal or a command `recheck` looks whether the configuration can be used; if so, the loop ends
+    /// with [`Ended::Reload`].
+    ///
+    /// # Errors
+    /// [`NodeError`] for what no patience cures: a network that fails, standard output that is closed.
+    pub fn run(&mut self, recheck: Recheck<'_>) -> Result<Ended, NodeError> {
+        self.manager.ready("reading");
+        loop {
+            if self.stop.is_set() {
+                return Ok(Ended::Stopped);
+            }
+            let (due, wait) = self.next_round();
+            match self.inbox.next(wait) {
+                Some(Wake::Stop) => return Ok(Ended::Stopped),
+                Some(Wake::Reload) => match recheck() {
+                    Ok(()) => return Ok(Ended::Reload),
+                    Err(sentence) => log::error!("the old configuration stays in force: {sentence}"),
+                },
+                Some(Wake::Delivery(delivery)) if self.obey(&delivery, recheck)? => return Ok(Ended::Reload),
+                Some(Wake::Delivery(_)) | None => {}
+            }
+            if due {
+                match self.round()? {
+                    Round::Done | Round::NothingNew => {}
+                    Round::End => return Ok(Ended::NoMoreFrames),
+                    Round::Stopped => return Ok(Ended::Stopped),
+                }
+            }
+            self.housekeeping();
+        }
+    }
+
+    /// Whether a round is due now, and otherwise how long to wait for somebody before it is time for something. Files without a
+    /// schedule are read as they come: there the source does the waiting.
+    fn next_round(&mut self) -> (bool, Duration) {
+        let next = match &mut self.schedule {
+            Some(schedule) => schedule.next_after(Now::new()),
+            None => Next::Due,
+        };
+        match next {
+            Next::Due => (true, Duration::ZERO),
+            Next::Wait(at) => {
+                let feeding = self.manager.every().unwrap_or(TICK);
+                (false, at.saturating_duration_since(Instant::now()).min(TICK).min(feeding))
+            }
+        }
+    }
+
+    /// Whatever is due by time.
+    fn housekeeping(&mut self) {
+        let now = Instant::now();
+        let now_ms = clock::unix_ms(SystemTime::now());
+        self.outbox.tick(now);
+        if self.publisher.silent_for() < PUBLISHER_SILENCE {
+            self.manager.alive(now);
+        }
+        if !self.held.is_empty() && self.publisher.connected() && self.outbox.status().waiting == 0 {
+            for (_, message) in std::mem::take(&mut self.held) {
+                self.publisher.send(message);
+            }
+        }
+        if self.introduce_at.is_some_and(|at| at <= now) {
+            self.introduce_at = None;
+            for message in self.voice.introduction(now_ms) {
+                self.publisher.send(message);
+            }
+        }
+        if self.config.node.stats_interval_s > 0 && self.stats_due <= now {
+            self.stats_due = now + Duration::from_secs(self.config.node.stats_interval_s.into());
+            let message = self.stats_message(now_ms);
+            if self.publisher.connected() {
+                self.publisher.send(message);
+            }
+        }
+        if self.metrics_due <= now {
+            self.tell_metrics(now);
+        }
+        self.save_states(false);
+    }
+
+    /// Writes the fields' states if that is due.
+    pub(super) fn save_states(&mut self, urgent: bool) {
+        let moment = self.desk.moment(SystemTime::now());
+        if let Some(file) = &mut self.states
+            && let Err(e) = file.save(self.desk.states(), moment, urgent)
+        {
+            self.troubles.states.warn(&e);
+        }
+    }
+
+    /// Says farewell, writes what is in memory and lets the broker go.
+    pub fn close(mut self) {
+        self.manager.stopping();
+        self.save_states(true);
+        self.publisher.stop(Duration::from_secs(5));
+        self.outbox.close();
+    }
+}

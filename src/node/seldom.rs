@@ -1,0 +1,76 @@
+//! What may go wrong many times a second, for years, and is logged now and then.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+/// Who is said to speak.
+const TARGET: &str = "edge_ocr::node";
+
+/// Lets one message through in so long a time, and counts the others.
+#[derive(Debug)]
+pub struct Seldom {
+    every: Duration,
+    last: Option<Instant>,
+    held_back: u64,
+}
+
+impl Seldom {
+    /// The first one passes.
+    pub const fn new(every: Duration) -> Seldom {
+        Seldom { every, last: None, held_back: 0 }
+    }
+
+    /// Whether a message may pass now; then the number of those that did not since the one before.
+    pub fn may(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < self.every) {
+            self.held_back += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.held_back))
+    }
+
+    /// Logs a warning, if one may pass.
+    pub fn warn(&mut self, text: &dyn Display) {
+        match self.may(Instant::now()) {
+            Some(0) => log::warn!(target: TARGET, "{text}"),
+            Some(others) => log::warn!(target: TARGET, "{text} (and {others} like it since the last that was told)"),
+            None => log::debug!(target: TARGET, "{text}"),
+        }
+    }
+}
+
+/// The kinds of trouble of a node that come often.
+#[derive(Debug)]
+pub struct Troubles {
+    /// Commands that cannot be carried out.
+    pub commands: Seldom,
+    /// Fields that cannot be read in a frame.
+    pub fields: Seldom,
+    /// States that cannot be written.
+    pub states: Seldom,
+}
+
+impl Default for Troubles {
+    fn default() -> Self {
+        let (soon, late) = (Duration::from_secs(10), Duration::from_secs(600));
+        Troubles { commands: Seldom::new(soon), fields: Seldom::new(late), states: Seldom::new(late) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_passes_and_the_others_are_counted() {
+        let (start, minute) = (Instant::now(), Duration::from_secs(60));
+        let mut seldom = Seldom::new(minute);
+        assert_eq!(seldom.may(start), Some(0));
+        for _ in 0..1000 {
+            assert_eq!(seldom.may(start + minute / 2), None);
+        }
+        assert_eq!(seldom.may(start + minute), Some(1000));
+        assert_eq!(seldom.may(start + 3 * minute), Some(0));
+    }
+}

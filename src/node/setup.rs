@@ -1,0 +1,284 @@
+//! A configuration → a running node.
+
+use super::annotate::{AnnotateConfig, FrameAnnotator};
+use super::clock::{self, Clock};
+use super::config::NodeConfig;
+use super::desk::Desk;
+use super::error::NodeError;
+use super::fields::FieldReader;
+use super::run::Node;
+use super::schedule::{Now, Schedule};
+use super::stats::Counters;
+use super::systemd::Manager;
+use super::voice::Voice;
+use super::wake::{self, Outlet, Wake};
+use super::{FieldConfig, load, metrics};
+use crate::error::Error;
+use crate::infer::arena;
+use crate::publish::discovery::{self, Discovery};
+use crate::publish::mqtt;
+use crate::publish::outbox::{Outbox, SharedOutbox};
+use crate::publish::payload::{self, ImageInfo, Info, InfoField};
+use crate::publish::{
+    Content, Delivery, Encoder, FieldMeta, Handle, Message, PayloadFormat, Publisher, Queue, Record, Setup, Topics,
+};
+use crate::rules::{StateConfig, StateFile};
+use crate::source::frames::{self, FrameSource, Stop};
+use crate::target;
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::time::{Instant, SystemTime};
+
+/// What the fields remember.
+const STATE_FILE: &str = "fields.state";
+/// What Home Assistant was told.
+const COMPONENTS_FILE: &str = "discovery.json";
+
+/// What MQTT adds to a picture: fixed header, topic, properties.
+const PACKET_HEADER_BYTES: usize = 512;
+
+/// What has to be there before anything is started: everything that can be wrong with a configuration.
+pub struct Parts {
+    topics: Topics,
+    metas: Vec<FieldMeta>,
+    source: Box<dyn FrameSource>,
+    reader: FieldReader,
+    annotator: FrameAnnotator,
+}
+
+impl Parts {
+    /// Makes them.
+    ///
+    /// # Errors
+    /// [`NodeError`] about the configuration, or the networks.
+    pub fn new(config: &NodeConfig) -> Result<Parts, NodeError> {
+        config.validate().map_err(NodeError::Config)?;
+        let source = config.source.as_ref().ok_or_else(|| NodeError::Config("there is no [source]".into()))?;
+        let source = frames::open(source).map_err(|e| NodeError::Config(format!("[source] {e}")))?;
+        let fields: Vec<FieldConfig> = config.fields.iter().map(|field| field.read.clone()).collect();
+        let reader =
+            FieldReader::new(&config.pipeline, &fields, config.align.as_ref()).map_err(|error| match error {
+                Error::Config(sentence) => NodeError::Config(load::as_keys(&sentence)),
+                other => other.into(),
+            })?;
+        let annotator = FrameAnnotator::new(AnnotateConfig { max_bytes: image_bytes(config), ..config.image })
+            .map_err(|e| NodeError::Config(e.to_string()))?;
+        let metas: Vec<FieldMeta> = config.fields.iter().map(|field| field.meta()).collect();
+        let topics = config.topics().map_err(NodeError::Config)?;
+        discover(config, &topics, &metas, None).map_err(NodeError::Config)?;
+        // Secrets are read here too, so that `--check-config` finds one that is missing.
+        let options = mqtt::Options::default();
+        mqtt::connect(&config.mqtt, &client_id(&topics), None, options)
+            .map_err(|e| NodeError::Config(e.to_string()))?;
+        Ok(Parts { topics, metas, source, reader, annotator })
+    }
+}
+
+/// The longest picture that is published: as configured, or what a packet has room for.
+fn image_bytes(config: &NodeConfig) -> usize {
+    let room = (config.mqtt.max_packet_out_bytes as usize).saturating_sub(PACKET_HEADER_BYTES);
+    config.image.max_bytes.min(room).max(AnnotateConfig::LEAST_BYTES)
+}
+
+/// The name by which the broker knows a node.
+fn client_id(topics: &Topics) -> String {
+    format!("edge-ocr-{}", topics.node_id())
+}
+
+/// Where a node keeps what outlives it: as configured, or systemd's `StateDirectory`.
+fn state_dir(config: &NodeConfig) -> Option<PathBuf> {
+    let given = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
+    config.node.state_dir.clone().or_else(given)
+}
+
+impl Node {
+    /// Starts everything: outbox, connection, camera. `outlet` is the other end of `inbox`.
+    ///
+    /// # Errors
+    /// [`NodeError`]: the configuration, the networks, an outbox that another node uses.
+    pub fn start(config: NodeConfig, stop: Stop, (outlet, inbox): (Outlet, wake::Inbox)) -> Result<Node, NodeError> {
+        let Parts { topics, metas, source, reader, annotator } = Parts::new(&config)?;
+        let clock = Clock::start();
+        let state_dir = state_dir(&config);
+        if let Some(dir) = &state_dir
+            && let Err(e) = std::fs::create_dir_all(dir)
+        {
+            log::warn!("{} cannot be made: {e}; readings that wait are kept in memory", dir.display());
+        }
+        let outbox = SharedOutbox::new(Outbox::open(state_dir.as_deref(), &config.outbox)?);
+        if let Some(problem) = &outbox.status().problem {
+            log::warn!("{problem}");
+        }
+        let states = state_dir.as_ref().map(|dir| {
+            let interval = StateConfig { save_interval_s: config.node.save_interval_s };
+            let (file, error) = StateFile::open(dir.join(STATE_FILE), &interval);
+            if let Some(error) = error {
+                log::warn!("{error}");
+            }
+            file
+        });
+        let is_stock = config.source.as_ref().is_some_and(frames::SourceConfig::is_stock);
+        let files_go =
+            config.source.as_ref().is_some_and(|source| matches!(source.kind, frames::SourceKind::Directory(_)));
+        let desk = Desk::new(&config.fields, clock.clone(), is_stock, states.as_ref()).map_err(NodeError::Config)?;
+        let encoder = |form| Encoder::new(topics.clone(), &metas, form, &config.retain, TimeZone::system());
+        let form = config.node.payload;
+        let discovery = discover(&config, &topics, &metas, state_dir.as_deref()).map_err(NodeError::Config)?;
+        let info = info(&config, &topics, &metas, &clock, &*source, &reader);
+        let voice = Voice::new(
+            topics.clone(),
+            config.retain.clone(),
+            [encoder(form), encoder(PayloadFormat::Json)],
+            &info,
+            discovery,
+        );
+        let publisher = connect(&config, &topics, &outbox, &voice, encoder(form), &clock, outlet)?;
+        let metrics = metrics::Shared::default();
+        if let Some(address) = config.metrics.listen {
+            let at = metrics::serve(address, metrics.clone(), stop.clone()).map_err(NodeError::Config)?;
+            log::info!("metrics are served at http://{at}/metrics");
+        }
+        let now = Instant::now();
+        let trigger = &config.trigger;
+        let as_they_come = is_stock && trigger.interval_s.is_none() && trigger.cron.is_none();
+        let schedule = match as_they_come {
+            true => None,
+            false => Some(Schedule::new(trigger, Now::new()).map_err(NodeError::Config)?),
+        };
+        log::info!(
+            "node {}: {} fields of {}, broker {}, outbox {}",
+            topics.node_id(),
+            metas.len(),
+            source.describe(),
+            config.mqtt.broker(),
+            if outbox.status().on_disk { "on disk" } else { "in memory" },
+        );
+        Ok(Node {
+            config,
+            topics,
+            metas,
+            stop,
+            inbox,
+            source,
+            is_stock,
+            files_go,
+            reader,
+            annotator,
+            desk,
+            schedule,
+            outbox,
+            publisher,
+            voice,
+            states,
+            manager: Manager::from_environment(),
+            metrics,
+            counters: Counters::default(),
+            started: now,
+            last: None,
+            held: BTreeMap::new(),
+            introduce_at: None,
+            stats_due: now,
+            metrics_due: now,
+            complained: None,
+            troubles: Default::default(),
+        })
+    }
+}
+
+/// Starts the publisher, and a thread that hands on what comes in.
+fn connect(
+    config: &NodeConfig,
+    topics: &Topics,
+    outbox: &SharedOutbox,
+    voice: &Voice,
+    encoder: Encoder,
+    clock: &Clock,
+    outlet: Outlet,
+) -> Result<Handle, NodeError> {
+    let will = payload::will(topics, &config.retain);
+    let transport = mqtt::connect(&config.mqtt, &client_id(topics), Some(will), mqtt::Options::default())
+        .map_err(|e| NodeError::Config(e.to_string()))?;
+    let encode = move |record: &Record, historical: bool, published_at_ms: i64| {
+        // A field that no topic can have was not made by this program: such a message is refused further on, and counted.
+        encoder
+            .reading(record, historical, published_at_ms)
+            .unwrap_or_else(|_| Message::new("", Vec::new(), Content::Bytes))
+    };
+    let (born, queue) = (voice.clone(), outbox.clone());
+    let (publisher, deliveries) = Publisher::spawn(Setup {
+        transport,
+        queue: Box::new(outbox.clone()),
+        encode: Box::new(encode),
+        boot_id: clock.boot_id().to_string(),
+        subscriptions: topics.filters(config.discovery.birth_filter()),
+        birth: Box::new(move || born.birth(!queue.is_empty(), clock::unix_ms(SystemTime::now()))),
+        farewell: voice.farewell(),
+        config: config.publish.clone(),
+    })?;
+    forward(deliveries, outlet)?;
+    Ok(publisher)
+}
+
+/// What Home Assistant is told, and that entities are gone of which an earlier run had told.
+fn discover(
+    config: &NodeConfig,
+    topics: &Topics,
+    metas: &[FieldMeta],
+    state_dir: Option<&Path>,
+) -> Result<Vec<Message>, String> {
+    let discovery = Discovery::new(topics, &config.discovery, metas, target::DESCRIPTION);
+    let file = state_dir.map(|dir| dir.join(COMPONENTS_FILE));
+    let old = file.as_deref().map(discovery::load_components).unwrap_or_default();
+    let messages = discovery.messages(&old, &config.retain, config.mqtt.max_packet_out_bytes as usize)?;
+    if let Some(file) = &file
+        && discovery.components() != old
+        && let Err(e) = discovery::save_components(file, &discovery.components())
+    {
+        log::warn!("{e}");
+    }
+    Ok(messages)
+}
+
+fn forward(deliveries: Receiver<Delivery>, outlet: Outlet) -> std::io::Result<()> {
+    let work = move || {
+        while let Ok(delivery) = deliveries.recv() {
+            if !outlet.send(Wake::Delivery(delivery)) {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("commands".into()).spawn(work).map(drop)
+}
+
+fn info(
+    config: &NodeConfig,
+    topics: &Topics,
+    metas: &[FieldMeta],
+    clock: &Clock,
+    source: &dyn FrameSource,
+    reader: &FieldReader,
+) -> Info {
+    let names = reader.names();
+    let field = |meta: &FieldMeta| InfoField {
+        name: meta.name.clone(),
+        label: meta.label().to_string(),
+        unit: meta.unit().map(str::to_string),
+        topic: topics.field_state(&meta.name).map(|topic| topic.to_string()).unwrap_or_default(),
+    };
+    Info {
+        boot_id: clock.boot_id().to_string(),
+        started_at_ms: clock::unix_ms(SystemTime::now()),
+        engine: names.engine.to_string(),
+        target: target::NAME.to_string(),
+        isa: arena::isa().map(|isa| isa.name().to_string()).unwrap_or_default(),
+        det: names.det.clone().unwrap_or_default(),
+        rec: names.rec.clone(),
+        cls: names.cls.clone(),
+        source: source.describe(),
+        fields: metas.iter().map(field).collect(),
+        image: Some(ImageInfo { topic: topics.camera_image().to_string(), max_bytes: image_bytes(config) as u64 }),
+        config_sha256: config.digest.clone(),
+    }
+}
