@@ -59,7 +59,8 @@ fn build() -> Result<(), String> {
         ("Classifier", &target.classifier.model, plan(&target, &cls, vec![[cls_sizes.height_px, cls_sizes.width_px]])?),
     ];
     for (_, name, compiled) in &plans {
-        write(&out.join(format!("{name}.plan")), &compiled.bytes)?;
+        let path = out.join(format!("{name}.plan"));
+        write(&path, &if target.program.compress { deflated(&compiled.bytes) } else { compiled.bytes.clone() })?;
     }
     let [(.., det), (.., reader), (.., cls)] = &plans;
     let arena = Arena::of(&target, det, reader, cls)?;
@@ -101,6 +102,12 @@ fn load(models: &Path, name: &str) -> Result<(Model, Sizes), String> {
 fn plan(target: &Target, model: &Model, sizes: Vec<[usize; 2]>) -> Result<Compiled, String> {
     let options = Options { target: target.name.clone(), sizes, ctc: CtcOutput::Probabilities };
     compile(model, &options).map_err(|e| format!("no plan of {} for {}: {e}", model.name, target.name))
+}
+
+/// The bytes with zlib's header. A smaller window or less effort changes nothing: weights hardly repeat, what is saved is that
+/// some are more frequent.
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9)
 }
 
 /// The source of `src/target.rs`.
@@ -177,10 +184,27 @@ fn write_target(
     }
     writeln!(code, "];")?;
     for (kind, name, compiled) in plans {
+        let (bytes, constant) = (compiled.bytes.len(), kind.to_uppercase());
+        let file = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.plan\"))");
+        if target.program.compress {
+            writeln!(
+                code,
+                "static {constant}_MEMORY: edge_ocr_engine::Arena<{bytes}> = edge_ocr_engine::Arena::new();"
+            )?;
+        }
         writeln!(code, "/// The {}.", kind.to_lowercase())?;
-        writeln!(code, "pub static {}: Embedded = Embedded {{", kind.to_uppercase())?;
+        writeln!(code, "pub static {constant}: Embedded = Embedded {{")?;
         writeln!(code, "    model: {name:?}, kind: Kind::{kind},")?;
-        writeln!(code, "    plan: &Aligned(*include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.plan\"))).0,")?;
+        if target.program.compress {
+            let memory = format!("memory: || {constant}_MEMORY.take()");
+            writeln!(
+                code,
+                "    stored: Stored::Deflated {{ bytes: {file}, {memory}, plan: std::sync::OnceLock::new() }},"
+            )?;
+        } else {
+            writeln!(code, "    stored: Stored::Plain(&edge_ocr_engine::plan::Aligned(*{file}).0),")?;
+        }
+        writeln!(code, "    plan_bytes: {bytes},")?;
         writeln!(code, "    constants_bytes: {},", compiled.constants_bytes)?;
         writeln!(code, "    sizes: &[")?;
         for v in &compiled.variants {

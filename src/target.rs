@@ -4,8 +4,11 @@
 //! To add a board: copy a file of `targets/`, change its numbers (their meaning is in `targets/README.md`), and build with
 //! `EDGE_OCR_TARGET` set to the file's stem.
 
+mod stored;
+
+pub use stored::Stored;
+
 use crate::models::Kind;
-use edge_ocr_engine::plan::Aligned;
 
 /// A plan inside the program.
 #[derive(Debug)]
@@ -14,12 +17,24 @@ pub struct Embedded {
     pub model: &'static str,
     /// What the network does.
     pub kind: Kind,
-    /// The plan's bytes, aligned to 64.
-    pub plan: &'static [u8],
+    /// The plan, as it lies in the program.
+    pub stored: Stored,
+    /// Bytes of the plan.
+    pub plan_bytes: usize,
     /// Of these, weights and other constants.
     pub constants_bytes: usize,
     /// Its input sizes.
     pub sizes: &'static [Size],
+}
+
+impl Embedded {
+    /// The plan's bytes, aligned to 64. Where they are stored deflated, the first call inflates them.
+    ///
+    /// # Errors
+    /// What is wrong with what is stored.
+    pub fn plan(&'static self) -> Result<&'static [u8], String> {
+        self.stored.plan()
+    }
 }
 
 /// An input size of a plan.

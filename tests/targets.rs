@@ -46,13 +46,15 @@ fn tensors_lie_as_close_as_they_can() {
 #[test]
 fn plans_are_for_this_target_and_say_what_the_constants_say() {
     for embedded in EMBEDDED {
-        let plan = Plan::load_for(embedded.plan, target::NAME).expect("a plan of this target");
+        let bytes = embedded.plan().expect("a plan");
+        assert_eq!(bytes.len(), embedded.plan_bytes);
+        let plan = Plan::load_for(bytes, target::NAME).expect("a plan of this target");
         let sizes: Vec<usize> = plan.variants().map(|v| v.arena_bytes(1)).collect();
         assert_eq!(sizes, embedded.sizes.iter().map(|s| s.arena_bytes).collect::<Vec<_>>());
-        assert!(Plan::load_for(embedded.plan, "another").is_err());
+        assert!(Plan::load_for(bytes, "another").is_err());
         assert!(sizes.iter().all(|bytes| *bytes <= target::ARENA_BYTES));
     }
-    let recogniser = Plan::load(target::RECOGNISER.plan).expect("a plan");
+    let recogniser = Plan::load(target::RECOGNISER.plan().expect("a plan")).expect("a plan");
     assert_eq!(recogniser.head().classes as usize, target::CLASSES.len());
 }
 

@@ -124,9 +124,11 @@ fn the_readme_knows_every_target_and_field() {
             assert!(readme.contains(&format!("`{triple}`")), "{triple} of {name}");
         }
     }
-    let fields = std::fs::read_to_string(root().join("targets/pi5.toml")).unwrap();
-    for field in fields.lines().filter_map(|line| line.split_once(" = ")).map(|(field, _)| field) {
-        assert!(readme.contains(&format!("`{field}`")), "targets/README.md does not explain {field}");
+    for name in targets().keys() {
+        let file = std::fs::read_to_string(root().join(format!("targets/{name}.toml"))).unwrap();
+        for field in file.lines().filter_map(|line| line.split_once(" = ")).map(|(field, _)| field) {
+            assert!(readme.contains(&format!("`{field}`")), "targets/README.md does not explain {field} of {name}");
+        }
     }
 }
 

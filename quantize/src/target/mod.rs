@@ -24,6 +24,9 @@ pub struct Target {
     pub threads: usize,
     /// Most bytes that the static arena may take; a build that needs more fails.
     pub arena_budget_bytes: usize,
+    /// How the program is made.
+    #[serde(default)]
+    pub program: Program,
     /// What the board is; without it the target is for any machine.
     pub board: Option<Board>,
     /// What finds text.
@@ -32,6 +35,14 @@ pub struct Target {
     pub recogniser: Recogniser,
     /// What tells upright lines from turned ones.
     pub classifier: Classifier,
+}
+
+/// How the program is made. All of it may be left out.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Program {
+    /// Whether the plans are deflated in the program's file, and inflated into static memory when it starts.
+    pub compress: bool,
 }
 
 /// The hardware.

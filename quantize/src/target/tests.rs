@@ -27,6 +27,15 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn plans_are_compressed_if_the_target_says_so() {
+    let compressed = |table: &str| Target::parse(&format!("{PI}{table}"), "pi5").map(|target| target.program.compress);
+    assert_eq!(compressed(""), Ok(false));
+    assert_eq!(compressed("[program]"), Ok(false));
+    assert_eq!(compressed("[program]\ncompress = true"), Ok(true));
+    assert!(compressed("[program]\ncompressed = true").is_err_and(|said| said.contains("compressed")));
+}
+
+#[test]
 fn a_board_is_built_for_its_architecture() {
     let target = Target::parse(PI, "pi5").expect("pi5");
     assert_eq!(target.suits("aarch64"), Ok(()));

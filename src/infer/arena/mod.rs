@@ -32,8 +32,9 @@ impl ArenaNetwork {
         let name = embedded.model;
         let broken = |reason: String| InferError::Plan { model: name.into(), reason };
         let kernels = kernels()?;
-        let plan = Plan::load_for(embedded.plan, target::NAME).map_err(|e| broken(e.to_string()))?;
-        let memory = bench.bytes(plan.arena_bytes(workers));
+        let bytes = embedded.plan().map_err(broken)?;
+        let plan = Plan::load_for(bytes, target::NAME).map_err(|e| broken(e.to_string()))?;
+        let memory = bench.bytes(plan.arena_bytes(workers))?;
         let (mut shapes, mut models) = (Vec::new(), Vec::<Arc<dyn Model>>::new());
         for variant in 0..plan.head().variants {
             let network = engine::Network::new(&plan, variant, kernels, workers, memory);
