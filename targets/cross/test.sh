@@ -2,14 +2,23 @@
 # engine's tests), the right ones must be chosen, and three pictures must be read as this machine reads them.
 
 run_tests() {
-  local triple targets=() wanted=" $* "
+  local triple wide=() narrow=() wanted=" $* "
   # What is compared is one build; a board's own target changes what is read.
   unset EDGE_OCR_TARGET EDGE_OCR_CHARSET EDGE_OCR_ISA
   cd "$root"
-  for triple in "$@"; do targets+=(--target "$triple"); done
+  for triple in "$@"; do
+    case $triple in
+      aarch64-*) wide+=(--target "$triple") ;;
+      *) narrow+=(--target "$triple") ;;
+    esac
+  done
 
   step "the program for this machine" cargo build -q --release --no-default-features
-  step "the programs for boards" xcargo build -q --release --no-default-features "${targets[@]}"
+  # First, because the next build puts its program where theirs are.
+  [[ $wanted != *" $musl "* ]] || step "programs of single boards" board_programs pi5 pi-zero2w
+  # linuxvideo does not compile for 32 bits.
+  [ ${#wide[@]} -eq 0 ] || step "programs for 64 bits" xcargo build -q --release --no-default-features --features node,v4l2 "${wide[@]}"
+  [ ${#narrow[@]} -eq 0 ] || step "programs for 32 bits" xcargo build -q --release --no-default-features --features node "${narrow[@]}"
   for triple in "$@"; do libraries "$triple"; done
   # The A53 and the A72 have the same instructions, so what is true on one is true on the other.
   if [[ $wanted == *" $gnu "* ]]; then
@@ -17,6 +26,7 @@ run_tests() {
     step "engine on cortex-a76" engine_tests "$gnu" cortex-a76
     step "kernels" kernels
   fi
+  [[ $wanted != *" $musl "* ]] || step "wrong boards" wrong_boards
   if [[ $wanted == *" $armv7 "* ]]; then step "engine on cortex-a7" engine_tests "$armv7" cortex-a7; fi
   step "pictures" pictures "$wanted"
 }
@@ -57,6 +67,50 @@ kernels() {
   if EDGE_OCR_ISA=neon-dot timeout 300 "${qemu[@]}" "$program" check >/dev/null 2>&1; then
     fail "cortex-a72: neon-dot was not refused"
   fi
+}
+
+# Programs for the targets of the arguments, in $build/boards. Only their crates and kernels are optimised, which costs seconds
+# instead of minutes, and undoes nothing of the other programs.
+board_programs() {
+  local target
+  mkdir -p "$build/boards"
+  for target in "$@"; do
+    EDGE_OCR_TARGET=$target xcargo build -q --release --no-default-features --target "$musl" \
+      --config 'profile.release.package.edge-ocr.opt-level=0'
+    cp "$build/$musl/release/edge-ocr" "$build/boards/$target"
+  done
+}
+
+# What a wrong board says, and its exit code. qemu plays processors, not what Linux says of them: with -L the program sees
+# these files instead of this machine's.
+wrong_boards() {
+  local qemu board=$build/boards/system pi5=$build/boards/pi5
+  mkdir -p "$board/proc"
+  printf 'processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n' >"$board/proc/cpuinfo"
+  printf 'MemTotal:        3884360 kB\n' >"$board/proc/meminfo"
+  emulator "$musl" cortex-a72
+  refused "neon-dot.*EDGE_OCR_TARGET=pi4$" "${qemu[@]}" -L "$board" "$pi5"
+  # The right processor, and too little memory.
+  printf 'processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n' >"$board/proc/cpuinfo"
+  printf 'MemTotal:          98304 kB\n' >"$board/proc/meminfo"
+  emulator "$musl" cortex-a76
+  refused "more than half of this machine's memory.*EDGE_OCR_TARGET=generic$" "${qemu[@]}" -L "$board" "$pi5"
+  # With memory it runs: what was refused is not the emulator.
+  printf 'MemTotal:        4026532 kB\n' >"$board/proc/meminfo"
+  timeout 300 "${qemu[@]}" -L "$board" "$pi5" read "$root/tests/golden/digit.png" --line >/dev/null || fail "pi5: refused on a Pi 5"
+  # Its plans are deflated; the self-test reads with all three.
+  emulator "$musl" cortex-a53
+  timeout 300 "${qemu[@]}" "$build/boards/pi-zero2w" check --repeat 1 >/dev/null || fail "pi-zero2w: does not read"
+}
+
+# refused SENTENCE COMMAND...: COMMAND is given a picture to read, ends with 6 and says one line, which matches.
+refused() {
+  local sentence=$1 said code=0
+  shift
+  said=$(timeout 300 "$@" read "$root/tests/golden/digit.png" --line 2>&1) || code=$?
+  [ "$code" -eq 6 ] || fail "a wrong board: ended with $code: $said"
+  [ "$(wc -l <<<"$said")" -eq 1 ] && grep -q "$sentence" <<<"$said" || fail "a wrong board: $said"
+  printf '   %s\n' "$said"
 }
 
 # Slowest first. Scores included, all boards read the same; so few runs are needed, but each kind of kernel, both C libraries
