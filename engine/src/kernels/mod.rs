@@ -6,6 +6,9 @@
 //! folders `x86/` and `arm/`. All the rest is written once, in `generic/`, on the sixteen lanes of `lanes::Lanes`, whose
 //! implementation for arrays is the scalar one.
 //!
+//! Floats are f32 everywhere. Half precision was weighed and left: float islands are 8.5 % of the recogniser's instructions on a
+//! Cortex-A76, of which it could save half, and its sums could not be bit-equal to the specification's.
+//!
 //! # To add a kernel
 //!
 //! 1. Its arguments in `args/`, pointers and counts, with what must be readable or writable there.
