@@ -1,0 +1,282 @@
+//! What a node does when broker, network or disk do not do theirs. With a real mosquitto and the node as a child process.
+#![cfg(all(feature = "node", unix))]
+
+mod node_support;
+
+use node_support::child::{Program, full, node_config};
+use node_support::{Mosquitto, Proxy, SOON, Subscriber, wait_for, wait_until};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const STATE: &str = "ocr/n/field/a/state";
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// The numbers of the readings that have come, of one run of the node.
+fn numbers(listener: &Subscriber) -> HashSet<u64> {
+    let number = |text: &String| serde_json::from_str::<Value>(text).expect("JSON")["seq"].as_u64();
+    listener.texts(STATE).iter().filter_map(number).collect()
+}
+
+/// Waits until a reading comes that was not there before.
+fn another(listener: &Subscriber) -> bool {
+    let before = listener.texts(STATE).len();
+    wait_for(SOON, || listener.texts(STATE).len() > before)
+}
+
+/// Whether all readings up to the last are there; waits for it.
+fn complete(listener: &Subscriber) -> bool {
+    wait_for(SOON, || {
+        let numbers = numbers(listener);
+        numbers.iter().max().is_some_and(|last| numbers.len() as u64 == last + 1)
+    })
+}
+
+fn passwords(file: &Path, password: &str) {
+    let status = Command::new("mosquitto_passwd").args(["-c", "-b"]).arg(file).args(["ocr", password]).output();
+    let output = status.expect("mosquitto_passwd, which comes with mosquitto");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_wrong_password_is_told_once_and_tried_until_it_is_right() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let dir = folder();
+    let file = dir.path().join("passwords");
+    passwords(&file, "another");
+    let mut broker =
+        Mosquitto::with_config(&format!("allow_anonymous false\npassword_file {}\n", file.to_str().expect("UTF-8")));
+    node_config(dir.path(), broker.port(), "username = 'ocr'\npassword_in_clear = 'hunter2'");
+    let mut node = Program::node(dir.path());
+    let refused = |broker: &Mosquitto| broker.log().matches("not authorised").count();
+    assert!(wait_for(SOON, || refused(&broker) >= 4), "{}", broker.log());
+    assert!(node.runs());
+    let told = node.lines();
+    assert_eq!(told.iter().filter(|line| line.contains("password")).count(), 1, "{told:#?}");
+    assert!(!told.iter().any(|line| line.contains("hunter2")), "{told:#?}");
+    passwords(&file, "hunter2");
+    broker.restart();
+    let listener = Subscriber::with_login(broker.port(), &["#"], Some(("ocr", "hunter2")));
+    assert!(listener.last(STATE).is_some(), "{:#?}", node.lines());
+    assert!(complete(&listener), "those from before too: {:?}", numbers(&listener));
+}
+
+#[test]
+fn a_broker_that_comes_later_gets_everything() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, mut broker) = (folder(), Mosquitto::start());
+    // The node does not see the broker before the listener is there.
+    let proxy = Proxy::to(broker.port());
+    broker.kill();
+    node_config(dir.path(), proxy.port(), "");
+    let mut node = Program::node(dir.path());
+    node.expect("broker");
+    assert!(wait_for(SOON, || proxy.accepted() >= 5));
+    assert!(node.runs());
+    proxy.refuse();
+    broker.restart();
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    proxy.pass();
+    assert!(listener.last(STATE).is_some());
+    assert!(complete(&listener), "{:?}", numbers(&listener));
+    let lost = node.lines().len();
+    assert!(lost < 8, "the broker's absence is told seldom: {:#?}", node.lines());
+}
+
+#[test]
+fn a_cut_network_loses_nothing() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let (listener, proxy) = (Subscriber::new(broker.port(), &["#"]), Proxy::to(broker.port()));
+    node_config(dir.path(), proxy.port(), "");
+    let mut node = Program::node(dir.path());
+    assert!(another(&listener));
+    proxy.refuse();
+    assert!(wait_for(SOON, || listener.texts("ocr/n/status").last().is_some_and(|text| text == "offline")), "the will");
+    std::thread::sleep(Duration::from_secs(if full() { 60 } else { 3 }));
+    let before = numbers(&listener).len();
+    proxy.pass();
+    assert!(wait_for(SOON, || numbers(&listener).len() >= before + 10), "what was read meanwhile");
+    assert!(complete(&listener), "{:?}", numbers(&listener));
+    assert_eq!(listener.texts("ocr/n/status").last().map(String::as_str), Some("online"));
+    assert!(node.runs());
+}
+
+#[test]
+fn a_cable_that_is_pulled_out_is_noticed() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let (listener, proxy) = (Subscriber::new(broker.port(), &["#"]), Proxy::to(broker.port()));
+    // The smallest keep-alive that is allowed is 15 s; nothing is sent meanwhile, so that only it can notice.
+    node_config(dir.path(), proxy.port(), "[trigger]\ninterval_s = 1000\n[node]\nstats_interval_s = 0");
+    let node = Program::node(dir.path());
+    assert!(listener.last(STATE).is_some());
+    proxy.black_hole();
+    let start = Instant::now();
+    let noticed = wait_for(Duration::from_secs(40), || node.count("broker") > 0);
+    // Twice the keep-alive after what was heard last, and a second in which nobody looked.
+    assert!(noticed && start.elapsed() < Duration::from_secs(32), "{:?} {:#?}", start.elapsed(), node.lines());
+    let before = listener.texts("ocr/n/status").len();
+    proxy.cut();
+    proxy.pass();
+    let online = || {
+        listener.texts("ocr/n/status").len() > before
+            && listener.texts("ocr/n/status").last().is_some_and(|text| text == "online")
+    };
+    assert!(wait_for(SOON, online), "{:?}", listener.texts("ocr/n/status"));
+}
+
+#[test]
+fn a_slow_network_delays_and_loses_nothing() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let (listener, proxy) = (Subscriber::new(broker.port(), &["#"]), Proxy::to(broker.port()));
+    node_config(dir.path(), proxy.port(), "");
+    let mut node = Program::node(dir.path());
+    assert!(another(&listener));
+    // Less than the readings need.
+    proxy.throttle(1500);
+    proxy.delay(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(node.runs());
+    let waiting = |listener: &Subscriber| -> u64 {
+        let last = listener.texts("ocr/n/stats").pop().expect("statistics");
+        serde_json::from_str::<Value>(&last).expect("JSON")["outbox"]["waiting"].as_u64().expect("a number")
+    };
+    assert!(wait_for(SOON, || waiting(&listener) > 3), "they wait in the outbox");
+    proxy.pass();
+    assert!(wait_for(SOON, || waiting(&listener) <= 1), "and are sent when they can be");
+    assert!(complete(&listener), "{:?}", numbers(&listener));
+    assert_eq!(proxy.accepted(), 1, "the connection held");
+}
+
+#[test]
+fn a_picture_is_made_as_small_as_a_packet() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    node_config(
+        dir.path(),
+        broker.port(),
+        "max_packet_out_bytes = 8192\n[image]\nmax_bytes = 1000000\nquality = 100\n\
+         [source]\nkind = 'replay'\npath = 'tests/golden/plate.jpg'\n[trigger]\ninterval_s = 1",
+    );
+    let node = Program::node(dir.path());
+    assert!(listener.last(STATE).is_some(), "{:#?}", node.lines());
+    listener.publish("ocr/n/cmd/image", b"", false);
+    let image = listener.last("ocr/n/camera/image").expect("a picture");
+    assert!(image.payload.starts_with(&[0xff, 0xd8]) && image.payload.len() <= 8192, "{}", image.payload.len());
+    let result = listener.last("ocr/n/cmd/image/result").expect("an answer");
+    assert!(result.text().contains("\"ok\":true"), "{}", result.text());
+    // Pictures that come to it which are larger than it takes end the connection at most.
+    listener.publish("ocr/n/cmd/image", &vec![b'x'; 1 << 20], false);
+    assert!(another(&listener) && another(&listener), "{:#?}", node.lines());
+}
+
+/// A small disk of its own, if there may be one.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new(options: &str) -> Option<Disk> {
+        let dir = folder();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir.path()).output();
+        match mounted.is_ok_and(|output| output.status.success()) {
+            true => Some(Disk(dir)),
+            false => {
+                eprintln!("skipped: no disk can be mounted here (only root may)");
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+/// Whether the node said last that its outbox is on disk.
+fn on_disk(listener: &Subscriber) -> Option<bool> {
+    let last = listener.texts("ocr/n/stats").pop()?;
+    serde_json::from_str::<Value>(&last).expect("JSON")["outbox"]["on_disk"].as_bool()
+}
+
+#[test]
+fn a_full_disk_costs_nothing_but_durability() {
+    let Some(disk) = Disk::new("size=64k") else { return };
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let (listener, proxy) = (Subscriber::new(broker.port(), &["#"]), Proxy::to(broker.port()));
+    let state =
+        format!("[node]\nstate_dir = {:?}\nstats_interval_s = 1", disk.path().join("state").to_str().expect("UTF-8"));
+    node_config(
+        dir.path(),
+        proxy.port(),
+        &format!(
+            "{state}\nsave_interval_s = 1\n[outbox]\nmax_bytes = 32768\nsegment_bytes = 4096\nmax_record_bytes = 2048"
+        ),
+    );
+    let mut node = Program::node(dir.path());
+    assert!(another(&listener));
+    assert!(wait_for(SOON, || on_disk(&listener) == Some(true)), "{:#?}", node.lines());
+    let filler = disk.path().join("filler");
+    // As much as there is room for.
+    let _ = fs::write(&filler, vec![0; 64 << 10]);
+    // Readings have to wait on it, or it would never be written to.
+    proxy.refuse();
+    assert!(wait_for(SOON, || node.count("disk") + node.count("space") > 0), "{:#?}", node.lines());
+    proxy.pass();
+    assert!(wait_for(SOON, || on_disk(&listener) == Some(false)), "{:#?}", listener.texts("ocr/n/stats").last());
+    assert!(another(&listener), "{:#?}", node.lines());
+    let told = node.lines().len();
+    fs::remove_file(&filler).expect("removed");
+    // It looks every half minute.
+    let back = wait_for(Duration::from_secs(90), || on_disk(&listener) == Some(true));
+    assert!(back && node.runs(), "{:#?}", node.lines());
+    assert!(complete(&listener), "{:?}", numbers(&listener));
+    assert!(told < 12, "{:#?}", node.lines());
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_is_done_without() {
+    let Some(disk) = Disk::new("size=64k,ro") else { return };
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    let state = disk.path().join("state");
+    let state =
+        format!("[node]\nstate_dir = {:?}\nstats_interval_s = 1\nsave_interval_s = 1", state.to_str().expect("UTF-8"));
+    node_config(dir.path(), broker.port(), &format!("{state}\n[discovery]\nenabled = true"));
+    let mut node = Program::node(dir.path());
+    assert!(another(&listener) && another(&listener), "{:#?}", node.lines());
+    assert_eq!(wait_until(SOON, || on_disk(&listener)), Some(false));
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(node.runs() && node.lines().len() < 8, "told a few times, not for each reading: {:#?}", node.lines());
+}

@@ -1,0 +1,245 @@
+//! A node's life with a real mosquitto: its will, its signals, its commands, Home Assistant's start, and taking everything back.
+#![cfg(all(feature = "node", unix))]
+
+mod node_support;
+
+use node_support::child::{Program, node_config};
+use node_support::{Mosquitto, SOON, Subscriber, wait_for};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const STATE: &str = "ocr/n/field/a/state";
+const STATUS: &str = "ocr/n/status";
+
+/// A broker, somebody who listens to everything, and a node that is at work.
+struct Scene {
+    dir: tempfile::TempDir,
+    broker: Mosquitto,
+    listener: Subscriber,
+    node: Program,
+}
+
+impl Scene {
+    fn new(more: &str) -> Option<Scene> {
+        if !Mosquitto::available() {
+            return None;
+        }
+        let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
+        let listener = Subscriber::new(broker.port(), &["#"]);
+        node_config(dir.path(), broker.port(), more);
+        let node = Program::node(dir.path());
+        assert!(listener.last(STATE).is_some(), "{:#?}", node.lines());
+        Some(Scene { dir, broker, listener, node })
+    }
+
+    /// Asks for something and gives the answer.
+    fn ask(&self, verb: &str, payload: &str) -> Value {
+        let topic = format!("ocr/n/cmd/{verb}/result");
+        let before = self.listener.texts(&topic).len();
+        self.listener.publish(&format!("ocr/n/cmd/{verb}"), payload.as_bytes(), false);
+        let answered = wait_for(SOON, || self.listener.texts(&topic).len() > before);
+        assert!(answered, "no answer to {verb} {payload}: {:#?}", self.node.lines());
+        serde_json::from_str(self.listener.texts(&topic).last().expect("an answer")).expect("JSON")
+    }
+
+    /// What a newcomer gets at once of a topic.
+    fn kept(&self, topic: &str) -> Option<String> {
+        let newcomer = Subscriber::new(self.broker.port(), &[topic]);
+        wait_for(Duration::from_secs(2), || !newcomer.messages().is_empty());
+        newcomer.messages().first().filter(|message| message.retain).map(|message| message.text())
+    }
+
+    fn status(&self) -> Option<String> {
+        self.listener.texts(STATUS).pop()
+    }
+}
+
+#[test]
+fn a_node_that_dies_leaves_a_will_and_one_that_is_stopped_says_farewell() {
+    let Some(mut scene) = Scene::new("") else { return };
+    assert_eq!(scene.kept(STATUS).as_deref(), Some("online"));
+    scene.node.kill();
+    assert!(wait_for(SOON, || scene.status().as_deref() == Some("offline")), "{:?}", scene.listener.texts(STATUS));
+    assert_eq!(scene.kept(STATUS).as_deref(), Some("offline"));
+    for signal in [Signal::TERM, Signal::INT] {
+        scene.node = Program::node(scene.dir.path());
+        assert!(wait_for(SOON, || scene.status().as_deref() == Some("online")));
+        let start = Instant::now();
+        scene.node.signal(signal);
+        let code = scene.node.exit_code(SOON);
+        assert!(code == Some(0) && start.elapsed() < Duration::from_secs(8), "{code:?} after {:?}", start.elapsed());
+        assert!(wait_for(SOON, || scene.status().as_deref() == Some("offline")));
+        assert_eq!(scene.kept(STATUS).as_deref(), Some("offline"));
+        assert_eq!(scene.node.said().0, 0, "a farewell is nothing to warn of: {:#?}", scene.node.lines());
+    }
+}
+
+/// Also while the camera does not answer and the broker is away.
+#[test]
+fn a_node_that_waits_for_its_camera_can_be_stopped() {
+    let Some(mut scene) = Scene::new("") else { return };
+    scene.node.kill();
+    scene.broker.kill();
+    let camera = node_support::HttpCamera::start(node_support::Behaviour::Hang);
+    let source = format!("[source]\nkind = 'http'\nurl = '{}'\ntimeout_ms = 60000", camera.url("/shot"));
+    node_config(scene.dir.path(), scene.broker.port(), &source);
+    scene.node = Program::node(scene.dir.path());
+    assert!(wait_for(SOON, || !camera.requests().is_empty()), "it asks");
+    let start = Instant::now();
+    scene.node.signal(Signal::TERM);
+    let code = scene.node.exit_code(SOON);
+    assert!(code == Some(0) && start.elapsed() < Duration::from_secs(8), "{code:?} after {:?}", start.elapsed());
+}
+
+#[test]
+fn a_new_configuration_is_taken_if_it_is_good() {
+    let Some(mut scene) = Scene::new("") else { return };
+    let (pid, path) = (scene.node.pid(), scene.dir.path().join("node.toml"));
+    let good = fs::read_to_string(&path).expect("read");
+    // A bad one: by signal, then by command.
+    fs::write(&path, good.replace("interval_s = 0.2", "interval_s = 'often'")).expect("written");
+    scene.node.signal(Signal::HUP);
+    scene.node.expect("the old configuration stays in force");
+    let answer = scene.ask("reload", "");
+    assert!(answer["ok"] == false && answer["error"].as_str().is_some_and(|e| e.contains("interval_s")), "{answer}");
+    let before = scene.listener.texts(STATE).len();
+    assert!(wait_for(SOON, || scene.listener.texts(STATE).len() > before), "it goes on");
+    // Good ones.
+    for (how, field) in [("signal", "b"), ("command", "c")] {
+        fs::write(&path, good.replace("name = 'a'", &format!("name = 'a'\n[[field]]\nname = '{field}'")))
+            .expect("written");
+        match how {
+            "signal" => scene.node.signal(Signal::HUP),
+            _ => assert_eq!(scene.ask("reload", "{}")["ok"], true),
+        }
+        let topic = format!("ocr/n/field/{field}/state");
+        assert!(scene.listener.last(&topic).is_some(), "by {how}: {:#?}", scene.node.lines());
+        assert!(scene.node.runs() && scene.node.pid() == pid);
+        let cmdline = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(cmdline.is_empty() || String::from_utf8_lossy(&cmdline).contains("--config"));
+    }
+    assert_eq!(scene.status().as_deref(), Some("online"));
+    // Signals still work after that, and nothing else was left behind.
+    scene.node.signal(Signal::TERM);
+    assert_eq!(scene.node.exit_code(SOON), Some(0));
+}
+
+#[test]
+fn commands_are_carried_out_and_answered() {
+    let Some(mut scene) = Scene::new("[trigger]\ninterval_s = 1000\n[image]\nmax_bytes = 50000") else { return };
+    let readings = scene.listener.texts(STATE).len();
+    assert_eq!(scene.ask("read", r#"{"transaction": 7}"#)["transaction"], 7);
+    assert!(wait_for(SOON, || scene.listener.texts(STATE).len() == readings + 1), "a reading for a command");
+    assert_eq!(scene.ask("set_value", r#"{"field": "a", "value": 12.5}"#)["ok"], true);
+    for payload in ["", r#"{"field": "a"}"#] {
+        let before = scene.listener.texts("ocr/n/camera/image").len();
+        assert_eq!(scene.ask("image", payload)["ok"], true);
+        let came = || scene.listener.texts("ocr/n/camera/image").len() > before;
+        assert!(wait_for(SOON, came), "a picture for {payload:?}");
+        let image = scene.listener.last("ocr/n/camera/image").expect("a picture");
+        assert!(image.payload.starts_with(&[0xff, 0xd8]) && image.payload.len() <= 50_000 && !image.retain);
+        assert!(image::load_from_memory(&image.payload).is_ok(), "it can be decoded");
+    }
+    // Malformed ones.
+    let deep = "[".repeat(4000);
+    let long = format!("{{\"transaction\": \"{}\"}}", "x".repeat(8000));
+    for (verb, payload) in [
+        ("read", "{"),
+        ("read", "[]"),
+        ("read", "null and more"),
+        ("read", r#"{"now": true}"#),
+        ("read", deep.as_str()),
+        ("read", long.as_str()),
+        ("read", r#"{"transaction": {"a": 1}}"#),
+        ("set_value", ""),
+        ("set_value", r#"{"field": "a"}"#),
+        ("set_value", r#"{"field": "none", "value": 1}"#),
+        ("set_value", r#"{"field": "a", "value": "1"}"#),
+        ("set_value", r#"{"field": "a", "value": 1e999}"#),
+        ("set_value", r#"{"field": "a", "value": NaN}"#),
+        ("set_value", r#"{"field": "a", "value": 1, "value": 2}"#),
+        ("image", r#"{"field": "none"}"#),
+        ("image", r#"{"field": 3}"#),
+        ("reload", r#"{"config": "rm -rf"}"#),
+    ] {
+        let answer = scene.ask(verb, payload);
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert!(
+            answer["ok"] == false && !error.is_empty() && !error.contains('\n') && error.len() < 600,
+            "{verb} {payload}: {answer}"
+        );
+    }
+    scene.listener.publish("ocr/n/cmd/explode", b"", false);
+    let answer = scene.listener.last("ocr/n/cmd/unknown/result").expect("an answer");
+    assert!(answer.text().contains("\"ok\":false"), "{}", answer.text());
+    let results = scene.listener.texts("ocr/n/cmd/read/result").len();
+    scene.listener.publish("ocr/n/cmd/read", &[0xff, 0xfe, 0], false);
+    assert!(wait_for(SOON, || scene.listener.texts("ocr/n/cmd/read/result").len() > results));
+    assert!(scene.node.runs() && scene.ask("read", "")["ok"] == true);
+    assert!(scene.node.said().0 < 30, "{:#?}", scene.node.lines());
+}
+
+#[test]
+fn commands_that_the_broker_kept_are_ignored() {
+    let Some(mut scene) = Scene::new("") else { return };
+    scene.node.kill();
+    // Nor anything that was read before.
+    fs::remove_dir_all(scene.dir.path().join("state")).expect("removed");
+    node_config(scene.dir.path(), scene.broker.port(), "[trigger]\ninterval_s = 1000\non_start = false");
+    scene.listener.publish("ocr/n/cmd/read", b"{}", true);
+    scene.listener.publish("ocr/n/cmd/reload", b"{}", true);
+    assert!(wait_for(SOON, || !scene.listener.texts("ocr/n/cmd/reload").is_empty()));
+    scene.listener.clear();
+    scene.node = Program::node(scene.dir.path());
+    scene.node.expect("keeps a command");
+    assert!(scene.ask("image", "")["ok"] == false, "no frame was read");
+    assert_eq!(scene.listener.texts(STATE).len(), 0);
+}
+
+#[test]
+fn home_assistant_is_told_again_when_it_starts() {
+    let Some(scene) = Scene::new("[discovery]\nenabled = true\nbirth_jitter_ms = 100") else { return };
+    let discovery = "homeassistant/device/ocrnode_n/config";
+    let first = scene.listener.last(discovery).expect("discovery");
+    assert!(!first.retain);
+    let before = scene.listener.texts(discovery).len();
+    scene.listener.publish("homeassistant/status", b"offline", false);
+    scene.listener.publish("homeassistant/status", b"online", false);
+    assert!(wait_for(SOON, || scene.listener.texts(discovery).len() > before), "{:#?}", scene.node.lines());
+    assert_eq!(scene.listener.texts(discovery).last(), Some(&first.text()));
+}
+
+/// Whatever a new subscriber to everything gets.
+fn all_kept(port: u16) -> Vec<String> {
+    let newcomer = Subscriber::new(port, &["#"]);
+    wait_for(Duration::from_secs(1), || false);
+    newcomer.messages().into_iter().filter(|message| message.retain).map(|message| message.topic).collect()
+}
+
+fn clear(dir: &Path) -> Program {
+    Program::start(&["node", "--clear-retained", "--config", dir.join("node.toml").to_str().expect("UTF-8")])
+}
+
+#[test]
+fn everything_kept_can_be_taken_back() {
+    let Some(mut scene) = Scene::new("[discovery]\nenabled = true\n[retain]\ndiscovery = true") else { return };
+    assert!(all_kept(scene.broker.port()).len() >= 5, "{:?}", all_kept(scene.broker.port()));
+    scene.node.kill();
+    // Of fields that are configured no more, and what another tool left there.
+    scene.listener.publish("ocr/n/field/old/state", b"{}", true);
+    scene.listener.publish("ocr/n/cmd/read", b"{}", true);
+    scene.listener.publish("ocr/n2/status", b"online", true);
+    assert!(wait_for(SOON, || !scene.listener.texts("ocr/n2/status").is_empty()));
+    let mut program = clear(scene.dir.path());
+    assert_eq!(program.exit_code(SOON), Some(0), "{:#?}", program.lines());
+    assert_eq!(all_kept(scene.broker.port()), ["ocr/n2/status"], "nothing but another node's");
+    let mut program = clear(scene.dir.path());
+    assert_eq!(program.exit_code(SOON), Some(0), "a second time");
+    scene.broker.kill();
+    let mut program = clear(scene.dir.path());
+    assert_eq!(program.exit_code(Duration::from_secs(60)), Some(7), "{:#?}", program.lines());
+    assert!(program.lines().len() == 1, "{:#?}", program.lines());
+}

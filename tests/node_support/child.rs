@@ -1,0 +1,172 @@
+//! The program under test, as a child process.
+
+use super::{SOON, wait_for, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Most lines of standard error that are kept; all are counted.
+const MAX_LINES: usize = 2000;
+
+/// What it said.
+#[derive(Default)]
+struct Said {
+    lines: Vec<String>,
+    count: usize,
+    bytes: usize,
+}
+
+/// A running `edge-ocr`. Killed when dropped.
+pub struct Program {
+    child: Child,
+    said: Arc<Mutex<Said>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// `edge-ocr` without arguments, out of reach of the tester's environment.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edge-ocr"));
+    for name in
+        ["EDGE_OCR_MODELS", "RUST_LOG", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "NOTIFY_SOCKET"]
+    {
+        command.env_remove(name);
+    }
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    command
+}
+
+/// Writes a node's configuration `node.toml` into `dir`: a digit five times a second with the broker on `port`, unless `more` has another
+/// `[source]` or `[trigger]`. In `more`, `key = value` lines before the first table go to `[mqtt]`. Its state is in `dir/state`.
+pub fn node_config(dir: &Path, port: u16, more: &str) {
+    let has = |table: &str| more.contains(table);
+    let mut text = format!(
+        "[mqtt]\nhost = '127.0.0.1'\nport = {port}\nkeep_alive_s = 15\nconnect_timeout_ms = 2000\nbackoff_min_ms = 100\nbackoff_max_ms = 1000\n{more}\n\
+         [topics]\nnode_id = 'n'\n"
+    );
+    let mut add = |table: &str, lines: &str| {
+        if !has(table) {
+            text.push_str(&format!("{table}\n{lines}\n"));
+        }
+    };
+    let state = dir.join("state");
+    add("[node]", &format!("state_dir = {:?}\nstats_interval_s = 1", state.to_str().expect("UTF-8")));
+    add("[source]", "kind = 'replay'\npath = 'tests/golden/digit.png'");
+    add("[trigger]", "interval_s = 0.2");
+    add("[[field]]", "name = 'a'\nmode = 'line'\nnumber = {}");
+    add("[pipeline]", "threads = 1");
+    fs::write(dir.join("node.toml"), text).expect("the configuration is written");
+}
+
+impl Program {
+    /// Starts it with these arguments.
+    pub fn start(arguments: &[&str]) -> Program {
+        Program::spawn(command().args(arguments))
+    }
+
+    /// Starts a node by `dir/node.toml`.
+    pub fn node(dir: &Path) -> Program {
+        Program::spawn(command().args(["node", "--config"]).arg(dir.join("node.toml")))
+    }
+
+    fn spawn(command: &mut Command) -> Program {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let (said, stderr) = (Arc::<Mutex<Said>>::default(), child.stderr.take().expect("a pipe"));
+        let reader = std::thread::spawn({
+            let said = said.clone();
+            move || {
+                for line in BufReader::new(stderr).lines() {
+                    let Ok(line) = line else { return };
+                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                    said.count += 1;
+                    said.bytes += line.len();
+                    if said.lines.len() < MAX_LINES {
+                        said.lines.push(line);
+                    }
+                }
+            }
+        });
+        Program { child, said, reader: Some(reader) }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process");
+        kill_process(pid, signal).expect("it is there");
+    }
+
+    /// Kills it (SIGKILL) and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end and gives its exit code.
+    pub fn exit_code(&mut self, deadline: Duration) -> Option<i32> {
+        let status: ExitStatus = wait_until(deadline, || self.child.try_wait().expect("a child"))?;
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        status.code()
+    }
+
+    /// The lines on standard error so far, the first 2000 of them.
+    pub fn lines(&self) -> Vec<String> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).lines.clone()
+    }
+
+    /// Lines and bytes on standard error so far, all of them.
+    pub fn said(&self) -> (usize, usize) {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        (said.count, said.bytes)
+    }
+
+    /// How many lines on standard error have this part.
+    pub fn count(&self, part: &str) -> usize {
+        self.lines().iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// Waits until a line on standard error has this part; fails if none comes.
+    pub fn expect(&self, part: &str) {
+        assert!(wait_for(SOON, || self.count(part) > 0), "it does not say {part:?}: {:#?}", self.lines());
+    }
+
+    /// Its resident memory now and at its most, bytes; 0 where that is not to be known.
+    pub fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let of = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            line.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap_or(0) << 10
+        };
+        (of("VmRSS:"), of("VmHWM:"))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let lines = self.lines();
+            eprintln!("the program said:\n{}", lines[..lines.len().min(60)].join("\n"));
+        }
+    }
+}
+
+/// Whether the long forms of tests are wanted, which take many minutes: `EDGE_OCR_TORTURE=full`.
+pub fn full() -> bool {
+    std::env::var_os("EDGE_OCR_TORTURE").is_some_and(|value| value == "full")
+}

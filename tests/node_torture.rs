@@ -1,0 +1,398 @@
+//! Nothing that the node has accepted is lost, whoever is killed: the broker, with memory and without, and the node itself, at any moment.
+//!
+//! The node prints a reading after it is in the outbox; whatever was printed has to arrive. The listener always listens before the node
+//! can reach the broker, because a broker without memory forgets what nobody listens to.
+//!
+//! The usual form takes about a minute. `EDGE_OCR_TORTURE=full cargo test --test node_torture -- --nocapture --test-threads 1` is the
+//! long one, whose figures are in `benches/results`; `EDGE_OCR_TORTURE_SEED` gives other moments.
+#![cfg(feature = "node")]
+
+mod node_support;
+
+use node_support::subscriber::Received;
+use node_support::{Mosquitto, NodeProcess, Printed, Proxy, SOON, Subscriber, full, wait_for};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const FIELDS: usize = 4;
+/// The least that can be configured, so that outages make readings late.
+const LATE_AFTER_MS: i64 = 1000;
+const REMEMBERS: &str = "persistence true\npersistence_location DIR/\nautosave_interval 1\nautosave_on_changes true\n";
+const FORGETS: &str = "persistence false\n";
+
+#[test]
+fn nothing_is_lost_with_a_broker_that_remembers() {
+    restarts_and_kills(REMEMBERS, 1);
+}
+
+#[test]
+fn nothing_is_lost_with_a_broker_that_forgets() {
+    restarts_and_kills(FORGETS, 2);
+}
+
+/// Kills at moments of the clock, so that starting, reading back the outbox and connecting are hit too.
+#[test]
+fn nothing_is_lost_when_the_node_is_killed_at_any_moment() {
+    let Some(mut rig) = Rig::new(FORGETS, 3) else { return };
+    let start = Instant::now();
+    rig.start_node();
+    assert!(wait_for(SOON, || rig.printed.len() > 0), "{}", rig.log());
+    let start_up_ms = start.elapsed().as_millis() as u64;
+    rig.kill_node();
+    let kills = if full() { 200 } else { 10 };
+    for _ in 1..kills {
+        rig.start_node();
+        // The moment is what is tested.
+        std::thread::sleep(Duration::from_micros(rig.random.below(2000 * start_up_ms + 300_000)));
+        rig.kill_node();
+    }
+    rig.drain(&format!("{kills} kills at any moment"));
+}
+
+fn restarts_and_kills(broker: &str, seed: u64) {
+    let Some(mut rig) = Rig::new(broker, seed) else { return };
+    let (readings, restarts, kills) = if full() { (10_000, 50, 50) } else { (600, 5, 5) };
+    // When how many readings have been accepted.
+    let mut moments = |count| {
+        let mut at: Vec<u64> = (0..count).map(|_| rig.random.below(readings)).collect();
+        at.sort_unstable_by(|a, b| b.cmp(a));
+        at
+    };
+    let (mut restarts_at, mut kills_at) = (moments(restarts), moments(kills));
+    let due = |at: &mut Vec<u64>, accepted| at.pop_if(|at| *at <= accepted).is_some();
+    let mut broker_back = None;
+    rig.start_node();
+    let mut progress = (0, Instant::now());
+    loop {
+        let accepted = rig.printed.len() as u64;
+        if accepted > progress.0 {
+            progress = (accepted, Instant::now());
+        }
+        assert!(progress.1.elapsed() < SOON, "the node accepts nothing more: {}", rig.log());
+        if let Some(ended) = rig.node.as_mut().and_then(NodeProcess::ended) {
+            panic!("the node ended by itself ({ended}): {}", rig.log());
+        }
+        match broker_back {
+            Some(at) if Instant::now() >= at => {
+                rig.start_broker();
+                broker_back = None;
+            }
+            None if due(&mut restarts_at, accepted) => {
+                rig.stop_broker();
+                // One time in four long enough for readings to be late.
+                let longest_ms = if rig.random.below(4) == 0 { 3000 } else { 500 };
+                broker_back = Some(Instant::now() + Duration::from_millis(rig.random.below(longest_ms)));
+            }
+            _ => {}
+        }
+        if due(&mut kills_at, accepted) {
+            std::thread::sleep(Duration::from_micros(rig.random.below(30_000)));
+            rig.kill_node();
+            rig.start_node();
+        }
+        if accepted >= readings && broker_back.is_none() && restarts_at.is_empty() && kills_at.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    rig.kill_node();
+    rig.drain(&format!("{restarts} restarts of the broker, {kills} kills and a last one"));
+}
+
+/// Numbers that look random and are the same each time (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Random {
+        let given = std::env::var("EDGE_OCR_TORTURE_SEED").ok().and_then(|seed| seed.parse().ok());
+        Random((seed + 1000 * given.unwrap_or(0)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % end
+    }
+}
+
+/// A node, a network, a broker and a listener.
+struct Rig {
+    broker: Mosquitto,
+    proxy: Proxy,
+    listener: Subscriber,
+    node: Option<NodeProcess>,
+    printed: Printed,
+    /// Beginnings and ends of the node's runs, milliseconds since 1970.
+    runs: Vec<(i64, i64)>,
+    random: Random,
+    dir: TempDir,
+}
+
+impl Rig {
+    /// `None` without mosquitto, which has been said then.
+    fn new(broker: &str, seed: u64) -> Option<Rig> {
+        if !Mosquitto::available() {
+            return None;
+        }
+        // Without its limits, a message that it has taken is on its way to the listener at once, and killing it costs none.
+        let limits = "allow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\n";
+        let broker = Mosquitto::with_config(&format!("{limits}{broker}"));
+        let listener = Subscriber::new(broker.port(), &["ocr/t/#"]);
+        let proxy = Proxy::to(broker.port());
+        let dir = tempfile::tempdir().expect("a directory");
+        let digit = image::open("tests/golden/digit.png").expect("a picture").to_luma8();
+        let (width, height) = digit.dimensions();
+        let mut picture = image::GrayImage::new(width * FIELDS as u32, height);
+        for field in 0..FIELDS as u32 {
+            image::imageops::replace(&mut picture, &digit, i64::from(field * width), 0);
+        }
+        picture.save(dir.path().join("digits.png")).expect("a picture");
+        let mut config = format!(
+            "[node]\nprint = true\nstate_dir = 'state'\n[source]\nkind = 'replay'\npath = 'digits.png'\n\
+             [mqtt]\nhost = '127.0.0.1'\nport = {}\nbackoff_min_ms = 100\nbackoff_max_ms = 200\n\
+             [publish]\nlate_after_ms = {LATE_AFTER_MS}\n[topics]\nnode_id = 't'\n",
+            proxy.port()
+        );
+        for field in 0..FIELDS {
+            config += &format!("[[field]]\nname = 'f{field}'\nroi = '{},0,{width},{height}'\n", field as u32 * width);
+        }
+        let config = config.replace("= 'state'", &format!("= '{}'", dir.path().join("state").display()));
+        let config = config.replace("= 'digits.png'", &format!("= '{}'", dir.path().join("digits.png").display()));
+        fs::write(dir.path().join("node.toml"), &config).expect("a configuration");
+        // The same node, which reads nothing and only sends.
+        let idle = format!("{config}[trigger]\non_start = false\ninterval_s = 86400\n");
+        fs::write(dir.path().join("idle.toml"), idle).expect("a configuration");
+        let (printed, runs, random) = (Printed::default(), Vec::new(), Random::new(seed));
+        Some(Rig { broker, proxy, listener, node: None, printed, runs, random, dir })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.file("log")).unwrap_or_default()
+    }
+
+    fn start(&self, config: &str) -> NodeProcess {
+        NodeProcess::start(&self.file(config), &self.file("log"), &self.printed)
+    }
+
+    fn start_node(&mut self) {
+        self.node = Some(self.start("node.toml"));
+    }
+
+    fn kill_node(&mut self) {
+        if let Some(mut node) = self.node.take() {
+            self.runs.push((node.started_ms, node.kill()));
+        }
+    }
+
+    fn stop_broker(&mut self) {
+        self.broker.kill();
+        self.proxy.refuse();
+    }
+
+    fn start_broker(&mut self) {
+        let before = self.listener.subscriptions();
+        self.broker.restart();
+        let again = wait_for(SOON, || self.listener.subscriptions() > before);
+        assert!(again, "the listener is not back: {}", self.broker.log());
+        self.proxy.pass();
+    }
+
+    /// Lets the node send what it has, without reading more, and checks what came.
+    fn drain(&mut self, what: &str) {
+        let start = Instant::now();
+        let printed: Vec<Reading> = self.printed.all().iter().map(|line| Reading::parse(line, 0)).collect();
+        let mut missing: HashSet<&str> = printed.iter().map(|reading| reading.id.as_str()).collect();
+        let mut looked_at = self.listener.messages().len();
+        missing.retain({
+            let there: HashSet<String> = self.arrived().into_iter().map(|reading| reading.id).collect();
+            move |id| !there.contains(*id)
+        });
+        let mut node = self.start("idle.toml");
+        let mut online = false;
+        let patience = Duration::from_secs(if full() { 600 } else { 60 });
+        let all = wait_for(patience, || {
+            let more = self.listener.since(looked_at);
+            looked_at += more.len();
+            online |= more.iter().any(|message| message.topic == "ocr/t/status" && message.payload == b"online");
+            for message in more.iter().filter(is_reading) {
+                missing.remove(Reading::of(message).id.as_str());
+            }
+            online && missing.is_empty()
+        });
+        let drained_ms = start.elapsed().as_millis();
+        assert!(all, "{} of {} never arrived, such as {:?}", missing.len(), printed.len(), missing.iter().next());
+        // Before its farewell it sends the rest, too: what was in the outbox and not printed yet when it was killed.
+        let end = node.terminate(SOON).expect("it ends when asked");
+        assert!(end.success(), "{end}: {}", self.log());
+        self.runs.push((node.started_ms, node.kill()));
+        let arrived = self.arrived();
+        let found = check(&printed, &arrived, &self.runs).unwrap_or_else(|wrong| panic!("{wrong}: {}", self.log()));
+        let seen: HashSet<&str> = arrived.iter().map(|reading| reading.id.as_str()).collect();
+        println!(
+            "{what}: {} readings printed, 0 lost, {} more in the outbox but not yet printed, {} duplicates, {} first arrivals late \
+             and marked, slowest {} ms after its picture, all there {drained_ms} ms after the last kill",
+            printed.len(),
+            seen.len() - printed.len(),
+            found.duplicates,
+            found.late,
+            found.slowest_ms,
+        );
+    }
+
+    /// The readings that the listener has got.
+    fn arrived(&self) -> Vec<Reading> {
+        self.listener.messages().iter().filter(is_reading).map(Reading::of).collect()
+    }
+}
+
+/// What the broker had kept is told again with each subscription, and does not count as arrival.
+fn is_reading(message: &&Received) -> bool {
+    !message.retain && message.topic.starts_with("ocr/t/field/")
+}
+
+/// What is checked of a reading.
+struct Reading {
+    id: String,
+    field: String,
+    boot: String,
+    seq: u64,
+    captured_ms: i64,
+    published_ms: i64,
+    historical: bool,
+    /// The message without what may differ when it is sent again.
+    rest: String,
+    at_ms: i64,
+}
+
+impl Reading {
+    fn of(message: &Received) -> Reading {
+        Reading::parse(&message.text(), message.at_ms)
+    }
+
+    fn parse(text: &str, at_ms: i64) -> Reading {
+        let value: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let word = |key: &str| value[key].as_str().unwrap_or_else(|| panic!("{key} of {text}")).to_owned();
+        let number = |key: &str| value[key].as_i64().unwrap_or_else(|| panic!("{key} of {text}"));
+        assert_eq!(word("status"), "ok", "the picture is easy: {text}");
+        let (start, end) = (text.find(r#""published_at":"#).unwrap(), text.find(r#""seq":"#).unwrap());
+        let mark = text.find(r#""historical":"#).unwrap();
+        let after = text.find(r#""time_synced":"#).unwrap();
+        Reading {
+            id: word("id"),
+            field: word("field"),
+            boot: word("boot_id"),
+            seq: number("seq") as u64,
+            captured_ms: number("captured_at_ms"),
+            published_ms: number("published_at_ms"),
+            historical: value["historical"].as_bool().unwrap(),
+            rest: [&text[..start], &text[end..mark], &text[after..]].concat(),
+            at_ms,
+        }
+    }
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Found {
+    duplicates: usize,
+    late: usize,
+    slowest_ms: i64,
+}
+
+/// Checks that all of `printed` has arrived, unchanged, in order, and marked if it was late or of an earlier run; the error says what
+/// is wrong.
+fn check(printed: &[Reading], arrived: &[Reading], runs: &[(i64, i64)]) -> Result<Found, String> {
+    let mut known: HashMap<&str, &Reading> = HashMap::new();
+    let mut last_seq: HashMap<(&str, &str), u64> = HashMap::new();
+    let mut boots: Vec<&str> = Vec::new();
+    let mut found = Found::default();
+    for reading in arrived {
+        let Reading { id, boot, captured_ms, published_ms, .. } = reading;
+        let (_, run_ended) = runs.iter().rfind(|(start, _)| start <= captured_ms).ok_or(format!("{id} is too old"))?;
+        let late = published_ms - captured_ms > LATE_AFTER_MS || published_ms > run_ended;
+        if late && !reading.historical {
+            return Err(format!("{id} is late and not marked"));
+        }
+        if let Some(first) = known.get(id.as_str()) {
+            found.duplicates += 1;
+            if first.rest != reading.rest {
+                return Err(format!("{id} came again as something else: {} and {}", first.rest, reading.rest));
+            }
+            continue;
+        }
+        known.insert(id, reading);
+        found.late += usize::from(late);
+        found.slowest_ms = found.slowest_ms.max(reading.at_ms - captured_ms);
+        if boots.last() != Some(&boot.as_str()) {
+            if boots.contains(&boot.as_str()) {
+                return Err(format!("{id} comes after readings of a later run"));
+            }
+            boots.push(boot);
+        }
+        if let Some(before) = last_seq.insert((&reading.field, boot), reading.seq)
+            && before >= reading.seq
+        {
+            return Err(format!("{id} comes after number {before} of its field"));
+        }
+    }
+    for reading in printed {
+        let first = known.get(reading.id.as_str()).ok_or(format!("{} is lost", reading.id))?;
+        if first.rest != reading.rest {
+            return Err(format!("{} was printed as {} and arrived as {}", reading.id, reading.rest, first.rest));
+        }
+    }
+    Ok(found)
+}
+
+/// What the check is worth.
+#[test]
+fn the_check_finds_what_is_wrong() {
+    let runs = [(0, 1000), (2000, 10_000)];
+    let reading = |boot: &str, seq: u64, captured_ms: i64, published_ms: i64, historical| Reading {
+        id: format!("t/{boot}/{seq}"),
+        field: "f0".into(),
+        boot: boot.into(),
+        seq,
+        captured_ms,
+        published_ms,
+        historical,
+        rest: format!("{boot} {seq} {captured_ms}"),
+        at_ms: published_ms,
+    };
+    let good = || {
+        let late = reading("a", 4, 50, 2500, true);
+        vec![reading("a", 0, 10, 20, false), late, reading("a", 8, 60, 2550, true), reading("b", 0, 2100, 2600, false)]
+    };
+    let wrong = |arrived: &[Reading]| check(&good(), arrived, &runs).expect_err("something is wrong");
+    let mut repeated = good();
+    repeated.insert(1, reading("a", 0, 10, 15, false));
+    assert_eq!(check(&good(), &repeated, &runs), Ok(Found { duplicates: 1, late: 2, slowest_ms: 2490 }));
+    for at in 0..4 {
+        let mut lost = good();
+        lost.remove(at);
+        assert!(wrong(&lost).contains("lost"));
+        let mut changed = good();
+        changed[at].rest.push('!');
+        assert!(wrong(&changed).contains("arrived as"));
+        changed.extend(good());
+        assert!(wrong(&changed).contains("came again as something else"));
+    }
+    let mut swapped = good();
+    swapped.swap(0, 1);
+    assert!(wrong(&swapped).contains("number 4 of its field"));
+    let mut mixed = good();
+    mixed.swap(2, 3);
+    assert!(wrong(&mixed).contains("later run"));
+    let mut unmarked = good();
+    unmarked[1].historical = false;
+    assert!(wrong(&unmarked).contains("not marked"), "of an earlier run");
+    assert!(wrong(&[reading("b", 0, 2100, 3101, false)]).contains("not marked"), "of this run, but late");
+}

@@ -1,0 +1,220 @@
+//! Three workers and a real broker: every job ends with one kind of result, whoever is killed.
+#![cfg(all(feature = "node", unix))]
+
+mod node_support;
+
+use node_support::child::{Program, full};
+use node_support::{Mosquitto, SOON, Subscriber, wait_for};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// After that a job is sent once more. Longer than any of them takes.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What the jobs are: a picture or not, and the text that is expected.
+struct Kind {
+    picture: Vec<u8>,
+    text: Option<&'static str>,
+}
+
+fn kinds() -> Vec<Kind> {
+    let golden =
+        |name: &str| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).expect(name);
+    vec![
+        Kind { picture: golden("digit.png"), text: Some("7") },
+        Kind { picture: golden("word.png"), text: Some("Kitchen") },
+        Kind { picture: golden("digit.png")[..100].to_vec(), text: None },
+    ]
+}
+
+fn config(dir: &Path, port: u16, protocol: &str) {
+    let text = format!(
+        "[mqtt]\nhost = '127.0.0.1'\nport = {port}\nprotocol = '{protocol}'\nkeep_alive_s = 15\nbackoff_min_ms = 100\nbackoff_max_ms = 1000\n\
+         [pipeline]\nthreads = 1\nmode = 'line'\n"
+    );
+    fs::write(dir.join("worker.toml"), text).expect("written");
+}
+
+fn worker(dir: &Path, id: &str) -> Program {
+    let config = dir.join("worker.toml");
+    Program::start(&["worker", "--config", config.to_str().expect("UTF-8"), "--id", id])
+}
+
+/// Whoever said last that it is there.
+fn online(listener: &Subscriber, id: &str) -> bool {
+    listener.texts(&format!("ocr/workers/{id}/status")).last().is_some_and(|text| text == "online")
+}
+
+/// The results so far, by job.
+fn results(listener: &Subscriber) -> BTreeMap<String, Vec<Value>> {
+    let mut results = BTreeMap::<String, Vec<Value>>::new();
+    for message in listener.messages() {
+        if let Some(job) = message.topic.strip_prefix("ocr/results/") {
+            results.entry(job.to_owned()).or_default().push(serde_json::from_slice(&message.payload).expect("JSON"));
+        }
+    }
+    results
+}
+
+/// A result without what may differ when a job is done twice: who did it, and how long it took.
+fn essence(result: &Value) -> Value {
+    fn strip(value: &mut Value) {
+        if let Value::Object(map) = value {
+            map.retain(|key, _| key != "worker" && !key.contains("timing") && !key.ends_with("_ms"));
+            map.values_mut().for_each(strip);
+        } else if let Value::Array(list) = value {
+            list.iter_mut().for_each(strip);
+        }
+    }
+    let mut result = result.clone();
+    strip(&mut result);
+    result
+}
+
+/// The same numbers in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+#[test]
+fn every_job_is_done_whoever_is_killed() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (count, kills) = if full() { (300, 60) } else { (60, 10) };
+    let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
+    let listener = Subscriber::new(broker.port(), &["ocr/results/+", "ocr/workers/+/status"]);
+    config(dir.path(), broker.port(), "5");
+    let ids = ["w1", "w2", "w3"];
+    let mut workers = ids.map(|id| worker(dir.path(), id));
+    assert!(wait_for(SOON, || ids.iter().all(|id| online(&listener, id))), "{:#?}", workers[0].lines());
+    let (kinds, mut dice) = (kinds(), Dice(7));
+    let mut sent = HashMap::<String, (usize, Instant, u32)>::new();
+    let (start, mut killed, mut again) = (Instant::now(), 0, 0);
+    let deadline = start + Duration::from_secs(if full() { 900 } else { 120 });
+    let send = |job: &str, kind: usize| listener.publish(&format!("ocr/jobs/{job}"), &kinds[kind].picture, false);
+    let (mut next, mut next_kill) = (0, Instant::now());
+    loop {
+        let done = results(&listener);
+        if done.len() == count && killed == kills {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{} of {count} jobs, {killed} kills", done.len());
+        for (job, (kind, at, times)) in &mut sent {
+            if !done.contains_key(job) && at.elapsed() > PATIENCE {
+                send(job, *kind);
+                (*at, *times, again) = (Instant::now(), *times + 1, again + 1);
+            }
+        }
+        if killed < kills && Instant::now() >= next_kill {
+            // All have something to do when one of them dies.
+            for _ in 0..count / kills {
+                let (job, kind) = (format!("job-{next}"), next % kinds.len());
+                send(&job, kind);
+                sent.insert(job, (kind, Instant::now(), 1));
+                next += 1;
+            }
+            std::thread::sleep(Duration::from_millis(dice.roll(40)));
+            let victim = dice.roll(3) as usize;
+            workers[victim].kill();
+            workers[victim] = worker(dir.path(), ids[victim]);
+            killed += 1;
+            next_kill = Instant::now() + Duration::from_millis(200 + dice.roll(800));
+        }
+        // New results come in another thread.
+        wait_for(Duration::from_millis(20), || false);
+    }
+    let done = results(&listener);
+    let wanted: BTreeSet<&String> = sent.keys().collect();
+    assert_eq!(done.keys().collect::<BTreeSet<_>>(), wanted, "a result for each, and for nothing else");
+    let mut twice = 0;
+    for (job, results) in &done {
+        let (kind, ..) = sent[job];
+        for result in results {
+            assert_eq!(result["job"], job.as_str());
+            match kinds[kind].text {
+                Some(text) => assert_eq!(result["result"]["lines"][0]["text"], text, "{result}"),
+                None => assert_eq!(result["code"], "bad_picture", "{result}"),
+            }
+            assert_eq!(essence(result), essence(&results[0]), "the same job has the same result");
+        }
+        twice += results.len() - 1;
+    }
+    let by: BTreeSet<&str> = done.values().flatten().filter_map(|result| result["worker"].as_str()).collect();
+    println!(
+        "{count} jobs, {killed} kills, {again} sent again, {twice} results more than one, {:?}, by {by:?}",
+        start.elapsed()
+    );
+    assert!(wait_for(SOON, || ids.iter().all(|id| online(&listener, id))), "all are there again");
+    for worker in &mut workers {
+        worker.signal(Signal::TERM);
+        assert_eq!(worker.exit_code(SOON), Some(0), "{:#?}", worker.lines());
+        assert!(worker.lines().len() < 10, "{:#?}", worker.lines());
+    }
+    let gone =
+        |id: &&str| listener.texts(&format!("ocr/workers/{id}/status")).last().is_some_and(|text| text == "offline");
+    assert!(wait_for(SOON, || ids.iter().all(gone)), "they say farewell");
+}
+
+/// A worker does not lose the job in hand when the broker restarts, and comes back by itself.
+#[test]
+fn a_broker_that_restarts_is_found_again() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, mut broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
+    let listener = Subscriber::new(broker.port(), &["ocr/results/+", "ocr/workers/+/status"]);
+    config(dir.path(), broker.port(), "3.1.1");
+    let mut worker = worker(dir.path(), "w1");
+    assert!(wait_for(SOON, || online(&listener, "w1")));
+    for round in 0..3 {
+        let heard = listener.subscriptions();
+        broker.restart();
+        assert!(wait_for(SOON, || listener.subscriptions() > heard), "{}", broker.log());
+        listener.clear();
+        assert!(wait_for(SOON, || online(&listener, "w1")), "{:#?}", worker.lines());
+        let topic = format!("ocr/jobs/job-{round}");
+        // The greeting may come before the subscription is in force.
+        let answered = (0..5).any(|_| {
+            listener.publish(&topic, &kinds()[0].picture, false);
+            wait_for(Duration::from_secs(5), || results(&listener).contains_key(&format!("job-{round}")))
+        });
+        assert!(answered, "{:#?}", worker.lines());
+    }
+    assert!(worker.runs());
+}
+
+/// How many jobs a second one, two and three workers do. Not a claim, a figure: `EDGE_OCR_TORTURE=full`.
+#[test]
+fn throughput() {
+    if !full() || !Mosquitto::available() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let picture = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/word.png")).expect("a picture");
+    for workers in 1..=3 {
+        let broker = Mosquitto::start();
+        let listener = Subscriber::new(broker.port(), &["ocr/results/+", "ocr/workers/+/status"]);
+        config(dir.path(), broker.port(), "5");
+        let ids: Vec<String> = (1..=workers).map(|i| format!("w{i}")).collect();
+        let running: Vec<Program> = ids.iter().map(|id| worker(dir.path(), id)).collect();
+        assert!(wait_for(SOON, || ids.iter().all(|id| online(&listener, id))));
+        let (count, start) = (300, Instant::now());
+        for i in 0..count {
+            listener.publish(&format!("ocr/jobs/job-{i}"), &picture, false);
+        }
+        assert!(wait_for(Duration::from_secs(300), || results(&listener).len() == count));
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{workers} workers: {count} jobs in {seconds:.1} s, {:.1} a second", count as f64 / seconds);
+        drop(running);
+    }
+}
