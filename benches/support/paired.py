@@ -19,8 +19,9 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 # At most this much worse than float: DESIGN's figures.
 LIMITS = {"word F1": -0.010, "exact": -0.010, "CER": 0.003}
-# The error rate of characters means something where a picture is a line.
-LINES = ("words", "meters-digits")
+# The error rate of characters means something where a picture is a line. Of a picture with one digit it is the share of wrong
+# readings once more, which `exact` holds against its own limit.
+LINES = ("words",)
 ENGINES = ("tract", "arena")
 RESAMPLES = 4000
 
