@@ -1,5 +1,6 @@
 //! What the node knows of time: which run this is, how late it is, and whether the clock can be believed.
 
+use crate::publish::topics::node_id_of;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -62,14 +63,12 @@ fn random_id() -> String {
 /// A name for this machine that stays: the first 12 hexadecimal digits of a hash of `/etc/machine-id`, which itself must not be
 /// published (machine-id(5)). `None` where there is none.
 pub fn machine_name() -> Option<String> {
-    use sha2::{Digest, Sha256};
     let id = std::fs::read_to_string("/etc/machine-id").ok()?;
     let id = id.trim();
     if id.len() < 16 || id == "uninitialized" {
         return None;
     }
-    let hash = Sha256::digest(format!("edge-ocr node {id}"));
-    Some(hash[..6].iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(node_id_of(id))
 }
 
 #[cfg(test)]

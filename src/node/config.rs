@@ -1,7 +1,7 @@
 //! `node.toml`: everything that a node is told.
 
 use super::annotate::AnnotateConfig;
-use super::field_config::{AlignConfig, FieldConfig};
+use super::field_config::{AlignConfig, FieldConfig, MAX_FIELDS};
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
 use super::{clock, load};
@@ -22,9 +22,6 @@ use std::path::{Path, PathBuf};
 
 /// The configuration that `--print-default-config` writes: every key with its default and what it does.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
-
-/// Most fields of a node.
-pub const MAX_FIELDS: usize = 64;
 
 /// A node's configuration. Every table may be left out but `source` and at least one `field`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
