@@ -3,8 +3,8 @@
 
 mod node_support;
 
-use node_support::child::{Program, full, node_config};
-use node_support::{Mosquitto, Proxy, SOON, Subscriber, wait_for, wait_until};
+use node_support::child::{Program, node_config};
+use node_support::{Mosquitto, Proxy, SOON, Subscriber, full, wait_for, wait_until};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;

@@ -3,8 +3,8 @@
 
 mod node_support;
 
-use node_support::child::{Program, full, node_config};
-use node_support::{Mosquitto, SOON, Subscriber, wait_for};
+use node_support::child::{Program, node_config};
+use node_support::{Mosquitto, SOON, Subscriber, full, wait_for};
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,15 +1,14 @@
 //! Workers of a fleet on real brokers, started here: rumqttd, and mosquitto where that is installed.
-#![cfg(feature = "node")]
+#![cfg(all(feature = "node", unix))]
 
-#[path = "support/mosquitto.rs"]
-mod mosquitto;
-mod support;
+mod node_support;
 
 use edge_ocr::config::{Config, Mode};
 use edge_ocr::publish::mqtt::{self, MqttConfig, Options, Protocol};
 use edge_ocr::publish::{Content, Event, Message, Qos};
 use edge_ocr::source::frames::Stop;
 use edge_ocr::worker::{self, WorkerConfig};
+use node_support::Mosquitto;
 use std::collections::{HashMap, HashSet};
 use std::net::TcpListener;
 use std::path::Path;
@@ -72,8 +71,11 @@ fn jobs_are_spread_by_rumqttd() {
 
 #[test]
 fn jobs_are_spread_by_mosquitto() {
-    let Some(broker) = mosquitto::Mosquitto::start("user root\n") else { return };
-    jobs_are_spread_and_each_has_a_result([broker.port; 2]);
+    if !Mosquitto::available() {
+        return;
+    }
+    let broker = Mosquitto::start();
+    jobs_are_spread_and_each_has_a_result([broker.port(); 2]);
 }
 
 fn jobs_are_spread_and_each_has_a_result(ports: [u16; 2]) {

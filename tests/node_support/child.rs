@@ -154,6 +154,11 @@ impl Program {
         };
         (of("VmRSS:"), of("VmHWM:"))
     }
+
+    /// Processor time that it has had.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(self.pid())
+    }
 }
 
 impl Drop for Program {
@@ -166,7 +171,11 @@ impl Drop for Program {
     }
 }
 
-/// Whether the long forms of tests are wanted, which take many minutes: `EDGE_OCR_TORTURE=full`.
-pub fn full() -> bool {
-    std::env::var_os("EDGE_OCR_TORTURE").is_some_and(|value| value == "full")
+/// Processor time that a process has had, all its threads together; 0 where that is not to be known.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name, which may have anything in it: utime and stime are 14 and 15 in proc(5), in hundredths on every Linux.
+    let rest = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+    let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<f64>().ok()).sum::<f64>();
+    ticks / 100.0
 }

@@ -1,6 +1,8 @@
 //! A real broker.
 
-use super::{SOON, skip, wait_for};
+use super::{SOON, skip, wait_for, wait_until};
+use edge_ocr::publish::mqtt::{MqttConfig, Protocol};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -73,6 +75,18 @@ impl Mosquitto {
         self.port
     }
 
+    /// How to reach it.
+    pub fn config(&self, protocol: Protocol) -> MqttConfig {
+        MqttConfig {
+            host: "localhost".into(),
+            port: Some(self.port),
+            protocol,
+            backoff_min_ms: 100,
+            backoff_max_ms: 400,
+            ..MqttConfig::default()
+        }
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.file("log")).unwrap_or_default()).into_owned()
@@ -83,6 +97,14 @@ impl Mosquitto {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("it can be killed");
             child.wait().expect("it ends");
+        }
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has: connections end, and what it is to keep is saved.
+    pub fn terminate(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            kill_process(Pid::from_child(&child), Signal::TERM).expect("it is there");
+            wait_until(SOON, || child.try_wait().expect("a child")).expect("it ends");
         }
     }
 
