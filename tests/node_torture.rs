@@ -4,7 +4,8 @@
 //! can reach the broker, because a broker without memory forgets what nobody listens to.
 //!
 //! The usual form takes about a minute. `EDGE_OCR_TORTURE=full cargo test --test node_torture -- --nocapture --test-threads 1` is the
-//! long one, whose figures are in `benches/results`; `EDGE_OCR_TORTURE_SEED` gives other moments.
+//! long one, whose figures are in `benches/results`; `EDGE_OCR_TORTURE_SEED` gives other moments, `EDGE_OCR_TORTURE_MQTT=5` the other
+//! version of the protocol.
 #![cfg(feature = "node")]
 
 mod node_support;
@@ -26,12 +27,27 @@ const FORGETS: &str = "persistence false\n";
 
 #[test]
 fn nothing_is_lost_with_a_broker_that_remembers() {
-    restarts_and_kills(REMEMBERS, 1);
+    restarts_and_kills(REMEMBERS, End::Kill, 1);
 }
 
 #[test]
 fn nothing_is_lost_with_a_broker_that_forgets() {
-    restarts_and_kills(FORGETS, 2);
+    restarts_and_kills(FORGETS, End::Kill, 2);
+}
+
+/// As an update of the broker does it: it says goodbye, writes down what it has, and is back at once. The node lives on.
+#[test]
+fn nothing_is_lost_when_the_broker_is_restarted_in_order() {
+    restarts_and_kills(REMEMBERS, End::InOrder, 4);
+}
+
+/// How the broker's lives end.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// By SIGKILL, and it stays away for a while; the node is killed too.
+    Kill,
+    /// By SIGTERM, and it is started again at once.
+    InOrder,
 }
 
 /// Kills at moments of the clock, so that starting, reading back the outbox and connecting are hit too.
@@ -53,9 +69,10 @@ fn nothing_is_lost_when_the_node_is_killed_at_any_moment() {
     rig.drain(&format!("{kills} kills at any moment"));
 }
 
-fn restarts_and_kills(broker: &str, seed: u64) {
+fn restarts_and_kills(broker: &str, end: End, seed: u64) {
     let Some(mut rig) = Rig::new(broker, seed) else { return };
     let (readings, restarts, kills) = if full() { (10_000, 50, 50) } else { (600, 5, 5) };
+    let kills = if end == End::Kill { kills } else { 0 };
     // When how many readings have been accepted.
     let mut moments = |count| {
         let mut at: Vec<u64> = (0..count).map(|_| rig.random.below(readings)).collect();
@@ -82,10 +99,11 @@ fn restarts_and_kills(broker: &str, seed: u64) {
                 broker_back = None;
             }
             None if due(&mut restarts_at, accepted) => {
-                rig.stop_broker();
+                rig.stop_broker(end);
                 // One time in four long enough for readings to be late.
                 let longest_ms = if rig.random.below(4) == 0 { 3000 } else { 500 };
-                broker_back = Some(Instant::now() + Duration::from_millis(rig.random.below(longest_ms)));
+                let away_ms = if end == End::Kill { rig.random.below(longest_ms) } else { 0 };
+                broker_back = Some(Instant::now() + Duration::from_millis(away_ms));
             }
             _ => {}
         }
@@ -100,7 +118,8 @@ fn restarts_and_kills(broker: &str, seed: u64) {
         std::thread::sleep(Duration::from_millis(1));
     }
     rig.kill_node();
-    rig.drain(&format!("{restarts} restarts of the broker, {kills} kills and a last one"));
+    let how = if end == End::Kill { "after a SIGKILL" } else { "after a SIGTERM" };
+    rig.drain(&format!("{restarts} restarts of the broker {how}, {kills} kills and a last one"));
 }
 
 /// Numbers that look random and are the same each time (xorshift64*).
@@ -152,9 +171,10 @@ impl Rig {
             image::imageops::replace(&mut picture, &digit, i64::from(field * width), 0);
         }
         picture.save(dir.path().join("digits.png")).expect("a picture");
+        let protocol = std::env::var("EDGE_OCR_TORTURE_MQTT").unwrap_or_else(|_| "3.1.1".into());
         let mut config = format!(
             "[node]\nprint = true\nstate_dir = 'state'\n[source]\nkind = 'replay'\npath = 'digits.png'\n\
-             [mqtt]\nhost = '127.0.0.1'\nport = {}\nbackoff_min_ms = 100\nbackoff_max_ms = 200\n\
+             [mqtt]\nhost = '127.0.0.1'\nport = {}\nprotocol = '{protocol}'\nbackoff_min_ms = 100\nbackoff_max_ms = 200\n\
              [publish]\nlate_after_ms = {LATE_AFTER_MS}\n[topics]\nnode_id = 't'\n",
             proxy.port()
         );
@@ -193,8 +213,11 @@ impl Rig {
         }
     }
 
-    fn stop_broker(&mut self) {
-        self.broker.kill();
+    fn stop_broker(&mut self, end: End) {
+        match end {
+            End::Kill => self.broker.kill(),
+            End::InOrder => self.broker.terminate(),
+        }
         self.proxy.refuse();
     }
 
