@@ -59,6 +59,8 @@ pub mod prepare;
 pub mod publish;
 pub mod recognise;
 #[cfg(feature = "node")]
+mod replace;
+#[cfg(feature = "node")]
 pub mod rules;
 #[cfg(feature = "node")]
 pub mod secret;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -140,16 +140,6 @@ impl Text {
 /// A label's value: backslash, quote and line feed are escaped.
 fn escaped(label: &str) -> String {
     label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
-/// Writes the file beside its place and renames it, so that the collector never reads half of it.
-///
-/// # Errors
-/// The system's.
-pub fn write_file(path: &Path, text: &str) -> io::Result<()> {
-    let part = path.with_extension("prom.part");
-    std::fs::write(&part, text)?;
-    std::fs::rename(&part, path)
 }
 
 /// What is served now; the node puts a new text in after each round.

@@ -10,6 +10,7 @@ use crate::publish::commands::{self, Command, Incoming, Request};
 use crate::publish::discovery;
 use crate::publish::payload::{self, Latency, MqttStats, OutboxStats, Stats};
 use crate::publish::{Delivery, Message};
+use crate::replace::replace;
 use crate::rules::Status;
 use crate::sensors;
 use std::path::Path;
@@ -143,7 +144,8 @@ impl Node {
             temperature_c: sensors::Reading::of(Path::new(sensors::SYS)).temperature_c,
         });
         if let Some(file) = &config.file
-            && let Err(e) = metrics::write_file(file, &text)
+            // The collector must not read half of it, and passes over what does not end in `.prom`.
+            && let Err(e) = replace(file, text.as_bytes())
         {
             log::warn!("metrics cannot be written to {}: {e}", file.display());
         }

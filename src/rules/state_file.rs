@@ -2,10 +2,11 @@
 
 use super::clock::Moment;
 use super::state::FieldState;
+use crate::replace::replace_durably;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// First bytes of the file; the last is the version of its layout.
@@ -143,22 +144,14 @@ fn read(path: &Path) -> Result<BTreeMap<String, FieldState>, String> {
 
 fn write(path: &Path, fields: &BTreeMap<String, FieldState>) -> io::Result<()> {
     let body = postcard::to_allocvec(fields).map_err(io::Error::other)?;
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(".new");
-    let beside = path.with_file_name(name);
-    let mut file = File::create(&beside)?;
-    file.write_all(&[&MAGIC[..], &body, &crc32fast::hash(&body).to_le_bytes()].concat())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    // The name is in the directory, which has to reach the disk too.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    replace_durably(path, &[&MAGIC[..], &body, &crc32fast::hash(&body).to_le_bytes()].concat())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Field, Observation, RulesConfig};
     use super::*;
+    use std::fs;
 
     fn at(s: u64) -> Moment {
         Moment { unix_ms: 1_700_000_000_000 + s as i64 * 1000, monotonic_ms: s * 1000 }

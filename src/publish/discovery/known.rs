@@ -1,8 +1,9 @@
 //! What Home Assistant was told last time, in a small file.
 
 use super::Component;
+use crate::replace::replace_durably;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Longest file that is read: far more than the entities of the largest node.
@@ -36,17 +37,7 @@ pub fn save_components(path: &Path, components: &[Component]) -> io::Result<()> 
     if matches!(fs::metadata(path), Ok(about) if about.len() == bytes.len() as u64) && fs::read(path)? == bytes {
         return Ok(());
     }
-    let fresh = path.with_extension("new");
-    let mut file = File::create(&fresh)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&fresh, path)?;
-    match path.parent() {
-        // Without this the rename itself may be lost.
-        Some(folder) if cfg!(unix) && !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
+    replace_durably(path, &bytes)
 }
 
 #[cfg(test)]
