@@ -43,6 +43,9 @@ pub mod config;
 pub mod crop;
 pub mod detect;
 pub mod error;
+#[cfg(all(test, feature = "node"))]
+#[path = "../tests/support/fuzz.rs"]
+mod fuzz;
 pub mod guard;
 pub mod image;
 pub mod infer;

@@ -9,7 +9,7 @@ use edge_ocr::image::decode::{self, Limits};
 use edge_ocr::models::{Charset, Manifest};
 use image::ImageFormat;
 use std::io::Cursor;
-use std::time::{Duration, Instant};
+use support::fuzz::repeat;
 #[cfg(feature = "tract")]
 use support::models_missing;
 use support::root;
@@ -41,18 +41,6 @@ impl Junk {
             }
         }
         damaged
-    }
-}
-
-/// Calls `round` `usual` times, and then until `EDGE_OCR_FUZZ_SECONDS` have passed since the first.
-fn repeat(usual: usize, mut round: impl FnMut()) {
-    let seconds = std::env::var("EDGE_OCR_FUZZ_SECONDS").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let end = Instant::now() + Duration::from_secs(seconds);
-    for _ in 0..usual {
-        round();
-    }
-    while Instant::now() < end {
-        round();
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the tests of the whole program share: the program, the models, the data beside the checkout.
 #![allow(dead_code)] // each test file uses a part
 
+pub mod fuzz;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

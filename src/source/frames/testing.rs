@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+pub use crate::fuzz::repeat;
+
 /// A small generator (Marsaglia's xorshift), as in `tests/robustness.rs`: tests need repeatable junk, not randomness.
 pub struct Junk(u64);
 
@@ -38,18 +40,6 @@ impl Junk {
             }
         }
         damaged
-    }
-}
-
-/// Calls `round` `usual` times, and then until `EDGE_OCR_FUZZ_SECONDS` have passed.
-pub fn repeat(usual: usize, mut round: impl FnMut()) {
-    let seconds = std::env::var("EDGE_OCR_FUZZ_SECONDS").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let end = Instant::now() + Duration::from_secs(seconds);
-    for _ in 0..usual {
-        round();
-    }
-    while Instant::now() < end {
-        round();
     }
 }
 

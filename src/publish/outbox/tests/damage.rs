@@ -2,19 +2,8 @@
 
 use super::disk::{Junk, Node};
 use super::*;
+use crate::fuzz::repeat;
 use std::time::{Duration, Instant};
-
-/// Calls `round` `usual` times, and then until `EDGE_OCR_FUZZ_SECONDS` have passed since the first.
-fn repeat(usual: usize, mut round: impl FnMut()) {
-    let seconds = std::env::var("EDGE_OCR_FUZZ_SECONDS").ok().and_then(|v| v.parse().ok()).unwrap_or(0);
-    let end = Instant::now() + Duration::from_secs(seconds);
-    for _ in 0..usual {
-        round();
-    }
-    while Instant::now() < end {
-        round();
-    }
-}
 
 /// A disk with records in several segments, some removed, and the records that wait.
 fn filled() -> (FakeDisk, Vec<Entry>) {
