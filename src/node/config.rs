@@ -1,7 +1,7 @@
 //! `node.toml`: everything that a node is told.
 
 use super::annotate::AnnotateConfig;
-use super::field_config::{AlignConfig, FieldConfig, MAX_FIELDS};
+use super::field_config::{AlignConfig, FieldConfig, validate_fields};
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
 use super::{clock, load};
@@ -17,7 +17,6 @@ use crate::source::frames::{SourceConfig, SourceKind};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// The configuration that `--print-default-config` writes: every key with its default and what it does.
@@ -180,21 +179,9 @@ impl NodeConfig {
         self.outbox.validate()?;
         self.metrics.validate()?;
         within("node", StateConfig { save_interval_s: self.node.save_interval_s }.validate())?;
-        if self.fields.is_empty() {
-            return Err("there is no [[field]]; name at least one thing to be read".into());
-        }
-        if self.fields.len() > MAX_FIELDS {
-            return Err(format!("there are {} fields; a node reads at most {MAX_FIELDS}", self.fields.len()));
-        }
-        let mut names = HashSet::new();
-        for field in &self.fields {
-            let name = &field.read.name;
-            let wrong = |sentence: String| format!("field {name}: {sentence}");
-            field.read.validate().map_err(wrong)?;
-            field.rules.validate().map_err(wrong)?;
-            if !names.insert(name) {
-                return Err(format!("there are two fields named {name}; give each a name of its own"));
-            }
+        validate_fields(self.fields.iter().map(|field| &field.read))?;
+        for FieldSection { read, rules, .. } in &self.fields {
+            rules.validate().map_err(|sentence| format!("field {}: {sentence}", read.name))?;
         }
         let metas: Vec<FieldMeta> = self.fields.iter().map(FieldSection::meta).collect();
         within("discovery", self.discovery.check(&metas, &self.retain, self.node.payload))?;

@@ -6,6 +6,7 @@ use crate::image::enhance::Enhance;
 use crate::image::roi::Roi;
 use crate::pipeline::ProfileConfig;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// Longest name of a field: part of a topic and of identifiers.
@@ -111,19 +112,20 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 /// Checks all fields together; the error is one sentence.
-pub fn validate_fields(fields: &[FieldConfig]) -> Result<(), String> {
-    if fields.is_empty() {
-        return Err("there is no field to read; give at least one [[field]] with a name".into());
+pub fn validate_fields<'a>(fields: impl ExactSizeIterator<Item = &'a FieldConfig>) -> Result<(), String> {
+    let count = fields.len();
+    if count == 0 {
+        return Err("there is no [[field]]; name at least one thing to be read".into());
     }
-    if fields.len() > MAX_FIELDS {
+    if count > MAX_FIELDS {
         return Err(format!(
-            "there are {} fields, more than {MAX_FIELDS}; share them among several nodes",
-            fields.len()
+            "there are {count} fields and a node reads at most {MAX_FIELDS}; share them among several nodes"
         ));
     }
-    for (i, field) in fields.iter().enumerate() {
+    let mut names = HashSet::new();
+    for field in fields {
         field.validate()?;
-        if fields.iter().take(i).any(|other| other.name == field.name) {
+        if !names.insert(&field.name) {
             return Err(format!("field name {} is given twice; names of fields must differ", field.name));
         }
     }
@@ -223,9 +225,9 @@ mod tests {
             assert!(error.contains(part), "{toml:?}: {error}");
         }
         let named = |name: &str| FieldConfig { name: name.into(), ..FieldConfig::default() };
-        assert!(validate_fields(&[]).is_err());
-        assert!(validate_fields(&[named("a"), named("b")]).is_ok());
-        assert!(validate_fields(&[named("a"), named("a")]).unwrap_err().contains("twice"));
+        assert!(validate_fields([].iter()).is_err());
+        assert!(validate_fields([named("a"), named("b")].iter()).is_ok());
+        assert!(validate_fields([named("a"), named("a")].iter()).unwrap_err().contains("twice"));
     }
 
     #[test]

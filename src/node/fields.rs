@@ -129,7 +129,7 @@ impl FieldReader {
     /// [`Error::Config`] for fields and marks that cannot be used, naming the field; otherwise as
     /// [`Pipeline::from_config`].
     pub fn new(config: &Config, fields: &[FieldConfig], align: Option<&AlignConfig>) -> Result<FieldReader, Error> {
-        validate_fields(fields).map_err(Error::Config)?;
+        validate_fields(fields.iter()).map_err(Error::Config)?;
         let profiles: Vec<_> = fields.iter().map(FieldConfig::profile).collect();
         let aligner = align.map(|align| Ok::<_, Error>((aligner(align)?, align.on_lost))).transpose()?;
         let pipeline = Pipeline::for_profiles(config, &profiles)?;

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses a part
 
 pub mod fuzz;
+pub mod node_mistakes;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
