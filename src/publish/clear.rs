@@ -74,14 +74,12 @@ mod tests {
         };
         let mut sent = Discovery::new(&topics, &config, &fields, "").messages(&[], &retain, 1 << 20).unwrap();
         sent.extend(fields.iter().map(|field| encoder.reading(&record(&field.name), false, 0).unwrap()));
-        sent.extend(encoder.event(&record("main"), false, 0));
         sent.extend([
             payload::online(&topics, &retain),
             payload::camera_status(&topics, true, &retain),
             payload::camera_image(&topics, vec![1]),
             payload::info(&topics, &Info::default(), &retain, &zone),
             payload::stats(&topics, &payload::Stats::default(), 0, &zone),
-            payload::log_message(&topics, log::Level::Warn, "x"),
         ]);
         let kept: BTreeSet<String> =
             sent.into_iter().filter(|message| message.retain).map(|message| message.topic).collect();

@@ -4,11 +4,9 @@
 //! <base>/<node>/status              online | offline, also the last will
 //! <base>/<node>/info                version, models, fields
 //! <base>/<node>/stats               counters and times
-//! <base>/<node>/log                 warnings and errors
 //! <base>/<node>/camera/status       online | offline
 //! <base>/<node>/camera/image        JPEG
 //! <base>/<node>/field/<name>/state  readings
-//! <base>/<node>/event               accepted readings that changed
 //! <base>/<node>/cmd/<verb>          commands in
 //! <base>/<node>/cmd/<verb>/result   their answers
 //! ```
@@ -154,11 +152,6 @@ impl Topics {
         self.join(&["/stats"])
     }
 
-    /// Warnings and errors.
-    pub fn log(&self) -> Topic {
-        self.join(&["/log"])
-    }
-
     /// Whether the camera gives pictures.
     pub fn camera_status(&self) -> Topic {
         self.join(&["/camera/status"])
@@ -176,11 +169,6 @@ impl Topics {
     pub fn field_state(&self, field: &str) -> Result<Topic, String> {
         check_field_name(field)?;
         Ok(self.join(&["/field/", field, "/state"]))
-    }
-
-    /// Accepted readings that changed, of all fields.
-    pub fn event(&self) -> Topic {
-        self.join(&["/event"])
     }
 
     /// Where a command comes in.

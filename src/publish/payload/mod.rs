@@ -10,9 +10,7 @@ mod reading;
 mod stats;
 mod wire;
 
-pub use node::{
-    ImageInfo, Info, InfoField, camera_image, camera_status, info, log_message, offline, online, stats, will,
-};
+pub use node::{ImageInfo, Info, InfoField, camera_image, camera_status, info, offline, online, stats, will};
 pub use reading::{Encoder, MAX_TEXT_BYTES, PayloadFormat, READING_SCHEMA};
 pub use stats::{Latency, MqttStats, OutboxStats, Stats};
 pub use wire::{MAX_WIRE_BYTES, WIRE_VERSION, WireReading};

@@ -3,16 +3,13 @@
 use super::stats::STATS_SCHEMA;
 use super::{READING_SCHEMA, Stats, WIRE_VERSION, json, rfc3339};
 use crate::publish::retain::RetainConfig;
-use crate::publish::topics::{Topics, Verb, cut};
+use crate::publish::topics::{Topics, Verb};
 use crate::publish::transport::{Content, Message, Qos};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
 /// Name and version of the node's description.
 const INFO_SCHEMA: &str = "edge-ocr.info/1";
-
-/// Longest text of a log message, bytes.
-const MAX_LOG_BYTES: usize = 1024;
 
 /// Seconds after which nobody needs a picture any more that could not be delivered (MQTT 5).
 const IMAGE_EXPIRY_S: u32 = 300;
@@ -152,23 +149,6 @@ pub fn stats(topics: &Topics, stats: &Stats, at_ms: i64, zone: &TimeZone) -> Mes
     Message { qos: Qos::AtMostOnce, ..Message::new(topics.stats().as_str(), json(&document, 0), Content::Json) }
 }
 
-/// A warning or an error, `text` without secrets.
-pub fn log_message(topics: &Topics, level: log::Level, text: &str) -> Message {
-    #[derive(Serialize)]
-    struct Document<'a> {
-        level: &'static str,
-        message: &'a str,
-    }
-    let level = match level {
-        log::Level::Error => "error",
-        log::Level::Warn => "warning",
-        log::Level::Info => "info",
-        log::Level::Debug | log::Level::Trace => "debug",
-    };
-    let document = Document { level, message: cut(text, MAX_LOG_BYTES) };
-    Message { qos: Qos::AtMostOnce, ..Message::new(topics.log().as_str(), json(&document, 0), Content::Json) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,13 +179,9 @@ mod tests {
     }
 
     #[test]
-    fn pictures_statistics_and_logs_are_not_kept() {
+    fn pictures_and_statistics_are_not_kept() {
         let zone = TimeZone::UTC;
-        for message in [
-            camera_image(&topics(), vec![0xff, 0xd8]),
-            stats(&topics(), &Stats::default(), 0, &zone),
-            log_message(&topics(), log::Level::Warn, "x"),
-        ] {
+        for message in [camera_image(&topics(), vec![0xff, 0xd8]), stats(&topics(), &Stats::default(), 0, &zone)] {
             assert!(!message.retain && message.qos == Qos::AtMostOnce, "{}", message.topic);
         }
     }
@@ -242,11 +218,5 @@ mod tests {
         let readings = json["readings"].as_object().unwrap();
         assert_eq!(readings.len(), Status::ALL.len());
         assert_eq!((&readings["ok"], &readings["stale"], &readings["rate"]), (&1.into(), &1.into(), &0.into()));
-    }
-
-    #[test]
-    fn logs_are_short() {
-        let json = parsed(&log_message(&topics(), log::Level::Error, &"ü".repeat(5000)));
-        assert_eq!((json["level"].as_str(), json["message"].as_str().unwrap().len()), (Some("error"), MAX_LOG_BYTES));
     }
 }

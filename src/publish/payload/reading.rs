@@ -71,14 +71,6 @@ impl Encoder {
         Ok(Message { retain: self.retain, ..Message::new(topic.as_str(), payload, content) })
     }
 
-    /// The same for `…/event`, never retained, in JSON; `None` unless the reading was accepted and differs from the one before.
-    pub fn event(&self, record: &Record, historical: bool, published_at_ms: i64) -> Option<Message> {
-        let news = record.reading.status == Status::Ok && record.reading.changed;
-        news.then(|| {
-            Message::new(self.topics.event().as_str(), self.json(record, historical, published_at_ms), Content::Json)
-        })
-    }
-
     fn unit(&self, field: &str) -> Option<&str> {
         self.units.iter().find(|(name, _)| name == field)?.1.as_deref()
     }
@@ -248,7 +240,6 @@ mod tests {
         rejected.reading.status = Status::CheckDigit;
         let json: serde_json::Value = serde_json::from_str(&text(&encoder(PayloadFormat::Json), &rejected)).unwrap();
         assert_eq!((json["status"].as_str(), json["value"].as_f64()), (Some("check_digit"), Some(521.17)));
-        assert!(encoder(PayloadFormat::Json).event(&rejected, false, 0).is_none());
     }
 
     #[test]
@@ -289,16 +280,6 @@ mod tests {
             let message = encoder(format).reading(&worst, false, 0).unwrap();
             assert!(message.payload.len() + 1024 < 256 * 1024, "{}", message.payload.len());
         }
-    }
-
-    #[test]
-    fn events_are_news_and_never_kept() {
-        let encoder = encoder(PayloadFormat::Json);
-        let event = encoder.event(&record(), false, 0).unwrap();
-        assert_eq!((event.topic.as_str(), event.retain), ("ocr/a1b2c3/event", false));
-        let mut same = record();
-        same.reading.changed = false;
-        assert!(encoder.event(&same, false, 0).is_none());
     }
 
     #[test]
