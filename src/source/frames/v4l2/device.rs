@@ -4,6 +4,7 @@ use super::super::backoff::Backoff;
 use super::super::config::Common;
 use super::super::latest::Latest;
 use super::super::picture::{Developer, RawShape, captured};
+use super::super::pixels::Layout;
 use super::super::{CameraError, Captured, FrameSource, Stop};
 use super::V4l2Config;
 use super::choice::{Choice, Offer, Sizes, choose, layout};
@@ -35,16 +36,8 @@ pub struct Camera {
 impl Camera {
     pub fn open(config: &V4l2Config, common: &Common) -> Camera {
         let latest = Arc::<Latest<Frame>>::default();
-        let name = format!("camera {}", config.device.display());
-        let reader = Reader {
-            config: config.clone(),
-            latest: latest.clone(),
-            backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
-            timeout: Duration::from_millis(common.timeout_ms),
-            most: common.max_bytes,
-            name: name.clone(),
-        };
-        let max_age = Duration::from_millis(common.max_age_ms);
+        let reader = Reader::new(config, common, latest.clone());
+        let (name, max_age) = (reader.name.clone(), Duration::from_millis(common.max_age_ms));
         Camera { latest, reader: Some(reader), thread: None, developer: Developer::new(common), max_age, name }
     }
 }
@@ -106,6 +99,17 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(config: &V4l2Config, common: &Common, latest: Arc<Latest<Frame>>) -> Reader {
+        Reader {
+            config: config.clone(),
+            latest,
+            backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
+            timeout: Duration::from_millis(common.timeout_ms),
+            most: common.max_bytes,
+            name: format!("camera {}", config.device.display()),
+        }
+    }
+
     fn run(mut self) {
         while !self.latest.is_closed() {
             // The crate asserts what drivers promise.
@@ -123,9 +127,14 @@ impl Reader {
     /// From opening to the first failure, or until nobody wants frames any more.
     fn session(&mut self) -> Result<(), CameraError> {
         let (mut stream, shape) = self.start()?;
+        self.pass_on(&mut stream, shape)
+    }
+
+    /// Hands on what the device sends.
+    fn pass_on(&mut self, stream: &mut impl Stream, shape: Option<RawShape>) -> Result<(), CameraError> {
         let (mut last, mut skip) = (Instant::now(), self.config.warm_up_frames);
         while !self.latest.is_closed() {
-            if stream.will_block().map_err(|e| self.explain(&e))? {
+            if !stream.has_frame().map_err(|e| self.explain(&e))? {
                 if last.elapsed() > self.timeout {
                     return Err(CameraError::Timeout {
                         source_name: self.name.clone(),
@@ -136,13 +145,9 @@ impl Reader {
                 self.latest.pause(LOOK);
                 continue;
             }
-            let most = self.most;
-            let frame = stream.dequeue(|view| {
-                let usable = !view.is_error() && !view.is_empty() && view.len() as u64 <= most;
-                Ok(usable.then(|| view.to_vec()))
-            });
             // A frame that the driver calls broken is no sign of life.
-            if let Some(frame) = frame.map_err(|e| self.explain(&e))? {
+            if let Some(frame) = stream.frame(self.most).map_err(|e| self.explain(&e))? {
+                let frame = frame.map_err(|bytes| self.too_large(&format!("a frame has {bytes} bytes")))?;
                 last = Instant::now();
                 self.backoff.succeeded();
                 match skip {
@@ -157,41 +162,51 @@ impl Reader {
     /// Opens the device and starts it.
     fn start(&self) -> Result<(ReadStream, Option<RawShape>), CameraError> {
         let wrong = |reason: String, mend: &str| failed(&self.name, &reason, mend);
+        let elsewhere = "choose another format or device; a camera at a board's own connector needs kind = \"command\"";
         let device = Device::open(&self.config.device).map_err(|e| self.explain(&e))?;
         let offers = offers(&device).map_err(|e| self.explain(&e))?;
         let Choice { fourcc, width, height } =
             choose(&offers, self.config.format, self.config.width_px, self.config.height_px)
-                .map_err(|reason| wrong(reason, "choose another format or device"))?;
+                .map_err(|reason| wrong(reason, elsewhere))?;
         let asked = PixFormat::new(width, height, PixelFormat::from_fourcc(fourcc));
         let capture = device.video_capture(asked).map_err(|e| self.explain(&e))?;
         // The driver may have chosen otherwise.
         let got = capture.format();
         let layout = layout(got.pixel_format().as_fourcc()).map_err(|reason| wrong(reason, "choose another format"))?;
-        let (width, height) = (got.width() as usize, got.height() as usize);
-        let shape = layout
-            .map(|layout| {
-                let row = layout.row_bytes(width).unwrap_or(usize::MAX);
-                // Some drivers leave the length of a row at 0.
-                let stride = row.max(got.bytes_per_line() as usize);
-                let bytes = (stride as u64).saturating_mul(height as u64);
-                match bytes <= self.most {
-                    true => Ok(RawShape { layout, range: self.config.range, width, height, stride }),
-                    false => Err(wrong(
-                        format!("its frames of {width}x{height} pixels have {bytes} bytes"),
-                        "make width_px and height_px smaller or raise max_bytes",
-                    )),
-                }
-            })
-            .transpose()?;
-        log::info!("{}: {width}x{height} {}", self.name, got.pixel_format());
+        let shape = layout.map(|layout| self.shape(layout, got.width(), got.height(), got.bytes_per_line()));
+        let shape = shape.transpose()?;
+        log::info!("{}: {}x{} {}", self.name, got.width(), got.height(), got.pixel_format());
         let stream = capture.into_stream().map_err(|e| self.explain(&e))?;
         Ok((stream, shape))
     }
 
+    /// How the raw frames lie that the driver has promised.
+    fn shape(&self, layout: Layout, width: u32, height: u32, bytes_per_line: u32) -> Result<RawShape, CameraError> {
+        let (width, height) = (width as usize, height as usize);
+        let row = layout.row_bytes(width).unwrap_or(usize::MAX);
+        // Some drivers leave the length of a row at 0.
+        let stride = row.max(bytes_per_line as usize);
+        let bytes = (stride as u64).saturating_mul(height as u64);
+        match bytes <= self.most {
+            true => Ok(RawShape { layout, range: self.config.range, width, height, stride }),
+            false => Err(self.too_large(&format!("its frames of {width}x{height} pixels have {bytes} bytes"))),
+        }
+    }
+
+    fn too_large(&self, reason: &str) -> CameraError {
+        failed(&self.name, reason, "make width_px and height_px smaller or raise max_bytes")
+    }
+
     fn explain(&self, error: &io::Error) -> CameraError {
         // Numbers of errno.h, which std has no kinds for.
+        const EIO: i32 = 5;
+        const ENXIO: i32 = 6;
         const EBUSY: i32 = 16;
         const ENODEV: i32 = 19;
+        const ENOSPC: i32 = 28;
+        const EPIPE: i32 = 32;
+        const EPROTO: i32 = 71;
+        const ETIMEDOUT: i32 = 110;
         let (reason, mend) = match (error.kind(), error.raw_os_error()) {
             (io::ErrorKind::NotFound, _) => {
                 ("the device does not exist".to_owned(), "plug the camera in, or check device")
@@ -200,10 +215,44 @@ impl Reader {
                 ("this user may not use the device".to_owned(), "add the user to the group video")
             }
             (_, Some(EBUSY)) => ("another program uses it".to_owned(), "end that program"),
-            (_, Some(ENODEV)) => ("it is gone".to_owned(), "plug the camera in again"),
+            (_, Some(ENODEV | ENXIO)) => ("it is gone".to_owned(), "plug the camera in again"),
+            // What the USB host says when it has no bandwidth to give.
+            (_, Some(ENOSPC)) => (
+                "its USB bus has no room for these frames".to_owned(),
+                "take format mjpeg, make width_px and height_px smaller, or use another port",
+            ),
+            (_, Some(EIO | EPIPE | EPROTO | ETIMEDOUT)) => {
+                (format!("it does not answer ({error})"), "check its cable and power")
+            }
             _ => (format!("the system reports '{error}'"), "check that device is a camera"),
         };
         failed(&self.name, &reason, mend)
+    }
+}
+
+/// What a camera sends.
+trait Stream {
+    /// Whether a frame waits.
+    fn has_frame(&self) -> io::Result<bool>;
+
+    /// The frame that waits. `None` if it is empty or the driver calls it broken, its length if that is more than `most`.
+    fn frame(&mut self, most: u64) -> io::Result<Option<Result<Vec<u8>, usize>>>;
+}
+
+impl Stream for ReadStream {
+    fn has_frame(&self) -> io::Result<bool> {
+        self.will_block().map(|will| !will)
+    }
+
+    fn frame(&mut self, most: u64) -> io::Result<Option<Result<Vec<u8>, usize>>> {
+        self.dequeue(|view| {
+            Ok(match view.len() {
+                _ if view.is_error() => None,
+                0 => None,
+                length if length as u64 > most => Some(Err(length)),
+                _ => Some(Ok(view.to_vec())),
+            })
+        })
     }
 }
 
@@ -231,6 +280,103 @@ fn offers(device: &Device) -> io::Result<Vec<Offer>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::VecDeque;
+
+    /// Gives what it was told to, then nothing more.
+    struct Fake(VecDeque<io::Result<Option<Result<Vec<u8>, usize>>>>);
+
+    impl Stream for Fake {
+        fn has_frame(&self) -> io::Result<bool> {
+            Ok(!self.0.is_empty())
+        }
+
+        fn frame(&mut self, _: u64) -> io::Result<Option<Result<Vec<u8>, usize>>> {
+            self.0.pop_front().unwrap()
+        }
+    }
+
+    fn reader(change: impl FnOnce(&mut V4l2Config, &mut Common)) -> Reader {
+        let (mut config, mut common) = (V4l2Config { warm_up_frames: 2, ..V4l2Config::default() }, Common::default());
+        common.timeout_ms = 30;
+        change(&mut config, &mut common);
+        Reader::new(&config, &common, Arc::default())
+    }
+
+    fn good(byte: u8) -> io::Result<Option<Result<Vec<u8>, usize>>> {
+        Ok(Some(Ok(vec![byte; 4])))
+    }
+
+    fn errno(number: i32) -> io::Error {
+        io::Error::from_raw_os_error(number)
+    }
+
+    /// What ends it, and the frame that is there then.
+    fn ended(frames: Vec<io::Result<Option<Result<Vec<u8>, usize>>>>) -> (String, Option<(u8, u64)>) {
+        let mut reader = reader(|_, _| {});
+        let said = reader.pass_on(&mut Fake(frames.into()), None).unwrap_err().to_string();
+        let age = Duration::from_secs(60);
+        let late = || CameraError::NothingNew { source_name: String::new() };
+        let frame = reader.latest.take(Duration::ZERO, age, &Stop::default(), late);
+        (said, frame.ok().map(|encoded| (encoded.frame.0[0], encoded.number)))
+    }
+
+    #[test]
+    fn the_newest_frame_is_there_until_the_camera_is_unplugged() {
+        let frames = vec![good(1), good(2), good(3), Ok(None), good(4), Err(errno(19))];
+        let (said, frame) = ended(frames);
+        assert!(said.contains("it is gone; plug the camera in again"), "{said}");
+        assert_eq!(frame, Some((4, 2)), "after two to warm up");
+    }
+
+    #[test]
+    fn a_camera_that_sends_nothing_or_only_broken_frames_is_opened_anew() {
+        for frames in [vec![], vec![good(1), good(2)], vec![Ok(None), Ok(None)]] {
+            let (said, frame) = ended(frames);
+            assert!(said.contains("no frame") && said.contains("opened anew"), "{said}");
+            assert_eq!(frame, None);
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_too_large_is_told() {
+        let (said, _) = ended(vec![Ok(Some(Err(17_000_000)))]);
+        assert!(said.contains("17000000 bytes") && said.contains("max_bytes"), "{said}");
+    }
+
+    #[test]
+    fn what_the_system_says_is_explained() {
+        let reader = reader(|_, _| {});
+        for (number, part) in [
+            (2, "plug the camera in, or check device"),
+            (13, "group video"),
+            (16, "another program uses it"),
+            (19, "it is gone"),
+            (6, "it is gone"),
+            (28, "take format mjpeg"),
+            (5, "check its cable and power"),
+            (110, "check its cable and power"),
+            (25, "check that device is a camera"),
+        ] {
+            let said = reader.explain(&errno(number)).to_string();
+            assert!(said.contains(part) && said.contains("/dev/video0"), "{number}: {said}");
+        }
+    }
+
+    #[test]
+    fn rows_are_as_long_as_the_driver_says() {
+        let reader = reader(|_, common| common.max_bytes = 100_000);
+        let stride = |bytes_per_line| reader.shape(Layout::Yuyv, 160, 120, bytes_per_line).map(|shape| shape.stride);
+        assert_eq!(stride(320).unwrap(), 320);
+        assert_eq!(stride(384).unwrap(), 384, "padded");
+        assert_eq!(stride(0).unwrap(), 320, "not told");
+        assert!(stride(u32::MAX).unwrap_err().to_string().contains("max_bytes"));
+        assert!(reader.shape(Layout::Grey, 1000, 101, 0).unwrap_err().to_string().contains("101000 bytes"));
+        // The picture is what was sent, without the padding.
+        let shape = reader.shape(Layout::Yuyv, 2, 2, 6).unwrap();
+        let bytes = [235, 128, 16, 128, 9, 9, 16, 128, 235, 128];
+        let picture = Developer::new(&Common::default()).raw("x", &bytes, &shape).unwrap();
+        assert_eq!(picture.as_raw(), [[255; 3], [0; 3], [0; 3], [255; 3]].as_flattened());
+    }
 
     #[test]
     fn a_device_that_is_none_is_a_failure_that_is_told() {
