@@ -12,8 +12,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How long a source of files is waited for at a time.
 const STOCK_PATIENCE: Duration = Duration::from_millis(500);
-/// Repeated failures of the camera are told once in this time.
-const SAY_AGAIN: Duration = Duration::from_secs(600);
 
 /// How a round went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +46,7 @@ impl Node {
                 Err(CameraError::End { .. }) => return Ok(Round::End),
                 Err(error) => {
                     self.counters.camera_failures += 1;
-                    self.complain(&error);
+                    self.troubles.camera.warn(&error);
                     if taken_at.is_none() {
                         let outcomes = self.desk.no_frame(SystemTime::now());
                         self.camera(false);
@@ -152,18 +150,7 @@ impl Node {
             self.publisher.send(message);
         }
         if online {
-            self.complained = None;
-        }
-    }
-
-    /// Says in the log why there is no frame: at once, then now and then.
-    fn complain(&mut self, error: &CameraError) {
-        let now = Instant::now();
-        if self.complained.is_none_or(|at| now.duration_since(at) > SAY_AGAIN) {
-            self.complained = Some(now);
-            log::warn!("{error}");
-        } else {
-            log::debug!("{error}");
+            self.troubles.camera.forget();
         }
     }
 }

@@ -74,7 +74,6 @@ pub struct Node {
     pub(super) introduce_at: Option<Instant>,
     pub(super) stats_due: Instant,
     pub(super) metrics_due: Instant,
-    pub(super) complained: Option<Instant>,
     pub(super) troubles: Troubles,
 }
 

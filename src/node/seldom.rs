@@ -30,6 +30,11 @@ impl Seldom {
         Some(std::mem::take(&mut self.held_back))
     }
 
+    /// It is well again: the next message passes.
+    pub fn forget(&mut self) {
+        (self.last, self.held_back) = (None, 0);
+    }
+
     /// Logs a warning, if one may pass.
     pub fn warn(&mut self, text: &dyn Display) {
         match self.may(Instant::now()) {
@@ -43,6 +48,8 @@ impl Seldom {
 /// The kinds of trouble of a node that come often.
 #[derive(Debug)]
 pub struct Troubles {
+    /// The camera gives no frame.
+    pub camera: Seldom,
     /// Commands that cannot be carried out.
     pub commands: Seldom,
     /// Fields that cannot be read in a frame.
@@ -54,7 +61,12 @@ pub struct Troubles {
 impl Default for Troubles {
     fn default() -> Self {
         let (soon, late) = (Duration::from_secs(10), Duration::from_secs(600));
-        Troubles { commands: Seldom::new(soon), fields: Seldom::new(late), states: Seldom::new(late) }
+        Troubles {
+            camera: Seldom::new(late),
+            commands: Seldom::new(soon),
+            fields: Seldom::new(late),
+            states: Seldom::new(late),
+        }
     }
 }
 
@@ -72,5 +84,8 @@ mod tests {
         }
         assert_eq!(seldom.may(start + minute), Some(1000));
         assert_eq!(seldom.may(start + 3 * minute), Some(0));
+        assert_eq!(seldom.may(start + 3 * minute), None);
+        seldom.forget();
+        assert_eq!(seldom.may(start + 3 * minute), Some(0), "what is well again and fails again is told");
     }
 }

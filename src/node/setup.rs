@@ -181,7 +181,6 @@ impl Node {
             introduce_at: None,
             stats_due: now,
             metrics_due: now,
-            complained: None,
             troubles: Default::default(),
         })
     }
