@@ -291,6 +291,7 @@ fn every_record_arrives_over_connections_that_are_cut() {
             subscriptions: Vec::new(),
             birth: Box::new(Vec::new),
             farewell: Vec::new(),
+            clock: Box::new(node_support::wall_ms),
             config: PublisherConfig::default(),
         };
         let (handle, _commands) = Publisher::spawn(setup).unwrap();

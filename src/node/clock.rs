@@ -1,25 +1,48 @@
 //! What the node knows of time: which run this is, how late it is, and whether the clock can be believed.
 
+use super::schedule::Now;
 use crate::publish::topics::node_id_of;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970 of 2026-01-01: a clock before that was never set. A Raspberry Pi has none that runs without power.
 const BUILT_AFTER_S: i64 = 1_767_225_600;
 
-/// The clock of one run of the node.
-#[derive(Clone, Debug)]
+/// The clocks of one run of the node: everything in it that asks for the time of day asks here.
+#[derive(Clone)]
 pub struct Clock {
     boot_id: String,
     start: Instant,
+    wall: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
 impl Clock {
-    /// The clock of a run that begins now.
+    /// The clocks of a run that begins now.
     pub fn start() -> Clock {
-        Clock { boot_id: random_id(), start: Instant::now() }
+        Clock::with_wall(SystemTime::now)
+    }
+
+    /// The same with another wall clock: one that a test sets.
+    pub fn with_wall(wall: impl Fn() -> SystemTime + Send + Sync + 'static) -> Clock {
+        Clock { boot_id: random_id(), start: Instant::now(), wall: Arc::new(wall) }
+    }
+
+    /// What the wall clock shows. It may jump, forwards and back.
+    pub fn now(&self) -> SystemTime {
+        (self.wall)()
+    }
+
+    /// The same in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        unix_ms(self.now())
+    }
+
+    /// Both clocks, for schedules.
+    pub fn both(&self) -> Now {
+        Now { mono: Instant::now(), wall: self.now() }
     }
 
     /// Names this run: 16 hexadecimal digits.
@@ -41,12 +64,17 @@ pub fn unix_ms(at: SystemTime) -> i64 {
     }
 }
 
-/// Whether the wall clock is known to be set: systemd-timesyncd says so where it runs; elsewhere a date after this program was
-/// written is believed.
+/// Whether the wall clock is known to be set when it shows `now`: systemd-timesyncd says so where it runs; elsewhere a date after this
+/// program was written is believed.
 pub fn is_synced(now: SystemTime) -> bool {
     let timesync = Path::new("/run/systemd/timesync");
     let told = !timesync.exists() || timesync.join("synchronized").exists();
-    told && unix_ms(now) / 1000 >= BUILT_AFTER_S
+    told && is_plausible(now)
+}
+
+/// Whether a clock that was set could have shown this.
+pub fn is_plausible(at: SystemTime) -> bool {
+    unix_ms(at) / 1000 >= BUILT_AFTER_S
 }
 
 /// 64 random bits in hexadecimal. From the system; without it (no `/dev/urandom`, not Unix) from the hash seeds of std, which come

@@ -105,7 +105,9 @@ impl Desk {
             boot_id: self.clock.boot_id().to_string(),
             seq,
             captured_at_ms: clock::unix_ms(at),
-            time_synced: clock::is_synced(SystemTime::now()),
+            // A picture may have been taken before the clock was set and recorded after. The dates of stored pictures are another
+            // clock's, and may be of any year.
+            time_synced: clock::is_synced(self.clock.now()) && (self.by_capture || clock::is_plausible(at)),
             reading,
         };
         Outcome { record, accepted }

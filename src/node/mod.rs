@@ -39,6 +39,8 @@ mod seldom;
 mod setup;
 mod stats;
 mod systemd;
+#[cfg(test)]
+mod tests;
 mod voice;
 mod wake;
 

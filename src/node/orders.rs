@@ -4,7 +4,6 @@ use super::annotate::AnnotateError;
 use super::error::NodeError;
 use super::metrics::{self, Snapshot};
 use super::run::{Node, Recheck};
-use super::schedule::Now;
 use super::stats::Step;
 use crate::publish::commands::{self, Command, Incoming, Request};
 use crate::publish::discovery;
@@ -14,7 +13,7 @@ use crate::replace::replace;
 use crate::rules::Status;
 use crate::sensors;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 impl Node {
     /// Deals with a message from the broker; true if the node is to begin anew with another configuration.
@@ -54,13 +53,13 @@ impl Node {
             }
             Command::Read => {
                 if let Some(schedule) = &mut self.schedule {
-                    schedule.began(Now::new());
+                    schedule.began(self.clock.both());
                 }
                 self.round()?;
                 Ok(())
             }
             Command::SetValue { field, value } => {
-                let done = self.desk.set_value(&field, value, SystemTime::now());
+                let done = self.desk.set_value(&field, value, self.clock.now());
                 self.save_states(done.is_ok());
                 done
             }

@@ -1,6 +1,5 @@
 //! One round: frames, readings, records.
 
-use super::clock;
 use super::desk::Outcome;
 use super::error::NodeError;
 use super::run::Node;
@@ -48,7 +47,7 @@ impl Node {
                     self.counters.camera_failures += 1;
                     self.troubles.camera.warn(&error);
                     if taken_at.is_none() {
-                        let outcomes = self.desk.no_frame(SystemTime::now());
+                        let outcomes = self.desk.no_frame(self.clock.now());
                         self.camera(false);
                         self.record(outcomes)?;
                         self.source.done();
@@ -107,25 +106,21 @@ impl Node {
 
     /// Puts the readings of a round where they are sent from.
     fn record(&mut self, outcomes: Vec<Outcome>) -> Result<(), NodeError> {
-        let now_ms = clock::unix_ms(SystemTime::now());
+        let now_ms = self.clock.now_ms();
         let mut rebased = false;
         for Outcome { record, accepted } in outcomes {
             let reading = &record.reading;
             self.counters.reading(&reading.field, reading.status, record.captured_at_ms);
             rebased |= reading.rebased;
-            let told = self.voice.reading(&record, now_ms);
-            match (accepted, told) {
-                (true, _) => {
-                    let bytes = postcard::to_allocvec(&record).map_err(|e| NodeError::Internal(e.to_string()))?;
-                    // What is lost to a full outbox is told by that.
-                    self.outbox.append(&bytes);
-                    self.held.remove(&reading.field);
-                    self.publisher.notify_outbox();
-                }
-                (false, Some(message)) => {
-                    self.held.insert(reading.field.clone(), message);
-                }
-                (false, None) => {}
+            self.voice.remember(&record);
+            if accepted {
+                let bytes = postcard::to_allocvec(&record).map_err(|e| NodeError::Internal(e.to_string()))?;
+                // What is lost to a full outbox is told by that.
+                self.outbox.append(&bytes);
+                self.held.remove(&reading.field);
+                self.publisher.notify_outbox();
+            } else if reading.status != Status::Ok {
+                self.held.insert(reading.field.clone(), record.clone());
             }
             if reading.status != Status::Ok {
                 log::info!("field {}: {} ({:?}): {}", reading.field, reading.status, reading.raw, reading.reason);

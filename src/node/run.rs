@@ -1,14 +1,14 @@
 //! The node's loop: waits for the next round or for somebody, takes frames, reads, judges, records.
 
 use super::annotate::FrameAnnotator;
-use super::clock;
+use super::clock::Clock;
 use super::config::NodeConfig;
 use super::desk::Desk;
 use super::error::NodeError;
 use super::fields::{FieldReader, FrameReadings};
 use super::metrics;
 use super::round::Round;
-use super::schedule::{Next, Now, Schedule};
+use super::schedule::{Next, Schedule};
 use super::seldom::Troubles;
 use super::stats::Counters;
 use super::systemd::Manager;
@@ -16,11 +16,11 @@ use super::voice::Voice;
 use super::wake::{Inbox, Wake};
 use crate::image::Picture;
 use crate::publish::outbox::SharedOutbox;
-use crate::publish::{FieldMeta, Handle, Message, Topics};
+use crate::publish::{FieldMeta, Handle, Record, Topics};
 use crate::rules::StateFile;
 use crate::source::frames::{FrameSource, Stop};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// The longest that the loop sleeps: time-based work (fsync, statistics) is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
@@ -55,6 +55,7 @@ pub struct Node {
     pub(super) files_go: bool,
     pub(super) reader: FieldReader,
     pub(super) annotator: FrameAnnotator,
+    pub(super) clock: Clock,
     pub(super) desk: Desk,
     /// None: as files come.
     pub(super) schedule: Option<Schedule>,
@@ -69,7 +70,7 @@ pub struct Node {
     /// What was read last, for a picture on request.
     pub(super) last: Option<(Picture, FrameReadings)>,
     /// Refused readings that wait until the outbox is empty, so that a field's messages keep their order; the newest of each.
-    pub(super) held: BTreeMap<String, Message>,
+    pub(super) held: BTreeMap<String, Record>,
     /// When Home Assistant is told of this node again, after its start.
     pub(super) introduce_at: Option<Instant>,
     pub(super) stats_due: Instant,
@@ -114,7 +115,7 @@ impl Node {
     /// schedule are read as they come: there the source does the waiting.
     fn next_round(&mut self) -> (bool, Duration) {
         let next = match &mut self.schedule {
-            Some(schedule) => schedule.next_after(Now::new()),
+            Some(schedule) => schedule.next_after(self.clock.both()),
             None => Next::Due,
         };
         match next {
@@ -129,14 +130,19 @@ impl Node {
     /// Whatever is due by time.
     fn housekeeping(&mut self) {
         let now = Instant::now();
-        let now_ms = clock::unix_ms(SystemTime::now());
+        let now_ms = self.clock.now_ms();
         self.outbox.tick(now);
         if self.publisher.silent_for() < PUBLISHER_SILENCE {
             self.manager.alive(now);
         }
         if !self.held.is_empty() && self.publisher.connected() && self.outbox.status().waiting == 0 {
-            for (_, message) in std::mem::take(&mut self.held) {
-                self.publisher.send(message);
+            let late_after_ms = i64::from(self.config.publish.late_after_ms);
+            for (_, record) in std::mem::take(&mut self.held) {
+                // It may have waited for hours, for the broker or for what was in the outbox.
+                let late = now_ms.saturating_sub(record.captured_at_ms) > late_after_ms;
+                if let Some(message) = self.voice.record(&record, late, now_ms) {
+                    self.publisher.send(message);
+                }
             }
         }
         if self.introduce_at.is_some_and(|at| at <= now) {
@@ -160,7 +166,7 @@ impl Node {
 
     /// Writes the fields' states if that is due.
     pub(super) fn save_states(&mut self, urgent: bool) {
-        let moment = self.desk.moment(SystemTime::now());
+        let moment = self.desk.moment(self.clock.now());
         if let Some(file) = &mut self.states
             && let Err(e) = file.save(self.desk.states(), moment, urgent)
         {

@@ -89,19 +89,6 @@ pub struct Now {
     pub wall: SystemTime,
 }
 
-impl Now {
-    /// Both clocks now.
-    pub fn new() -> Now {
-        Now { mono: Instant::now(), wall: SystemTime::now() }
-    }
-}
-
-impl Default for Now {
-    fn default() -> Self {
-        Now::new()
-    }
-}
-
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {

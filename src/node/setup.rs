@@ -1,13 +1,13 @@
 //! A configuration → a running node.
 
 use super::annotate::{AnnotateConfig, FrameAnnotator};
-use super::clock::{self, Clock};
+use super::clock::Clock;
 use super::config::NodeConfig;
 use super::desk::Desk;
 use super::error::NodeError;
 use super::fields::FieldReader;
 use super::run::Node;
-use super::schedule::{Now, Schedule};
+use super::schedule::Schedule;
 use super::stats::Counters;
 use super::systemd::Manager;
 use super::voice::Voice;
@@ -21,6 +21,7 @@ use crate::publish::outbox::{Outbox, SharedOutbox};
 use crate::publish::payload::{self, ImageInfo, Info, InfoField};
 use crate::publish::{
     Content, Delivery, Encoder, FieldMeta, Handle, Message, PayloadFormat, Publisher, Queue, Record, Setup, Topics,
+    Transport,
 };
 use crate::rules::{StateConfig, StateFile};
 use crate::source::frames::{self, FrameSource, Stop};
@@ -29,7 +30,7 @@ use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 /// What the fields remember.
 const STATE_FILE: &str = "fields.state";
@@ -98,9 +99,23 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`]: the configuration, the networks, an outbox that another node uses.
-    pub fn start(config: NodeConfig, stop: Stop, (outlet, inbox): (Outlet, wake::Inbox)) -> Result<Node, NodeError> {
-        let Parts { topics, metas, source, reader, annotator } = Parts::new(&config)?;
-        let clock = Clock::start();
+    pub fn start(config: NodeConfig, stop: Stop, ends: (Outlet, wake::Inbox)) -> Result<Node, NodeError> {
+        let parts = Parts::new(&config)?;
+        let will = payload::will(&parts.topics, &config.retain);
+        let transport = mqtt::connect(&config.mqtt, &client_id(&parts.topics), Some(will), mqtt::Options::default())
+            .map_err(|e| NodeError::Config(e.to_string()))?;
+        Node::assemble(config, parts, Clock::start(), transport, stop, ends)
+    }
+
+    /// The same with clocks and a connection of the caller's.
+    pub(super) fn assemble(
+        config: NodeConfig,
+        Parts { topics, metas, source, reader, annotator }: Parts,
+        clock: Clock,
+        transport: Box<dyn Transport>,
+        stop: Stop,
+        (outlet, inbox): (Outlet, wake::Inbox),
+    ) -> Result<Node, NodeError> {
         let state_dir = state_dir(&config);
         if let Some(dir) = &state_dir
             && let Err(e) = std::fs::create_dir_all(dir)
@@ -134,7 +149,7 @@ impl Node {
             &info,
             discovery,
         );
-        let publisher = connect(&config, &topics, &outbox, &voice, encoder(form), &clock, outlet)?;
+        let publisher = publish(&config, &topics, &outbox, &voice, &clock, transport, outlet)?;
         let metrics = metrics::Shared::default();
         if let Some(address) = config.metrics.listen {
             let at = metrics::serve(address, metrics.clone(), stop.clone()).map_err(NodeError::Config)?;
@@ -145,7 +160,7 @@ impl Node {
         let as_they_come = is_stock && trigger.interval_s.is_none() && trigger.cron.is_none();
         let schedule = match as_they_come {
             true => None,
-            false => Some(Schedule::new(trigger, Now::new()).map_err(NodeError::Config)?),
+            false => Some(Schedule::new(trigger, clock.both()).map_err(NodeError::Config)?),
         };
         log::info!(
             "node {}: {} fields of {}, broker {}, outbox {}",
@@ -166,6 +181,7 @@ impl Node {
             files_go,
             reader,
             annotator,
+            clock,
             desk,
             schedule,
             outbox,
@@ -187,32 +203,31 @@ impl Node {
 }
 
 /// Starts the publisher, and a thread that hands on what comes in.
-fn connect(
+fn publish(
     config: &NodeConfig,
     topics: &Topics,
     outbox: &SharedOutbox,
     voice: &Voice,
-    encoder: Encoder,
     clock: &Clock,
+    transport: Box<dyn Transport>,
     outlet: Outlet,
 ) -> Result<Handle, NodeError> {
-    let will = payload::will(topics, &config.retain);
-    let transport = mqtt::connect(&config.mqtt, &client_id(topics), Some(will), mqtt::Options::default())
-        .map_err(|e| NodeError::Config(e.to_string()))?;
+    let speaker = voice.clone();
     let encode = move |record: &Record, historical: bool, published_at_ms: i64| {
         // A field that no topic can have was not made by this program: such a message is refused further on, and counted.
-        encoder
-            .reading(record, historical, published_at_ms)
-            .unwrap_or_else(|_| Message::new("", Vec::new(), Content::Bytes))
+        speaker
+            .record(record, historical, published_at_ms)
+            .unwrap_or_else(|| Message::new("", Vec::new(), Content::Bytes))
     };
-    let (born, queue) = (voice.clone(), outbox.clone());
+    let (born, queue, wall, birth_wall) = (voice.clone(), outbox.clone(), clock.clone(), clock.clone());
     let (publisher, deliveries) = Publisher::spawn(Setup {
         transport,
         queue: Box::new(outbox.clone()),
         encode: Box::new(encode),
         boot_id: clock.boot_id().to_string(),
         subscriptions: topics.filters(config.discovery.birth_filter()),
-        birth: Box::new(move || born.birth(!queue.is_empty(), clock::unix_ms(SystemTime::now()))),
+        birth: Box::new(move || born.birth(!queue.is_empty(), birth_wall.now_ms())),
+        clock: Box::new(move || wall.now_ms()),
         farewell: voice.farewell(),
         config: config.publish.clone(),
     })?;
@@ -268,7 +283,7 @@ fn info(
     };
     Info {
         boot_id: clock.boot_id().to_string(),
-        started_at_ms: clock::unix_ms(SystemTime::now()),
+        started_at_ms: clock.now_ms(),
         engine: names.engine.to_string(),
         target: target::NAME.to_string(),
         isa: arena::isa().map(|isa| isa.name().to_string()).unwrap_or_default(),

@@ -3,7 +3,6 @@
 
 use crate::publish::payload::{self, Info};
 use crate::publish::{Encoder, Message, Record, RetainConfig, Topics};
-use crate::rules::Status;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -84,19 +83,19 @@ impl Voice {
         self.inner().printer.reading(record, false, now_ms).map(|message| message.payload).unwrap_or_default()
     }
 
-    /// Remembers a reading as its field's last; a refused one becomes a message, as it does not go through the outbox.
-    pub fn reading(&self, record: &Record, now_ms: i64) -> Option<Message> {
+    /// A reading as it is sent; `None` if no topic can have its field's name.
+    pub fn record(&self, record: &Record, historical: bool, now_ms: i64) -> Option<Message> {
+        self.inner().encoder.reading(record, historical, now_ms).ok()
+    }
+
+    /// Remembers a reading as its field's last.
+    pub fn remember(&self, record: &Record) {
         let mut inner = self.inner();
-        let message = match record.reading.status {
-            Status::Ok => None,
-            _ => inner.encoder.reading(record, false, now_ms).ok(),
-        };
         match inner.last.get_mut(&record.reading.field) {
             Some(last) => last.clone_from(record),
             None => {
                 inner.last.insert(record.reading.field.clone(), record.clone());
             }
         }
-        message
     }
 }

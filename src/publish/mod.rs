@@ -13,7 +13,7 @@ mod field;
 pub mod mqtt;
 pub mod outbox;
 pub mod payload;
-mod publisher;
+pub(crate) mod publisher;
 mod queue;
 mod record;
 mod retain;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What a test sees and does of the connection.
 #[derive(Default)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     pub events: VecDeque<Event>,
     pub up: bool,
     pub in_flight: Option<Ticket>,
@@ -21,7 +21,7 @@ pub(super) struct Wire {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct FakeTransport(Arc<(Mutex<Wire>, Condvar)>);
+pub(crate) struct FakeTransport(Arc<(Mutex<Wire>, Condvar)>);
 
 impl FakeTransport {
     pub fn wire(&self) -> MutexGuard<'_, Wire> {
@@ -109,7 +109,7 @@ impl Transport for FakeTransport {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct FakeQueue(Arc<Mutex<(VecDeque<Entry>, usize)>>);
+pub(crate) struct FakeQueue(Arc<Mutex<(VecDeque<Entry>, usize)>>);
 
 impl Queue for FakeQueue {
     fn peek(&mut self) -> Option<Entry> {

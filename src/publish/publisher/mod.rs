@@ -12,7 +12,7 @@
 //! full and drops its oldest: nothing is thrown away for a mistake in a configuration that will be put right.
 
 #[cfg(test)]
-mod fakes;
+pub(crate) mod fakes;
 mod handle;
 #[cfg(test)]
 mod tests;
@@ -96,6 +96,8 @@ pub struct Setup {
     pub birth: Box<dyn FnMut() -> Vec<Message> + Send>,
     /// What to say last: offline.
     pub farewell: Vec<Message>,
+    /// The wall clock, milliseconds since 1970.
+    pub clock: Box<dyn Fn() -> i64 + Send>,
     /// Limits.
     pub config: PublisherConfig,
 }

@@ -35,7 +35,8 @@ struct Rig {
     deliveries: mpsc::Receiver<Delivery>,
 }
 
-fn setup(transport: &FakeTransport, queue: &FakeQueue) -> Setup {
+fn setup(transport: &FakeTransport, queue: &FakeQueue, clock: &Arc<AtomicI64>) -> Setup {
+    let time = Arc::clone(clock);
     let encode = |record: &Record, historical: bool, at: i64| {
         let payload = format!("{}{} at {at}", record.seq, if historical { " old" } else { "" });
         // Records are sent at least once, whatever is said here.
@@ -51,15 +52,14 @@ fn setup(transport: &FakeTransport, queue: &FakeQueue) -> Setup {
             vec![Message::new("status", "online", Content::Text), Message::new("info", "i", Content::Json)]
         }),
         farewell: vec![Message::new("status", "offline", Content::Text)],
+        clock: Box::new(move || time.load(Ordering::SeqCst)),
         config: PublisherConfig { max_commands: 2, ..PublisherConfig::default() },
     }
 }
 
 fn rig() -> Rig {
     let (transport, queue, clock) = (FakeTransport::default(), FakeQueue::default(), Arc::new(AtomicI64::new(100_000)));
-    let (mut publisher, shared, deliveries) = Publisher::new(setup(&transport, &queue));
-    let time = Arc::clone(&clock);
-    publisher.clock = Box::new(move || time.load(Ordering::SeqCst));
+    let (publisher, shared, deliveries) = Publisher::new(setup(&transport, &queue, &clock));
     Rig { publisher, transport, queue, clock, shared, deliveries }
 }
 
@@ -260,7 +260,7 @@ fn commands_that_nobody_takes_are_counted() {
 fn the_thread_empties_the_outbox_says_farewell_and_ends() {
     let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
     transport.wire().obliging = true;
-    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue)).unwrap();
+    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
     assert!(!handle.connected());
     transport.push(Event::Connected);
     for seq in 0..50 {
@@ -286,7 +286,7 @@ fn the_thread_empties_the_outbox_says_farewell_and_ends() {
 fn without_a_connection_the_end_does_not_wait() {
     let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
     queue.add(0, postcard::to_allocvec(&record(0, 0)).unwrap());
-    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue)).unwrap();
+    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
     let start = Instant::now();
     handle.stop(Duration::from_secs(60));
     assert!(start.elapsed() < Duration::from_secs(20));

@@ -7,7 +7,7 @@ use crate::publish::record::{RECORD_VERSION, Record};
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError};
 use std::collections::VecDeque;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Longest wait for news: the thread says at least that often that it is alive.
 const ROUND: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub struct Publisher {
     shared: Arc<Shared>,
     deliveries: mpsc::SyncSender<Delivery>,
     /// Milliseconds since 1970.
-    pub(super) clock: Box<dyn Fn() -> i64 + Send>,
+    clock: Box<dyn Fn() -> i64 + Send>,
     /// When the connection was made; `None` without one.
     connected_at_ms: Option<i64>,
     birth: VecDeque<Message>,
@@ -82,7 +82,7 @@ impl Publisher {
             late_after_ms: setup.config.late_after_ms.into(),
             shared: Arc::clone(&shared),
             deliveries,
-            clock: Box::new(now_ms),
+            clock: setup.clock,
             connected_at_ms: None,
             birth: VecDeque::new(),
             in_flight: None,
@@ -378,9 +378,4 @@ fn decode(bytes: &[u8]) -> Result<Record, String> {
         }
         Some(_) => postcard::from_bytes(bytes).map_err(|e| format!("decoding it failed ({e})")),
     }
-}
-
-/// By the system's clock; 0 before 1970.
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

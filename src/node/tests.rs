@@ -1,0 +1,182 @@
+//! A node whose wall clock jumps. A board without a battery starts in 1970 and is set when the network comes; later the clock is put
+//! right, forwards and back.
+
+use super::clock::{self, Clock};
+use super::config::NodeConfig;
+use super::round::Round;
+use super::run::Node;
+use super::setup::Parts;
+use super::wake;
+use crate::image::Picture;
+use crate::publish::Event;
+use crate::publish::publisher::fakes::FakeTransport;
+use crate::rules::Status;
+use crate::source::frames::{CameraError, Captured, FrameSource, Stop};
+use ab_glyph::{FontRef, PxScale};
+use image::{Rgb, RgbImage};
+use imageproc::drawing::draw_text_mut;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What the clock shows before it is set: a minute after the start.
+const UNSET: i64 = 60_000;
+/// And after, on 2026-11-25.
+const SET: i64 = 1_795_590_000_000;
+const HOUR: i64 = 3_600_000;
+
+const CONFIG: &str = "
+[source]
+kind = 'http'
+url = 'http://127.0.0.1:9/'
+[topics]
+node_id = 't'
+[pipeline]
+threads = 1
+[[field]]
+name = 'a'
+mode = 'line'
+number = {}
+monotonic = 'increasing'
+max_rate_per_s = 10000
+";
+
+/// Milliseconds since 1970, set by the test.
+#[derive(Clone, Default)]
+struct Wall(Arc<AtomicI64>);
+
+impl Wall {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
+
+    fn set(&self, ms: i64) {
+        self.0.store(ms, Ordering::SeqCst);
+    }
+}
+
+/// A number to be photographed, and what the clock shows right after.
+type Shot = (u32, Option<i64>);
+
+struct Camera(Wall, Arc<Mutex<VecDeque<Shot>>>);
+
+impl FrameSource for Camera {
+    fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
+        let (number, after) = self.1.lock().unwrap().pop_front().unwrap();
+        let captured_at = self.0.now();
+        if let Some(ms) = after {
+            self.0.set(ms);
+        }
+        Ok(Captured { picture: picture(number), captured_at, name: number.to_string() })
+    }
+
+    fn describe(&self) -> String {
+        "a camera".into()
+    }
+}
+
+fn picture(number: u32) -> Picture {
+    let font = FontRef::try_from_slice(include_bytes!("../output/font/DejaVuSans-subset.ttf")).unwrap();
+    let mut canvas = RgbImage::from_pixel(200, 48, Rgb([255; 3]));
+    draw_text_mut(&mut canvas, Rgb([0; 3]), 8, 4, PxScale::from(40.0), &font, &number.to_string());
+    Picture::from_raw(canvas.into_raw(), 200, 48).unwrap()
+}
+
+struct Rig {
+    node: Node,
+    wall: Wall,
+    shots: Arc<Mutex<VecDeque<Shot>>>,
+    wire: FakeTransport,
+}
+
+impl Rig {
+    fn new() -> Rig {
+        let (wall, shots, wire) = (Wall::default(), Arc::default(), FakeTransport::default());
+        wall.set(UNSET);
+        let config: NodeConfig = toml::from_str(CONFIG).unwrap();
+        let parts = Parts::new(&config).unwrap();
+        let clock = Clock::with_wall({
+            let wall = wall.clone();
+            move || wall.now()
+        });
+        let transport = Box::new(wire.clone());
+        let mut node = Node::assemble(config, parts, clock, transport, Stop::default(), wake::channel()).unwrap();
+        node.source = Box::new(Camera(wall.clone(), Arc::clone(&shots)));
+        wire.wire().obliging = true;
+        Rig { node, wall, shots, wire }
+    }
+
+    /// A round at this time of day.
+    fn round(&mut self, ms: i64, number: u32, after: Option<i64>) {
+        self.wall.set(ms);
+        self.shots.lock().unwrap().push_back((number, after));
+        assert_eq!(self.node.round().unwrap(), Round::Done);
+    }
+
+    /// The readings on the wire, as soon as there are so many.
+    fn arrived(&self, count: usize) -> Vec<Value> {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let readings: Vec<Value> = {
+                let wire = self.wire.wire();
+                let ours = wire.published.iter().filter(|message| message.topic == "ocr/t/field/a/state");
+                ours.map(|message| serde_json::from_slice(&message.payload).unwrap()).collect()
+            };
+            if readings.len() >= count {
+                assert_eq!(readings.len(), count);
+                return readings;
+            }
+            assert!(Instant::now() < end, "{readings:?}");
+            // They come in another thread.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_disturbs_neither_order_nor_rates_and_is_told() {
+    // A machine whose time service is not ready yet cannot say of any date that it is right.
+    let synced = clock::is_synced(UNIX_EPOCH + Duration::from_millis(SET.unsigned_abs()));
+    let mut rig = Rig::new();
+    rig.wire.push(Event::Connected);
+    rig.round(UNSET, 100, None);
+    rig.arrived(1);
+    // Set while a picture is on its way from the camera to the record.
+    rig.round(UNSET + 1000, 101, Some(SET));
+    rig.arrived(2);
+    rig.round(SET + 1000, 102, None);
+    rig.arrived(3);
+    // 56 years by the wall clock would allow any change.
+    rig.round(SET + 2000, 900_000, None);
+    assert_eq!(rig.node.held["a"].reading.status, Status::Rate);
+    rig.wire.push(Event::Lost("the network is away".into()));
+    rig.round(SET + 10_000, 103, None);
+    rig.round(SET - 2 * HOUR, 104, None);
+    rig.round(SET + HOUR, 105, None);
+    rig.wall.set(SET + HOUR + 1000);
+    rig.wire.push(Event::Connected);
+    rig.arrived(6);
+    // What is later than now is not known to be late: only the clock could say so.
+    rig.wire.push(Event::Lost("the network is away".into()));
+    rig.round(SET + 2 * HOUR, 106, None);
+    rig.wall.set(SET);
+    rig.wire.push(Event::Connected);
+    let readings = rig.arrived(7);
+
+    let column = |key: &str| readings.iter().map(|reading| reading[key].clone()).collect::<Vec<_>>();
+    assert_eq!(column("value"), [100, 101, 102, 103, 104, 105, 106], "in the order in which they were read");
+    let seqs: Vec<u64> = column("seq").iter().map(|seq| seq.as_u64().unwrap()).collect();
+    assert!(seqs.is_sorted() && seqs[6] == 7, "{seqs:?}");
+    assert_eq!(column("time_synced"), [false, false, synced, synced, synced, synced, synced]);
+    assert_eq!(column("historical"), [false, true, false, true, true, false, false]);
+    let captured = [UNSET, UNSET + 1000, SET + 1000, SET + 10_000, SET - 2 * HOUR, SET + HOUR, SET + 2 * HOUR];
+    assert_eq!(column("captured_at_ms"), captured);
+    assert_eq!(column("published_at_ms")[1..3], [SET, SET + 1000]);
+    for rate in &column("rate_per_s")[1..] {
+        // One in less than a minute of real time, whatever the wall clock says.
+        assert!(rate.as_f64().unwrap() > 1.0 / 60.0, "{rate}");
+    }
+    rig.node.close();
+}
