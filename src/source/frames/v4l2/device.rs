@@ -230,13 +230,16 @@ impl Reader {
     }
 }
 
+/// What came of taking a frame: nothing if it is empty or the driver calls it broken, its length if it is too long.
+type Taken = io::Result<Option<Result<Vec<u8>, usize>>>;
+
 /// What a camera sends.
 trait Stream {
     /// Whether a frame waits.
     fn has_frame(&self) -> io::Result<bool>;
 
-    /// The frame that waits. `None` if it is empty or the driver calls it broken, its length if that is more than `most`.
-    fn frame(&mut self, most: u64) -> io::Result<Option<Result<Vec<u8>, usize>>>;
+    /// The frame that waits, of at most `most` bytes.
+    fn frame(&mut self, most: u64) -> Taken;
 }
 
 impl Stream for ReadStream {
@@ -244,7 +247,7 @@ impl Stream for ReadStream {
         self.will_block().map(|will| !will)
     }
 
-    fn frame(&mut self, most: u64) -> io::Result<Option<Result<Vec<u8>, usize>>> {
+    fn frame(&mut self, most: u64) -> Taken {
         self.dequeue(|view| {
             Ok(match view.len() {
                 _ if view.is_error() => None,
@@ -283,14 +286,14 @@ mod tests {
     use std::collections::VecDeque;
 
     /// Gives what it was told to, then nothing more.
-    struct Fake(VecDeque<io::Result<Option<Result<Vec<u8>, usize>>>>);
+    struct Fake(VecDeque<Taken>);
 
     impl Stream for Fake {
         fn has_frame(&self) -> io::Result<bool> {
             Ok(!self.0.is_empty())
         }
 
-        fn frame(&mut self, _: u64) -> io::Result<Option<Result<Vec<u8>, usize>>> {
+        fn frame(&mut self, _: u64) -> Taken {
             self.0.pop_front().unwrap()
         }
     }
@@ -302,7 +305,7 @@ mod tests {
         Reader::new(&config, &common, Arc::default())
     }
 
-    fn good(byte: u8) -> io::Result<Option<Result<Vec<u8>, usize>>> {
+    fn good(byte: u8) -> Taken {
         Ok(Some(Ok(vec![byte; 4])))
     }
 
@@ -311,7 +314,7 @@ mod tests {
     }
 
     /// What ends it, and the frame that is there then.
-    fn ended(frames: Vec<io::Result<Option<Result<Vec<u8>, usize>>>>) -> (String, Option<(u8, u64)>) {
+    fn ended(frames: Vec<Taken>) -> (String, Option<(u8, u64)>) {
         let mut reader = reader(|_, _| {});
         let said = reader.pass_on(&mut Fake(frames.into()), None).unwrap_err().to_string();
         let age = Duration::from_secs(60);
