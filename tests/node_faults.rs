@@ -106,10 +106,15 @@ fn a_cut_network_loses_nothing() {
     proxy.refuse();
     assert!(wait_for(SOON, || listener.texts("ocr/n/status").last().is_some_and(|text| text == "offline")), "the will");
     std::thread::sleep(Duration::from_secs(if full() { 60 } else { 3 }));
-    let before = numbers(&listener).len();
+    let (before, back) = (numbers(&listener).len(), Instant::now());
     proxy.pass();
     assert!(wait_for(SOON, || numbers(&listener).len() >= before + 10), "what was read meanwhile");
     assert!(complete(&listener), "{:?}", numbers(&listener));
+    println!(
+        "{} readings came within {:?} after the cut, none is missing",
+        numbers(&listener).len() - before,
+        back.elapsed()
+    );
     assert_eq!(listener.texts("ocr/n/status").last().map(String::as_str), Some("online"));
     assert!(node.runs());
 }

@@ -128,7 +128,7 @@ impl Node {
     }
 
     /// Whatever is due by time.
-    fn housekeeping(&mut self) {
+    pub(super) fn housekeeping(&mut self) {
         let now = Instant::now();
         let now_ms = self.clock.now_ms();
         self.outbox.tick(now);

@@ -180,3 +180,24 @@ fn a_clock_that_jumps_disturbs_neither_order_nor_rates_and_is_told() {
     }
     rig.node.close();
 }
+
+/// It may have waited for hours when the broker is back.
+#[test]
+fn a_refused_reading_that_waited_says_so() {
+    let mut rig = Rig::new();
+    rig.round(SET, 100, None);
+    rig.round(SET + 1000, 900_000, None);
+    rig.wall.set(SET + HOUR);
+    rig.wire.push(Event::Connected);
+    rig.arrived(1);
+    let end = Instant::now() + Duration::from_secs(30);
+    // The outbox says that it is empty in another thread.
+    while !rig.node.held.is_empty() && Instant::now() < end {
+        rig.node.housekeeping();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let refused = &rig.arrived(2)[1];
+    assert_eq!((&refused["status"], &refused["historical"]), (&"rate".into(), &true.into()), "{refused}");
+    assert_eq!((&refused["captured_at_ms"], &refused["published_at_ms"]), (&(SET + 1000).into(), &(SET + HOUR).into()));
+    rig.node.close();
+}
