@@ -126,7 +126,7 @@ pub fn validate_fields<'a>(fields: impl ExactSizeIterator<Item = &'a FieldConfig
     for field in fields {
         field.validate()?;
         if !names.insert(&field.name) {
-            return Err(format!("field name {} is given twice; names of fields must differ", field.name));
+            return Err(format!("there are two fields named {}; give each a name of its own", field.name));
         }
     }
     Ok(())
@@ -227,7 +227,7 @@ mod tests {
         let named = |name: &str| FieldConfig { name: name.into(), ..FieldConfig::default() };
         assert!(validate_fields([].iter()).is_err());
         assert!(validate_fields([named("a"), named("b")].iter()).is_ok());
-        assert!(validate_fields([named("a"), named("a")].iter()).unwrap_err().contains("twice"));
+        assert!(validate_fields([named("a"), named("a")].iter()).unwrap_err().contains("two fields named a"));
     }
 
     #[test]
