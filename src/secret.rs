@@ -192,7 +192,9 @@ pub(crate) fn private(about: &fs::Metadata, path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
     if about.permissions().mode() & 0o004 != 0 {
         let name = path.display();
-        return Err(format!("secret file {name} can be read by everybody; run chmod o-rwx on it"));
+        return Err(format!(
+            "secret file {name} can be read by everybody; run chmod o-rwx on it, or have it mounted with mode 0440"
+        ));
     }
     Ok(())
 }
