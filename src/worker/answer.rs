@@ -54,7 +54,7 @@ impl Names {
     pub fn busy(&self, job: &Job, waiting: usize) -> Message {
         let failure = Failure::new(
             "busy",
-            format!("{waiting} jobs wait here already; send this one again later, or let the workers use MQTT 5"),
+            format!("{waiting} jobs wait here already; send this one again later, and have fewer under way at a time"),
         );
         Message { qos: Qos::AtMostOnce, ..self.answer(job, Err(&failure), 60) }
     }

@@ -87,6 +87,11 @@ impl Subscriber {
         self.shared.messages().clone()
     }
 
+    /// How much has come so far.
+    pub fn count(&self) -> usize {
+        self.shared.messages().len()
+    }
+
     /// What has come after the first `count` messages.
     pub fn since(&self, count: usize) -> Vec<Received> {
         self.shared.messages().get(count..).unwrap_or_default().to_vec()
