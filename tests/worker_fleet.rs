@@ -197,8 +197,9 @@ fn a_broker_that_restarts_is_found_again() {
 
 /// How many jobs a second one, two and three workers do, and what a job costs each of them. Not a claim, a figure: `EDGE_OCR_TORTURE=full`.
 ///
-/// A job is a page of several lines, so that reading is nearly all there is to do; three passes, because the machine may be busy with
-/// something else in any of them.
+/// A job is a page of several lines, so that reading is nearly all there is to do. Many short passes, because the machine may be busy
+/// with something else in most of them. Told is how much of the time workers ran, and how much of it they waited for a processor: where
+/// both together are all of it, they wait for nothing else, and more processors would do more.
 #[test]
 fn throughput() {
     if !full() || !Mosquitto::available() {
@@ -231,11 +232,12 @@ fn throughput() {
             };
             work("warm", 4 * workers);
             let cpu = || running.iter().map(Program::cpu_seconds).collect::<Vec<f64>>();
-            let (before, own, start) = (cpu(), cpu_seconds(std::process::id()), Instant::now());
-            const JOBS: usize = 120;
+            let queued = || running.iter().map(Program::queued_seconds).sum::<f64>();
+            let (before, queue, own, start) = (cpu(), queued(), cpu_seconds(std::process::id()), Instant::now());
+            const JOBS: usize = 48;
             work("job", JOBS);
             let seconds = start.elapsed().as_secs_f64();
-            let (after, own) = (cpu(), cpu_seconds(std::process::id()) - own);
+            let (after, queue, own) = (cpu(), queued() - queue, cpu_seconds(std::process::id()) - own);
             let mut done = BTreeMap::<String, usize>::new();
             for result in results(&listener).into_values().flatten() {
                 assert_eq!(result["result"]["lines"].as_array().map(Vec::len), Some(lines), "{result}");
@@ -252,11 +254,12 @@ fn throughput() {
                 .collect();
             println!(
                 "pass {pass}, {workers} workers: {JOBS} jobs of {lines} lines in {seconds:.2} s, {:.1} a second; processor time {}; \
-                 all workers had {:.2} processors, the sender {:.2}",
+                 workers ran {:.0} % of the time and waited for a processor {:.0} %, the sender ran {:.0} %",
                 JOBS as f64 / seconds,
                 each.join(", "),
-                spent.iter().sum::<f64>() / seconds,
-                own / seconds
+                100.0 * spent.iter().sum::<f64>() / seconds / workers as f64,
+                100.0 * queue / seconds / workers as f64,
+                100.0 * own / seconds
             );
         }
     }

@@ -159,6 +159,16 @@ impl Program {
     pub fn cpu_seconds(&self) -> f64 {
         cpu_seconds(self.pid())
     }
+
+    /// How long its threads could have run and had no processor; 0 where that is not to be known.
+    pub fn queued_seconds(&self) -> f64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        let nanoseconds = |thread: fs::DirEntry| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split_whitespace().nth(1)?.parse::<f64>().ok()
+        };
+        threads.filter_map(nanoseconds).sum::<f64>() / 1e9
+    }
 }
 
 impl Drop for Program {
