@@ -83,6 +83,8 @@ def main():
     parser.add_argument("--threads", default="2")
     args = parser.parse_args()
 
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
     lost = checked = 0
     floors = tomllib.loads((paired.HERE.parent / "floors.toml").read_text())
     floors[DRAWN] = floors["displays"]
