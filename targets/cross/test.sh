@@ -1,39 +1,61 @@
 # Part of targets/cross-debian: what is tested on emulated boards. Kernels must give the bits that the scalar ones give (the
-# engine's tests), the right ones must be chosen, and three pictures must be read as this machine reads them.
+# engine's tests), the right ones must be chosen, and pictures must be read as this machine reads them.
 
 run_tests() {
-  local triple wide=() narrow=() wanted=" $* "
+  local triple narrow=() tested=() jobs=() wanted=" $* "
   # What is compared is one build; a board's own target changes what is read.
   unset EDGE_OCR_TARGET EDGE_OCR_CHARSET EDGE_OCR_ISA
   cd "$root"
   for triple in "$@"; do
     case $triple in
-      aarch64-*) wide+=(--target "$triple") ;;
-      *) narrow+=(--target "$triple") ;;
+      "$gnu") tested+=(--target "$triple") ;;
+      "$armv7") narrow+=(--target "$triple") tested+=(--target "$triple") ;;
+      "$armv6") narrow+=(--target "$triple") ;;
     esac
   done
 
-  step "the program for this machine" cargo build -q --release --no-default-features
-  # First, because the next build puts its program where theirs are.
-  [[ $wanted != *" $musl "* ]] || step "programs of single boards" board_programs pi5 pi-zero2w
-  # linuxvideo does not compile for 32 bits.
-  [ ${#wide[@]} -eq 0 ] || step "programs for 64 bits" xcargo build -q --release --no-default-features --features node,v4l2 "${wide[@]}"
-  [ ${#narrow[@]} -eq 0 ] || step "programs for 32 bits" xcargo build -q --release --no-default-features --features node "${narrow[@]}"
+  # The program that .ci/run has built before.
+  step "the program for this machine" cargo build -q --release --no-default-features --features node,v4l2
+  [[ $wanted != *" $musl "* ]] || step "programs of single boards" board_programs
+  [[ $wanted != *" $gnu "* ]] || step "the program for 64 bits" board_build --features node,v4l2 --target "$gnu"
+  # linuxvideo does not compile for 32 bits. All but networks and kernels with less optimisation, which takes half the time.
+  [ ${#narrow[@]} -eq 0 ] || step "programs for 32 bits" board_build --features node "${narrow[@]}" --config 'profile.release.opt-level=1'
   for triple in "$@"; do libraries "$triple"; done
+  [ ${#tested[@]} -eq 0 ] || step "tests of the engine" xcargo test -q --release -p edge-ocr-engine --tests --no-run "${tested[@]}"
+
+  # Longest first, one thread each, several at a time: no processor waits for the last one.
+  [[ $wanted != *" $armv7 "* ]] || jobs+=("engine_tests $armv7 cortex-a7")
   # The A53 and the A72 have the same instructions, so what is true on one is true on the other.
-  if [[ $wanted == *" $gnu "* ]]; then
-    step "engine on cortex-a53" engine_tests "$gnu" cortex-a53
-    step "engine on cortex-a76" engine_tests "$gnu" cortex-a76
-    step "kernels" kernels
-  fi
-  [[ $wanted != *" $musl "* ]] || step "wrong boards" wrong_boards
-  if [[ $wanted == *" $armv7 "* ]]; then step "engine on cortex-a7" engine_tests "$armv7" cortex-a7; fi
-  step "pictures" pictures "$wanted"
+  [[ $wanted != *" $gnu "* ]] || jobs+=("engine_tests $gnu cortex-a53" "engine_tests $gnu cortex-a76")
+  step "readings of this machine" readings_here
+  pictures "$wanted"
+  [[ $wanted != *" $musl "* ]] || jobs+=(wrong_boards)
+  [[ $wanted != *" $gnu "* ]] || jobs+=(kernels)
+  [ ${#jobs[@]} -eq 0 ] || step "on emulated boards" run_jobs "${jobs[@]}"
+}
+
+board_build() {
+  xcargo build -q --release --no-default-features "$@"
+}
+
+run_jobs() {
+  printf '%s\n' "$@" | xargs -L 1 -P "$(nproc)" "$root/targets/cross-debian" job
+}
+
+# Where the program for $1 and processor $2 is. The static ones are those of boards, whose plans are of this machine's sizes, the Zero 2
+# W's without the large ones.
+program_for() {
+  case $1:${2:-} in
+    "$musl:cortex-a53") echo "$build/boards/pi-zero2w" ;;
+    "$musl":*) echo "$build/boards/pi5" ;;
+    *) echo "$build/$1/release/edge-ocr" ;;
+  esac
 }
 
 # Board programs must start on the systems of the boards: the newest glibc that is asked for, or none at all.
 libraries() {
-  local program="$build/$1/release/edge-ocr" needed newest
+  local program needed newest
+  program=$(program_for "$1")
   needed=$(readelf -d "$program" | grep -c '(NEEDED)' || true)
   newest=$(readelf -V "$program" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 || true)
   case $1 in
@@ -47,9 +69,9 @@ libraries() {
 # With a limit, because a bug can be an endless loop.
 engine_tests() {
   local said
-  said=$(EDGE_OCR_CPU=$2 timeout 600 "$root/targets/cross-debian" \
+  said=$(EDGE_OCR_CPU=$2 RUST_TEST_THREADS=1 timeout 900 "$root/targets/cross-debian" \
     cargo test --release -p edge-ocr-engine --target "$1" --tests 2>&1) || fail "tests of the engine on $2: $said"
-  printf '   %s tests pass\n' "$(awk '/^test result:/ { n += $4 } END { print n }' <<<"$said")"
+  printf '   %s: %s tests pass\n' "$2" "$(awk '/^test result:/ { n += $4 } END { print n }' <<<"$said")"
 }
 
 # Selection, and the program's self-test. qemu is exact here: what the processor lacks dies with SIGILL.
@@ -69,15 +91,16 @@ kernels() {
   fi
 }
 
-# Programs for the targets of the arguments, in $build/boards. Only their crates and kernels are optimised, which costs seconds
-# instead of minutes, and undoes nothing of the other programs.
+# Programs for static systems, in $build/boards. The Pi 5's is as it is shipped, and stands for its triple; of the other only
+# its kernels and foreign crates are optimised, which costs seconds instead of minutes.
 board_programs() {
-  local target
+  local board more
   mkdir -p "$build/boards"
-  for target in "$@"; do
-    EDGE_OCR_TARGET=$target xcargo build -q --release --no-default-features --target "$musl" \
-      --config 'profile.release.package.edge-ocr.opt-level=0'
-    cp "$build/$musl/release/edge-ocr" "$build/boards/$target"
+  for board in pi5 pi-zero2w; do
+    more=()
+    [ "$board" = pi5 ] || more=(--config 'profile.release.package.edge-ocr.opt-level=0')
+    EDGE_OCR_TARGET=$board board_build --features node,v4l2 --target "$musl" "${more[@]}"
+    cp "$build/$musl/release/edge-ocr" "$build/boards/$board"
   done
 }
 
@@ -113,37 +136,63 @@ refused() {
   printf '   %s\n' "$said"
 }
 
-# Slowest first. Scores included, all boards read the same; so few runs are needed, but each kind of kernel, both C libraries
-# and 32 bits among them.
+# Adds the readings to `jobs`, slowest first: three real pictures on each kind of core, and each of the other C libraries and
+# 32 bits at least once.
 pictures() {
-  local jobs=() job picture few=(
-    "cortex-a76 $gnu page" "cortex-a53 $gnu receipt" "cortex-a76 $musl receipt" "cortex-a15 $armv7 plate" "cortex-a53 $gnu plate"
-  )
+  local picture cpu job list=()
   if [ -n "${EDGE_OCR_CROSS_ALL:-}" ]; then
-    few=()
-    for picture in page receipt plate; do
-      few+=("cortex-a15 $armv7 $picture" "cortex-a53 $gnu $picture" "cortex-a72 $gnu $picture")
-      few+=("cortex-a76 $gnu $picture" "cortex-a76 $musl $picture")
+    for picture in page receipt plate header car sign; do
+      list+=("cortex-a15 $armv7 $picture" "cortex-a53 $gnu $picture" "cortex-a72 $gnu $picture")
+      list+=("cortex-a76 $gnu $picture" "cortex-a76 $musl $picture")
     done
+  else
+    for picture in header car sign; do
+      for cpu in cortex-a53 cortex-a72 cortex-a76; do list+=("$cpu $gnu $picture"); done
+    done
+    list+=("cortex-a76 $musl header" "cortex-a15 $armv7 car" "cortex-a53 $musl sign")
   fi
-  for job in "${few[@]}"; do
+  for job in "${list[@]}"; do
     job=($job)
-    [[ $1 != *" ${job[1]} "* ]] || jobs+=("${job[*]}")
+    [[ $1 != *" ${job[1]} "* ]] || jobs+=("reading ${job[*]}")
   done
+}
+
+# Sets `picture` to a picture and the region of it that is read. The real ones are of the project's data, whose licences keep them
+# out of the repository: the head of a scanned receipt, a car in a street, a sign. Where they are not, rendered ones of like
+# size take their places. All take detector, classifier and recogniser through several lines, in both small sizes of the detector.
+find_picture() {
+  local data=$root/../shared/data golden=$root/tests/golden
+  case $1 in
+    header) picture=("$data/receipts/img/sroie_041.jpg" --roi 0,0,619,420) ;;
+    car) picture=("$data/plates/img/eu_003.jpg") ;;
+    sign) picture=("$data/scene/img/ic15_img_67.jpg" --roi 600,130,240,110) ;;
+    *) picture=("$golden/$1.jpg") ;;
+  esac
+  [ ! -e "${picture[0]}" ] || return 0
+  case $1 in
+    header) picture=("$golden/receipt.jpg" --roi 60,70,440,260) ;;
+    car) picture=("$golden/plate.jpg") ;;
+    sign) picture=("$golden/receipt.jpg" --roi 60,80,320,100) ;;
+  esac
+}
+
+# With these, those of the boards are compared.
+readings_here() {
+  local name picture
   mkdir -p "$build/readings"
-  for picture in page receipt plate; do
-    "${CARGO_TARGET_DIR:-$root/target}/release/edge-ocr" read "$root/tests/golden/$picture.jpg" --engine arena --format json \
-      -o "$build/readings/$picture.json"
+  for name in page receipt plate header car sign; do
+    find_picture "$name"
+    "${CARGO_TARGET_DIR:-$root/target}/release/edge-ocr" read "${picture[@]}" --engine arena --fail-on-empty --format json \
+      -o "$build/readings/$name.json"
   done
-  # One thread each, several at a time: no processor waits for the last line.
-  [ ${#jobs[@]} -eq 0 ] || printf '%s\n' "${jobs[@]}" | xargs -L 1 -P "$(nproc)" "$root/targets/cross-debian" reading
 }
 
 # reading CPU TRIPLE PICTURE
 reading() {
-  local start=$SECONDS qemu found="$build/readings/$3.$2.$1.json"
+  local start=$SECONDS qemu picture found="$build/readings/$3.$2.$1.json"
   emulator "$2" "$1"
-  timeout 1200 "${qemu[@]}" "$build/$2/release/edge-ocr" read "$root/tests/golden/$3.jpg" --threads 1 --format json -o "$found"
-  "$root/targets/same_reading.py" "$build/readings/$3.json" "$found" || fail "$3.jpg on $1 ($2) is not read as on this machine"
+  find_picture "$3"
+  timeout 1200 "${qemu[@]}" "$(program_for "$2" "$1")" read "${picture[@]}" --threads 1 --format json -o "$found"
+  "$root/targets/same_reading.py" "$build/readings/$3.json" "$found" || fail "$3 on $1 ($2) is not read as on this machine"
   printf '   %s on %s (%s): the same, %s s\n' "$3" "$1" "$2" $((SECONDS - start))
 }
