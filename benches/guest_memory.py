@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Peak resident memory of a program for ARM that runs under QEMU here: the program's alone, without the emulator's.
 
-    benches/guest_memory.py [--cpu cortex-a53] [--emulator qemu-aarch64] [--out FILE.json] PROGRAM ARGUMENT...
+    benches/guest_memory.py [--cpu cortex-a53] [--emulator qemu-aarch64] [--seconds N] [--out FILE.json] PROGRAM ARGUMENT...
     benches/guest_memory.py --native PROGRAM ARGUMENT...
 
 qemu's user emulation maps the program into its own process, so what `VmHWM` or `time -v` say of it is program and emulator
@@ -14,6 +14,9 @@ the program ends.
 its highest size. `at most` adds the largest sizes of each mapping, whenever they were: pages of files may be dropped by the kernel of
 a machine that is short of memory.
 
+--seconds ends a program that would run for ever, by SIGTERM. What the program says is printed after the figures: whether it did what was
+to be measured.
+
 Huge pages are switched off for the process, since they would make what is touched in part resident as a whole. --native does the same with
 a program of this machine, all of whose memory is its own; the two agree if a program of this machine is given to
 `--emulator qemu-x86_64 --cpu max`.
@@ -21,11 +24,13 @@ a program of this machine, all of whose memory is its own; the two agree if a pr
 import argparse
 import ctypes
 import json
+import math
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 LOW, HIGH = 1 << 44, 1 << 45
@@ -63,8 +68,9 @@ def highest(pid):
     return int(mark[1]) * 1024 if mark else None
 
 
-def watch(process, mine):
-    """Samples until the process ends. `mine` says of an address whether it is the program's."""
+def watch(process, mine, seconds):
+    """Samples until the process ends, which it is told to after `seconds`. `mine` says of an address whether it is the program's."""
+    end = time.monotonic() + seconds
     report = {"samples": 0, "peak_bytes": 0, "emulator_bytes": 0, "highest_bytes": 0, "parts": {}}
     largest, whole_peak = {}, 0
     while (found := resident(process.pid)) is not None:
@@ -78,6 +84,9 @@ def watch(process, mine):
         if total > report["peak_bytes"]:
             report["peak_bytes"], report["parts"] = total, parts(program)
             report["emulator_bytes"] = sum(found.values()) - total
+        if time.monotonic() > end:
+            process.terminate()
+            end = math.inf
         time.sleep(EVERY_S)
     report["at_most_bytes"] = sum(largest.values())
     report["missed_bytes"] = max(0, report["highest_bytes"] - whole_peak)
@@ -98,6 +107,7 @@ def main():
     parser.add_argument("--native", action="store_true")
     parser.add_argument("--emulator", default="qemu-aarch64")
     parser.add_argument("--cpu", default="cortex-a53")
+    parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--system", help="folder of the C library, for a program that is not static (qemu's -L)")
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -108,19 +118,19 @@ def main():
     if not args.native:
         system = ["-L", args.system] if args.system else []
         command = [args.emulator, "-B", hex(LOW), "-cpu", args.cpu, *system, *command]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=small_pages)
-    # What it says is short; a pipe holds it until the end.
-    report = watch(process, (lambda _: True) if args.native else (lambda at: LOW <= at < HIGH))
-    said, errors = process.communicate()
-    if process.returncode != 0:
-        sys.exit(f"guest_memory.py: the program ended with {process.returncode}: {errors.decode().strip()[-500:]}")
-    if not said.strip():
-        sys.exit("guest_memory.py: the program said nothing")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, preexec_fn=small_pages)
+        report = watch(process, (lambda _: True) if args.native else (lambda at: LOW <= at < HIGH), args.seconds)
+        said.seek(0)
+        text = said.read().decode(errors="replace").strip()
+    if process.wait() != 0 or not text:
+        sys.exit(f"guest_memory.py: the program ended with {process.returncode}: {text[-500:] or 'it said nothing'}")
     mb = {name: report[f"{name}_bytes"] / 1e6 for name in ("peak", "missed", "at_most", "emulator")}
     print(f"peak {mb['peak']:.1f} MB (missed {mb['missed']:.1f}, at most {mb['at_most']:.1f}), {report['samples']} samples; "
           f"emulator {mb['emulator']:.1f} MB")
     for name, size in sorted(report["parts"].items(), key=lambda part: -part[1]):
         print(f"  {size / 1e6:6.1f} MB  {name}")
+    print(text)
     if args.out:
         args.out.write_text(json.dumps(report | {"command": [os.path.basename(command[0]), *command[1:]]}, indent=1) + "\n")
 
