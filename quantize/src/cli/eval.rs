@@ -34,7 +34,7 @@ pub struct Args {
     /// Take every so many pictures only
     #[arg(long, default_value_t = 1)]
     every: usize,
-    /// Show the lines that differ
+    /// Show the lines that differ, and each page
     #[arg(long)]
     verbose: bool,
 }
@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     let pictures = samples::load(&args.data, &entries, model.kind, &model.input, outside)?;
     match model.kind {
         Kind::Recogniser => lines(&model, &float, &pictures, &args),
-        Kind::Detector => maps(&model, &float, &pictures),
+        Kind::Detector => maps(&model, &float, &pictures, args.verbose),
         Kind::Classifier => labels(&model, &float, &pictures),
     }
 }
@@ -152,7 +152,7 @@ fn lines(model: &Model, float: &Graph, pictures: &[Sample], args: &Args) -> Resu
     Ok(())
 }
 
-fn maps(model: &Model, float: &Graph, pictures: &[Sample]) -> Result<(), Error> {
+fn maps(model: &Model, float: &Graph, pictures: &[Sample], verbose: bool) -> Result<(), Error> {
     const THRESHOLD: f32 = 0.3;
     let one = |i: usize| -> Result<[f64; 5], Error> {
         let f = answer(float, &pictures[i], Mode::Float)?;
@@ -171,6 +171,17 @@ fn maps(model: &Model, float: &Graph, pictures: &[Sample]) -> Result<(), Error> 
     let all = parallel(pictures.len(), 2, one).into_iter().collect::<Result<Vec<_>, Error>>()?;
     let total: [f64; 5] = std::array::from_fn(|i| all.iter().map(|s| s[i]).sum());
     let f1 = |s: &[f64; 5]| 2.0 * s[1] / (s[2] + s[3]).max(1.0);
+    for (sums, p) in all.iter().zip(pictures).filter(|_| verbose) {
+        let [difference, _, float, int8, pixels] = sums;
+        let apart = difference / pixels;
+        println!(
+            "{} {}x{}: F1 {:.4}, pixels {float} -> {int8}, mean |difference| {apart:.6}",
+            p.name,
+            p.w,
+            p.h,
+            f1(sums)
+        );
+    }
     let worst = all.iter().zip(pictures).filter(|(s, _)| s[2] > 100.0).min_by(|a, b| f1(a.0).total_cmp(&f1(b.0)));
     println!(
         "{} pages: mean |difference| {:.6}, pixels above {THRESHOLD}: F1 {:.4}; worst page {} {:.4}",

@@ -22,8 +22,10 @@ pub struct Sample {
     pub bytes: Vec<u8>,
 }
 
-/// Side of the detector's canvas.
-const CANVAS_PX: usize = 640;
+/// The detector's canvases, width and height. The small one shows a page as a whole; the large ones, on which the pipeline
+/// searches pages of more pixels, show text several times as large, which other channels answer.
+const CANVAS_PX: [usize; 2] = [640, 640];
+const LARGE_CANVASES_PX: [[usize; 2]; 2] = [[1312, 736], [736, 1312]];
 /// A page is enlarged at most this often.
 const MAX_UPSCALE: f64 = 2.0;
 /// The recogniser's widths, as in the pipeline; longer lines are squeezed into the last.
@@ -52,7 +54,7 @@ pub fn load(data: &Path, entries: &[Entry], kind: Kind, input: &Input, outside: 
             bytes: placed.bytes(input.bgr),
         };
         Ok(match kind {
-            Kind::Detector => vec![sample(page(&cut, outside), false)],
+            Kind::Detector => canvases(&cut).map(|canvas| sample(page(&cut, canvas, outside), false)).collect(),
             Kind::Recogniser => vec![sample(line(&cut, h, outside), false)],
             Kind::Classifier => {
                 let w = input.width_px.unwrap_or(192) as usize;
@@ -66,10 +68,25 @@ pub fn load(data: &Path, entries: &[Entry], kind: Kind, input: &Input, outside: 
     Ok(loaded.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-fn page(picture: &Picture, outside: u8) -> Picture {
-    let fit = (CANVAS_PX as f64 / picture.w.max(picture.h) as f64).min(MAX_UPSCALE);
-    let side = |v: usize| ((v as f64 * fit).round() as usize).clamp(1, CANVAS_PX);
-    picture.resize(side(picture.w), side(picture.h)).on_canvas(CANVAS_PX, CANVAS_PX, outside)
+/// The canvases that a page is searched on.
+fn canvases(picture: &Picture) -> impl Iterator<Item = [usize; 2]> {
+    let large = picture.w.max(picture.h) > CANVAS_PX[0] * 3 / 2;
+    let pixels = |canvas: &[usize; 2]| fit(picture, *canvas).iter().product::<usize>();
+    let large = LARGE_CANVASES_PX.into_iter().max_by_key(pixels).filter(|_| large);
+    [Some(CANVAS_PX), large].into_iter().flatten()
+}
+
+/// Width and height of a picture that is fitted into a canvas.
+fn fit(picture: &Picture, canvas: [usize; 2]) -> [usize; 2] {
+    let scales = [canvas[0] as f64 / picture.w as f64, canvas[1] as f64 / picture.h as f64, MAX_UPSCALE];
+    let scale = scales.into_iter().fold(f64::INFINITY, f64::min);
+    let side = |v: usize, most: usize| ((v as f64 * scale).round() as usize).clamp(1, most);
+    [side(picture.w, canvas[0]), side(picture.h, canvas[1])]
+}
+
+fn page(picture: &Picture, canvas: [usize; 2], outside: u8) -> Picture {
+    let [w, h] = fit(picture, canvas);
+    picture.resize(w, h).on_canvas(canvas[0], canvas[1], outside)
 }
 
 fn line(picture: &Picture, h: usize, outside: u8) -> Picture {
