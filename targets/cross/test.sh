@@ -18,7 +18,7 @@ run_tests() {
   step "the program for this machine" cargo build -q --release --no-default-features --features node,v4l2
   [[ $wanted != *" $musl "* ]] || step "programs of single boards" board_programs
   [[ $wanted != *" $gnu "* ]] || step "the program for 64 bits" board_build --features node,v4l2 --target "$gnu"
-  # linuxvideo does not compile for 32 bits. All but networks and kernels with less optimisation, which takes half the time.
+  # linuxvideo does not compile for 32 bits. All but the kernels with less optimisation, which takes a third off.
   [ ${#narrow[@]} -eq 0 ] || step "programs for 32 bits" board_build --features node "${narrow[@]}" --config 'profile.release.opt-level=1'
   for triple in "$@"; do libraries "$triple"; done
   [ ${#tested[@]} -eq 0 ] || step "tests of the engine" xcargo test -q --release -p edge-ocr-engine --tests --no-run "${tested[@]}"
@@ -192,7 +192,7 @@ reading() {
   local start=$SECONDS qemu picture found="$build/readings/$3.$2.$1.json"
   emulator "$2" "$1"
   find_picture "$3"
-  timeout 1200 "${qemu[@]}" "$(program_for "$2" "$1")" read "${picture[@]}" --threads 1 --format json -o "$found"
+  timeout 3600 "${qemu[@]}" "$(program_for "$2" "$1")" read "${picture[@]}" --threads 1 --format json -o "$found"
   "$root/targets/same_reading.py" "$build/readings/$3.json" "$found" || fail "$3 on $1 ($2) is not read as on this machine"
   printf '   %s on %s (%s): the same, %s s\n' "$3" "$1" "$2" $((SECONDS - start))
 }
