@@ -159,7 +159,7 @@ pictures() {
 
 # Sets `picture` to a picture and the region of it that is read. The real ones are of the project's data, whose licences keep them
 # out of the repository: the head of a scanned receipt, a car in a street, a sign. Where they are not, rendered ones of like
-# size take their places. All take detector, classifier and recogniser through several lines, in both small sizes of the detector.
+# size take their places. Together they take detector, classifier and recogniser through both small sizes and a dozen lines.
 find_picture() {
   local data=$root/../shared/data golden=$root/tests/golden
   case $1 in
