@@ -136,10 +136,9 @@ impl Node {
             self.manager.alive(now);
         }
         if !self.held.is_empty() && self.publisher.connected() && self.outbox.status().waiting == 0 {
-            let late_after_ms = i64::from(self.config.publish.late_after_ms);
             for (_, record) in std::mem::take(&mut self.held) {
                 // It may have waited for hours, for the broker or for what was in the outbox.
-                let late = now_ms.saturating_sub(record.captured_at_ms) > late_after_ms;
+                let late = self.config.publish.is_late(record.captured_at_ms, now_ms);
                 if let Some(message) = self.voice.record(&record, late, now_ms) {
                     self.publisher.send(message);
                 }

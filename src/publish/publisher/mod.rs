@@ -78,6 +78,11 @@ impl PublisherConfig {
         ];
         facts.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err(sentence.into()))
     }
+
+    /// Whether a reading of `captured_at_ms` is no news any more at `now_ms`; both in milliseconds since 1970.
+    pub fn is_late(&self, captured_at_ms: i64, now_ms: i64) -> bool {
+        now_ms.saturating_sub(captured_at_ms) > i64::from(self.late_after_ms)
+    }
 }
 
 /// What a publisher is made of.

@@ -1,7 +1,7 @@
 //! The loop itself.
 
 use super::handle::{Shared, lock};
-use super::{Encode, Setup};
+use super::{Encode, PublisherConfig, Setup};
 use crate::publish::queue::{Entry, Queue};
 use crate::publish::record::{RECORD_VERSION, Record};
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError};
@@ -29,7 +29,7 @@ pub struct Publisher {
     subscriptions: Vec<(String, Qos)>,
     make_birth: Box<dyn FnMut() -> Vec<Message> + Send>,
     farewell: Vec<Message>,
-    late_after_ms: i64,
+    config: PublisherConfig,
     shared: Arc<Shared>,
     deliveries: mpsc::SyncSender<Delivery>,
     /// Milliseconds since 1970.
@@ -79,7 +79,7 @@ impl Publisher {
             subscriptions: setup.subscriptions,
             make_birth: setup.birth,
             farewell: setup.farewell,
-            late_after_ms: setup.config.late_after_ms.into(),
+            config: setup.config,
             shared: Arc::clone(&shared),
             deliveries,
             clock: setup.clock,
@@ -251,7 +251,7 @@ impl Publisher {
             }
         };
         let now = (self.clock)();
-        let late = now.saturating_sub(record.captured_at_ms) > self.late_after_ms || record.boot_id != self.boot_id;
+        let late = self.config.is_late(record.captured_at_ms, now) || record.boot_id != self.boot_id;
         if let Some(encoded) = self.encoded.as_ref().filter(|encoded| encoded.id == entry.id)
             // The same once more, so that consumers see it is the same; but not as news when it is none.
             && (encoded.historical || !late)
