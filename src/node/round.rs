@@ -113,6 +113,7 @@ impl Node {
             self.counters.reading(&reading.field, reading.status, record.captured_at_ms);
             rebased |= reading.rebased;
             self.voice.remember(&record);
+            self.publisher.made(record.seq);
             if accepted {
                 let bytes = postcard::to_allocvec(&record).map_err(|e| NodeError::Internal(e.to_string()))?;
                 // What is lost to a full outbox is told by that.

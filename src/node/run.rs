@@ -138,7 +138,7 @@ impl Node {
         if !self.held.is_empty() && self.publisher.connected() && self.outbox.status().waiting == 0 {
             for (_, record) in std::mem::take(&mut self.held) {
                 // It may have waited for hours, for the broker or for what was in the outbox.
-                let late = self.config.publish.is_late(record.captured_at_ms, now_ms);
+                let late = self.publisher.is_late(&record, now_ms);
                 if let Some(message) = self.voice.record(&record, late, now_ms) {
                     self.publisher.send(message);
                 }

@@ -158,7 +158,7 @@ fn a_clock_that_jumps_disturbs_neither_order_nor_rates_and_is_told() {
     rig.wall.set(SET + HOUR + 1000);
     rig.wire.push(Event::Connected);
     rig.arrived(6);
-    // What is later than now is not known to be late: only the clock could say so.
+    // Taken later than now, but not ten seconds ago by the clock that never jumps: news.
     rig.wire.push(Event::Lost("the network is away".into()));
     rig.round(SET + 2 * HOUR, 106, None);
     rig.wall.set(SET);

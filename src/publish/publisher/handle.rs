@@ -1,7 +1,9 @@
 //! The publisher as the other threads see it.
 
+use super::ages::Ages;
 use super::volatile::Volatile;
 use super::{Counters, Publisher, PublisherConfig, Setup};
+use crate::publish::record::Record;
 use crate::publish::transport::{Delivery, Message, Waker};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Shared {
     volatile: Mutex<Volatile>,
     counters: Mutex<Counters>,
+    ages: Mutex<Ages>,
     connected: AtomicBool,
     alive_at: Mutex<Instant>,
     /// When to end at the latest, once that is asked for.
@@ -29,6 +32,7 @@ impl Shared {
         Shared {
             volatile: Mutex::new(Volatile::new(config.max_volatile, config.max_volatile_bytes)),
             counters: Mutex::default(),
+            ages: Mutex::new(Ages::new(config.late_after_ms)),
             connected: AtomicBool::new(false),
             alive_at: Mutex::new(Instant::now()),
             stop_by: Mutex::new(None),
@@ -37,6 +41,10 @@ impl Shared {
 
     pub(super) fn volatile(&self) -> MutexGuard<'_, Volatile> {
         lock(&self.volatile)
+    }
+
+    pub(super) fn ages(&self) -> MutexGuard<'_, Ages> {
+        lock(&self.ages)
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut Counters)) {
@@ -70,6 +78,17 @@ impl Handle {
             self.shared.count(|counters| counters.volatile_dropped += dropped);
         }
         self.waker.wake();
+    }
+
+    /// Record number `seq` of this run was made now; its age is counted from here, however the wall clock is set. To be said before it is in
+    /// the outbox.
+    pub fn made(&self, seq: u64) {
+        self.shared.ages().made(seq, Instant::now());
+    }
+
+    /// Whether a record of this run is no news any more at `now_ms`, milliseconds since 1970.
+    pub fn is_late(&self, record: &Record, now_ms: i64) -> bool {
+        self.shared.ages().is_late(record, now_ms, Instant::now())
     }
 
     /// There is a new record in the outbox.

@@ -11,6 +11,7 @@
 //! when it cannot be decoded (likewise). A broker that closes the connection over a record holds up those behind it until the outbox is
 //! full and drops its oldest: nothing is thrown away for a mistake in a configuration that will be put right.
 
+mod ages;
 #[cfg(test)]
 pub(crate) mod fakes;
 mod handle;
@@ -29,8 +30,8 @@ use serde::{Deserialize, Serialize};
 
 /// Turns records into messages: topic, payload, whether it is kept.
 pub trait Encode: Send {
-    /// The message for a record. `historical` says that it is not news: older than
-    /// [`late_after_ms`](PublisherConfig::late_after_ms), or of an earlier run. `published_at_ms` is now, milliseconds since 1970.
+    /// The message for a record. `historical` says that it is not news: older than [`late_after_ms`](PublisherConfig::late_after_ms)
+    /// by the wall clock or by the one that never jumps, or of an earlier run. `published_at_ms` is now, milliseconds since 1970.
     /// The message is always sent at least once, whatever its quality of service.
     fn encode(&self, record: &Record, historical: bool, published_at_ms: i64) -> Message;
 }
@@ -77,11 +78,6 @@ impl PublisherConfig {
             ((1..=1024).contains(&self.max_commands), "publish.max_commands must be 1 to 1024"),
         ];
         facts.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err(sentence.into()))
-    }
-
-    /// Whether a reading of `captured_at_ms` is no news any more at `now_ms`; both in milliseconds since 1970.
-    pub fn is_late(&self, captured_at_ms: i64, now_ms: i64) -> bool {
-        now_ms.saturating_sub(captured_at_ms) > i64::from(self.late_after_ms)
     }
 }
 

@@ -168,6 +168,25 @@ fn what_is_historical() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_makes_nothing_young() {
+    let mut rig = rig();
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(11)).unwrap();
+    // The clock showed 100,000 then.
+    for (seq, captured, made) in [(0, 100_000, long_ago), (1, 50_000, Instant::now())] {
+        rig.shared.ages().made(seq, made);
+        rig.add(&record(seq, captured));
+    }
+    rig.clock.store(50_000, Ordering::SeqCst);
+    rig.connect();
+    for expected in ["0 old at 50000", "1 at 50000"] {
+        rig.step();
+        assert_eq!(rig.transport.payloads().last().unwrap(), expected);
+        rig.transport.ack();
+        rig.step();
+    }
+}
+
+#[test]
 fn what_can_never_be_sent_does_not_block_the_rest() {
     let mut rig = rig();
     rig.connect();

@@ -1,7 +1,7 @@
 //! The loop itself.
 
 use super::handle::{Shared, lock};
-use super::{Encode, PublisherConfig, Setup};
+use super::{Encode, Setup};
 use crate::publish::queue::{Entry, Queue};
 use crate::publish::record::{RECORD_VERSION, Record};
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError};
@@ -29,7 +29,6 @@ pub struct Publisher {
     subscriptions: Vec<(String, Qos)>,
     make_birth: Box<dyn FnMut() -> Vec<Message> + Send>,
     farewell: Vec<Message>,
-    config: PublisherConfig,
     shared: Arc<Shared>,
     deliveries: mpsc::SyncSender<Delivery>,
     /// Milliseconds since 1970.
@@ -79,7 +78,6 @@ impl Publisher {
             subscriptions: setup.subscriptions,
             make_birth: setup.birth,
             farewell: setup.farewell,
-            config: setup.config,
             shared: Arc::clone(&shared),
             deliveries,
             clock: setup.clock,
@@ -251,7 +249,8 @@ impl Publisher {
             }
         };
         let now = (self.clock)();
-        let late = self.config.is_late(record.captured_at_ms, now) || record.boot_id != self.boot_id;
+        // Numbers of another run say nothing.
+        let late = record.boot_id != self.boot_id || self.shared.ages().is_late(&record, now, Instant::now());
         if let Some(encoded) = self.encoded.as_ref().filter(|encoded| encoded.id == entry.id)
             // The same once more, so that consumers see it is the same; but not as news when it is none.
             && (encoded.historical || !late)
