@@ -6,8 +6,10 @@ use edge_ocr_engine::Isa;
 use std::fs;
 
 /// Processors of Arm that Linux names by their number only, by LLVM's names.
-const ARM_PARTS: [(&str, &str); 13] = [
-    ("0xb76", "arm1176jz-s"),
+const ARM_PARTS: [(&str, &str); 14] = [
+    // With its floating-point unit, without which this program does not start.
+    ("0xb76", "arm1176jzf-s"),
+    ("0xc07", "cortex-a7"),
     ("0xd03", "cortex-a53"),
     ("0xd04", "cortex-a35"),
     ("0xd05", "cortex-a55"),
@@ -48,17 +50,19 @@ impl Machine {
 
     /// Whether the target's kernels run here and the board it describes has no more memory.
     fn suits(&self, other: &Described) -> bool {
-        // Firmware keeps some of it: a Pi with 512 MiB has 416 left.
+        // Firmware and kernel keep some of it: a Pi with 512 MiB has 416 left, one with 256 some 180.
         let needs = (other.ram_mib as u64) << 20;
         other.arch == Some(self.arch)
             && other.kernels.is_some_and(|kernels| self.kernels.contains(&kernels))
-            && self.ram_bytes.is_none_or(|ram| needs - needs / 4 <= ram)
+            && self.ram_bytes.is_none_or(|ram| needs - needs / 3 <= ram)
     }
 
     /// The target to build for instead: of this core if there is one, of the most memory that is here.
     fn better(&self, all: &'static [Described], not: &str) -> &'static str {
         let same_core = |other: &Described| other.cpu.is_some() && other.cpu == self.cpu.as_deref();
-        let suitable = all.iter().filter(|other| other.name != not && self.suits(other));
+        // Scalar kernels run on every core of an architecture, but a board that has them is no better than `generic` on another core.
+        let meant = |other: &Described| other.kernels != Some(Isa::Scalar.name()) || same_core(other);
+        let suitable = all.iter().filter(|other| other.name != not && self.suits(other) && meant(other));
         suitable.max_by_key(|other| (same_core(other), other.ram_mib)).map_or("generic", |other| other.name)
     }
 }
@@ -95,12 +99,11 @@ fn refusal(machine: &Machine, kernels: Option<&str>) -> Option<String> {
     ))
 }
 
-/// The processor's model of `/proc/cpuinfo`.
+/// The processor's model of `/proc/cpuinfo`. Linux for 32-bit Arm has a model name too, but it is that of the architecture.
 fn cpu(info: &str) -> Option<String> {
-    if let Some(name) = value(info, "model name") {
-        return Some(name.into());
-    }
-    let part = value(info, "CPU part")?;
+    let Some(part) = value(info, "CPU part") else {
+        return value(info, "model name").map(String::from);
+    };
     let name = ARM_PARTS.iter().find(|(number, _)| *number == part).map(|(_, name)| name.to_string());
     Some(name.unwrap_or_else(|| format!("Arm part {part}")))
 }
@@ -140,6 +143,11 @@ mod tests {
             (pi("cortex-a76", &new, 8000), "pi5"),
             (pi("cortex-a78ae", &new, 7600), "jetson-orin-nano"),
             (pi("cortex-a78ae", &new, 30_000), "jetson-agx-orin"),
+            (Machine { arch: "arm", ..pi("arm1176jzf-s", &["scalar"], 180) }, "pi1"),
+            (Machine { arch: "arm", ..pi("arm1176jzf-s", &["scalar"], 416) }, "pi1"),
+            // A Pi 2, and a Pi 4 with a 32-bit system: not what the ARMv6 is given.
+            (Machine { arch: "arm", ..pi("cortex-a7", &["scalar"], 920) }, "generic"),
+            (Machine { arch: "arm", ..pi("cortex-a72", &["scalar"], 3800) }, "generic"),
             (Machine { arch: "riscv64", ..pi("", &["scalar"], 1000) }, "generic"),
         ] {
             assert_eq!(machine.better(target::ALL, "host"), name, "{machine:?}");
@@ -164,6 +172,9 @@ mod tests {
         assert_eq!(cpu(x86).as_deref(), Some("Some CPU @ 2 GHz"));
         let arm = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n";
         assert_eq!(cpu(arm).as_deref(), Some("cortex-a72"));
+        // A Pi 1.
+        let old = "processor\t: 0\nmodel name\t: ARMv6-compatible processor rev 7 (v6l)\nCPU part\t: 0xb76\n";
+        assert_eq!(cpu(old).as_deref(), Some("arm1176jzf-s"));
         assert_eq!(cpu("CPU part: 0xfff\n").as_deref(), Some("Arm part 0xfff"));
         assert_eq!(cpu(""), None);
         assert_eq!(ram_bytes("MemTotal:         426332 kB\nMemFree: 1 kB\n"), Some(426_332 * 1024));

@@ -10,7 +10,7 @@ run_tests() {
     case $triple in
       "$gnu") tested+=(--target "$triple") ;;
       "$armv7") narrow+=(--target "$triple") tested+=(--target "$triple") ;;
-      "$armv6") narrow+=(--target "$triple") ;;
+      "$armv6") tested+=(--target "$triple") ;;
     esac
   done
 
@@ -19,11 +19,13 @@ run_tests() {
   [[ $wanted != *" $musl "* ]] || step "programs of single boards" board_programs
   [[ $wanted != *" $gnu "* ]] || step "the program for 64 bits" board_build --features node,v4l2 --target "$gnu"
   # linuxvideo does not compile for 32 bits. All but the kernels with less optimisation, which takes a third off.
-  [ ${#narrow[@]} -eq 0 ] || step "programs for 32 bits" board_build --features node "${narrow[@]}" --config 'profile.release.opt-level=1'
+  [ ${#narrow[@]} -eq 0 ] || step "the program for 32 bits" board_build --features node "${narrow[@]}" --config 'profile.release.opt-level=1'
+  [[ $wanted != *" $armv6 "* ]] || step "the program for ARMv6" armv6_program
   for triple in "$@"; do libraries "$triple"; done
   [ ${#tested[@]} -eq 0 ] || step "tests of the engine" xcargo test -q --release -p edge-ocr-engine --tests --no-run "${tested[@]}"
 
   # Longest first, one thread each, several at a time: no processor waits for the last one.
+  [[ $wanted != *" $armv6 "* ]] || jobs+=("engine_tests $armv6 arm1176")
   [[ $wanted != *" $armv7 "* ]] || jobs+=("engine_tests $armv7 cortex-a7")
   # The A53 and the A72 have the same instructions, so what is true on one is true on the other.
   [[ $wanted != *" $gnu "* ]] || jobs+=("engine_tests $gnu cortex-a53" "engine_tests $gnu cortex-a76")
@@ -43,11 +45,12 @@ run_jobs() {
 }
 
 # Where the program for $1 and processor $2 is. The static ones are those of boards, whose plans are of this machine's sizes, the Zero 2
-# W's without the large ones.
+# W's and the Pi 1's without the large ones.
 program_for() {
   case $1:${2:-} in
     "$musl:cortex-a53") echo "$build/boards/pi-zero2w" ;;
     "$musl":*) echo "$build/boards/pi5" ;;
+    "$armv6":*) echo "$build/boards/pi1" ;;
     *) echo "$build/$1/release/edge-ocr" ;;
   esac
 }
@@ -104,6 +107,32 @@ board_programs() {
   done
 }
 
+# The Pi 1's and Zero's, with less optimisation like that for ARMv7.
+armv6_program() {
+  mkdir -p "$build/boards"
+  EDGE_OCR_TARGET=pi1 board_build --features node --target "$armv6" --config 'profile.release.opt-level=1'
+  cp "$build/$armv6/release/edge-ocr" "$build/boards/pi1"
+  only_armv6 "$build/boards/pi1"
+}
+
+# No instruction of $1 is newer than ARMv6 and VFPv2, wherever the pictures lead; qemu sees only what runs. $1 must have its symbols. Left
+# out is what never runs there: musl's atomics for ARMv7, which it takes if Linux says that the processor is one, and the
+# unwinder's registers that VFPv2 lacks.
+only_armv6() {
+  local newer
+  newer=$(arm-linux-gnueabihf-objdump -d --no-show-raw-insn "$1" | awk -F '\t' '
+    /^[0-9a-f]+ </ { split($0, part, /[<>]/); name = part[2]; code = name !~ /^(__a_(barrier|cas)_v7|__gnu_Unwind_(Save|Restore)_VFP_D_16_to_31)$/ }
+    code && /^ *[0-9a-f]+:\t/ {
+      verb = $2; on = $3; sub(/ .*/, "", verb); sub(/[@<;].*/, "", on)
+      if (verb ~ /^(movw|movt|dmb|dsb|isb|bf[ic]|[us]bfx|rbit|mls|[us]div|ldrht|strht|ldrs[bh]t|pldw|pli|wfe|sev)/ ||
+        verb ~ /^(vfn?m[as]|v(ld|st)[1-4]|vdup|vpadd|vext|vtb[lx]|vzip|vuzp|vtrn|vand|veor|vorr|vbic|vmvn)/ ||
+        verb ~ /^v[a-z]+\.[iusp](8|16|64)/ || on ~ /(^|[ ,{-])(q[0-9]+|d(1[6-9]|2[0-9]|3[01]))([],} -]|$)/ || (verb ~ /^vmov/ && on ~ /#/))
+        print verb " in " name
+    }' | sort | uniq -c | sort -rn)
+  [ -z "$newer" ] || fail "the program for ARMv6 has newer instructions: $(head -n 5 <<<"$newer")"
+  nm "$1" | grep ' __a_cas_v7$' >/dev/null || fail "the program for ARMv6 has no symbols by which to look at it"
+}
+
 # What a wrong board says, and its exit code. qemu plays processors, not what Linux says of them: with -L the program sees
 # these files instead of this machine's.
 wrong_boards() {
@@ -145,11 +174,13 @@ pictures() {
       list+=("cortex-a15 $armv7 $picture" "cortex-a53 $gnu $picture" "cortex-a72 $gnu $picture")
       list+=("cortex-a76 $gnu $picture" "cortex-a76 $musl $picture")
     done
+    # Larger ones are cut into tiles for this board.
+    for picture in plate header car sign; do list+=("arm1176 $armv6 $picture"); done
   else
     for picture in header car sign; do
       for cpu in cortex-a53 cortex-a72 cortex-a76; do list+=("$cpu $gnu $picture"); done
     done
-    list+=("cortex-a76 $musl header" "cortex-a15 $armv7 car" "cortex-a53 $musl sign")
+    list+=("arm1176 $armv6 car" "cortex-a76 $musl header" "cortex-a15 $armv7 car" "cortex-a53 $musl sign" "arm1176 $armv6 sign")
   fi
   for job in "${list[@]}"; do
     job=($job)
