@@ -1,4 +1,9 @@
-//! The segments of a JPEG before its first scan.
+//! The segments of a JPEG before its first scan, and how many scans there are.
+
+/// So many scans are read of any picture; encoders make up to some twelve.
+const SCANS: u64 = 16;
+/// More of them only while they go over no more pixels than this in all: each goes over the whole picture, and takes next to no bytes.
+const SCANNED_PIXELS: u64 = 1 << 28;
 
 /// The start of a JPEG up to its first scan.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,6 +76,10 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> Option<Jpeg<'_>> {
                 found.first_scan_components = *segment.first()?;
                 // In coded data a byte FF is never followed by D9.
                 found.ends = bytes.get(at..)?.windows(2).any(|pair| pair == [0xFF, 0xD9]);
+                let scans = scans(&bytes[at - 1..]);
+                if scans > SCANS && scans * u64::from(found.width) * u64::from(found.height) > SCANNED_PIXELS {
+                    found.unsupported = Some("it has more scans than its size allows");
+                }
                 return (found.width > 0 && !found.sampling.is_empty()).then_some(found);
             }
             0xE1 if found.exif.is_none() => found.exif = segment.strip_prefix(b"Exif\0\0"),
@@ -80,9 +89,58 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> Option<Jpeg<'_>> {
     }
 }
 
+/// Scans from the first one's marker on, up to the picture's end.
+fn scans(mut bytes: &[u8]) -> u64 {
+    let mut count = 0;
+    // In coded data a byte FF is followed by 00 or a restart marker; FF may also be repeated.
+    while let Some(at) = bytes.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7 | 0xFF))
+    {
+        let marker = bytes[at + 1];
+        bytes = &bytes[at + 2..];
+        match marker {
+            0xD9 => break,
+            0x01 | 0xD8 => continue,
+            0xDA => count += 1,
+            _ => {}
+        }
+        let length = bytes.first_chunk().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
+        bytes = bytes.get(length..).unwrap_or_default();
+    }
+    count
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scans_are_counted_between_segments_and_coded_data() {
+        let scan = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0x12, 0xFF, 0x00, 0x34, 0xFF, 0xD3, 0x56];
+        // A table that looks like the end and like scans.
+        let table = [0xFF, 0xC4, 0, 8, 0xFF, 0xD9, 0xFF, 0xDA, 0xFF, 0xDA, 0xFF];
+        let file = [&scan[..], &scan, &table, &scan, &[0xFF, 0xD9], &scan].concat();
+        assert_eq!(scans(&file), 3);
+        for end in 0..file.len() {
+            assert!(scans(&file[..end]) <= 3);
+        }
+    }
+
+    /// A scan of some tens of bytes over forty megapixels, a thousand times: minutes of work in a small file.
+    #[test]
+    fn a_small_file_cannot_ask_for_many_passes_over_a_large_picture() {
+        let file = |width: u16, scans: usize| {
+            let [high, low] = width.to_be_bytes();
+            let mut file = vec![0xFF, 0xD8, 0xFF, 0xC2, 0, 11, 8, high, low, high, low, 1, 1, 0x11, 0];
+            for _ in 0..scans {
+                file.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0x12]);
+            }
+            file.extend([0xFF, 0xD9]);
+            file
+        };
+        let refused = |width, scans| walk(&file(width, scans)).unwrap().unsupported.is_some();
+        assert!(refused(6320, 1000) && refused(6320, 17) && !refused(6320, 16));
+        assert!(refused(600, 1000) && !refused(600, 64));
+    }
 
     #[test]
     fn coefficients_follow_the_sampling() {
