@@ -12,6 +12,8 @@ const MAX_ID_BYTES: usize = 128;
 pub(super) struct Job {
     pub id: String,
     pub picture: Result<Vec<u8>, Failure>,
+    /// Of the picture, as it came.
+    checksum: u32,
     /// What is acknowledged when the result is out; without its payload.
     pub delivery: Delivery,
     /// Where the result goes.
@@ -27,6 +29,7 @@ impl Job {
         let Some(id) = id.filter(|id| !delivery.retain && !id.contains('/') && !id.is_empty()).map(String::from) else {
             return Err(delivery);
         };
+        let checksum = crc32fast::hash(&payload);
         let picture = if id.len() > MAX_ID_BYTES {
             Err(Failure::new(
                 "bad_id",
@@ -45,7 +48,15 @@ impl Job {
         };
         let asked = delivery.response_topic.as_deref().filter(|topic| config.response_topics && usable(topic, config));
         let topic = asked.map_or_else(|| format!("{}/results/{id}", config.base), Into::into);
-        Ok(Job { id, picture, delivery, topic })
+        Ok(Job { id, picture, checksum, delivery, topic })
+    }
+
+    /// Whether it is the other one once more: the same picture by the same id, to be answered in the same way.
+    pub fn repeats(&self, other: &Job) -> bool {
+        self.id == other.id
+            && self.checksum == other.checksum
+            && self.topic == other.topic
+            && self.delivery.correlation == other.delivery.correlation
     }
 
     /// Bytes that it holds.
@@ -111,5 +122,23 @@ mod tests {
         assert_eq!(job.bytes(), 0, "and not kept");
         let long = Job::of(delivery(&format!("ocr/jobs/{}", "x".repeat(200))), &WorkerConfig::default()).unwrap();
         assert_eq!(long.picture.unwrap_err().code, "bad_id");
+    }
+
+    /// Two senders that choose the same id must each get what they asked for.
+    #[test]
+    fn only_the_same_question_is_the_same_job() {
+        let config = WorkerConfig { response_topics: true, ..WorkerConfig::default() };
+        let job = |change: fn(&mut Delivery)| {
+            let mut delivery = delivery(&format!("{}/jobs/1", config.base));
+            (delivery.response_topic, delivery.correlation) = (Some("a/answers".into()), Some(vec![1]));
+            change(&mut delivery);
+            Job::of(delivery, &config).unwrap()
+        };
+        let first = job(|_| ());
+        assert!(job(|again| (again.duplicate, again.token) = (true, 9)).repeats(&first));
+        assert!(!job(|other| other.payload[0] = 2).repeats(&first));
+        assert!(!job(|other| other.response_topic = Some("b/answers".into())).repeats(&first));
+        assert!(!job(|other| other.correlation = Some(vec![2])).repeats(&first));
+        assert!(!job(|other| other.topic.push('0')).repeats(&first));
     }
 }

@@ -262,8 +262,9 @@ impl Worker<'_> {
                 return;
             }
         };
-        // The one in hand once more: sent again by its sender, or by the broker after a lost connection. One result will do.
-        if let Some(current) = self.current.as_mut().filter(|current| current.job.id == job.id) {
+        // The one in hand once more: sent again by its sender, or by the broker after a lost connection. One result will do. Another
+        // sender's of that id is a job of its own.
+        if let Some(current) = self.current.as_mut().filter(|current| job.repeats(&current.job)) {
             let earlier = std::mem::replace(&mut current.job.delivery, job.delivery);
             self.transport.ack(&earlier);
             return;
