@@ -43,7 +43,8 @@ pub(super) trait Files: Send {
 pub(super) struct Disk {
     dir: PathBuf,
     lock: Option<File>,
-    open: Option<File>,
+    /// The segment that is written, and its number.
+    open: Option<(u64, File)>,
 }
 
 impl Disk {
@@ -56,7 +57,23 @@ impl Disk {
     }
 
     fn written(&mut self) -> io::Result<&mut File> {
-        self.open.as_mut().ok_or_else(|| io::Error::other("no segment is open"))
+        self.open.as_mut().map(|(_, file)| file).ok_or_else(|| io::Error::other("no segment is open"))
+    }
+
+    /// A file whose directory was deleted, moved or put in place anew can be written and synced without an error, and nobody will read it.
+    fn check_in_place(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Some((number, file)) = &self.open {
+            use std::os::unix::fs::MetadataExt;
+            let (ours, there) = (file.metadata()?, fs::metadata(self.path(*number))?);
+            if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "another file is in the place of the one that is open",
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -115,7 +132,7 @@ impl Files for Disk {
 
     fn create(&mut self, number: u64) -> io::Result<()> {
         self.open = None;
-        self.open = Some(OpenOptions::new().write(true).create_new(true).open(self.path(number))?);
+        self.open = Some((number, OpenOptions::new().write(true).create_new(true).open(self.path(number))?));
         Ok(())
     }
 
@@ -125,7 +142,7 @@ impl Files for Disk {
         if file.metadata()?.len() > len {
             file.set_len(len)?;
         }
-        self.open = Some(file);
+        self.open = Some((number, file));
         Ok(())
     }
 
@@ -136,7 +153,8 @@ impl Files for Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.written()?.sync_data()
+        self.written()?.sync_data()?;
+        self.check_in_place()
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {

@@ -203,6 +203,39 @@ fn a_directory_that_is_deleted_is_made_again() {
     assert_eq!(Outbox::open(Some(&state_dir), &small()).unwrap().len(), waiting);
 }
 
+/// The open segment takes writes and syncs long after its directory is gone.
+#[test]
+fn what_comes_after_the_directory_went_is_kept() {
+    for replaced in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let (state_dir, away) = (root.path().join("state"), root.path().join("away"));
+        let mut outbox = Outbox::open(Some(&state_dir), &small()).unwrap();
+        let mut now = Instant::now();
+        outbox.append(b"before");
+        outbox.sync();
+        std::fs::rename(&state_dir, &away).unwrap();
+        if replaced {
+            std::fs::create_dir_all(state_dir.join("outbox")).unwrap();
+            for entry in std::fs::read_dir(away.join("outbox")).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), state_dir.join("outbox").join(entry.file_name())).unwrap();
+            }
+        }
+        outbox.append(b"after");
+        outbox.sync();
+        let problem = outbox.status().problem.unwrap();
+        assert!(problem.contains("kept in memory only"), "{problem}");
+        outbox.append(b"later");
+        heal(&mut outbox, &mut now);
+        assert!(outbox.status().on_disk);
+        drop(outbox);
+        let mut outbox = Outbox::open(Some(&state_dir), &small()).unwrap();
+        let all: Vec<_> = drain(&mut outbox).into_iter().map(|entry| entry.bytes).collect();
+        let expected: &[&[u8]] = if replaced { &[b"before", b"after", b"later"] } else { &[b"after", b"later"] };
+        assert_eq!(all, expected);
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Append(usize),
