@@ -186,6 +186,36 @@ fn a_clock_that_is_put_back_makes_nothing_young() {
     }
 }
 
+/// A kept message that is too large ends each connection as soon as there is a subscription; so does a birth message that is not liked.
+#[test]
+fn readings_get_through_though_every_beginning_ends_the_connection() {
+    let mut rig = rig();
+    rig.add(&record(0, 100_000));
+    for begun in 1..=3 {
+        rig.transport.push(Event::Connected);
+        rig.step();
+        assert_eq!(rig.transport.wire().subscribed, begun);
+        rig.step();
+        rig.transport.push(Event::Lost("too large".into()));
+        rig.step();
+    }
+    assert!(rig.transport.payloads().iter().all(|payload| payload == "online"));
+    rig.transport.wire().published.clear();
+    rig.transport.push(Event::Connected);
+    rig.step();
+    rig.step();
+    assert_eq!(rig.transport.payloads(), ["0 at 100000"]);
+    assert_eq!(rig.transport.wire().subscribed, 3, "not this time");
+    rig.transport.ack();
+    rig.step();
+    // One that was of use is followed by a normal one.
+    rig.transport.push(Event::Lost("gone".into()));
+    rig.step();
+    rig.transport.push(Event::Connected);
+    rig.step();
+    assert_eq!(rig.transport.wire().subscribed, 4);
+}
+
 #[test]
 fn what_can_never_be_sent_does_not_block_the_rest() {
     let mut rig = rig();

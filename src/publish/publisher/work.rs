@@ -17,6 +17,10 @@ const SHORT_ROUND: Duration = Duration::from_millis(20);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The same trouble is told again after that.
 const REPEAT_LOG: Duration = Duration::from_secs(600);
+/// After so many connections in a row on which no record arrived, the next one begins with the records.
+const BARREN: u32 = 3;
+/// So long it says and asks for nothing else.
+const RECORDS_FIRST: Duration = Duration::from_secs(30);
 /// A record that ends so many connections in a row is told about, and again at each further multiple.
 const SUSPICIOUS: u32 = 5;
 
@@ -35,6 +39,10 @@ pub struct Publisher {
     clock: Box<dyn Fn() -> i64 + Send>,
     /// When the connection was made; `None` without one.
     connected_at_ms: Option<i64>,
+    /// Connections in a row that were lost before a record had arrived.
+    barren: u32,
+    /// When to subscribe and to send the birth messages, if not at once.
+    begin_at: Option<Instant>,
     birth: VecDeque<Message>,
     in_flight: Option<(Ticket, Sent)>,
     encoded: Option<Encoded>,
@@ -82,6 +90,8 @@ impl Publisher {
             deliveries,
             clock: setup.clock,
             connected_at_ms: None,
+            barren: 0,
+            begin_at: None,
             birth: VecDeque::new(),
             in_flight: None,
             encoded: None,
@@ -122,6 +132,9 @@ impl Publisher {
 
     /// Sends what can be sent, then waits for one thing to happen, at most for `timeout`.
     pub(super) fn step(&mut self, timeout: Duration) {
+        if self.begin_at.is_some_and(|at| at <= Instant::now()) && self.queue.is_empty() {
+            self.begin();
+        }
         let blocked = self.connected_at_ms.is_some() && self.send_what_can_be();
         let event = self.transport.poll(if blocked { timeout.min(SHORT_ROUND) } else { timeout });
         self.handle(event);
@@ -285,6 +298,7 @@ impl Publisher {
                 if let Some(Sent::Record(id)) = self.landed(ticket) {
                     self.queue.remove(id);
                     self.encoded = None;
+                    self.barren = 0;
                     self.shared.count(|counters| counters.acked += 1);
                 }
             }
@@ -317,6 +331,17 @@ impl Publisher {
         self.in_flight = None;
         self.shared.count(|counters| counters.connections += 1);
         self.shared.set_connected(Some(now));
+        if self.barren < BARREN || self.queue.is_empty() {
+            return self.begin();
+        }
+        // A message that the broker keeps and that is too large for this client, or a birth message that the broker does not like, ends
+        // every connection at its beginning. Readings must get through all the same.
+        self.begin_at = Some(Instant::now() + RECORDS_FIRST);
+        self.log("the last connections were lost before a reading arrived, so this one begins with readings and takes commands later");
+    }
+
+    fn begin(&mut self) {
+        self.begin_at = None;
         if !self.subscriptions.is_empty()
             && let Err(error) = self.transport.subscribe(&self.subscriptions)
         {
@@ -327,7 +352,10 @@ impl Publisher {
     }
 
     fn lost(&mut self, why: String) {
-        self.connected_at_ms = None;
+        if self.connected_at_ms.take().is_some() {
+            self.barren = self.barren.saturating_add(1);
+        }
+        self.begin_at = None;
         self.birth.clear();
         match self.in_flight.take() {
             Some((_, Sent::Volatile(message))) => self.shared.volatile().put_back(message),
