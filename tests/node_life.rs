@@ -212,6 +212,49 @@ fn home_assistant_is_told_again_when_it_starts() {
     assert_eq!(scene.listener.texts(discovery).last(), Some(&first.text()));
 }
 
+/// A field that was taken out while Home Assistant was away: it is told of it, that it is gone, and of what stays, one after the other.
+#[test]
+fn home_assistant_hears_of_a_field_that_went_while_it_was_away() {
+    let Some(mut scene) =
+        Scene::new("[discovery]\nenabled = true\nbirth_jitter_ms = 0\n[[field]]\nname = 'b'\nmode = 'line'")
+    else {
+        return;
+    };
+    let discovery = "homeassistant/device/ocrnode_n/config";
+    assert!(scene.listener.last(discovery).is_some_and(|told| told.text().contains("b_value")));
+    scene.node.signal(rustix::process::Signal::TERM);
+    assert_eq!(scene.node.exit_code(SOON), Some(0));
+    let file = scene.dir.path().join("node.toml");
+    let config =
+        fs::read_to_string(&file).expect("a configuration").replace("[[field]]\nname = 'b'\nmode = 'line'", "");
+    fs::write(&file, config).expect("written");
+    scene.listener.clear();
+    scene.node = Program::node(scene.dir.path());
+    assert!(wait_for(SOON, || scene.listener.texts(discovery).len() == 3), "{:#?}", scene.node.lines());
+    let first = scene.listener.texts(discovery);
+    scene.listener.publish("homeassistant/status", b"online", false);
+    assert!(wait_for(SOON, || scene.listener.texts(discovery).len() == 6), "{:#?}", scene.node.lines());
+    assert_eq!(scene.listener.texts(discovery)[3..], first);
+    let stub = |message: &str| serde_json::from_str::<Value>(message).expect("JSON")["cmps"]["b_value"].clone();
+    assert_eq!(stub(&first[0])["uniq_id"], "n_b_value");
+    assert_eq!(stub(&first[1]), serde_json::json!({"p": "sensor"}));
+    assert!(stub(&first[2]).is_null());
+}
+
+/// Home Assistant listens to entities only some time after it has heard of them.
+#[test]
+fn readings_that_are_not_kept_are_told_again_after_discovery() {
+    let Some(scene) = Scene::new("[discovery]\nenabled = true\nbirth_jitter_ms = 0\n[retain]\nstate = false") else {
+        return;
+    };
+    let historical = |text: &String| serde_json::from_str::<Value>(text).expect("JSON")["historical"] == true;
+    let again = || scene.listener.texts(STATE).iter().filter(|text| historical(text)).count();
+    assert!(wait_for(SOON, || again() > 0), "{:#?}", scene.listener.texts(STATE));
+    let before = again();
+    scene.listener.publish("homeassistant/status", b"online", false);
+    assert!(wait_for(SOON, || again() > before), "{:#?}", scene.listener.texts(STATE));
+}
+
 /// Whatever a new subscriber to everything gets.
 fn all_kept(port: u16) -> Vec<String> {
     let newcomer = Subscriber::new(port, &["#"]);

@@ -2,9 +2,12 @@
 
 use super::config::NodeConfig;
 use super::error::NodeError;
+use super::setup;
 use crate::publish::clear;
+use crate::publish::discovery::{self, Discovery};
 use crate::publish::mqtt::{self, Options};
-use crate::publish::{Event, Qos, discovery};
+use crate::publish::{Event, FieldMeta, Qos};
+use crate::target;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -20,7 +23,11 @@ const QUIET: Duration = Duration::from_millis(1500);
 pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
     let topics = config.topics().map_err(NodeError::Config)?;
     let names = config.fields.iter().map(|field| field.read.name.as_str());
-    let mut messages: VecDeque<_> = clear::clear_retained(&topics, names, &config.discovery).into();
+    let metas: Vec<FieldMeta> = config.fields.iter().map(|field| field.meta()).collect();
+    let device = Discovery::new(&topics, &config.discovery, &metas, target::DESCRIPTION);
+    let (old, room) = (setup::told_before(config), config.mqtt.max_packet_out_bytes as usize);
+    let messages = clear::clear_retained(&topics, names, &device, &old, room).map_err(NodeError::Config)?;
+    let mut messages = VecDeque::from(messages);
     // Fields that are configured no more are found by what the broker has kept.
     let filters = [topics.everything(), discovery::discovery_topic(&topics, &config.discovery)];
     let filters = filters.map(|filter| (filter, Qos::AtMostOnce));
@@ -60,8 +67,8 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
                 }
             }
             Event::Acked(ticket) if under_way == Some(ticket) => {
-                messages.pop_front();
-                count += 1;
+                // What Home Assistant is told of before is no topic of its own.
+                count += usize::from(messages.pop_front().is_some_and(|message| message.payload.is_empty()));
                 under_way = None;
             }
             Event::Refused(_, reason) => return Err(NodeError::Broker(reason)),

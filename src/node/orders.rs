@@ -21,10 +21,10 @@ impl Node {
     /// # Errors
     /// As [`round`](Node::round), which a command may ask for.
     pub(super) fn obey(&mut self, delivery: &Delivery, recheck: Recheck<'_>) -> Result<bool, NodeError> {
-        if let Some(again) = discovery::on_birth(&self.config.discovery, &self.config.retain, delivery) {
+        if let Some(within) = discovery::on_birth(&self.config.discovery, delivery) {
             // Many nodes hear it at once; each waits for a time of its own.
             let share = f64::from(crc32fast::hash(self.topics.node_id().as_bytes())) / f64::from(u32::MAX);
-            self.introduce_at = Some(Instant::now() + again.within.mul_f64(share));
+            self.introduce_at = Some(Instant::now() + within.mul_f64(share));
             return Ok(false);
         }
         let request = match commands::parse(&self.topics, &self.metas, delivery) {

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 /// The longest that the loop sleeps: time-based work (fsync, statistics) is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
+/// What Home Assistant is given between hearing of entities and listening to them; it takes about one second.
+const SUBSCRIBING: Duration = Duration::from_secs(5);
 /// A publisher that did not go round for this long is stuck: the watchdog is no longer fed.
 const PUBLISHER_SILENCE: Duration = Duration::from_secs(60);
 
@@ -73,6 +75,10 @@ pub struct Node {
     pub(super) held: BTreeMap<String, Record>,
     /// When Home Assistant is told of this node again, after its start.
     pub(super) introduce_at: Option<Instant>,
+    /// When it is told the last readings, which the broker does not keep.
+    pub(super) retell_at: Option<Instant>,
+    /// The connections after which it was.
+    pub(super) connections: u64,
     pub(super) stats_due: Instant,
     pub(super) metrics_due: Instant,
     pub(super) troubles: Troubles,
@@ -146,7 +152,18 @@ impl Node {
         }
         if self.introduce_at.is_some_and(|at| at <= now) {
             self.introduce_at = None;
-            for message in self.voice.introduction(now_ms) {
+            self.publisher.introduce(self.voice.introduction());
+            self.retell_later(now);
+        }
+        let connections = self.publisher.counters().connections;
+        if connections != self.connections {
+            self.connections = connections;
+            self.retell_later(now);
+        }
+        // What waits in the outbox says it itself, in its order.
+        if self.retell_at.is_some_and(|at| at <= now) && self.outbox.status().waiting == 0 {
+            self.retell_at = None;
+            for message in self.voice.readings(now_ms) {
                 self.publisher.send(message);
             }
         }
@@ -161,6 +178,14 @@ impl Node {
             self.tell_metrics(now);
         }
         self.save_states(false);
+    }
+
+    /// Home Assistant subscribes to an entity's topic some time after it was told of it, and would not get what was said meanwhile if the
+    /// broker does not keep it.
+    fn retell_later(&mut self, now: Instant) {
+        if self.config.discovery.enabled && !self.config.retain.state {
+            self.retell_at = Some(now + SUBSCRIBING);
+        }
     }
 
     /// Writes the fields' states if that is due.

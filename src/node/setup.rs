@@ -15,7 +15,7 @@ use super::wake::{self, Outlet, Wake};
 use super::{FieldConfig, load, metrics};
 use crate::error::Error;
 use crate::infer::arena;
-use crate::publish::discovery::{self, Discovery};
+use crate::publish::discovery::{self, Component, Discovery};
 use crate::publish::mqtt;
 use crate::publish::outbox::{Outbox, SharedOutbox};
 use crate::publish::payload::{self, ImageInfo, Info, InfoField};
@@ -123,7 +123,8 @@ impl Node {
             log::warn!("{} cannot be made: {e}; readings that wait are kept in memory", dir.display());
         }
         let outbox = SharedOutbox::new(Outbox::open(state_dir.as_deref(), &config.outbox)?);
-        if let Some(problem) = &outbox.status().problem {
+        // A disk that cannot be used has been told of.
+        if let (None, Some(problem)) = (&state_dir, &outbox.status().problem) {
             log::warn!("{problem}");
         }
         let states = state_dir.as_ref().map(|dir| {
@@ -195,6 +196,8 @@ impl Node {
             last: None,
             held: BTreeMap::new(),
             introduce_at: None,
+            retell_at: None,
+            connections: 0,
             stats_due: now,
             metrics_due: now,
             troubles: Default::default(),
@@ -233,6 +236,11 @@ fn publish(
     })?;
     forward(deliveries, outlet)?;
     Ok(publisher)
+}
+
+/// What Home Assistant was told by the run before, as far as it is known.
+pub(super) fn told_before(config: &NodeConfig) -> Vec<Component> {
+    state_dir(config).map(|dir| discovery::load_components(&dir.join(COMPONENTS_FILE))).unwrap_or_default()
 }
 
 /// What Home Assistant is told, and that entities are gone of which an earlier run had told.

@@ -55,14 +55,19 @@ impl Voice {
         messages
     }
 
-    /// What is said when Home Assistant has started: discovery, then the states of now.
-    pub fn introduction(&self, now_ms: i64) -> Vec<Message> {
+    /// What is said when Home Assistant has started: discovery, then that the node is there.
+    pub fn introduction(&self) -> Vec<Message> {
         let inner = self.inner();
         let mut messages = inner.discovery.clone();
         messages.push(payload::online(&inner.topics, &inner.retain));
         messages.push(payload::camera_status(&inner.topics, inner.camera_online, &inner.retain));
-        messages.extend(inner.last.values().filter_map(|record| inner.encoder.reading(record, true, now_ms).ok()));
         messages
+    }
+
+    /// The last reading of each field, once more.
+    pub fn readings(&self, now_ms: i64) -> Vec<Message> {
+        let inner = self.inner();
+        inner.last.values().filter_map(|record| inner.encoder.reading(record, true, now_ms).ok()).collect()
     }
 
     /// The node is leaving.

@@ -1,22 +1,27 @@
 //! Making a broker forget a node.
 
-use super::discovery::{DiscoveryConfig, cleared, discovery_topic};
+use super::discovery::{Component, Discovery, DiscoveryConfig, cleared, discovery_topic};
 use super::topics::Topics;
 use super::transport::{Delivery, Message};
 
-/// Clears all that the node ever has the broker keep, with fields of these names: the device in Home Assistant first, then readings,
-/// description and status. To be sent by a connection without a will while the node itself does not run. Fields that were called otherwise
-/// before are found by [`clear_found`].
+/// Clears all that the node ever has the broker keep, with fields of these names: the device in Home Assistant first, with what it was told
+/// of earlier (`old`), then readings, description and status. To be sent by a connection without a will while the node itself does not run.
+/// Fields that were called otherwise before are found by [`clear_found`].
+///
+/// # Errors
+/// One sentence if what Home Assistant has to be told does not fit into `max_packet_bytes`.
 pub fn clear_retained<'f>(
     topics: &Topics,
     fields: impl IntoIterator<Item = &'f str>,
-    config: &DiscoveryConfig,
-) -> Vec<Message> {
-    let mut messages = vec![cleared(&discovery_topic(topics, config))];
+    discovery: &Discovery,
+    old: &[Component],
+    max_packet_bytes: usize,
+) -> Result<Vec<Message>, String> {
+    let mut messages = discovery.farewell(old, max_packet_bytes)?;
     // A name that cannot stand in a topic has never been one.
     messages.extend(fields.into_iter().filter_map(|field| topics.field_state(field).ok()).map(|topic| cleared(&topic)));
     messages.extend([topics.info(), topics.camera_status(), topics.status()].map(|topic| cleared(&topic)));
-    messages
+    Ok(messages)
 }
 
 /// Clears a message that the broker had kept, if it is the node's: for those that come after subscribing to
@@ -29,7 +34,6 @@ pub fn clear_found(topics: &Topics, config: &DiscoveryConfig, delivery: &Deliver
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::discovery::Discovery;
     use crate::publish::field::{FieldMeta, NumberMeta};
     use crate::publish::payload::{self, Encoder, Info, PayloadFormat};
     use crate::publish::record::{RECORD_VERSION, Record};
@@ -72,7 +76,8 @@ mod tests {
                 reason: String::new(),
             },
         };
-        let mut sent = Discovery::new(&topics, &config, &fields, "").messages(&[], &retain, 1 << 20).unwrap();
+        let discovery = Discovery::new(&topics, &config, &fields, "");
+        let mut sent = discovery.messages(&[], &retain, 1 << 20).unwrap();
         sent.extend(fields.iter().map(|field| encoder.reading(&record(&field.name), false, 0).unwrap()));
         sent.extend([
             payload::online(&topics, &retain),
@@ -83,14 +88,14 @@ mod tests {
         ]);
         let kept: BTreeSet<String> =
             sent.into_iter().filter(|message| message.retain).map(|message| message.topic).collect();
-        let clearing = clear_retained(&topics, fields.iter().map(|field| field.name.as_str()), &config);
-        for message in &clearing {
-            assert!(
-                message.retain && message.payload.is_empty() && message.qos == Qos::AtLeastOnce,
-                "{}",
-                message.topic
-            );
-        }
+        let names = fields.iter().map(|field| field.name.as_str());
+        let clearing = clear_retained(&topics, names, &discovery, &[], 1 << 20).unwrap();
+        assert!(clearing.iter().all(|message| message.qos == Qos::AtLeastOnce));
+        // Home Assistant is told of what it is to forget; the broker keeps nothing of that.
+        let (clearing, telling): (Vec<_>, Vec<_>) =
+            clearing.into_iter().partition(|message| message.payload.is_empty());
+        assert!(clearing.iter().all(|message| message.retain) && telling.iter().all(|message| !message.retain));
+        assert_eq!(telling.len(), 2, "what there was, and that it is gone");
         assert_eq!(clearing.into_iter().map(|message| message.topic).collect::<BTreeSet<_>>(), kept);
     }
 

@@ -23,6 +23,25 @@ pub(super) fn components(topics: &Topics, config: &DiscoveryConfig, fields: &[Fi
     all.made
 }
 
+/// The least that Home Assistant takes for an entity of a platform, to be removed at once: its topics are nobody's.
+pub(super) fn stub(root: &str, node_id: &str, key: &str, platform: &str) -> Value {
+    let mut stub = json!({"p": platform, "uniq_id": unique_id(node_id, key)});
+    let nobody = format!("{root}/gone");
+    match platform {
+        "button" => stub["cmd_t"] = nobody.into(),
+        "image" => stub["img_t"] = nobody.into(),
+        _ => stub["stat_t"] = nobody.into(),
+    }
+    if platform == "event" {
+        stub["evt_typ"] = json!(["read"]);
+    }
+    stub
+}
+
+fn unique_id(node_id: &str, key: &str) -> String {
+    format!("{node_id}_{key}")
+}
+
 /// What the device is called.
 pub(super) fn device_name(topics: &Topics, config: &DiscoveryConfig) -> String {
     match config.name.trim() {
@@ -58,7 +77,8 @@ impl Components<'_> {
                 put(&mut value, "stat_cla", state_class(field).map(|statistics| statistics.as_str()));
                 put(&mut value, "sug_dsp_prc", digits);
             }
-            None => value["val_tpl"] = "{{ (value_json.value or '')[:255] }}".into(),
+            // `None` makes the state unknown, as it is without a value; nothing would be a text of no characters.
+            None => value["val_tpl"] = "{{ value_json.value[:255] if value_json.value else none }}".into(),
         }
         put(&mut value, "ic", field.labels.icon.as_deref());
         self.expiring(field, &format!("{name}_value"), "sensor", name, value);
@@ -87,10 +107,11 @@ impl Components<'_> {
         self.expiring(field, &format!("{name}_problem"), "binary_sensor", &format!("{name}_problem"), problem);
 
         if field.labels.event {
-            // Home Assistant leaves out empty results and events that the broker had kept.
+            // Home Assistant leaves out empty results and events that the broker had kept. A reading that is told again, because Home
+            // Assistant or the broker has started, or that waited for the broker, is historical: nothing is happening now.
             let event = json!({
                 "name": format!("{label} read"), "stat_t": topic, "evt_typ": ["read"],
-                "val_tpl": "{% if value_json.status=='ok' and value_json.changed %}{{ {'event_type': 'read', 'value': value_json.value, \
+                "val_tpl": "{% if value_json.status=='ok' and value_json.changed and not value_json.historical %}{{ {'event_type': 'read', 'value': value_json.value, \
                             'confidence': value_json.confidence, 'captured_at': value_json.captured_at} | tojson }}{% endif %}",
             });
             self.add(&format!("{name}_event"), "event", &format!("{name}_read"), event);
@@ -143,7 +164,7 @@ impl Components<'_> {
 
     fn add(&mut self, key: &str, platform: &str, entity: &str, mut component: Value) {
         component["p"] = platform.into();
-        component["uniq_id"] = format!("{}_{key}", self.topics.node_id()).into();
+        component["uniq_id"] = unique_id(self.topics.node_id(), key).into();
         component["def_ent_id"] = self.entity_id(platform, entity).into();
         self.made.insert(key.to_owned(), component);
     }

@@ -3,7 +3,8 @@
 //!
 //! It is published after every connection and whenever Home Assistant says that it has started. An entity whose field is gone is removed by
 //! one message that holds nothing but its platform, followed by one without it; so the node remembers what it told last time
-//! ([`load_components`]).
+//! ([`load_components`]). Home Assistant removes only what it has been told of since its start, and keeps the rest for ever; so what is to
+//! go is told once more before.
 
 mod classes;
 mod components;
@@ -41,6 +42,9 @@ pub struct Component {
 /// What is told of one node.
 pub struct Discovery {
     topic: String,
+    /// What the node's topics begin with.
+    root_topic: String,
+    node_id: String,
     enabled: bool,
     root: Map<String, Value>,
     components: Map<String, Value>,
@@ -74,6 +78,8 @@ impl Discovery {
         let Value::Object(root) = root else { unreachable!("written as an object above") };
         Discovery {
             topic: discovery_topic(topics, config),
+            root_topic: topics.root().to_owned(),
+            node_id: node.to_owned(),
             enabled: config.enabled,
             root,
             components: components::components(topics, config, fields),
@@ -99,20 +105,44 @@ impl Discovery {
         max_packet_bytes: usize,
     ) -> Result<Vec<Message>, String> {
         if !self.enabled {
-            return Ok(if old.is_empty() { Vec::new() } else { vec![cleared(&self.topic)] });
+            return if old.is_empty() { Ok(Vec::new()) } else { self.farewell(old, max_packet_bytes) };
         }
-        let mut messages = Vec::new();
-        let gone = removals(old, &self.components());
-        if !gone.is_empty() {
-            let mut last_words = self.components.clone();
-            for Component { key, platform } in gone {
-                last_words.insert(key, json!({"p": platform}));
-            }
-            messages.push(self.message(last_words, max_packet_bytes)?);
-        }
+        let mut messages = self.removing(&removals(old, &self.components()), &self.components, max_packet_bytes)?;
         let told = self.message(self.components.clone(), max_packet_bytes)?;
         messages.push(Message { retain: retain.discovery, ..told });
         Ok(messages)
+    }
+
+    /// The messages after which neither Home Assistant nor the broker knows anything of the node, nor of what is only in `old`.
+    ///
+    /// # Errors
+    /// As [`messages`](Self::messages).
+    pub fn farewell(&self, old: &[Component], max_packet_bytes: usize) -> Result<Vec<Message>, String> {
+        let now = self.components();
+        let all: Vec<Component> = removals(old, &now).into_iter().chain(now).collect();
+        let mut messages = self.removing(&all, &Map::new(), max_packet_bytes)?;
+        // In between, whatever else is known of the device, from times that nobody remembers. Not at the end: Home Assistant warns of a
+        // device that is cleared and has nothing any more.
+        messages.insert(messages.len().min(1), cleared(&self.topic));
+        Ok(messages)
+    }
+
+    /// Tells of what is `gone` as of something that is there, and then that it is not. None if there is nothing.
+    fn removing(
+        &self,
+        gone: &[Component],
+        staying: &Map<String, Value>,
+        max_packet_bytes: usize,
+    ) -> Result<Vec<Message>, String> {
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut once_more, mut last_words) = (staying.clone(), staying.clone());
+        for Component { key, platform } in gone {
+            once_more.insert(key.clone(), components::stub(&self.root_topic, &self.node_id, key, platform));
+            last_words.insert(key.clone(), json!({"p": platform}));
+        }
+        [once_more, last_words].into_iter().map(|components| self.message(components, max_packet_bytes)).collect()
     }
 
     fn message(&self, components: Map<String, Value>, max_packet_bytes: usize) -> Result<Message, String> {
@@ -173,19 +203,10 @@ pub fn components_of(payload: &[u8]) -> Result<Vec<Component>, String> {
     components.map(list).ok_or_else(wrong)
 }
 
-/// What to do when Home Assistant has started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Republish {
-    /// At a random time within this one, so that a fleet does not answer all at once.
-    pub within: Duration,
-    /// After the discovery, the last reading of every field too: the broker has not kept them.
-    pub state: bool,
-}
-
-/// Whether a message says that Home Assistant has started. One that the broker had kept does not: it comes with every connection, after
-/// which the node publishes anyway.
-pub fn on_birth(config: &DiscoveryConfig, retain: &RetainConfig, delivery: &Delivery) -> Option<Republish> {
+/// The time within which Home Assistant is told again if a message says that it has started: at a random time, so that a fleet does not
+/// answer all at once. A message that the broker had kept does not say so: it comes with every connection, after which the node publishes
+/// anyway.
+pub fn on_birth(config: &DiscoveryConfig, delivery: &Delivery) -> Option<Duration> {
     let born = delivery.topic == config.birth_topic && delivery.payload == b"online" && !delivery.retain;
-    (config.enabled && born)
-        .then(|| Republish { within: Duration::from_millis(config.birth_jitter_ms.into()), state: !retain.state })
+    (config.enabled && born).then(|| Duration::from_millis(config.birth_jitter_ms.into()))
 }

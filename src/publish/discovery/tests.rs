@@ -164,19 +164,66 @@ fn a_field_that_is_gone_is_removed() {
     let after = Discovery::new(&topics(), &config(), &[water()], "");
     let messages = after.messages(&before.components(), &retain, LIMIT).unwrap();
     assert_valid(&messages, &retain);
-    let [removing, last] = &messages[..] else { panic!("two messages") };
+    let [once_more, removing, last] = &messages[..] else { panic!("three messages") };
+    // Home Assistant, which may have started since, removes only what it knows.
+    for key in ["plate_value", "plate_problem", "plate_text", "plate_confidence"] {
+        let stub = &json(once_more)["cmps"][key];
+        assert_eq!((&stub["uniq_id"], &stub["stat_t"]), (&json!(format!("a1b2c3_{key}")), &json!("ocr/a1b2c3/gone")));
+    }
+    assert_eq!(json(once_more)["cmps"]["main_value"], json(last)["cmps"]["main_value"]);
     assert_eq!(json(removing)["cmps"]["plate_value"], json!({"p": "sensor"}));
     assert_eq!(json(removing)["cmps"]["plate_problem"], json!({"p": "binary_sensor"}));
     assert!(json(last)["cmps"].get("plate_value").is_none());
-    assert_eq!((removing.retain, last.retain), (false, true), "only what stays is kept");
+    assert_eq!(
+        messages.iter().map(|message| message.retain).collect::<Vec<_>>(),
+        [false, false, true],
+        "only what stays is kept"
+    );
     assert_eq!(components_of(&last.payload).unwrap(), after.components());
     assert_eq!(after.messages(&after.components(), &retain, LIMIT).unwrap().len(), 1);
 
     let off = DiscoveryConfig { enabled: false, ..config() };
     let off = Discovery::new(&topics(), &off, &[water()], "");
-    let [cleared] = &off.messages(&before.components(), &retain, LIMIT).unwrap()[..] else { panic!("one message") };
+    let messages = off.messages(&before.components(), &retain, LIMIT).unwrap();
+    let [once_more, cleared, last_words] = &messages[..] else { panic!("three messages") };
+    assert_valid(&[once_more.clone(), last_words.clone()], &retain);
     assert!(cleared.retain && cleared.payload.is_empty() && cleared.topic.ends_with("/config"));
     assert!(off.messages(&[], &retain, LIMIT).unwrap().is_empty() && off.components().is_empty());
+}
+
+/// Home Assistant may have started since the node last spoke, and what is cleared may be all kinds of entities.
+#[test]
+fn a_farewell_tells_of_everything_once_more() {
+    let retain = RetainConfig::default();
+    let mut event = text("plate");
+    event.labels.event = true;
+    let now = Discovery::new(&topics(), &config(), &[event], "");
+    let old = [Component { key: "main_value".into(), platform: "sensor".into() }];
+    let messages = now.farewell(&old, LIMIT).unwrap();
+    let [once_more, cleared, last_words] = &messages[..] else { panic!("three messages") };
+    assert_valid(&[once_more.clone(), last_words.clone()], &retain);
+    assert_eq!([once_more.retain, cleared.retain, last_words.retain], [false, true, false]);
+    assert!(cleared.payload.is_empty() && cleared.topic == once_more.topic);
+    let mut all = [&old[..], &now.components()].concat();
+    all.sort();
+    for message in [once_more, last_words] {
+        let mut told = components_of(&message.payload).unwrap();
+        told.sort();
+        assert_eq!(told, all);
+    }
+    assert!(json(last_words)["cmps"].as_object().unwrap().values().all(|one| one.as_object().unwrap().len() == 1));
+}
+
+/// What is told again after a start of Home Assistant or the broker is no event: that would open the gate once more.
+#[test]
+fn templates_of_text_and_events() {
+    let mut field = text("plate");
+    field.labels.event = true;
+    let json = json(&told(&config(), &[field], &RetainConfig::default())[0]);
+    let event = json["cmps"]["plate_event"]["val_tpl"].as_str().unwrap();
+    assert!(event.contains("value_json.changed and not value_json.historical %}"), "{event}");
+    // Without a value the state is unknown and not a text without characters.
+    assert_eq!(json["cmps"]["plate_value"]["val_tpl"], "{{ value_json.value[:255] if value_json.value else none }}");
 }
 
 #[test]
@@ -197,7 +244,6 @@ fn what_a_broker_kept_may_be_anything() {
 
 #[test]
 fn births() {
-    let kept = RetainConfig::default();
     let birth = |topic: &str, payload: &str, retain: bool| Delivery {
         topic: topic.into(),
         payload: payload.into(),
@@ -208,17 +254,14 @@ fn births() {
         token: 0,
     };
     let online = birth("homeassistant/status", "online", false);
-    let expected = Republish { within: Duration::from_secs(5), state: false };
-    assert_eq!(on_birth(&config(), &kept, &online), Some(expected));
-    let fresh = RetainConfig { state: false, ..RetainConfig::default() };
-    assert_eq!(on_birth(&config(), &fresh, &online), Some(Republish { state: true, ..expected }));
-    assert_eq!(on_birth(&DiscoveryConfig::default(), &kept, &online), None, "discovery is off");
+    assert_eq!(on_birth(&config(), &online), Some(Duration::from_secs(5)));
+    assert_eq!(on_birth(&DiscoveryConfig::default(), &online), None, "discovery is off");
     for other in [
         birth("homeassistant/status", "offline", false),
         birth("homeassistant/status", "online", true),
         birth("ocr/a1b2c3/status", "online", false),
     ] {
-        assert_eq!(on_birth(&config(), &kept, &other), None);
+        assert_eq!(on_birth(&config(), &other), None);
     }
 }
 

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 /// What the thread and its handles share.
 pub(super) struct Shared {
     volatile: Mutex<Volatile>,
+    /// What is to be said as after a connection, in this order.
+    introduction: Mutex<Vec<Message>>,
     counters: Mutex<Counters>,
     ages: Mutex<Ages>,
     connected: AtomicBool,
@@ -31,6 +33,7 @@ impl Shared {
     pub(super) fn new(config: &PublisherConfig) -> Shared {
         Shared {
             volatile: Mutex::new(Volatile::new(config.max_volatile, config.max_volatile_bytes)),
+            introduction: Mutex::default(),
             counters: Mutex::default(),
             ages: Mutex::new(Ages::new(config.late_after_ms)),
             connected: AtomicBool::new(false),
@@ -45,6 +48,14 @@ impl Shared {
 
     pub(super) fn ages(&self) -> MutexGuard<'_, Ages> {
         lock(&self.ages)
+    }
+
+    pub(super) fn introduce(&self, messages: Vec<Message>) {
+        *lock(&self.introduction) = messages;
+    }
+
+    pub(super) fn take_introduction(&self) -> Vec<Message> {
+        std::mem::take(&mut lock(&self.introduction))
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut Counters)) {
@@ -89,6 +100,13 @@ impl Handle {
     /// Whether a record of this run is no news any more at `now_ms`, milliseconds since 1970.
     pub fn is_late(&self, record: &Record, now_ms: i64) -> bool {
         self.shared.ages().is_late(record, now_ms, Instant::now())
+    }
+
+    /// Messages that are sent all and in this order, also those of one topic, before anything else; they replace those of the same kind that
+    /// still wait for their turn.
+    pub fn introduce(&self, messages: Vec<Message>) {
+        self.shared.introduce(messages);
+        self.waker.wake();
     }
 
     /// There is a new record in the outbox.

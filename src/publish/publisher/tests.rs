@@ -284,6 +284,23 @@ fn the_latest_volatile_message_of_a_topic_is_sent_after_birth() {
     assert_eq!(rig.transport.payloads(), ["offline"]);
 }
 
+/// Home Assistant is told of what goes by several messages of one topic.
+#[test]
+fn an_introduction_is_sent_whole_and_in_its_order() {
+    let mut rig = rig();
+    rig.connect();
+    let say = |payload: &str| Message::new("homeassistant/device/x/config", payload, Content::Json);
+    rig.shared.introduce(vec![say("never sent")]);
+    rig.shared.introduce(vec![say("once more"), say("gone"), say("what stays")]);
+    rig.add(&record(0, 100_000));
+    for _ in 0..4 {
+        rig.step();
+        rig.transport.ack();
+        rig.step();
+    }
+    assert_eq!(rig.transport.payloads(), ["once more", "gone", "what stays", "0 at 100000"]);
+}
+
 #[test]
 fn commands_that_nobody_takes_are_counted() {
     let mut rig = rig();

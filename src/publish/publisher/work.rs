@@ -145,6 +145,9 @@ impl Publisher {
 
     /// True if a message at most once has to wait, though not for an event.
     fn send_what_can_be(&mut self) -> bool {
+        if self.birth.is_empty() {
+            self.birth.extend(self.shared.take_introduction());
+        }
         while let Some(message) = self.birth.front() {
             let once = message.qos == Qos::AtMostOnce;
             if !once && self.in_flight.is_some() {
