@@ -340,7 +340,12 @@ impl Publisher {
         // A message that the broker keeps and that is too large for this client, or a birth message that the broker does not like, ends
         // every connection at its beginning. Readings must get through all the same.
         self.begin_at = Some(Instant::now() + RECORDS_FIRST);
-        self.log("the last connections were lost before a reading arrived, so this one begins with readings and takes commands later");
+        // Once: the causes are told again and again, and would take turns with it.
+        if self.barren == BARREN {
+            log::warn!(
+                "the last {BARREN} connections were lost before a reading arrived, so the next ones begin with readings and take commands later"
+            );
+        }
     }
 
     fn begin(&mut self) {
