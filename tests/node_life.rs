@@ -215,18 +215,16 @@ fn home_assistant_is_told_again_when_it_starts() {
 /// A field that was taken out while Home Assistant was away: it is told of it, that it is gone, and of what stays, one after the other.
 #[test]
 fn home_assistant_hears_of_a_field_that_went_while_it_was_away() {
-    let Some(mut scene) =
-        Scene::new("[discovery]\nenabled = true\nbirth_jitter_ms = 0\n[[field]]\nname = 'b'\nmode = 'line'")
-    else {
-        return;
-    };
+    const SECOND: &str = "[[field]]\nname = 'b'\nmode = 'line'";
+    let fields = format!("[[field]]\nname = 'a'\nmode = 'line'\nnumber = {{}}\n{SECOND}");
+    let more = format!("[discovery]\nenabled = true\nbirth_jitter_ms = 0\n{fields}");
+    let Some(mut scene) = Scene::new(&more) else { return };
     let discovery = "homeassistant/device/ocrnode_n/config";
     assert!(scene.listener.last(discovery).is_some_and(|told| told.text().contains("b_value")));
-    scene.node.signal(rustix::process::Signal::TERM);
+    scene.node.signal(Signal::TERM);
     assert_eq!(scene.node.exit_code(SOON), Some(0));
     let file = scene.dir.path().join("node.toml");
-    let config =
-        fs::read_to_string(&file).expect("a configuration").replace("[[field]]\nname = 'b'\nmode = 'line'", "");
+    let config = fs::read_to_string(&file).expect("a configuration").replace(SECOND, "");
     fs::write(&file, config).expect("written");
     scene.listener.clear();
     scene.node = Program::node(scene.dir.path());
