@@ -16,6 +16,7 @@
 //! | `fields`, `annotate` | reading named regions of a frame; drawing them |
 //! | `schedule`, `clock` | when a frame is taken; which run this is, and whether the clock is set |
 //! | `stats`, `metrics`, `systemd` | how it is doing, and who is told |
+//! | `printer` | readings on standard output |
 //! | `seldom` | trouble that comes often is logged seldom |
 //! | `demo` | a broker inside the program (feature `demo`) |
 
@@ -32,6 +33,7 @@ pub mod fields;
 pub mod load;
 mod metrics;
 mod orders;
+mod printer;
 mod round;
 mod run;
 pub mod schedule;

@@ -6,7 +6,6 @@ use super::run::Node;
 use super::stats::Step;
 use crate::rules::{Observation, Status};
 use crate::source::frames::CameraError;
-use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a source of files is waited for at a time.
@@ -126,10 +125,8 @@ impl Node {
             if reading.status != Status::Ok {
                 log::info!("field {}: {} ({:?}): {}", reading.field, reading.status, reading.raw, reading.reason);
             }
-            if self.config.node.print {
-                let line = self.voice.json(&record, now_ms);
-                let mut out = std::io::stdout().lock();
-                out.write_all(&line).and_then(|()| out.write_all(b"\n")).map_err(NodeError::Print)?;
+            if let Some(printer) = &mut self.printer {
+                printer.print(self.voice.json(&record, now_ms)).map_err(NodeError::Print)?;
             }
         }
         self.save_states(rebased);

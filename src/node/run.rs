@@ -7,6 +7,7 @@ use super::desk::Desk;
 use super::error::NodeError;
 use super::fields::{FieldReader, FrameReadings};
 use super::metrics;
+use super::printer::Printer;
 use super::round::Round;
 use super::schedule::{Next, Schedule};
 use super::seldom::Troubles;
@@ -79,6 +80,7 @@ pub struct Node {
     pub(super) retell_at: Option<Instant>,
     /// The connections after which it was.
     pub(super) connections: u64,
+    pub(super) printer: Option<Printer>,
     pub(super) stats_due: Instant,
     pub(super) metrics_due: Instant,
     pub(super) troubles: Troubles,
@@ -204,5 +206,8 @@ impl Node {
         self.save_states(true);
         self.publisher.stop(Duration::from_secs(5));
         self.outbox.close();
+        if let Some(printer) = self.printer {
+            printer.finish(Duration::from_secs(1));
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::config::NodeConfig;
 use super::desk::Desk;
 use super::error::NodeError;
 use super::fields::FieldReader;
+use super::printer::Printer;
 use super::run::Node;
 use super::schedule::Schedule;
 use super::stats::Counters;
@@ -171,6 +172,7 @@ impl Node {
             config.mqtt.broker(),
             if outbox.status().on_disk { "on disk" } else { "in memory" },
         );
+        let printer = config.node.print.then(|| Printer::new(std::io::stdout())).transpose()?;
         Ok(Node {
             config,
             topics,
@@ -198,6 +200,7 @@ impl Node {
             introduce_at: None,
             retell_at: None,
             connections: 0,
+            printer,
             stats_due: now,
             metrics_due: now,
             troubles: Default::default(),
