@@ -17,7 +17,7 @@ pub struct FieldLabels {
     /// Seconds without a reading after which the value is unavailable, 2.5 to 3 times the interval; 0 means never. Not together with
     /// retained states, which would look fresh after Home Assistant's restart.
     pub expire_after_s: u32,
-    /// Also an `event` entity, which fires whenever an accepted reading differs from the one before: number plates, labels.
+    /// Also an `event` entity, which fires whenever an accepted reading differs from the one before and does not come late: number plates, labels.
     pub event: bool,
 }
 
