@@ -80,8 +80,12 @@ pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
 pub fn run(config: NodeConfig, stop: Stop, recheck: Recheck<'_>) -> Result<Ended, NodeError> {
     let (outlet, inbox) = wake::channel();
     wake::listen_for_signals(outlet.clone(), stop.clone())?;
-    let mut node = run::Node::start(config, stop, (outlet, inbox))?;
+    let mut node = run::Node::start(config, stop.clone(), (outlet, inbox))?;
     let ended = node.run(recheck);
     node.close();
-    ended
+    match ended {
+        // Told to end while it was about to begin anew.
+        Ok(Ended::Reload) if stop.is_set() => Ok(Ended::Stopped),
+        ended => ended,
+    }
 }

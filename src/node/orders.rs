@@ -24,7 +24,8 @@ impl Node {
         if let Some(within) = discovery::on_birth(&self.config.discovery, delivery) {
             // Many nodes hear it at once; each waits for a time of its own.
             let share = f64::from(crc32fast::hash(self.topics.node_id().as_bytes())) / f64::from(u32::MAX);
-            self.introduce_at = Some(Instant::now() + within.mul_f64(share));
+            // Who says it again and again does not put it off.
+            self.introduce_at.get_or_insert(Instant::now() + within.mul_f64(share));
             return Ok(false);
         }
         let request = match commands::parse(&self.topics, &self.metas, delivery) {
