@@ -141,7 +141,10 @@ impl Drop for Mosquitto {
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
-            eprintln!("mosquitto's log:\n{}", self.log());
+            // The end, so that what failed is still to be seen above it.
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the end of mosquitto's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A network that does what it is told.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -164,22 +164,27 @@ fn connection(client: &TcpStream, target: SocketAddr, shared: &Arc<Shared>, roun
     let _ = client.shutdown(Shutdown::Both);
 }
 
-/// Passes bytes until one side ends or all is to end. Then both sides end, which ends the pump of the other direction.
+/// Passes bytes until `from` has no more, which `to` is then told. What a side that is gone has sent is passed on to its last byte, as a
+/// network does it: that `to` takes nothing more says nothing of what still comes from it. Then what comes from `from` is thrown away, for
+/// closing a connection in which something is unread takes back what was sent in it.
 fn pump(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared, round: u64) {
     let _ = from.set_nodelay(true);
     let _ = from.set_read_timeout(Some(LOOK));
     let _ = to.set_write_timeout(Some(Duration::from_secs(5)));
+    let later = |e: &Error| matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted);
     let mut buffer = [0; 16 << 10];
+    let mut takes = true;
     while shared.may_pass(round) {
         let limit = shared.get().bytes_per_s;
         let room = limit.map_or(buffer.len(), |limit| (limit / 20).clamp(1, buffer.len()));
         let length = match from.read(&mut buffer[..room]) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
-                continue;
+            Err(e) if later(&e) => continue,
+            Ok(0) | Err(_) => {
+                let _ = to.shutdown(Shutdown::Write);
+                return;
             }
-            Err(_) => break,
+            Ok(_) if !takes => continue,
+            Ok(length) => length,
         };
         // Asked again: both may have been set while nothing came.
         let Switches { delay, bytes_per_s, .. } = shared.get().clone();
@@ -191,8 +196,11 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared, round: u64) {
         }
         // Counted before it is written: who gets it may ask at once.
         shared.get().passed_bytes += length as u64;
-        if to.write_all(&buffer[..length]).is_err() {
-            break;
+        match to.write_all(&buffer[..length]) {
+            Ok(()) => {}
+            // It is there and does not read.
+            Err(e) if later(&e) => break,
+            Err(_) => takes = false,
         }
     }
     let _ = from.shutdown(Shutdown::Both);
