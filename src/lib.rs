@@ -68,6 +68,8 @@ pub mod rules;
 #[cfg(feature = "node")]
 pub mod secret;
 pub mod sensors;
+#[cfg(feature = "node")]
+pub mod signals;
 pub mod source;
 pub mod target;
 #[cfg(feature = "node")]

@@ -4,7 +4,7 @@
 mod node_support;
 
 use node_support::child::{Program, node_config};
-use node_support::{Mosquitto, SOON, Subscriber, wait_for};
+use node_support::{Mosquitto, SOON, Subscriber, full, wait_for, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
@@ -123,6 +123,56 @@ fn a_new_configuration_is_taken_if_it_is_good() {
     }
     assert_eq!(scene.status().as_deref(), Some("online"));
     // Signals still work after that, and nothing else was left behind.
+    scene.node.signal(Signal::TERM);
+    assert_eq!(scene.node.exit_code(SOON), Some(0));
+}
+
+/// `exec` puts handlers back to what kills, and forgets what was heard: between two lives of a node, too, a signal must find somebody.
+#[test]
+fn no_signal_is_lost_or_fatal_while_a_node_begins_anew() {
+    let Some(mut scene) = Scene::new("") else { return };
+    for round in 0..if full() { 60 } else { 6 } {
+        if round > 0 {
+            scene.listener.clear();
+            scene.node = Program::node(scene.dir.path());
+            assert!(scene.listener.last(STATE).is_some(), "{:#?}", scene.node.lines());
+        }
+        // Long at first, through many lives; then the end comes somewhere in the first or second.
+        let end = Instant::now() + Duration::from_millis(if round == 0 { 3000 } else { 61 * round });
+        while Instant::now() < end {
+            scene.node.signal(Signal::HUP);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        scene.node.signal(Signal::TERM);
+        let code = scene.node.exit_code(SOON);
+        assert_eq!(code, Some(0), "round {round}: {:#?}", scene.node.lines());
+        let status = || scene.status().as_deref() == Some("offline");
+        assert!(wait_for(SOON, status), "round {round}: {:?}", scene.listener.texts(STATUS));
+        assert_eq!(scene.node.said().0, 0, "nothing to warn of: {:#?}", scene.node.lines());
+    }
+}
+
+/// Which of SIGHUP, SIGINT and SIGTERM a process holds back, as proc(5) tells.
+#[cfg(target_os = "linux")]
+fn held_back(pid: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).expect("a mask");
+    u64::from_str_radix(mask.trim(), 16).expect("hexadecimal") & (1 | 1 << 1 | 1 << 14)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_camera_program_can_be_told_to_end() {
+    let Some(mut scene) = Scene::new("") else { return };
+    scene.node.kill();
+    let file = scene.dir.path().join("pid");
+    let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000", file.display());
+    let source = format!("[source]\nkind = 'command'\ncommand = ['sh', '-c', '{script}']\ntimeout_ms = 60000");
+    node_config(scene.dir.path(), scene.broker.port(), &source);
+    scene.node = Program::node(scene.dir.path());
+    let camera = wait_until(SOON, || fs::read_to_string(&file).ok()).expect("it is started");
+    assert_eq!(held_back(camera.trim()), 0, "a program is given no signals to hold back");
+    assert_ne!(held_back(&scene.node.pid().to_string()), 0, "unlike the threads of the node");
     scene.node.signal(Signal::TERM);
     assert_eq!(scene.node.exit_code(SOON), Some(0));
 }

@@ -61,6 +61,18 @@ enum Verb {
     Bench(Box<bench::Args>),
 }
 
+#[cfg(feature = "node")]
+impl Verb {
+    /// Whether it runs until it is told to end.
+    fn is_service(&self) -> bool {
+        match self {
+            Verb::Node(args) => args.is_service(),
+            Verb::Worker(args) => args.is_service(),
+            _ => false,
+        }
+    }
+}
+
 /// Exit codes, the same for every verb.
 pub mod exit {
     /// Done.
@@ -90,6 +102,15 @@ pub fn main() -> u8 {
             return code;
         }
     };
+    // First of all: a signal must not come before.
+    #[cfg(feature = "node")]
+    let signals = match cli.verb.is_service().then(edge_ocr::signals::Signals::catch).transpose() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("edge-ocr: signals cannot be caught: {error}; free memory and open files");
+            return exit::FAILED;
+        }
+    };
     let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
     // tract tells its own story at these levels; it is heard only when asked for by RUST_LOG.
     // So do the demo's broker, whose errors are clients that went away, and the client, whose errors are told in our words, and not
@@ -110,9 +131,9 @@ pub fn main() -> u8 {
         Verb::Targets(args) => targets::run(&args),
         Verb::Check(args) => check::run(&args),
         #[cfg(feature = "node")]
-        Verb::Node(args) => node::run(&args),
+        Verb::Node(args) => node::run(&args, signals),
         #[cfg(feature = "node")]
-        Verb::Worker(args) => worker::run(&args),
+        Verb::Worker(args) => worker::run(&args, signals),
         Verb::Bench(args) => bench::run(&args),
     };
     match result {

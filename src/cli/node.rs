@@ -3,6 +3,7 @@
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
 use edge_ocr::node::{self, NodeConfig};
+use edge_ocr::signals::Signals;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -27,13 +28,21 @@ pub struct Args {
     messages: Option<u64>,
 }
 
-pub fn run(args: &Args) -> Result<u8, Ended> {
+impl Args {
+    /// Whether a node is to run, and not only something to be said.
+    pub fn is_service(&self) -> bool {
+        !(self.print_default_config || self.check_config || self.clear_retained)
+    }
+}
+
+/// `signals` are caught if a node [is to run](Args::is_service).
+pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
     if args.print_default_config {
         say!("{}", node::DEFAULT_TOML.trim_end());
         return Ok(exit::OK);
     }
     if args.demo {
-        return demo(args.messages);
+        return demo(args.messages, caught(signals)?);
     }
     let path = args.config.as_deref().unwrap_or_else(|| "node.toml".as_ref());
     let config = NodeConfig::load(path).map_err(Error::Config)?;
@@ -48,10 +57,15 @@ pub fn run(args: &Args) -> Result<u8, Ended> {
         return Ok(exit::OK);
     }
     let recheck = || NodeConfig::load(path).and_then(|config| node::check(&config).map_err(|e| e.to_string()));
-    match node::run(config, Default::default(), &recheck).map_err(Ended::Node)? {
+    match node::run(config, Default::default(), caught(signals)?, &recheck).map_err(Ended::Node)? {
         node::Ended::Reload => again(),
         node::Ended::Stopped | node::Ended::NoMoreFrames => Ok(exit::OK),
     }
+}
+
+/// They have been caught before, if they could be.
+pub fn caught(signals: Option<Signals>) -> Result<Signals, Ended> {
+    signals.map_or_else(Signals::catch, Ok).map_err(|e| Ended::Failed(format!("signals cannot be listened for: {e}")))
 }
 
 /// Starts the program anew with the same arguments, in the same process: what was read, allocated or opened for the old configuration is
@@ -72,13 +86,13 @@ fn again() -> Result<u8, Ended> {
 }
 
 #[cfg(not(feature = "demo"))]
-fn demo(_: Option<u64>) -> Result<u8, Ended> {
+fn demo(_: Option<u64>, _: Signals) -> Result<u8, Ended> {
     Err(Error::NoEngine("demo".into()).into())
 }
 
 /// Replays built-in pictures to a broker inside the program, until interrupted or `messages` have come.
 #[cfg(feature = "demo")]
-fn demo(messages: Option<u64>) -> Result<u8, Ended> {
+fn demo(messages: Option<u64>, signals: Signals) -> Result<u8, Ended> {
     use edge_ocr::node::demo::{Broker, config, write_pictures};
     let broken = |e: std::io::Error| Ended::Failed(format!("the demo has no place for its pictures: {e}"));
     let folder = tempfile_dir().map_err(broken)?;
@@ -87,7 +101,8 @@ fn demo(messages: Option<u64>) -> Result<u8, Ended> {
     say!("broker at {}, pictures in {}; what a subscriber to # gets:", broker.address, folder.display());
     let stop = edge_ocr::source::frames::Stop::default();
     let (config, ended) = (config(broker.address, &folder).map_err(Ended::Failed)?, stop.clone());
-    let node = std::thread::spawn(move || node::run(config, ended, &|| Err("the demo has no configuration".into())));
+    let node =
+        std::thread::spawn(move || node::run(config, ended, signals, &|| Err("the demo has no configuration".into())));
     let mut left = messages.unwrap_or(u64::MAX);
     while left > 0 && !node.is_finished() {
         let Ok(got) = broker.messages.recv_timeout(std::time::Duration::from_millis(500)) else { continue };

@@ -3,6 +3,7 @@
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
 use edge_ocr::node::{load, stop_on_signals};
+use edge_ocr::signals::Signals;
 use edge_ocr::source::frames::Stop;
 use edge_ocr::worker::{self, WorkerConfig};
 use std::path::PathBuf;
@@ -20,7 +21,15 @@ pub struct Args {
     id: Option<String>,
 }
 
-pub fn run(args: &Args) -> Result<u8, Ended> {
+impl Args {
+    /// Whether a worker is to run, and not only something to be said.
+    pub fn is_service(&self) -> bool {
+        !self.check_config
+    }
+}
+
+/// `signals` are caught if a worker [is to run](Args::is_service).
+pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
     let mut config: WorkerConfig = load::file(&args.config).map_err(Error::Config)?;
     if args.id.is_some() {
         config.id.clone_from(&args.id);
@@ -32,7 +41,8 @@ pub fn run(args: &Args) -> Result<u8, Ended> {
         return Ok(exit::OK);
     }
     let stop = Stop::default();
-    stop_on_signals(stop.clone()).map_err(|e| Ended::Failed(format!("signals cannot be listened for: {e}")))?;
+    stop_on_signals(super::node::caught(signals)?, stop.clone())
+        .map_err(|e| Ended::Failed(format!("signals cannot be listened for: {e}")))?;
     let counters = worker::run(&config, &stop)?;
     log::info!("{counters:?}");
     Ok(exit::OK)

@@ -54,15 +54,16 @@ pub use field_config::{AlignConfig, FieldConfig, MarkConfig, OnLost};
 pub use fields::{FieldProblem, FieldReader, FieldReading, FrameReadings};
 pub use run::{Ended, Recheck};
 
+use crate::signals::Signals;
 use crate::source::frames::Stop;
 
 /// Sets `stop` on SIGTERM and SIGINT; a second signal ends the program at once.
 ///
 /// # Errors
 /// The system's.
-pub fn stop_on_signals(stop: Stop) -> std::io::Result<()> {
+pub fn stop_on_signals(signals: Signals, stop: Stop) -> std::io::Result<()> {
     // Nobody looks into the inbox: the flag is all that is wanted.
-    wake::listen_for_signals(wake::channel().0, stop)
+    wake::listen_for_signals(signals, wake::channel().0, stop).map(drop)
 }
 
 /// Whether a node could be made of this configuration: its values, its secrets, its networks. Neither camera nor broker is asked.
@@ -74,15 +75,19 @@ pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
 }
 
 /// Runs a node until it is stopped by a signal, by `stop`, by a command to begin anew, or because its source has no further frames.
+/// After [`Ended::Reload`] signals are held back, in this thread and all others, for the program that is executed next.
 ///
 /// # Errors
 /// [`NodeError`].
-pub fn run(config: NodeConfig, stop: Stop, recheck: Recheck<'_>) -> Result<Ended, NodeError> {
+pub fn run(config: NodeConfig, stop: Stop, signals: Signals, recheck: Recheck<'_>) -> Result<Ended, NodeError> {
     let (outlet, inbox) = wake::channel();
-    wake::listen_for_signals(outlet.clone(), stop.clone())?;
+    let listener = wake::listen_for_signals(signals, outlet.clone(), stop.clone())?;
     let mut node = run::Node::start(config, stop.clone(), (outlet, inbox))?;
     let ended = node.run(recheck);
     node.close();
+    if matches!(ended, Ok(Ended::Reload)) {
+        listener.finish();
+    }
     match ended {
         // Told to end while it was about to begin anew.
         Ok(Ended::Reload) if stop.is_set() => Ok(Ended::Stopped),

@@ -2,7 +2,9 @@
 
 use super::seldom::Seldom;
 use crate::publish::Delivery;
+use crate::signals::{Asked, Listener, Signals};
 use crate::source::frames::Stop;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,23 +24,37 @@ pub enum Wake {
 const WAITING: usize = 64;
 
 /// Where it arrives.
-pub struct Inbox(Receiver<Wake>);
+pub struct Inbox {
+    wakes: Receiver<Wake>,
+    reload: Arc<AtomicBool>,
+}
 
 /// Where it comes from.
 #[derive(Clone)]
-pub struct Outlet(SyncSender<Wake>, Arc<Mutex<Seldom>>);
+pub struct Outlet {
+    wakes: SyncSender<Wake>,
+    /// Whether the configuration is to be read again: asked a hundred times it is read once, and however many commands wait.
+    reload: Arc<AtomicBool>,
+    dropped: Arc<Mutex<Seldom>>,
+}
 
 /// Both ends.
 pub fn channel() -> (Outlet, Inbox) {
     let (sender, receiver) = sync_channel(WAITING);
+    let reload = Arc::new(AtomicBool::new(false));
     let dropped = Arc::new(Mutex::new(Seldom::new(Duration::from_secs(10))));
-    (Outlet(sender, dropped), Inbox(receiver))
+    (Outlet { wakes: sender, reload: reload.clone(), dropped }, Inbox { wakes: receiver, reload })
 }
 
 impl Inbox {
     /// What comes next, within `timeout`.
     pub fn next(&self, timeout: Duration) -> Option<Wake> {
-        match self.0.recv_timeout(timeout) {
+        if self.reload.swap(false, Ordering::AcqRel) {
+            return Some(Wake::Reload);
+        }
+        match self.wakes.recv_timeout(timeout) {
+            // Only the knock: what it was about may have been given already.
+            Ok(Wake::Reload) => self.reload.swap(false, Ordering::AcqRel).then_some(Wake::Reload),
             Ok(wake) => Some(wake),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
@@ -53,46 +69,62 @@ impl Inbox {
 impl Outlet {
     /// Hands it over; false if the node has gone.
     pub fn send(&self, wake: Wake) -> bool {
-        match self.0.try_send(wake) {
+        match self.wakes.try_send(wake) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
-                let mut dropped = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
                 dropped.warn(&"too many commands wait; one was dropped");
                 true
             }
             Err(TrySendError::Disconnected(_)) => false,
         }
     }
+
+    /// The configuration is to be read again.
+    pub fn reload(&self) {
+        if !self.reload.swap(true, Ordering::AcqRel) {
+            // If there is no room the node is awake anyway.
+            let _ = self.wakes.try_send(Wake::Reload);
+        }
+    }
 }
 
-/// Listens for signals in a thread of its own, until the program ends. The first SIGTERM or SIGINT sets `stop`; a second one ends
-/// the program at once, for those who cannot wait.
+/// Listens for signals in a thread of its own. The first SIGTERM or SIGINT sets `stop`; a second one ends the program at once, for
+/// those who cannot wait.
 ///
 /// # Errors
 /// The system's.
-#[cfg(unix)]
-pub fn listen_for_signals(outlet: Outlet, stop: Stop) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
-    let work = move || {
-        for signal in signals.forever() {
-            match signal {
-                SIGHUP => {
-                    outlet.send(Wake::Reload);
-                }
-                _ if stop.is_set() => std::process::exit(128 + signal),
-                _ => {
-                    stop.set();
-                    outlet.send(Wake::Stop);
-                }
-            }
+pub fn listen_for_signals(signals: Signals, outlet: Outlet, stop: Stop) -> std::io::Result<Listener> {
+    signals.listen(move |asked| match asked {
+        Asked::Reload => outlet.reload(),
+        Asked::Stop(signal) if stop.is_set() => std::process::exit(128 + signal),
+        Asked::Stop(_) => {
+            stop.set();
+            outlet.send(Wake::Stop);
         }
-    };
-    std::thread::Builder::new().name("signals".into()).spawn(work).map(drop)
+    })
 }
 
-/// No signals here: the program ends when it is killed.
-#[cfg(not(unix))]
-pub fn listen_for_signals(_: Outlet, _: Stop) -> std::io::Result<()> {
-    Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_reload_is_asked_once_and_is_not_lost_among_commands() {
+        let (outlet, inbox) = channel();
+        for _ in 0..WAITING + 1 {
+            outlet.send(Wake::Stop);
+        }
+        for _ in 0..10 * WAITING {
+            outlet.reload();
+        }
+        let mut got = Vec::new();
+        while let Some(wake) = inbox.next(Duration::ZERO) {
+            got.push(matches!(wake, Wake::Reload));
+        }
+        assert!(got.len() == WAITING + 1 && got[0] && !got[1..].contains(&true), "{got:?}");
+        outlet.reload();
+        assert!(matches!(inbox.next(Duration::from_secs(30)), Some(Wake::Reload)), "and may be asked again");
+        assert!(inbox.next(Duration::ZERO).is_none());
+    }
 }
