@@ -4,7 +4,7 @@ use super::{Stop as Ended, exit};
 use edge_ocr::Error;
 use edge_ocr::node::{self, NodeConfig};
 use edge_ocr::signals::Signals;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -56,9 +56,15 @@ pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
         say!("{count} topics cleared");
         return Ok(exit::OK);
     }
-    let recheck = || NodeConfig::load(path).and_then(|config| node::check(&config).map_err(|e| e.to_string()));
+    let program = program();
+    let recheck = || {
+        can_be_started(program.as_deref()?)?;
+        let config = NodeConfig::load(path)?;
+        node::check(&config).map_err(|e| e.to_string())?;
+        Ok(config)
+    };
     match node::run(config, Default::default(), caught(signals)?, &recheck).map_err(Ended::Node)? {
-        node::Ended::Reload => again(),
+        node::Ended::Reload => again(&program.map_err(Ended::Failed)?),
         node::Ended::Stopped | node::Ended::NoMoreFrames => Ok(exit::OK),
     }
 }
@@ -68,20 +74,50 @@ pub fn caught(signals: Option<Signals>) -> Result<Signals, Ended> {
     signals.map_or_else(Signals::catch, Ok).map_err(|e| Ended::Failed(format!("signals cannot be listened for: {e}")))
 }
 
-/// Starts the program anew with the same arguments, in the same process: what was read, allocated or opened for the old configuration is
-/// gone for sure, and the service manager sees the same service.
+/// Where the program was found when it began: what lies there later is what is to run next, be it another version.
+fn program() -> Result<PathBuf, String> {
+    let path = std::env::current_exe().map_err(|e| format!("the program cannot find itself: {e}; restart the node"))?;
+    // Linux says this of a file that was replaced since.
+    let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Ok(replaced.filter(|_| !path.exists()).unwrap_or(path))
+}
+
+/// Whether the program could be started, as far as can be told without doing so.
+fn can_be_started(program: &Path) -> Result<(), String> {
+    let can = std::fs::metadata(program).and_then(|about| match about.is_file() {
+        true => may_execute(program),
+        false => Err(std::io::Error::other("it is no file")),
+    });
+    can.map_err(|e| not_started(program, &e))
+}
+
+fn not_started(program: &Path, error: &std::io::Error) -> String {
+    format!("the program {} cannot be started anew: {error}; install it again", program.display())
+}
+
 #[cfg(unix)]
-fn again() -> Result<u8, Ended> {
-    use std::os::unix::process::CommandExt;
-    let mut arguments = std::env::args_os();
-    let name = arguments.next().unwrap_or_else(|| "edge-ocr".into());
-    let program = std::env::current_exe().map_err(|e| Ended::Failed(format!("the program cannot find itself: {e}")))?;
-    let error = std::process::Command::new(program).arg0(name).args(arguments).exec();
-    Err(Ended::Failed(format!("the program cannot be started anew: {error}")))
+fn may_execute(program: &Path) -> std::io::Result<()> {
+    Ok(rustix::fs::access(program, rustix::fs::Access::EXEC_OK)?)
 }
 
 #[cfg(not(unix))]
-fn again() -> Result<u8, Ended> {
+fn may_execute(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Starts the program anew with the same arguments, in the same process: what was read, allocated or opened for the old configuration is
+/// gone for sure, and the service manager sees the same service.
+#[cfg(unix)]
+fn again(program: &Path) -> Result<u8, Ended> {
+    use std::os::unix::process::CommandExt;
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| "edge-ocr".into());
+    let error = std::process::Command::new(program).arg0(name).args(arguments).exec();
+    Err(Ended::Failed(not_started(program, &error)))
+}
+
+#[cfg(not(unix))]
+fn again(_: &Path) -> Result<u8, Ended> {
     Err(Ended::Failed("the configuration can be used; start the node anew for it".into()))
 }
 

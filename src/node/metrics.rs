@@ -150,14 +150,25 @@ const MAX_REQUEST_BYTES: usize = 4096;
 /// How long a client may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Takes the port.
+///
+/// # Errors
+/// A sentence if it cannot be had.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).map_err(|e| failed(address, &e))
+}
+
+fn failed(address: SocketAddr, error: &io::Error) -> String {
+    format!("metrics cannot be served at {address}: {error}; name another port in metrics.listen")
+}
+
 /// Serves `/metrics` until `stop` is set, one client at a time.
 ///
 /// # Errors
 /// A sentence if the port cannot be had.
 pub fn serve(address: SocketAddr, shared: Shared, stop: Stop) -> Result<SocketAddr, String> {
-    let failed =
-        |e: io::Error| format!("metrics cannot be served at {address}: {e}; name another port in metrics.listen");
-    let listener = TcpListener::bind(address).map_err(failed)?;
+    let listener = bind(address)?;
+    let failed = |e: io::Error| failed(address, &e);
     let bound = listener.local_addr().map_err(failed)?;
     let work = move || {
         for client in listener.incoming() {

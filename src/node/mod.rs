@@ -11,6 +11,7 @@
 //! | `config`, `load` | `node.toml`, and its mistakes told in one sentence |
 //! | `setup` | a configuration → a running node |
 //! | `run`, `round`, `orders` | the loop, a round of it, commands |
+//! | `anew` | whether another configuration can take the place of this one |
 //! | `desk` | observations → judged, numbered records |
 //! | `voice` | what the node says of itself on each connection |
 //! | `fields`, `annotate` | reading named regions of a frame; drawing them |
@@ -20,6 +21,7 @@
 //! | `seldom` | trouble that comes often is logged seldom |
 //! | `demo` | a broker inside the program (feature `demo`) |
 
+mod anew;
 pub mod annotate;
 mod clear;
 mod clock;

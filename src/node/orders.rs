@@ -65,7 +65,7 @@ impl Node {
                 done
             }
             Command::Reload => {
-                let done = recheck();
+                let done = self.may_begin_anew(recheck);
                 reload = done.is_ok();
                 done
             }

@@ -41,8 +41,8 @@ pub enum Ended {
     NoMoreFrames,
 }
 
-/// Checks the configuration as it is now on disk; the error is a sentence.
-pub type Recheck<'a> = &'a dyn Fn() -> Result<(), String>;
+/// Gives the configuration as it is now on disk, if a node can be made of it; the error is a sentence.
+pub type Recheck<'a> = &'a dyn Fn() -> Result<NodeConfig, String>;
 
 /// A running node.
 pub struct Node {
@@ -87,8 +87,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Runs until it is stopped. On a signal or a command `recheck` looks whether the configuration can be used; if so, the loop ends
-    /// with [`Ended::Reload`].
+    /// Runs until it is stopped. On a signal or a command it looks whether what `recheck` gives can be used; if so, the loop ends with
+    /// [`Ended::Reload`].
     ///
     /// # Errors
     /// [`NodeError`] for what no patience cures: a network that fails, standard output that is closed.
@@ -101,7 +101,7 @@ impl Node {
             let (due, wait) = self.next_round();
             match self.inbox.next(wait) {
                 Some(Wake::Stop) => return Ok(Ended::Stopped),
-                Some(Wake::Reload) => match recheck() {
+                Some(Wake::Reload) => match self.may_begin_anew(recheck) {
                     Ok(()) => return Ok(Ended::Reload),
                     Err(sentence) => log::error!("the old configuration stays in force: {sentence}"),
                 },

@@ -90,7 +90,7 @@ fn client_id(topics: &Topics) -> String {
 }
 
 /// Where a node keeps what outlives it: as configured, or systemd's `StateDirectory`.
-fn state_dir(config: &NodeConfig) -> Option<PathBuf> {
+pub(super) fn state_dir(config: &NodeConfig) -> Option<PathBuf> {
     let given = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
     config.node.state_dir.clone().or_else(given)
 }

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Most lines of standard error that are kept; all are counted.
 const MAX_LINES: usize = 2000;
 
+/// Its file.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_edge-ocr");
+
 /// What it said.
 #[derive(Default)]
 struct Said {
@@ -30,7 +33,12 @@ pub struct Program {
 
 /// `edge-ocr` without arguments, out of reach of the tester's environment.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_edge-ocr"));
+    command_of(Path::new(PROGRAM))
+}
+
+/// The same for another file with the program.
+fn command_of(program: &Path) -> Command {
+    let mut command = Command::new(program);
     for name in
         ["EDGE_OCR_MODELS", "RUST_LOG", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "NOTIFY_SOCKET"]
     {
@@ -71,6 +79,11 @@ impl Program {
     /// Starts a node by `dir/node.toml`.
     pub fn node(dir: &Path) -> Program {
         Program::spawn(command().args(["node", "--config"]).arg(dir.join("node.toml")))
+    }
+
+    /// The same with another file of the program.
+    pub fn node_of(program: &Path, dir: &Path) -> Program {
+        Program::spawn(command_of(program).args(["node", "--config"]).arg(dir.join("node.toml")))
     }
 
     fn spawn(command: &mut Command) -> Program {

@@ -1,0 +1,131 @@
+//! What can go wrong when a node begins anew with another configuration, and must not end it. With a real mosquitto.
+#![cfg(all(feature = "node", unix))]
+
+mod node_support;
+
+use node_support::child::{PROGRAM, Program, node_config};
+use node_support::{Mosquitto, Proxy, SOON, Subscriber, wait_for};
+use rustix::process::Signal;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+const STATE: &str = "ocr/n/field/a/state";
+const KEPT: &str = "the old configuration stays in force";
+
+/// A broker, the network to it, and somebody who listens to everything.
+struct Scene {
+    dir: tempfile::TempDir,
+    _broker: Mosquitto,
+    proxy: Proxy,
+    listener: Subscriber,
+}
+
+impl Scene {
+    fn new(more: &str) -> Option<Scene> {
+        if !Mosquitto::available() {
+            return None;
+        }
+        let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
+        let (listener, proxy) = (Subscriber::new(broker.port(), &["#"]), Proxy::to(broker.port()));
+        node_config(dir.path(), proxy.port(), more);
+        Some(Scene { dir, _broker: broker, proxy, listener })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn config(&self) -> String {
+        fs::read_to_string(self.file("node.toml")).expect("a configuration")
+    }
+
+    /// Has the node read this configuration, and waits until it has refused it so often.
+    fn refused(&self, node: &mut Program, config: &str, times: usize) {
+        fs::write(self.file("node.toml"), config).expect("written");
+        node.signal(Signal::HUP);
+        assert!(wait_for(SOON, || node.count(KEPT) == times), "{:#?}", node.lines());
+        assert!(node.runs() && self.another(), "it goes on: {:#?}", node.lines());
+    }
+
+    /// Has the node begin anew with a second field, and waits for a reading of that.
+    fn renewed(&self, node: &mut Program, config: &str, field: &str) {
+        let config = config.replace("name = 'a'", &format!("name = 'a'\n[[field]]\nname = '{field}'"));
+        fs::write(self.file("node.toml"), config).expect("written");
+        let pid = node.pid();
+        node.signal(Signal::HUP);
+        let topic = format!("ocr/n/field/{field}/state");
+        assert!(self.listener.last(&topic).is_some(), "{:#?}", node.lines());
+        assert!(node.runs() && node.pid() == pid);
+    }
+
+    /// Whether another reading comes.
+    fn another(&self) -> bool {
+        let before = self.listener.texts(STATE).len();
+        wait_for(SOON, || self.listener.texts(STATE).len() > before)
+    }
+}
+
+#[test]
+fn what_the_new_one_cannot_have_leaves_the_old_one_in_force() {
+    let Some(scene) = Scene::new("") else { return };
+    let mut node = Program::node(scene.dir.path());
+    assert!(scene.another(), "{:#?}", node.lines());
+    let good = scene.config();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let metrics = format!("{good}\n[metrics]\nlisten = '{address}'\n");
+    scene.refused(&mut node, &metrics, 1);
+    assert_eq!(node.count("metrics.listen"), 1, "{:#?}", node.lines());
+    // Another node's folder.
+    fs::create_dir_all(scene.file("other/outbox")).expect("a folder");
+    let lock = File::create(scene.file("other/outbox/lock")).expect("a lock");
+    lock.lock().expect("locked");
+    let moved =
+        good.replace(scene.file("state").to_str().expect("UTF-8"), scene.file("other").to_str().expect("UTF-8"));
+    scene.refused(&mut node, &moved, 2);
+    assert_eq!(node.count("in use by another process"), 1, "{:#?}", node.lines());
+    // All of it can be had.
+    drop((taken, lock));
+    scene.renewed(&mut node, &metrics, "b");
+    // The port of this node itself is no other's.
+    scene.renewed(&mut node, &format!("{moved}\n[metrics]\nlisten = '{address}'\n"), "c");
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
+}
+
+/// A package that is installed over the one that runs, and one that is half installed.
+#[test]
+fn a_program_that_was_replaced_is_what_runs_next() {
+    let Some(scene) = Scene::new("") else { return };
+    let program = scene.file("edge-ocr");
+    let install = |from: &Path| {
+        let new = scene.file("edge-ocr.new");
+        fs::copy(from, &new).expect("copied");
+        fs::rename(&new, &program).expect("renamed");
+    };
+    install(Path::new(PROGRAM));
+    let mut node = Program::node_of(&program, scene.dir.path());
+    assert!(scene.another(), "{:#?}", node.lines());
+    let good = scene.config();
+    fs::remove_file(&program).expect("removed");
+    scene.refused(&mut node, &good, 1);
+    fs::write(&program, "half of it").expect("written");
+    scene.refused(&mut node, &good, 2);
+    assert_eq!(node.count("install it again"), 2, "{:#?}", node.lines());
+    fs::remove_file(&program).expect("removed");
+    install(Path::new(PROGRAM));
+    scene.renewed(&mut node, &good, "b");
+    install(Path::new(PROGRAM));
+    scene.renewed(&mut node, &good, "c");
+    let runs = fs::read_link(format!("/proc/{}/exe", node.pid()));
+    assert!(runs.as_ref().map_or(true, |path| path.file_name() == program.file_name()), "{runs:?}");
+    // What can only be found out by trying it: the service manager has to see that it failed.
+    let script = scene.file("script");
+    fs::write(&script, "#!/nowhere/at/all\n").expect("written");
+    fs::set_permissions(&script, fs::metadata(&program).expect("a file").permissions()).expect("executable");
+    fs::rename(&script, &program).expect("renamed");
+    node.signal(Signal::HUP);
+    assert_eq!(node.exit_code(SOON), Some(1), "{:#?}", node.lines());
+    assert_eq!(node.count("cannot be started anew"), 3, "{:#?}", node.lines());
+}
