@@ -6,6 +6,7 @@ mod node_support;
 use node_support::child::{PROGRAM, Program, node_config};
 use node_support::{Mosquitto, Proxy, SOON, Subscriber, wait_for};
 use rustix::process::Signal;
+use serde_json::Value;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -128,4 +129,68 @@ fn a_program_that_was_replaced_is_what_runs_next() {
     node.signal(Signal::HUP);
     assert_eq!(node.exit_code(SOON), Some(1), "{:#?}", node.lines());
     assert_eq!(node.count("cannot be started anew"), 3, "{:#?}", node.lines());
+}
+
+/// The numbers of a field's readings, each as its run and its place there.
+fn numbers(listener: &Subscriber) -> Vec<(String, u64)> {
+    let number = |text: &String| {
+        let json: Value = serde_json::from_str(text).expect("JSON");
+        (json["boot_id"].as_str().unwrap_or_default().to_string(), json["seq"].as_u64().expect("a number"))
+    };
+    listener.texts(STATE).iter().map(number).collect()
+}
+
+#[test]
+fn a_folder_is_not_left_with_readings_in_it() {
+    let Some(scene) = Scene::new("") else { return };
+    let metrics = format!("[metrics]\nfile = {:?}\nfile_interval_s = 1\n", scene.file("n.prom"));
+    fs::write(scene.file("node.toml"), format!("{}\n{metrics}", scene.config())).expect("written");
+    let mut node = Program::node(scene.dir.path());
+    assert!(scene.another(), "{:#?}", node.lines());
+    let moved = scene.config().replace("/state", "/moved");
+    scene.proxy.refuse();
+    let waiting = || {
+        let metrics = fs::read_to_string(scene.file("n.prom")).unwrap_or_default();
+        metrics.lines().any(|line| line.starts_with("edge_ocr_outbox_waiting") && !line.ends_with(" 0"))
+            && metrics.lines().any(|line| line.starts_with("edge_ocr_mqtt_connected") && line.ends_with(" 0"))
+    };
+    assert!(wait_for(SOON, waiting), "{:#?}", node.lines());
+    fs::write(scene.file("node.toml"), &moved).expect("written");
+    node.signal(Signal::HUP);
+    node.expect(KEPT);
+    let told = node.lines().into_iter().find(|line| line.contains(KEPT)).unwrap_or_default();
+    assert!(told.contains(" readings wait there") && told.contains("/state "), "{told}");
+    scene.proxy.pass();
+    assert!(scene.another());
+    scene.renewed(&mut node, &moved, "b");
+    assert!(scene.file("moved/outbox").is_dir());
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
+    let numbers = numbers(&scene.listener);
+    let first = numbers.iter().filter(|(run, _)| *run == numbers[0].0).map(|(_, seq)| *seq);
+    let first: std::collections::BTreeSet<u64> = first.collect();
+    assert_eq!(first.last().map(|last| last + 1), Some(first.len() as u64), "all of the first run came: {first:?}");
+    assert_eq!(node.count(KEPT), 1, "{:#?}", node.lines());
+}
+
+/// Without a folder a reload is as good as a stop: what can be sent is.
+#[test]
+fn readings_in_memory_are_sent_before_a_node_begins_anew() {
+    let Some(scene) = Scene::new("[node]\nstats_interval_s = 0") else { return };
+    let mut node = Program::node(scene.dir.path());
+    assert!(scene.another(), "{:#?}", node.lines());
+    // Slower than readings come.
+    scene.proxy.delay(std::time::Duration::from_millis(300));
+    let made = || numbers(&scene.listener).len();
+    let before = made();
+    assert!(wait_for(SOON, || made() > before + 1));
+    let good = scene.config();
+    scene.renewed(&mut node, &good, "b");
+    scene.proxy.pass();
+    let numbers = numbers(&scene.listener);
+    let first: std::collections::BTreeSet<u64> =
+        numbers.iter().filter(|(run, _)| *run == numbers[0].0).map(|(_, seq)| *seq).collect();
+    assert_eq!(first.last().map(|last| last + 1), Some(first.len() as u64), "{first:?}");
+    // Both runs say that they have no folder.
+    assert_eq!((node.count("there is no state_dir"), node.said().0), (2, 2), "{:#?}", node.lines());
 }

@@ -5,13 +5,19 @@ use super::run::{Node, Recheck};
 use super::{metrics, setup};
 use crate::publish::outbox::Outbox;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long what waits in a folder that is to be left may take to be sent.
+const LEAVING: Duration = Duration::from_secs(5);
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Node {
     /// Whether a node by the configuration that is on disk now could take this one's place.
     ///
     /// # Errors
     /// Why not, in a sentence.
-    pub(super) fn may_begin_anew(&self, recheck: Recheck<'_>) -> Result<(), String> {
+    pub(super) fn may_begin_anew(&mut self, recheck: Recheck<'_>) -> Result<(), String> {
         let config = recheck()?;
         if let Some(address) = config.metrics.listen
             && self.config.metrics.listen != Some(address)
@@ -23,7 +29,7 @@ impl Node {
     }
 
     /// Whether what outlives a node may be kept where `config` says.
-    fn may_move(&self, config: &NodeConfig) -> Result<(), String> {
+    fn may_move(&mut self, config: &NodeConfig) -> Result<(), String> {
         let (old, new) = (setup::state_dir(&self.config), setup::state_dir(config));
         if real(old.as_deref()) == real(new.as_deref()) {
             return Ok(());
@@ -32,7 +38,29 @@ impl Node {
             // Another node's is refused here; one that cannot be written is no reason, as at a start.
             Outbox::open(new.as_deref(), &config.outbox).map_err(|e| e.to_string())?;
         }
-        Ok(())
+        let Some(old) = old else { return Ok(()) };
+        match self.unsent(LEAVING) {
+            0 => Ok(()),
+            waiting => Err(format!(
+                "state_dir in [node] stays {} because {waiting} readings wait there for the broker; reload again when it has them, or \
+                 restart the node, which leaves them there",
+                old.display()
+            )),
+        }
+    }
+
+    /// How many readings are in the outbox when the publisher has had `patience` to send them. Nothing is read meanwhile.
+    fn unsent(&mut self, patience: Duration) -> usize {
+        let end = Instant::now() + patience;
+        loop {
+            let waiting = self.outbox.status().waiting;
+            let now = Instant::now();
+            if waiting == 0 || now >= end || !self.publisher.connected() || self.stop.is_set() {
+                return waiting;
+            }
+            self.manager.alive(now);
+            std::thread::sleep(LOOK);
+        }
     }
 }
 
