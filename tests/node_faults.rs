@@ -5,9 +5,12 @@ mod node_support;
 
 use node_support::child::{Program, node_config};
 use node_support::{Mosquitto, Proxy, SOON, Subscriber, full, wait_for, wait_until, wall_ms};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;
+use std::io::{PipeReader, PipeWriter, Write};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -284,4 +287,77 @@ fn a_disk_that_cannot_be_written_is_done_without() {
     assert_eq!(wait_until(SOON, || on_disk(&listener)), Some(false));
     std::thread::sleep(Duration::from_secs(3));
     assert!(node.runs() && node.lines().len() < 8, "told a few times, not for each reading: {:#?}", node.lines());
+}
+
+/// A pipe that has room for nothing more, as those leave it who do not read.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let flags = fcntl_getfl(&writer).expect("flags");
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("set");
+    for length in [4096, 1] {
+        while writer.write(&vec![b'x'; length]).is_ok() {}
+    }
+    fcntl_setfl(&writer, flags).expect("set");
+    (reader, writer)
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_keeps_nothing_back() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    node_config(dir.path(), broker.port(), "");
+    let (_reader, writer) = full_pipe();
+    let mut node = Program::node_that_tells(dir.path(), writer);
+    assert!(another(&listener) && another(&listener), "it reads and publishes");
+    listener.publish("ocr/n/cmd/explode", b"", false);
+    assert!(listener.last("ocr/n/cmd/unknown/result").is_some(), "it answers");
+    let file = dir.path().join("node.toml");
+    let good = fs::read_to_string(&file).expect("a configuration");
+    fs::write(&file, "no configuration").expect("written");
+    node.signal(Signal::HUP);
+    assert!(another(&listener) && another(&listener), "it goes on");
+    fs::write(&file, good.replace("name = 'a'", "name = 'a'\n[[field]]\nname = 'b'")).expect("written");
+    node.signal(Signal::HUP);
+    assert!(listener.last("ocr/n/field/b/state").is_some(), "it begins anew");
+    let start = Instant::now();
+    node.signal(Signal::TERM);
+    let code = node.exit_code(SOON);
+    assert!(code == Some(0) && start.elapsed() < Duration::from_secs(10), "{code:?} after {:?}", start.elapsed());
+    assert!(wait_for(SOON, || listener.texts("ocr/n/status").last().is_some_and(|text| text == "offline")));
+    // One that cannot even begin.
+    fs::write(&file, "no configuration").expect("written");
+    let (_reader, writer) = full_pipe();
+    let mut node = Program::node_that_tells(dir.path(), writer);
+    assert_eq!(node.exit_code(SOON), Some(2));
+}
+
+#[test]
+fn what_was_said_meanwhile_is_there_when_it_is_read() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    node_config(dir.path(), broker.port(), "");
+    let (reader, writer) = full_pipe();
+    let mut node = Program::node_that_tells(dir.path(), writer);
+    assert!(another(&listener));
+    listener.publish("ocr/n/cmd/explode", b"", false);
+    assert!(listener.last("ocr/n/cmd/unknown/result").is_some());
+    node.read(reader);
+    node.expect("a command was refused");
+    let file = dir.path().join("node.toml");
+    fs::write(&file, "no configuration").expect("written");
+    node.signal(Signal::HUP);
+    node.expect("the old configuration stays in force");
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(SOON), Some(0));
+    let lines = node.lines();
+    let place = |part: &str| lines.iter().position(|line| line.contains(part));
+    let places = ["node n: 1 fields", "a command was refused", "the old configuration stays in force"].map(place);
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} in {lines:#?}");
+    assert_eq!(node.count("were dropped"), 0);
 }

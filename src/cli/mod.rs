@@ -13,6 +13,7 @@ mod check;
 mod eval;
 mod heap;
 mod load;
+mod logger;
 mod models;
 #[cfg(feature = "node")]
 mod node;
@@ -61,12 +62,13 @@ enum Verb {
     Bench(Box<bench::Args>),
 }
 
-#[cfg(feature = "node")]
 impl Verb {
     /// Whether it runs until it is told to end.
     fn is_service(&self) -> bool {
         match self {
+            #[cfg(feature = "node")]
             Verb::Node(args) => args.is_service(),
+            #[cfg(feature = "node")]
             Verb::Worker(args) => args.is_service(),
             _ => false,
         }
@@ -112,18 +114,13 @@ pub fn main() -> u8 {
         }
     };
     let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
-    // tract tells its own story at these levels; it is heard only when asked for by RUST_LOG.
-    // So do the demo's broker, whose errors are clients that went away, and the client, whose errors are told in our words, and not
-    // for each attempt of weeks.
-    let filter = format!(
-        "{level},tract_core=error,tract_hir=error,tract_onnx=error,tract_linalg=error,tract_nnef=error,rumqttd=off,rumqttc=off"
-    );
-    let mut logger = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter));
-    logger.format_timestamp(None);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        logger.format(for_journal);
-    }
-    logger.init();
+    let queue = match logger::start(level, cli.verb.is_service()) {
+        Ok(queue) => queue,
+        Err(error) => {
+            eprintln!("edge-ocr: the log cannot be written: {error}; free memory and processes");
+            return exit::FAILED;
+        }
+    };
     let result = match cli.verb {
         Verb::Read(args) => read::run(&args),
         Verb::Eval(args) => eval::run(&args),
@@ -136,36 +133,25 @@ pub fn main() -> u8 {
         Verb::Worker(args) => worker::run(&args, signals),
         Verb::Bench(args) => bench::run(&args),
     };
-    match result {
-        Ok(code) => code,
-        Err(Stop::Quiet) => exit::OK,
-        Err(Stop::Failed(sentence)) => {
-            eprintln!("edge-ocr: {sentence}");
-            exit::FAILED
-        }
+    let (sentence, code) = match result {
+        Ok(code) => (None, code),
+        Err(Stop::Quiet) => (None, exit::OK),
+        Err(Stop::Failed(sentence)) => (Some(sentence), exit::FAILED),
         #[cfg(feature = "node")]
-        Err(Stop::Node(error)) => {
-            eprintln!("edge-ocr: {error}");
-            error.exit_code()
-        }
-        Err(Stop::Error(error)) => {
-            eprintln!("edge-ocr: {error}");
-            error.exit_code()
-        }
-    }
-}
-
-/// A line as systemd's journal wants it: its priority first (sd-daemon(3)), no colours; time and program are the journal's business.
-fn for_journal(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> std::io::Result<()> {
-    use std::io::Write;
-    let priority = match record.level() {
-        log::Level::Error => 3,
-        log::Level::Warn => 4,
-        log::Level::Info => 6,
-        log::Level::Debug | log::Level::Trace => 7,
+        Err(Stop::Node(error)) => (Some(error.to_string()), error.exit_code()),
+        Err(Stop::Error(error)) => (Some(error.to_string()), error.exit_code()),
     };
-    let text = record.args().to_string();
-    writeln!(out, "<{priority}>{}", text.replace('\n', " "))
+    let sentence = sentence.map(|sentence| format!("edge-ocr: {sentence}"));
+    match (sentence, queue) {
+        // After what was logged before, and not for ever if nobody reads.
+        (sentence, Some(queue)) => {
+            sentence.into_iter().for_each(|sentence| queue.push(logger::Line::plain(sentence)));
+            queue.finish();
+        }
+        (Some(sentence), None) => eprintln!("{sentence}"),
+        (None, None) => {}
+    }
+    code
 }
 
 /// Why a verb ends before its end.

@@ -112,6 +112,8 @@ fn again(program: &Path) -> Result<u8, Ended> {
     use std::os::unix::process::CommandExt;
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| "edge-ocr".into());
+    // What is in memory ends with this program.
+    log::logger().flush();
     let error = std::process::Command::new(program).arg0(name).args(arguments).exec();
     Err(Ended::Failed(not_started(program, &error)))
 }

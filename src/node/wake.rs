@@ -97,7 +97,10 @@ impl Outlet {
 pub fn listen_for_signals(signals: Signals, outlet: Outlet, stop: Stop) -> std::io::Result<Listener> {
     signals.listen(move |asked| match asked {
         Asked::Reload => outlet.reload(),
-        Asked::Stop(signal) if stop.is_set() => std::process::exit(128 + signal),
+        Asked::Stop(signal) if stop.is_set() => {
+            log::logger().flush();
+            std::process::exit(128 + signal)
+        }
         Asked::Stop(_) => {
             stop.set();
             outlet.send(Wake::Stop);

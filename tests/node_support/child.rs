@@ -3,7 +3,7 @@
 use super::{SOON, wait_for, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,24 +86,35 @@ impl Program {
         Program::spawn(command_of(program).args(["node", "--config"]).arg(dir.join("node.toml")))
     }
 
-    fn spawn(command: &mut Command) -> Program {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
-        let (said, stderr) = (Arc::<Mutex<Said>>::default(), child.stderr.take().expect("a pipe"));
-        let reader = std::thread::spawn({
-            let said = said.clone();
-            move || {
-                for line in BufReader::new(stderr).lines() {
-                    let Ok(line) = line else { return };
-                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                    said.count += 1;
-                    said.bytes += line.len();
-                    if said.lines.len() < MAX_LINES {
-                        said.lines.push(line);
-                    }
+    /// The same, which tells much, to a standard error of the caller's.
+    pub fn node_that_tells(dir: &Path, stderr: impl Into<Stdio>) -> Program {
+        let mut command = command();
+        command.args(["-vv", "node", "--config"]).arg(dir.join("node.toml")).stdout(Stdio::null()).stderr(stderr);
+        Program { child: command.spawn().expect("the program starts"), said: Arc::default(), reader: None }
+    }
+
+    /// Reads what it says from somewhere else.
+    pub fn read(&mut self, from: impl Read + Send + 'static) {
+        let said = self.said.clone();
+        self.reader = Some(std::thread::spawn(move || {
+            for line in BufReader::new(from).lines() {
+                let Ok(line) = line else { return };
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.count += 1;
+                said.bytes += line.len();
+                if said.lines.len() < MAX_LINES {
+                    said.lines.push(line);
                 }
             }
-        });
-        Program { child, said, reader: Some(reader) }
+        }));
+    }
+
+    fn spawn(command: &mut Command) -> Program {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let stderr = child.stderr.take().expect("a pipe");
+        let mut program = Program { child, said: Arc::default(), reader: None };
+        program.read(stderr);
+        program
     }
 
     /// Its process.
