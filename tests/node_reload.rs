@@ -95,6 +95,25 @@ fn what_the_new_one_cannot_have_leaves_the_old_one_in_force() {
     assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
 }
 
+/// Fields that go are told once more, beside those that come: that may be more than one message holds, though each half of it is not.
+#[test]
+fn fields_that_cannot_be_taken_back_stay() {
+    let Some(scene) = Scene::new("[discovery]\nenabled = true\nbirth_jitter_ms = 0") else { return };
+    let mut node = Program::node(scene.dir.path());
+    let told = scene.listener.last("homeassistant/device/ocrnode_n/config").expect("discovery");
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(SOON), Some(0));
+    let room = told.payload.len() + told.topic.len() + 64;
+    let good = scene.config().replacen("[mqtt]\n", &format!("[mqtt]\nmax_packet_out_bytes = {room}\n"), 1);
+    fs::write(scene.file("node.toml"), &good).expect("written");
+    let mut node = Program::node(scene.dir.path());
+    assert!(scene.another(), "{:#?}", node.lines());
+    scene.refused(&mut node, &good.replace("name = 'a'", "name = 'b'"), 1);
+    assert_eq!(node.count("Home Assistant's discovery"), 1, "{:#?}", node.lines());
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(SOON), Some(0));
+}
+
 /// A package that is installed over the one that runs, and one that is half installed.
 #[test]
 fn a_program_that_was_replaced_is_what_runs_next() {
@@ -159,7 +178,12 @@ fn a_folder_is_not_left_with_readings_in_it() {
     node.signal(Signal::HUP);
     node.expect(KEPT);
     let told = node.lines().into_iter().find(|line| line.contains(KEPT)).unwrap_or_default();
-    assert!(told.contains(" readings wait there") && told.contains("/state "), "{told}");
+    assert!(
+        told.contains(" readings wait for the broker")
+            && told.contains("/state ")
+            && told.contains("leaves them there"),
+        "{told}"
+    );
     scene.proxy.pass();
     assert!(scene.another());
     scene.renewed(&mut node, &moved, "b");

@@ -42,9 +42,13 @@ impl Node {
         match self.unsent(LEAVING) {
             0 => Ok(()),
             waiting => Err(format!(
-                "state_dir in [node] stays {} because {waiting} readings wait there for the broker; reload again when it has them, or \
-                 restart the node, which leaves them there",
-                old.display()
+                "state_dir in [node] stays {} because {waiting} readings wait for the broker; reload again when it has them, or restart \
+                 the node, which {}",
+                old.display(),
+                match self.outbox.status().on_disk {
+                    true => "leaves them there",
+                    false => "leaves those behind that are in that folder, and loses the others",
+                }
             )),
         }
     }

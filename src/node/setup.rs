@@ -69,7 +69,7 @@ impl Parts {
             .map_err(|e| NodeError::Config(e.to_string()))?;
         let metas: Vec<FieldMeta> = config.fields.iter().map(|field| field.meta()).collect();
         let topics = config.topics().map_err(NodeError::Config)?;
-        discover(config, &topics, &metas, None).map_err(NodeError::Config)?;
+        discovery(config, &topics, &metas, &told_before(config)).map_err(NodeError::Config)?;
         // Secrets are read here too, so that `--check-config` finds one that is missing.
         let options = mqtt::Options::default();
         mqtt::connect(&config.mqtt, &client_id(&topics), None, options)
@@ -246,20 +246,30 @@ pub(super) fn told_before(config: &NodeConfig) -> Vec<Component> {
     state_dir(config).map(|dir| discovery::load_components(&dir.join(COMPONENTS_FILE))).unwrap_or_default()
 }
 
-/// What Home Assistant is told, and that entities are gone of which an earlier run had told.
+/// What Home Assistant is told after `old`, and that entities are gone of which only that had told; and what tells so.
+fn discovery(
+    config: &NodeConfig,
+    topics: &Topics,
+    metas: &[FieldMeta],
+    old: &[Component],
+) -> Result<(Discovery, Vec<Message>), String> {
+    let discovery = Discovery::new(topics, &config.discovery, metas, target::DESCRIPTION);
+    let messages = discovery.messages(old, &config.retain, config.mqtt.max_packet_out_bytes as usize)?;
+    Ok((discovery, messages))
+}
+
+/// The same, and what is told is remembered for the next run.
 fn discover(
     config: &NodeConfig,
     topics: &Topics,
     metas: &[FieldMeta],
     state_dir: Option<&Path>,
 ) -> Result<Vec<Message>, String> {
-    let discovery = Discovery::new(topics, &config.discovery, metas, target::DESCRIPTION);
-    let file = state_dir.map(|dir| dir.join(COMPONENTS_FILE));
-    let old = file.as_deref().map(discovery::load_components).unwrap_or_default();
-    let messages = discovery.messages(&old, &config.retain, config.mqtt.max_packet_out_bytes as usize)?;
-    if let Some(file) = &file
+    let old = told_before(config);
+    let (discovery, messages) = discovery(config, topics, metas, &old)?;
+    if let Some(file) = state_dir.map(|dir| dir.join(COMPONENTS_FILE))
         && discovery.components() != old
-        && let Err(e) = discovery::save_components(file, &discovery.components())
+        && let Err(e) = discovery::save_components(&file, &discovery.components())
     {
         log::warn!("{e}");
     }
