@@ -17,7 +17,46 @@ pub(super) enum Store {
     Log(Box<Log>),
 }
 
+/// Why records are in memory only.
+pub(super) enum Problem {
+    NoDir,
+    Disk { cause: String, mend: &'static str },
+}
+
+impl Problem {
+    /// While the node runs.
+    pub fn sentence(&self) -> String {
+        match self {
+            Problem::NoDir => {
+                "readings that wait for the broker are lost when the node ends because there is no state_dir; set one"
+                    .to_owned()
+            }
+            Problem::Disk { cause, mend } => format!("{cause}, so readings are kept in memory only; {mend}"),
+        }
+    }
+
+    /// At its end, with so many in memory.
+    fn farewell(&self, records: usize) -> String {
+        let (cause, mend) = match self {
+            Problem::NoDir => ("there is no state_dir", "set one"),
+            Problem::Disk { cause, mend } => (cause.as_str(), *mend),
+        };
+        format!(
+            "{cause}, so {records} reading(s) that the broker has not had are lost with the end of the node; {mend}"
+        )
+    }
+}
+
 impl Outbox {
+    /// Tries the disk once more, whenever the next try would have been; then tells of what is lost, if anything is.
+    pub(super) fn save_last(&mut self) -> Option<String> {
+        if self.memory.len() > 0 && !matches!(self.store, Store::None) {
+            self.try_disk();
+        }
+        let lost = self.memory.len();
+        self.problem.as_ref().filter(|_| lost > 0).map(|problem| problem.farewell(lost))
+    }
+
     /// Makes the disk the place where records go, if it works, and moves there what is in memory.
     pub(super) fn try_disk(&mut self) {
         // Another process is a reason not to use the disk like any other now.
@@ -114,10 +153,10 @@ impl Outbox {
             _ => "see to that disk",
         };
         let dir = files.dir().display();
-        let problem =
-            format!("the outbox {dir} cannot be {what} because {error}, so readings are kept in memory only; {mend}");
-        if self.problem.is_none() {
-            log::warn!("{problem}");
+        let problem = Problem::Disk { cause: format!("the outbox {dir} cannot be {what} because {error}"), mend };
+        // At the end it is told what that means, if anything.
+        if self.problem.is_none() && !self.closed {
+            log::warn!("{}", problem.sentence());
         }
         self.problem = Some(problem);
     }

@@ -30,7 +30,7 @@ pub use shared::SharedOutbox;
 pub use status::{Appended, OutboxStatus};
 
 use super::{Entry, Queue};
-use fallback::{RETRY, Store};
+use fallback::{Problem, RETRY, Store};
 use files::{Disk, Files};
 use memory::Memory;
 use segments::{Counters, Log};
@@ -49,7 +49,7 @@ pub struct Outbox {
     next_id: u64,
     /// Of stores before this one, and of the memory.
     counters: Counters,
-    problem: Option<String>,
+    problem: Option<Problem>,
     /// Why the disk could not be written last.
     full: bool,
     /// Ids have changed since the publisher asked for one.
@@ -60,6 +60,8 @@ pub struct Outbox {
     retry_after: Duration,
     /// A segment has been given up for this try already.
     made_room: bool,
+    /// Nothing was added since the end was prepared for.
+    closed: bool,
     report: Report,
 }
 
@@ -94,16 +96,14 @@ impl Outbox {
             retry_at: None,
             retry_after: RETRY.0,
             made_room: false,
+            closed: false,
             report: Report::default(),
         };
         if let Store::Lost(..) = outbox.store {
             outbox.reopen()?;
             outbox.try_disk();
         } else {
-            outbox.problem = Some(
-                "readings that wait for the broker are lost when the node ends because there is no state_dir; set one"
-                    .to_owned(),
-            );
+            outbox.problem = Some(Problem::NoDir);
         }
         Ok(outbox)
     }
@@ -113,6 +113,7 @@ impl Outbox {
         let before = self.dropped();
         let id = self.next_id;
         self.next_id += 1;
+        self.closed = false;
         let durable = if bytes.len() as u64 > self.config.max_record_bytes {
             self.counters.dropped += 1;
             log::error!(
@@ -237,20 +238,30 @@ impl Outbox {
             dropped_total: totals.dropped,
             damaged_total: totals.damaged,
             on_disk,
-            problem: self.problem.clone(),
+            problem: self.problem.as_ref().map(Problem::sentence),
             written_bytes_total: totals.written_bytes,
             fsyncs_total: totals.fsyncs,
         }
     }
 
-    /// Writes down what has been removed and makes everything durable. Dropping does the same.
+    /// Writes down what has been removed and makes everything durable; tries a disk that failed once more, and tells how many records are
+    /// lost because they are in memory only. Dropping does the same, if it was not done since the last record was added.
     pub fn close(&mut self) {
+        if let Some(lost) = self.end() {
+            log::warn!("{lost}");
+        }
+    }
+
+    /// [`close`](Self::close); what is lost, the first time that it is called.
+    fn end(&mut self) -> Option<String> {
+        let again = std::mem::replace(&mut self.closed, true);
         if let Some(log) = self.writable()
             && let Err(e) = log.mark_if_due(true).and_then(|()| log.sync())
         {
             self.write_failed(&e);
         }
         self.report_dropped(None);
+        if again { None } else { self.save_last() }
     }
 }
 

@@ -236,6 +236,61 @@ fn what_comes_after_the_directory_went_is_kept() {
     }
 }
 
+/// The node ends, and the next try of the disk would come a minute later.
+#[test]
+fn the_end_tries_the_disk_once_more() {
+    let disk = FakeDisk::default();
+    let mut outbox = open(&disk);
+    outbox.append(b"record 0");
+    disk.state().fail_write = Some((ErrorKind::StorageFull, 0));
+    outbox.append(b"record 1");
+    outbox.append(b"record 2");
+    assert!(!outbox.status().on_disk);
+    disk.state().fail_write = None;
+    assert_eq!(outbox.end(), None, "nothing is lost");
+    kill(outbox, &disk);
+    disk.cut_power(&mut Junk(9));
+    assert_eq!(texts(&drain(&mut open(&disk))), numbers(0..3));
+
+    // One that could not be opened at all.
+    disk.state().fail_all = true;
+    let mut outbox = open(&disk);
+    outbox.append(b"record 0");
+    disk.state().fail_all = false;
+    drop(outbox);
+    assert_eq!(open(&disk).len(), 1, "dropping is an end too");
+}
+
+#[test]
+fn the_end_tells_once_what_is_lost() {
+    let disk = FakeDisk::default();
+    let mut outbox = open(&disk);
+    outbox.append(b"record 0");
+    outbox.sync();
+    disk.state().fail_write = Some((ErrorKind::StorageFull, 0));
+    outbox.append(b"record 1");
+    outbox.append(b"record 2");
+    let said = outbox.end().unwrap();
+    assert!(
+        said.contains("2 reading(s)") && said.contains("cannot be written") && said.contains("free space"),
+        "{said}"
+    );
+    let tries = disk.state().writes;
+    assert_eq!((outbox.end(), disk.state().writes), (None, tries), "once");
+    outbox.append(b"record 3");
+    assert!(outbox.end().unwrap().contains("3 reading(s)"), "it was not the end");
+
+    let mut without = Outbox::open(None, &small()).unwrap();
+    assert_eq!(without.end(), None, "nothing waits");
+    without.append(b"record 0");
+    let said = without.end().unwrap();
+    assert!(said.contains("1 reading(s)") && said.contains("no state_dir") && said.ends_with("set one"), "{said}");
+    let mut sent = Outbox::open(None, &small()).unwrap();
+    let id = sent.append(b"record 0").id;
+    sent.remove(id);
+    assert_eq!(sent.end(), None, "the broker has it");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Append(usize),
