@@ -52,6 +52,10 @@ impl Node {
                 Err("reading on command is switched off; set on_command in [trigger] of the node's configuration"
                     .into())
             }
+            Command::Read if self.kept_back.is_some() => {
+                Err("the readings of the last picture are in memory only and wait for the broker, so no other is read; see to the outbox's disk"
+                    .into())
+            }
             Command::Read => {
                 if let Some(schedule) = &mut self.schedule {
                     schedule.began(self.clock.both());

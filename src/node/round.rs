@@ -11,6 +11,15 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long a source of files is waited for at a time.
 const STOCK_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long a broker may take for readings that are in memory only before it is told that a picture waits for it.
+const KEPT_LONG: Duration = Duration::from_secs(3);
+
+/// Files that stay because their readings are in memory only.
+pub struct KeptBack {
+    since: Instant,
+    told: bool,
+}
+
 /// How a round went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Round {
@@ -30,6 +39,9 @@ impl Node {
     /// # Errors
     /// [`NodeError`] if a network fails or standard output is closed.
     pub(super) fn round(&mut self) -> Result<Round, NodeError> {
+        if self.kept_back.is_some() {
+            return Ok(Round::NothingNew);
+        }
         let start = Instant::now();
         let wanted = self.config.frames();
         let mut seen: Vec<Vec<Observation>> = vec![Vec::with_capacity(usize::from(wanted)); self.config.fields.len()];
@@ -61,12 +73,31 @@ impl Node {
         let outcomes = self.desk.judge(&seen, at);
         self.record(outcomes)?;
         // Only now: after a crash before this line a file is read once more, and never not at all.
-        if self.files_go {
-            self.outbox.flush();
+        if self.files_go && !self.outbox.flush() {
+            self.kept_back = Some(KeptBack { since: Instant::now(), told: false });
+        } else {
+            self.source.done();
         }
-        self.source.done();
         self.counters.time(Step::Round, start.elapsed().as_secs_f32() * 1e3);
         Ok(Round::Done)
+    }
+
+    /// Lets the source put away what had to stay, if the readings are on disk or with the broker by now. As long as they are not, no other file
+    /// is read: so no more than one round is in memory only, none of it has to be dropped, and the files themselves are what waits.
+    pub(super) fn let_go(&mut self) {
+        let Some(kept) = &mut self.kept_back else { return };
+        if self.outbox.flush() {
+            self.kept_back = None;
+            self.source.done();
+        } else if kept.since.elapsed() >= KEPT_LONG
+            && !std::mem::replace(&mut kept.told, true)
+            && let Some(problem) = self.outbox.status().problem
+        {
+            self.troubles.kept.warn(&format_args!(
+                "{}: the picture read last stays, and no other is read, until its readings are on disk or the broker has them, because {problem}",
+                self.source.describe()
+            ));
+        }
     }
 
     /// Takes one frame and adds what it shows to `seen`; gives the moment at which it was taken.

@@ -8,7 +8,7 @@ use super::error::NodeError;
 use super::fields::{FieldReader, FrameReadings};
 use super::metrics;
 use super::printer::Printer;
-use super::round::Round;
+use super::round::{KeptBack, Round};
 use super::schedule::{Next, Schedule};
 use super::seldom::Troubles;
 use super::stats::Counters;
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// The longest that the loop sleeps: time-based work (fsync, statistics) is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
+/// The same while a picture waits for its readings to be safe, which a broker that is there takes some milliseconds for.
+const KEPT_LOOK: Duration = Duration::from_millis(100);
 /// What Home Assistant is given between hearing of entities and listening to them; it takes about one second.
 const SUBSCRIBING: Duration = Duration::from_secs(5);
 /// A publisher that did not go round for this long is stuck: the watchdog is no longer fed.
@@ -56,6 +58,8 @@ pub struct Node {
     pub(super) is_stock: bool,
     /// Whether a file is gone once it has been read: then its readings have to be on disk first.
     pub(super) files_go: bool,
+    /// Files that were read and have to stay for now; no others are read meanwhile.
+    pub(super) kept_back: Option<KeptBack>,
     pub(super) reader: FieldReader,
     pub(super) annotator: FrameAnnotator,
     pub(super) clock: Clock,
@@ -122,6 +126,9 @@ impl Node {
     /// Whether a round is due now, and otherwise how long to wait for somebody before it is time for something. Files without a
     /// schedule are read as they come: there the source does the waiting.
     fn next_round(&mut self) -> (bool, Duration) {
+        if self.kept_back.is_some() {
+            return (false, KEPT_LOOK);
+        }
         let next = match &mut self.schedule {
             Some(schedule) => schedule.next_after(self.clock.both()),
             None => Next::Due,
@@ -140,6 +147,7 @@ impl Node {
         let now = Instant::now();
         let now_ms = self.clock.now_ms();
         self.outbox.tick(now);
+        self.let_go();
         if self.publisher.silent_for() < PUBLISHER_SILENCE {
             self.manager.alive(now);
         }
@@ -206,6 +214,7 @@ impl Node {
         self.save_states(true);
         self.publisher.stop(Duration::from_secs(5));
         self.outbox.close();
+        self.let_go();
         if let Some(printer) = self.printer {
             printer.finish(Duration::from_secs(1));
         }

@@ -54,6 +54,8 @@ pub struct Troubles {
     pub commands: Seldom,
     /// Fields that cannot be read in a frame.
     pub fields: Seldom,
+    /// Files that stay because their readings are not safe.
+    pub kept: Seldom,
     /// States that cannot be written.
     pub states: Seldom,
 }
@@ -65,6 +67,7 @@ impl Default for Troubles {
             camera: Seldom::new(late),
             commands: Seldom::new(soon),
             fields: Seldom::new(late),
+            kept: Seldom::new(late),
             states: Seldom::new(late),
         }
     }

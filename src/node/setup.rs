@@ -137,8 +137,9 @@ impl Node {
             file
         });
         let is_stock = config.source.as_ref().is_some_and(frames::SourceConfig::is_stock);
-        let files_go =
-            config.source.as_ref().is_some_and(|source| matches!(source.kind, frames::SourceKind::Directory(_)));
+        let files_go = config.source.as_ref().is_some_and(|source| {
+            matches!(&source.kind, frames::SourceKind::Directory(folder) if folder.after != frames::After::Keep)
+        });
         let desk = Desk::new(&config.fields, clock.clone(), is_stock, states.as_ref()).map_err(NodeError::Config)?;
         let encoder = |form| Encoder::new(topics.clone(), &metas, form, &config.retain, TimeZone::system());
         let form = config.node.payload;
@@ -182,6 +183,7 @@ impl Node {
             source,
             is_stock,
             files_go,
+            kept_back: None,
             reader,
             annotator,
             clock,

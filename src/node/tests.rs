@@ -17,7 +17,7 @@ use image::{Rgb, RgbImage};
 use imageproc::drawing::draw_text_mut;
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -60,7 +60,7 @@ impl Wall {
 /// A number to be photographed, and what the clock shows right after.
 type Shot = (u32, Option<i64>);
 
-struct Camera(Wall, Arc<Mutex<VecDeque<Shot>>>);
+struct Camera(Wall, Arc<Mutex<VecDeque<Shot>>>, Arc<AtomicUsize>);
 
 impl FrameSource for Camera {
     fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
@@ -70,6 +70,10 @@ impl FrameSource for Camera {
             self.0.set(ms);
         }
         Ok(Captured { picture: picture(number), captured_at, name: number.to_string() })
+    }
+
+    fn done(&mut self) {
+        self.2.fetch_add(1, Ordering::SeqCst);
     }
 
     fn describe(&self) -> String {
@@ -89,13 +93,20 @@ struct Rig {
     wall: Wall,
     shots: Arc<Mutex<VecDeque<Shot>>>,
     wire: FakeTransport,
+    /// How often the camera was told that its pictures are done with.
+    done: Arc<AtomicUsize>,
 }
 
 impl Rig {
     fn new() -> Rig {
+        Rig::with("")
+    }
+
+    fn with(more: &str) -> Rig {
+        let done = Arc::<AtomicUsize>::default();
         let (wall, shots, wire) = (Wall::default(), Arc::default(), FakeTransport::default());
         wall.set(UNSET);
-        let config: NodeConfig = toml::from_str(CONFIG).unwrap();
+        let config: NodeConfig = toml::from_str(&format!("{CONFIG}\n{more}")).unwrap();
         let parts = Parts::new(&config).unwrap();
         let clock = Clock::with_wall({
             let wall = wall.clone();
@@ -103,9 +114,9 @@ impl Rig {
         });
         let transport = Box::new(wire.clone());
         let mut node = Node::assemble(config, parts, clock, transport, Stop::default(), wake::channel()).unwrap();
-        node.source = Box::new(Camera(wall.clone(), Arc::clone(&shots)));
+        node.source = Box::new(Camera(wall.clone(), Arc::clone(&shots), Arc::clone(&done)));
         wire.wire().obliging = true;
-        Rig { node, wall, shots, wire }
+        Rig { node, wall, shots, wire, done }
     }
 
     /// A round at this time of day.
@@ -113,6 +124,20 @@ impl Rig {
         self.wall.set(ms);
         self.shots.lock().unwrap().push_back((number, after));
         assert_eq!(self.node.round().unwrap(), Round::Done);
+    }
+
+    fn done(&self) -> usize {
+        self.done.load(Ordering::SeqCst)
+    }
+
+    /// Lets the node do what is due by time until `holds`.
+    fn housekeeping_until(&mut self, holds: impl Fn(&Rig) -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !holds(self) {
+            assert!(Instant::now() < end);
+            self.node.housekeeping();
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// The readings on the wire, as soon as there are so many.
@@ -200,4 +225,49 @@ fn a_refused_reading_that_waited_says_so() {
     assert_eq!((&refused["status"], &refused["historical"]), (&"rate".into(), &true.into()), "{refused}");
     assert_eq!((&refused["captured_at_ms"], &refused["published_at_ms"]), (&(SET + 1000).into(), &(SET + HOUR).into()));
     rig.node.close();
+}
+
+/// It was deleted when its readings were in memory, and both were lost with the power.
+#[test]
+fn a_picture_stays_until_the_broker_has_its_readings() {
+    let mut rig = Rig::new();
+    rig.node.files_go = true;
+    rig.round(SET, 100, None);
+    rig.node.housekeeping();
+    assert_eq!(rig.done(), 0, "memory only, and no broker");
+    rig.shots.lock().unwrap().push_back((101, None));
+    assert_eq!(rig.node.round().unwrap(), Round::NothingNew);
+    assert_eq!(rig.shots.lock().unwrap().len(), 1, "no other is read meanwhile");
+    rig.wire.push(Event::Connected);
+    rig.housekeeping_until(|rig| rig.done() == 1);
+    assert_eq!(rig.node.round().unwrap(), Round::Done);
+    rig.housekeeping_until(|rig| rig.done() == 2);
+    assert_eq!(rig.arrived(2).iter().map(|reading| &reading["value"]).collect::<Vec<_>>(), [100, 101], "each once");
+    rig.node.close();
+    assert_eq!(rig.done.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_picture_stays_until_the_disk_has_its_readings() {
+    for at_end in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let blocked = root.path().join("blocked");
+        std::fs::write(&blocked, b"in the way").unwrap();
+        let mut rig = Rig::with(&format!("[node]\nstate_dir = {:?}", blocked.join("state")));
+        rig.node.files_go = true;
+        rig.round(SET, 100, None);
+        rig.node.housekeeping();
+        assert_eq!(rig.done(), 0);
+        std::fs::remove_file(&blocked).unwrap();
+        let done = rig.done.clone();
+        if at_end {
+            rig.node.close();
+        } else {
+            rig.housekeeping_until(|rig| rig.done() == 1);
+            rig.round(SET, 101, None);
+            assert_eq!(rig.done(), 2, "the disk is there");
+            rig.node.close();
+        }
+        assert!(done.load(Ordering::SeqCst) > 0);
+    }
 }

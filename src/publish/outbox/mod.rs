@@ -225,6 +225,12 @@ impl Outbox {
         totals
     }
 
+    /// [`sync`](Queue::sync); whether all that waits is on disk now.
+    fn flush(&mut self) -> bool {
+        self.sync();
+        self.memory.len() == 0
+    }
+
     /// How it is.
     pub fn status(&self) -> OutboxStatus {
         let totals = self.totals();

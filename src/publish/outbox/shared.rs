@@ -36,10 +36,11 @@ impl SharedOutbox {
         self.outbox().status()
     }
 
-    /// Makes everything added so far durable, as [`Queue::sync`] but without `mut`: before a picture is deleted whose readings are in
-    /// the outbox.
-    pub fn flush(&self) {
-        self.outbox().sync();
+    /// Makes everything added so far durable: before a picture is deleted whose readings are in the outbox. False if some of it is in memory
+    /// only, and still waits for the broker.
+    #[must_use]
+    pub fn flush(&self) -> bool {
+        self.outbox().flush()
     }
 
     /// [`Outbox::close`].

@@ -241,7 +241,7 @@ fn two_threads_share_it() {
         assert!(outbox.append(format!("record {i}").as_bytes()).durable);
     }
     assert_eq!(texts(&publisher.join().unwrap()), numbers(0..RECORDS));
-    outbox.flush();
+    assert!(outbox.flush());
     outbox.close();
     assert_eq!((outbox.len(), outbox.status().damaged_total), (0, 0));
 }
