@@ -13,6 +13,7 @@
 //! works again.
 
 mod config;
+mod dropped;
 mod error;
 mod fallback;
 mod files;
@@ -30,15 +31,13 @@ pub use shared::SharedOutbox;
 pub use status::{Appended, OutboxStatus};
 
 use super::{Entry, Queue};
+use dropped::Dropped;
 use fallback::{Problem, RETRY, Store};
 use files::{Disk, Files};
 use memory::Memory;
 use segments::{Counters, Log};
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Dropped records are reported no more often.
-const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The queue; see the [module](self). It is used by one thread; [`SharedOutbox`] by several.
 pub struct Outbox {
@@ -62,13 +61,7 @@ pub struct Outbox {
     made_room: bool,
     /// Nothing was added since the end was prepared for.
     closed: bool,
-    report: Report,
-}
-
-#[derive(Default)]
-struct Report {
-    reported: u64,
-    at: Option<Instant>,
+    dropped: Dropped,
 }
 
 impl Outbox {
@@ -97,7 +90,7 @@ impl Outbox {
             retry_after: RETRY.0,
             made_room: false,
             closed: false,
-            report: Report::default(),
+            dropped: Dropped::default(),
         };
         if let Store::Lost(..) = outbox.store {
             outbox.reopen()?;
@@ -116,6 +109,7 @@ impl Outbox {
         self.closed = false;
         let durable = if bytes.len() as u64 > self.config.max_record_bytes {
             self.counters.dropped += 1;
+            self.dropped.too_long += 1;
             log::error!(
                 "a record of {} bytes is dropped because it is longer than outbox.max_record_bytes, {}; raise it",
                 bytes.len(),
@@ -156,12 +150,18 @@ impl Outbox {
             if self.full && !self.made_room {
                 // The oldest record is on the disk, and without its segment there may be room.
                 self.made_room = true;
+                let before = self.dropped();
                 if let Store::Log(log) = &mut self.store
                     && log.drop_oldest().is_ok()
                 {
+                    self.dropped.no_space += self.dropped() - before;
                     self.try_disk();
                     continue;
                 }
+            }
+            match self.memory.len() > self.config.memory_records {
+                true => self.dropped.records += 1,
+                false => self.dropped.bytes += 1,
             }
             self.memory.pop_front();
             self.counters.dropped += 1;
@@ -190,20 +190,20 @@ impl Outbox {
                 }
             }
         }
-        if self.report.at.is_none_or(|at| now.saturating_duration_since(at) >= REPORT_INTERVAL) {
+        if self.dropped.is_due(now) {
             self.report_dropped(Some(now));
         }
     }
 
     fn report_dropped(&mut self, now: Option<Instant>) {
-        let dropped = self.dropped();
-        if dropped > self.report.reported {
-            log::warn!(
-                "{} records that the broker has not had are dropped because the outbox is full; see to the broker, or raise outbox.max_bytes",
-                dropped - self.report.reported
-            );
-            self.report = Report { reported: dropped, at: now };
+        for sentence in self.drops(now) {
+            log::warn!("{sentence}");
         }
+    }
+
+    fn drops(&mut self, now: Option<Instant>) -> Vec<String> {
+        let is_dir = !matches!(self.store, Store::None);
+        self.dropped.report(self.totals().dropped, &self.config, is_dir, now)
     }
 
     fn writable(&mut self) -> Option<&mut Log> {

@@ -236,6 +236,45 @@ fn what_comes_after_the_directory_went_is_kept() {
     }
 }
 
+/// All were told to raise `max_bytes`.
+#[test]
+fn what_is_dropped_names_the_limit() {
+    let told = |outbox: &mut Outbox, key: &str, count: u64| {
+        let said = outbox.drops(None);
+        let expected = format!("{count} records");
+        assert!(said.len() == 1 && said[0].contains(key) && said[0].starts_with(&expected), "{key}: {said:?}");
+        assert_eq!(said[0].contains("max_bytes"), key == "outbox.max_bytes", "{said:?}");
+        assert_eq!(outbox.drops(None), [""; 0], "once");
+    };
+    let mut without = Outbox::open(None, &small()).unwrap();
+    (0..13).for_each(|_| _ = without.append(b"x"));
+    told(&mut without, "outbox.memory_records, 10,", 3);
+    (0..4).for_each(|_| _ = without.append(&[0; 900]));
+    told(&mut without, "outbox.memory_records, 10,", 4);
+    let mut without = Outbox::open(None, &small()).unwrap();
+    (0..5).for_each(|_| _ = without.append(&[0; 900]));
+    told(&mut without, "outbox.memory_bytes, 4000,", 1);
+
+    let disk = FakeDisk::default();
+    let mut outbox = open(&disk);
+    while outbox.status().dropped_total == 0 {
+        outbox.append(&[0; 900]);
+    }
+    let dropped = outbox.status().dropped_total;
+    told(&mut outbox, "outbox.max_bytes", dropped);
+    outbox.append(&[0; 1001]);
+    assert_eq!(outbox.drops(None), [""; 0], "told when it came");
+    // The oldest segment makes room for what is in memory, once; then that is the limit.
+    disk.state().fail_write = Some((ErrorKind::StorageFull, 0));
+    let before = outbox.status().dropped_total;
+    while outbox.status().dropped_total == before {
+        outbox.append(&[0; 900]);
+    }
+    let said = outbox.drops(None);
+    assert!(said.len() == 2 && said[0].contains("the disk of the outbox is full"), "{said:?}");
+    assert!(said[1].contains("outbox.memory_bytes, 4000,") && said[1].contains("disk and the broker"), "{said:?}");
+}
+
 /// The node ends, and the next try of the disk would come a minute later.
 #[test]
 fn the_end_tries_the_disk_once_more() {
