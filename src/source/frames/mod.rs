@@ -63,7 +63,7 @@ pub trait FrameSource: Send {
     /// keeps to its back-off.
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError>;
 
-    /// The frame returned last was read and its readings are in the outbox: a directory source moves or deletes its file now.
+    /// The frames returned since the last call were read and their readings are safe: a directory source moves or deletes their files now.
     fn done(&mut self) {}
 
     /// For logs and the node's information, without secrets.

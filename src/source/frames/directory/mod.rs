@@ -4,6 +4,7 @@
 //! its size and time stood still for a while. The folder is listed now and then in any case: events only make it quicker, because
 //! network folders have none of what other machines do, and queues of events overflow.
 
+mod leftovers;
 mod shelf;
 mod watch;
 
@@ -12,8 +13,9 @@ use super::config::{Common, within};
 use super::picture::{Developer, as_keys, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use crate::source::{Input, SourceError, read};
+use leftovers::Leftovers;
 use serde::{Deserialize, Serialize};
-use shelf::{File, Shelf, put_away};
+use shelf::{File, Shelf};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 use watch::Watch;
@@ -134,10 +136,9 @@ pub(super) struct Directory {
     no_events: bool,
     /// When the folder is to be listed next.
     due: Instant,
-    /// Given, and not done yet.
-    last: Option<File>,
-    /// What went wrong when a file was put away, told by the next call.
-    trouble: Option<CameraError>,
+    /// Given, and not done yet: several if a reading takes several frames.
+    given: Vec<File>,
+    leftovers: Leftovers,
 }
 
 impl Directory {
@@ -151,8 +152,8 @@ impl Directory {
             watch: None,
             no_events: config.watch == WatchBy::Poll,
             due: Instant::now(),
-            last: None,
-            trouble: None,
+            given: Vec::new(),
+            leftovers: Leftovers::default(),
             config: config.clone(),
         })
     }
@@ -199,15 +200,10 @@ impl Directory {
         Some(picture.map(|picture| captured(picture, file.modified, name)))
     }
 
-    /// Moves a file away or deletes it, if it is still the one that was read.
-    fn clear(&mut self, file: &File, to: Option<&Path>) {
-        if let Err(reason) = put_away(&self.config.path, file, to) {
-            let path = self.config.path.join(&file.name);
-            self.trouble = Some(CameraError::Failed {
-                source_name: self.name.clone(),
-                reason: format!("{} cannot be put away ({reason})", path.display()),
-                mend: "check the rights and the space of both folders".into(),
-            });
+    /// Moves a file away or deletes it, if it is still the one that was read. That it cannot be is no failure of the camera.
+    fn clear(&mut self, file: File, to: Option<PathBuf>) {
+        if let Some(sentence) = self.leftovers.put_away(&self.config.path, file, to) {
+            log::warn!("{sentence}");
         }
     }
 }
@@ -215,23 +211,21 @@ impl Directory {
 impl FrameSource for Directory {
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
+        self.leftovers.try_again(&self.config.path, Instant::now());
         loop {
             if stop.is_set() {
                 return Err(CameraError::Stopped);
-            }
-            if let Some(trouble) = self.trouble.take() {
-                return Err(trouble);
             }
             if let Some(file) = self.shelf.take() {
                 match self.read(&file) {
                     None => {}
                     Some(Ok(frame)) => {
-                        self.last = Some(file);
+                        self.given.push(file);
                         return Ok(frame);
                     }
                     Some(Err(error)) => {
                         if let Some(folder) = self.config.failed_to.clone() {
-                            self.clear(&file, Some(&folder));
+                            self.clear(file, Some(folder));
                         }
                         return Err(error);
                     }
@@ -255,13 +249,11 @@ impl FrameSource for Directory {
     }
 
     fn done(&mut self) {
-        let Some(file) = self.last.take() else { return };
-        match self.config.after {
-            After::Keep => {}
-            After::Delete => self.clear(&file, None),
-            After::Move => {
-                let folder = self.config.move_to.clone();
-                self.clear(&file, folder.as_deref());
+        for file in std::mem::take(&mut self.given) {
+            match self.config.after {
+                After::Keep => {}
+                After::Delete => self.clear(file, None),
+                After::Move => self.clear(file, self.config.move_to.clone()),
             }
         }
     }

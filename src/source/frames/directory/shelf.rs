@@ -12,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 const MOST_FILES: usize = 100_000;
 /// Most complete files that wait by name; the rest is found by the next look.
 const MOST_WAITING: usize = 256;
+/// Longest name on the usual file systems.
+const MOST_NAME_BYTES: usize = 255;
 /// Endings of files that are still being written.
 const UNFINISHED: [&str; 7] = [".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", "~"];
 
@@ -167,31 +169,48 @@ pub fn put_away(folder: &Path, file: &File, to: Option<&Path>) -> Result<(), Str
 
 /// `name`, or `name-1`, `name-2`… before the ending, whichever is free in `folder`.
 fn free_name(folder: &Path, name: &OsStr) -> Result<PathBuf, String> {
-    let plain = folder.join(name);
+    let plain = Path::new(name);
     for number in 0..1000 {
-        let mut path = plain.clone();
-        if number > 0 {
-            let mut with = plain.file_stem().unwrap_or_default().to_owned();
-            with.push(format!("-{number}"));
-            if let Some(ending) = plain.extension() {
-                with.push(".");
-                with.push(ending);
+        let path = match number {
+            0 => folder.join(name),
+            _ => {
+                let mut tail = OsString::from(format!("-{number}"));
+                if let Some(ending) = plain.extension() {
+                    tail.push(".");
+                    tail.push(ending);
+                }
+                folder.join(fitting(plain.file_stem().unwrap_or_default(), &tail))
             }
-            path.set_file_name(with);
-        }
-        if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
-            return Ok(path);
+        };
+        match fs::symlink_metadata(&path) {
+            // Taken.
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(path),
+            Err(e) => return Err(e.to_string()),
         }
     }
     Err(format!("{} has a thousand files of that name", folder.display()))
 }
 
+/// `stem` and `tail`, with so much of `stem` as a name has room for.
+fn fitting(stem: &OsStr, tail: &OsStr) -> OsString {
+    let room = MOST_NAME_BYTES.saturating_sub(tail.len());
+    let mut name = match stem.len() <= room {
+        true => stem.to_owned(),
+        false => {
+            let text = stem.to_string_lossy();
+            OsString::from(&text[..text.floor_char_boundary(room)])
+        }
+    };
+    name.push(tail);
+    name
+}
+
 /// Moves a file to another file system so that it is never half there.
 fn move_across(path: &Path, to: &Path, target: &Path) -> io::Result<()> {
-    let mut hidden = OsString::from(".");
-    hidden.push(target.file_name().unwrap_or_default());
-    hidden.push(".part");
-    let hidden = to.join(hidden);
+    let mut stem = OsString::from(".");
+    stem.push(target.file_name().unwrap_or_default());
+    let hidden = to.join(fitting(&stem, OsStr::new(".part")));
     let copied = fs::copy(path, &hidden)
         .and_then(|_| fs::File::open(&hidden)?.sync_all())
         .and_then(|()| fs::rename(&hidden, target));
@@ -199,5 +218,49 @@ fn move_across(path: &Path, to: &Path, target: &Path) -> io::Result<()> {
         let _ = fs::remove_file(&hidden);
     }
     copied?;
-    fs::remove_file(path)
+    fs::remove_file(path).inspect_err(|_| {
+        // It is tried again, and each time would leave another copy.
+        let _ = fs::remove_file(target);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Any error counted as "taken", and a suffix made a long name too long.
+    #[test]
+    fn a_name_that_is_too_long_with_a_number_is_shortened() {
+        let root = tempfile::tempdir().unwrap();
+        for (long, last) in [("x".repeat(251) + ".png", "x-1.png"), ("é".repeat(125) + "x.png", "é-1.png")] {
+            assert!(long.len() <= MOST_NAME_BYTES);
+            fs::write(root.path().join(&long), b"taken").unwrap();
+            let free = free_name(root.path(), OsStr::new(&long)).unwrap();
+            let name = free.file_name().unwrap().to_str().unwrap().to_owned();
+            assert!(name.ends_with(last) && name.len() <= MOST_NAME_BYTES && name.len() > 250, "{name}");
+            fs::write(&free, b"it can be used").unwrap();
+        }
+        let error = free_name(root.path(), OsStr::new(&"x".repeat(300))).unwrap_err();
+        assert!(!error.contains("thousand"), "{error}");
+        let no_folder = root.path().join("file");
+        fs::write(&no_folder, b"").unwrap();
+        let error = free_name(&no_folder, OsStr::new("a")).unwrap_err();
+        assert!(!error.contains("thousand"), "{error}");
+    }
+
+    #[test]
+    fn a_long_name_goes_to_another_file_system() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        fs::create_dir(&to).unwrap();
+        fs::write(&from, b"picture").unwrap();
+        let target = to.join("x".repeat(251) + ".png");
+        move_across(&from, &to, &target).unwrap();
+        assert_eq!((fs::read(&target).unwrap().as_slice(), from.exists()), (&b"picture"[..], false));
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "nothing is left beside it");
+        // What cannot be removed here is not there either: `from` is a folder now, which can be neither read nor removed as a file.
+        fs::create_dir(&from).unwrap();
+        assert!(move_across(&from, &to, &to.join("second")).is_err());
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 1);
+    }
 }

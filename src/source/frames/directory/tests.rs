@@ -237,16 +237,60 @@ fn a_folder_may_come_and_go() {
     });
 }
 
+/// It was told as a failure of the camera, and left for ever.
 #[test]
-fn what_cannot_be_put_away_is_told() {
+fn what_cannot_be_put_away_is_tried_again_and_not_read_again() {
     let mut folder = Folder::new(|c, root| (c.after, c.move_to) = (After::Move, Some(root.join("file/out"))));
     fs::write(folder.path("file"), b"in the way").unwrap();
-    folder.put("a.png", 1);
-    assert_eq!(folder.next(), 1);
-    folder.source.done();
-    let said = folder.source.next(LONG, &Stop::default()).err().unwrap().to_string();
-    assert!(said.contains("a.png cannot be put away"), "{said}");
+    for (name, value) in [("a.png", 1), ("b.png", 2)] {
+        folder.put(name, value);
+        assert_eq!(folder.next(), value);
+        folder.source.done();
+        folder.nothing();
+    }
+    fs::remove_file(folder.path("file")).unwrap();
     folder.nothing();
+    assert!(folder.path("in/a.png").exists(), "not all the time");
+    folder.source.leftovers.due = Some(Instant::now());
+    folder.nothing();
+    for (name, value) in [("a.png", 1), ("b.png", 2)] {
+        assert!(!folder.path("in").join(name).exists());
+        assert_eq!(fs::read(folder.path("file/out").join(name)).unwrap(), png(value));
+    }
+}
+
+#[test]
+fn what_cannot_be_put_away_is_told_once() {
+    let folder = Folder::new(|_, _| {});
+    fs::write(folder.path("file"), b"in the way").unwrap();
+    let (mut leftovers, to) = (Leftovers::default(), folder.path("file/out"));
+    let mut put_away = |name: &str| {
+        folder.put(name, 1);
+        let about = fs::metadata(folder.path("in").join(name)).unwrap();
+        let file = File { name: name.into(), bytes: about.len(), modified: about.modified().unwrap() };
+        leftovers.put_away(&folder.path("in"), file, Some(to.clone()))
+    };
+    let said = put_away("a.png").unwrap();
+    assert!(said.contains("a.png cannot be put away") && !said.contains('\n'), "{said}");
+    assert_eq!(put_away("b.png"), None, "for the same reason");
+    let due = Instant::now() + Duration::from_secs(61);
+    leftovers.try_again(&folder.path("in"), due);
+    assert!(leftovers.due.unwrap() > due, "it still fails");
+    fs::remove_file(folder.path("file")).unwrap();
+    leftovers.try_again(&folder.path("in"), due + Duration::from_secs(61));
+    assert!(leftovers.due.is_none() && folder.path("file/out/b.png").exists());
+}
+
+/// Only the last one went.
+#[test]
+fn all_files_of_a_reading_are_done() {
+    let mut folder = Folder::new(|c, _| c.after = After::Delete);
+    for (name, value) in [("a.png", 1), ("b.png", 2), ("c.png", 3)] {
+        folder.put(name, value);
+        assert_eq!(folder.next(), value);
+    }
+    folder.source.done();
+    assert_eq!(fs::read_dir(folder.path("in")).unwrap().count(), 0);
 }
 
 #[test]
