@@ -1,7 +1,8 @@
 //! A small file that is replaced as a whole: written beside its place and renamed, so that readers see the old one or the new one.
+//! And read as a whole, if it is a file.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// Replaces the file, for readers; after a power cut it may be empty.
@@ -25,10 +26,39 @@ pub(crate) fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// The bytes of a file of at most `most_bytes`.
+///
+/// # Errors
+/// The system's, or that it is longer, or no regular file: a pipe would block for ever at opening, and a device may never end.
+pub(crate) fn read_small(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+    check_regular(path)?;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most_bytes + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most_bytes {
+        true => Err(io::Error::other(format!("it is longer than {most_bytes} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// Whether `path` leads to a regular file.
+///
+/// # Errors
+/// That it does not, or the system's.
+pub(crate) fn check_regular(path: &Path) -> io::Result<()> {
+    match fs::metadata(path)?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
 fn swap(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(".new");
     let beside = path.with_file_name(name);
+    // What is no file there would block, or take the bytes elsewhere.
+    if fs::symlink_metadata(&beside).is_ok_and(|about| !about.is_file()) {
+        fs::remove_file(&beside)?;
+    }
     let written = File::create(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
         if sync { file.sync_all() } else { Ok(()) }
@@ -41,9 +71,40 @@ fn swap(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     done
 }
 
+/// A named pipe, for tests.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn fifo(path: &Path) {
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Opening such a pipe waits for its other end.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_no_file_is_neither_read_nor_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, beside] = ["state", "state.new"].map(|name| folder.path().join(name));
+        for path in [&path, &beside] {
+            fifo(path);
+        }
+        for (path, part) in [
+            (path.as_path(), "not a regular file"),
+            (folder.path(), "not a regular file"),
+            (Path::new("/dev/zero"), "not a regular file"),
+        ] {
+            let error = read_small(path, 10).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        replace_durably(&path, b"0123456789").unwrap();
+        assert_eq!(read_small(&path, 10).unwrap(), b"0123456789");
+        assert!(read_small(&path, 9).unwrap_err().to_string().contains("longer than 9 bytes"));
+        assert!(!beside.exists());
+        assert_eq!(read_small(&beside, 10).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn the_file_is_replaced_or_left_and_nothing_stays_beside_it() {

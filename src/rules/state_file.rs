@@ -2,11 +2,10 @@
 
 use super::clock::Moment;
 use super::state::FieldState;
-use crate::replace::replace_durably;
+use crate::replace::{read_small, replace_durably};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// First bytes of the file; the last is the version of its layout.
@@ -124,16 +123,11 @@ impl StateFile {
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, FieldState>, String> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let bytes = match read_small(path, MAX_FILE_BYTES) {
+        Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(e) => return Err(e.to_string()),
     };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("it is longer than {MAX_FILE_BYTES} bytes"));
-    }
     let rest = bytes.strip_prefix(&MAGIC).ok_or("it is damaged or of another version of the program")?;
     let (body, sum) = rest.split_last_chunk::<4>().ok_or("it is damaged: its end is missing")?;
     if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
@@ -218,6 +212,22 @@ mod tests {
         let (mut file, _) = StateFile::open(&path, &StateConfig::default());
         assert!(file.save([("water", field.state())], at(0), false).unwrap());
         assert!(StateFile::open(&path, &StateConfig::default()).1.is_none());
+    }
+
+    /// The start waited for somebody to write to it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_in_its_place_is_damage() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("state");
+        crate::replace::fifo(&path);
+        let (mut file, error) = StateFile::open(&path, &StateConfig::default());
+        let said = error.unwrap().to_string();
+        assert!(said.contains("not a regular file; the fields start afresh"), "{said}");
+        let mut field = field();
+        show(&mut field, "10.5", 0);
+        assert!(file.save([("water", field.state())], at(0), false).unwrap());
+        assert!(StateFile::open(&path, &StateConfig::default()).1.is_none(), "the next write mends it");
     }
 
     #[test]

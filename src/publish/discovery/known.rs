@@ -1,9 +1,8 @@
 //! What Home Assistant was told last time, in a small file.
 
 use super::Component;
-use crate::replace::replace_durably;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use crate::replace::{read_small, replace_durably};
+use std::io;
 use std::path::Path;
 
 /// Longest file that is read: far more than the entities of the largest node.
@@ -12,11 +11,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The entities of the file. None if there is no such file, or if it is damaged: then entities of fields that are gone stay until
 /// `--clear-retained`, which is a nuisance and no reason to stop.
 pub fn load_components(path: &Path) -> Vec<Component> {
-    let read = || -> io::Result<Vec<Component>> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-        Ok(serde_json::from_slice(&bytes)?)
-    };
+    let read = || -> io::Result<Vec<Component>> { Ok(serde_json::from_slice(&read_small(path, MAX_FILE_BYTES)?)?) };
     read().unwrap_or_else(|error| {
         if error.kind() != io::ErrorKind::NotFound {
             log::warn!(
@@ -34,7 +29,7 @@ pub fn load_components(path: &Path) -> Vec<Component> {
 /// As the system says; the node goes on without.
 pub fn save_components(path: &Path, components: &[Component]) -> io::Result<()> {
     let bytes = serde_json::to_vec(components)?;
-    if matches!(fs::metadata(path), Ok(about) if about.len() == bytes.len() as u64) && fs::read(path)? == bytes {
+    if read_small(path, bytes.len() as u64).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
     replace_durably(path, &bytes)
@@ -43,6 +38,20 @@ pub fn save_components(path: &Path, components: &[Component]) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
+    /// The start waited for somebody to write to it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_in_its_place_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("components.json");
+        crate::replace::fifo(&path);
+        assert!(load_components(&path).is_empty());
+        let told = [Component { key: "main_value".into(), platform: "sensor".into() }];
+        save_components(&path, &told).unwrap();
+        assert_eq!(load_components(&path), told);
+    }
 
     #[test]
     fn remembers_and_survives_damage() {

@@ -101,6 +101,11 @@ impl Outbox {
             self.store = Store::Lost(files, missing);
             return Err(error);
         }
+        if let Ok(Lock::NoFile) = prepared {
+            self.failed(&*files, "used", &io::Error::other("the file 'lock' in it is not a regular file"));
+            self.store = Store::Lost(files, missing);
+            return Ok(());
+        }
         // What cannot be prepared can perhaps be read.
         match Log::open(files, &self.config, self.next_id) {
             Ok(log) => {

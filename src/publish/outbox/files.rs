@@ -1,5 +1,6 @@
 //! The directory of the outbox, as little of it as is needed; tests put a disk of their own in its place.
 
+use crate::replace::check_regular;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ pub(super) enum Lock {
     InUse,
     /// The file system has no locks, or is read-only and has no lock file.
     Unknown,
+    /// What is in the place of its file is none, so that another process could not be told of this one.
+    NoFile,
 }
 
 /// Segment files, of which one at a time is written.
@@ -85,6 +88,11 @@ impl Files for Disk {
     fn prepare(&mut self) -> io::Result<Lock> {
         fs::create_dir_all(&self.dir)?;
         let path = self.dir.join("lock");
+        // A pipe would block at opening.
+        if fs::metadata(&path).is_ok_and(|about| !about.is_file()) {
+            self.lock = None;
+            return Ok(Lock::NoFile);
+        }
         let writable = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         // A lock needs no right to write, only the file.
         let file = match writable.or_else(|_| File::open(&path)) {
@@ -119,10 +127,7 @@ impl Files for Disk {
 
     fn read(&mut self, number: u64, offset: u64, len: u64) -> io::Result<Vec<u8>> {
         let path = self.path(number);
-        // A pipe would block at opening.
-        if !fs::metadata(&path)?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
+        check_regular(&path)?;
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::new();
@@ -138,6 +143,7 @@ impl Files for Disk {
 
     fn open(&mut self, number: u64, len: u64) -> io::Result<()> {
         self.open = None;
+        check_regular(&self.path(number))?;
         let file = OpenOptions::new().write(true).open(self.path(number))?;
         if file.metadata()?.len() > len {
             file.set_len(len)?;
@@ -201,6 +207,22 @@ mod tests {
         assert_eq!(first.prepare().unwrap(), Lock::Held, "once more by the same");
         drop(first);
         assert_eq!(second.prepare().unwrap(), Lock::Held);
+    }
+
+    /// The start waited for somebody to read from it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_blocks_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let mut disk = Disk::new(root.path().to_owned());
+        let lock = root.path().join("lock");
+        crate::replace::fifo(&lock);
+        assert_eq!(disk.prepare().unwrap(), Lock::NoFile);
+        fs::remove_file(&lock).unwrap();
+        fs::create_dir(&lock).unwrap();
+        assert_eq!(disk.prepare().unwrap(), Lock::NoFile);
+        crate::replace::fifo(&disk.path(1));
+        assert!(disk.read(1, 0, 10).is_err() && disk.open(1, 10).is_err());
     }
 
     #[test]

@@ -181,3 +181,24 @@ fn a_state_directory_that_cannot_be_made() {
     assert!(problem.contains("Not a directory") && !problem.contains('\n'), "{problem}");
     assert_eq!(drain(&mut outbox).len(), 1);
 }
+
+/// Opening such a lock waited for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_file_in_the_outbox_is_done_without() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("outbox");
+    std::fs::create_dir(&dir).unwrap();
+    crate::replace::fifo(&dir.join("lock"));
+    crate::replace::fifo(&dir.join("0000000000000001.log"));
+    std::fs::create_dir(dir.join("0000000000000002.log")).unwrap();
+    let mut outbox = Outbox::open(Some(root.path()), &small()).unwrap();
+    let problem = outbox.status().problem.unwrap();
+    assert!(problem.contains("'lock'") && problem.contains("kept in memory only"), "{problem}");
+    assert!(!outbox.append(b"record 0").durable);
+    std::fs::remove_file(dir.join("lock")).unwrap();
+    drop(outbox);
+    let mut outbox = Outbox::open(Some(root.path()), &small()).unwrap();
+    assert_eq!((outbox.status().problem, outbox.status().damaged_total), (None, 2), "the segments that are none");
+    assert_eq!(texts(&drain(&mut outbox)), ["record 0"], "the end has tried the disk once more");
+}
