@@ -153,6 +153,11 @@ fn read_header(bytes: &[u8], number: u64) -> Option<Header> {
     (good && header.number == number && header.next_id <= MAX_ID && header.removed <= MAX_ID).then_some(header)
 }
 
+/// Whether a segment begins with an undamaged header of this number.
+pub(super) fn is_header(bytes: &[u8], number: u64) -> bool {
+    read_header(bytes, number).is_some()
+}
+
 /// Reads the segment `number`. Records whose ids are not above `after`, or above those before them, are passed over: they have been
 /// found already.
 ///

@@ -15,7 +15,7 @@ mod write;
 use super::super::Entry;
 use super::config::OutboxConfig;
 use super::files::Files;
-use super::frame::{self, MAX_ID, MAX_SEGMENT_BYTES, Slot};
+use super::frame::{self, HEADER_BYTES, MAX_ID, MAX_SEGMENT_BYTES, Slot};
 use std::collections::VecDeque;
 use std::io;
 #[cfg(test)]
@@ -24,6 +24,10 @@ pub(super) use write::REMOVALS_PER_MARK;
 /// How far ids jump at each start: further than a segment has records, so that no id is given twice even if the tail that had it is
 /// damaged.
 const ID_GAP: u64 = 1 << 20;
+
+/// Larger numbers of segments are not believed without a header that has them too: those given after them could leave no room. Numbers follow
+/// the ids, which take some 2^32 starts to come so far.
+const MAX_NUMBER: u64 = 1 << 52;
 
 /// What was written, and what was lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,8 +105,19 @@ impl Log {
             Ok(numbers) => numbers,
             Err(e) => return Err((files, e)),
         };
-        numbers.retain(|&number| number <= MAX_ID);
         numbers.sort_unstable();
+        let strays = numbers.split_off(numbers.partition_point(|&number| number <= MAX_NUMBER));
+        let (ours, strays): (Vec<u64>, Vec<u64>) = strays.into_iter().partition(|&number| {
+            let head = files.read(number, 0, HEADER_BYTES as u64);
+            number <= MAX_ID && head.is_ok_and(|head| frame::is_header(&head, number))
+        });
+        for number in &strays {
+            log::warn!(
+                "segment {number} of the outbox {} is left out because no node comes to such a number; remove it if it is not yours",
+                files.dir().display()
+            );
+        }
+        numbers.extend(ours);
         let mut log = Log {
             files,
             config: config.clone(),
@@ -119,7 +134,7 @@ impl Log {
             removals_unmarked: 0,
             next_number: numbers.last().map_or(1, |last| last + 1),
             next_id,
-            counters: Counters::default(),
+            counters: Counters { damaged: strays.len() as u64, ..Counters::default() },
         };
         let mut ids = Vec::with_capacity(numbers.len());
         for &number in &numbers {

@@ -135,3 +135,25 @@ fn any_bytes_are_a_segment() {
         assert_eq!(open(&damaged).len(), 0);
     });
 }
+
+/// What was added after it had ids that are taken for damage.
+#[test]
+fn a_stray_file_with_a_huge_number_costs_nothing() {
+    for number in [u64::MAX, 1 << 62, (1 << 62) - 1, 1 << 60] {
+        for bytes in [vec![], vec![0; 4096], vec![b'x'; 4096]] {
+            let (disk, mut waiting) = filled();
+            disk.state().files.insert(number, Node { durable: bytes.clone(), bytes, forgotten: false });
+            for round in 0..3 {
+                let mut outbox = open(&disk);
+                assert_eq!(outbox.status().damaged_total, 1, "told");
+                let appended = outbox.append(format!("later {round}").as_bytes());
+                assert!(appended.durable && appended.id < 1 << 40, "{}", appended.id);
+                waiting.push(Entry { id: appended.id, bytes: format!("later {round}").into_bytes() });
+                outbox.sync();
+                kill(outbox, &disk);
+            }
+            assert!(disk.state().files.contains_key(&number), "it is left where it is");
+            assert_eq!(drain(&mut open(&disk)), waiting, "{number}");
+        }
+    }
+}
