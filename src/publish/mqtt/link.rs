@@ -341,10 +341,18 @@ impl Transport for MqttTransport {
 
     fn close(&mut self, last: &[Message], timeout: Duration) {
         let end = Instant::now() + timeout.min(LONGEST_POLL);
-        self.settle(end);
+        // A broker that acknowledges nothing must not take all of the time: half of what is left is for what comes after.
+        let half = || Instant::now() + end.saturating_duration_since(Instant::now()) / 2;
+        self.settle(half());
         for message in last {
-            match self.publish(message) {
-                Ok(_) => self.settle(end),
+            let mut message = message.clone();
+            // What is under way will not be acknowledged any more, and nothing at least once can be sent beside it. Without these words
+            // an orderly end would leave the broker with the last status: it forgets the will.
+            if self.link.as_ref().is_some_and(|link| link.in_flight.is_some()) {
+                message.qos = Qos::AtMostOnce;
+            }
+            match self.publish(&message) {
+                Ok(_) => self.settle(half()),
                 Err(TransportError::NotConnected) => break,
                 Err(error) => log::warn!("a last message could not be sent: {error}"),
             }

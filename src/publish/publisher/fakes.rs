@@ -18,6 +18,8 @@ pub(crate) struct Wire {
     /// Acknowledges what is published by itself.
     pub obliging: bool,
     pub closed: Option<Vec<Message>>,
+    /// What the end was given.
+    pub close_within: Duration,
 }
 
 #[derive(Clone, Default)]
@@ -95,8 +97,9 @@ impl Transport for FakeTransport {
 
     fn ack(&mut self, _: &Delivery) {}
 
-    fn close(&mut self, last: &[Message], _: Duration) {
-        self.wire().closed = Some(last.to_vec());
+    fn close(&mut self, last: &[Message], timeout: Duration) {
+        let mut wire = self.wire();
+        (wire.closed, wire.close_within) = (Some(last.to_vec()), timeout);
     }
 
     fn waker(&self) -> Waker {

@@ -11,6 +11,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// What is kept of the grace time for the farewell, if that is not more than half of it.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// When the thread is to end.
+#[derive(Clone, Copy)]
+pub(super) struct Ending {
+    /// Until then it sends what waits.
+    pub send_by: Instant,
+    /// The farewell is over by then.
+    pub end_by: Instant,
+}
+
+impl Ending {
+    fn within(grace: Duration) -> Ending {
+        let grace = grace.min(Duration::from_secs(3600));
+        let end_by = Instant::now() + grace;
+        Ending { send_by: end_by - FAREWELL.min(grace / 2), end_by }
+    }
+}
+
 /// What the thread and its handles share.
 pub(super) struct Shared {
     volatile: Mutex<Volatile>,
@@ -20,8 +40,8 @@ pub(super) struct Shared {
     ages: Mutex<Ages>,
     connected: AtomicBool,
     alive_at: Mutex<Instant>,
-    /// When to end at the latest, once that is asked for.
-    pub stop_by: Mutex<Option<Instant>>,
+    /// Once that is asked for.
+    pub ending: Mutex<Option<Ending>>,
 }
 
 /// A lock whose data is a list or numbers, which no panic leaves half done.
@@ -38,7 +58,7 @@ impl Shared {
             ages: Mutex::new(Ages::new(config.late_after_ms)),
             connected: AtomicBool::new(false),
             alive_at: Mutex::new(Instant::now()),
-            stop_by: Mutex::new(None),
+            ending: Mutex::new(None),
         }
     }
 
@@ -130,10 +150,10 @@ impl Handle {
         lock(&self.shared.alive_at).elapsed()
     }
 
-    /// Ends the thread: sends what it can for at most `grace`, says farewell (which may take two seconds more) and waits for
-    /// its end. Without a connection it ends at once; what is in the outbox stays there.
+    /// Ends the thread: sends what it can, says farewell in the last two seconds of `grace` at the latest, and waits for its end. All of it
+    /// takes no longer than `grace`, whatever the broker does. Without a connection it ends at once; what is in the outbox stays there.
     pub fn stop(&self, grace: Duration) {
-        *lock(&self.shared.stop_by) = Some(Instant::now() + grace.min(Duration::from_secs(3600)));
+        *lock(&self.shared.ending) = Some(Ending::within(grace));
         self.waker.wake();
         let thread = lock(&self.thread).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {

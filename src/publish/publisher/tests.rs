@@ -359,6 +359,20 @@ fn without_a_connection_the_end_does_not_wait() {
     assert_eq!(queue.len(), 1, "kept for the next run");
 }
 
+/// The end took two seconds more than it was given.
+#[test]
+fn a_broker_that_acknowledges_nothing_does_not_lengthen_the_end() {
+    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
+    transport.push(Event::Connected);
+    queue.add(0, postcard::to_allocvec(&record(0, 0)).unwrap());
+    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
+    let grace = Duration::from_secs(1);
+    handle.stop(grace);
+    let wire = transport.wire();
+    assert_eq!(wire.closed.as_deref().unwrap()[0].payload, b"offline");
+    assert!(wire.close_within <= grace / 2, "{:?} are left for the farewell", wire.close_within);
+}
+
 #[test]
 fn limits_are_checked() {
     assert_eq!(PublisherConfig::default().validate(), Ok(()));

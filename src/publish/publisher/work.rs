@@ -1,6 +1,6 @@
 //! The loop itself.
 
-use super::handle::{Shared, lock};
+use super::handle::{Ending, Shared, lock};
 use super::{Encode, Setup};
 use crate::publish::queue::{Entry, Queue};
 use crate::publish::record::{RECORD_VERSION, Record};
@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 const ROUND: Duration = Duration::from_secs(1);
 /// The wait while messages at most once are being written; their end is no event.
 const SHORT_ROUND: Duration = Duration::from_millis(20);
-/// Time for the farewell, beyond the grace time.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// The same trouble is told again after that.
 const REPEAT_LOG: Duration = Duration::from_secs(600);
 /// After so many connections in a row on which no record arrived, the next one begins with the records.
@@ -109,25 +107,26 @@ impl Publisher {
 
     /// Works until it is told to stop.
     pub(super) fn run(&mut self) {
-        let mut stop_by = None;
-        while !self.may_end(stop_by) {
-            let left = stop_by.map_or(ROUND, |by: Instant| by.saturating_duration_since(Instant::now()).min(ROUND));
+        let mut ending = None;
+        while !self.may_end(ending) {
+            let left =
+                ending.map_or(ROUND, |at: Ending| at.send_by.saturating_duration_since(Instant::now()).min(ROUND));
             self.step(left);
-            stop_by = *lock(&self.shared.stop_by);
+            ending = *lock(&self.shared.ending);
         }
-        let left = stop_by.map_or(Duration::ZERO, |by| by.saturating_duration_since(Instant::now()));
-        self.transport.close(&self.farewell, left.max(FAREWELL));
+        let left = ending.map_or(Duration::ZERO, |at| at.end_by.saturating_duration_since(Instant::now()));
+        self.transport.close(&self.farewell, left);
         self.shared.set_connected(None);
     }
 
     /// Without a connection there is nothing to wait for.
-    fn may_end(&self, stop_by: Option<Instant>) -> bool {
-        let Some(by) = stop_by else { return false };
+    fn may_end(&self, ending: Option<Ending>) -> bool {
+        let Some(Ending { send_by, .. }) = ending else { return false };
         let done = self.in_flight.is_none()
             && self.birth.is_empty()
             && self.shared.volatile().is_empty()
             && self.queue.is_empty();
-        done || self.connected_at_ms.is_none() || Instant::now() >= by
+        done || self.connected_at_ms.is_none() || Instant::now() >= send_by
     }
 
     /// Sends what can be sent, then waits for one thing to happen, at most for `timeout`.

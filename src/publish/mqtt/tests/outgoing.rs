@@ -255,3 +255,23 @@ fn a_poll_can_be_ended_from_another_thread() {
     assert!(start.elapsed() < DEADLINE);
     polled.join().unwrap();
 }
+
+/// The farewell could not be sent while a message was under way, and an orderly end then made the broker forget the will.
+#[test]
+fn a_broker_that_acknowledges_nothing_hears_the_farewell() {
+    for protocol in BOTH {
+        let broker = FakeBroker::start(|conn| {
+            conn.accept();
+            while conn.read().is_some_and(|packet| packet.kind() != 14) {}
+        });
+        let mut transport = transport(broker.port, protocol);
+        assert_eq!(next(&mut transport), Event::Connected);
+        transport.publish(&message("never acknowledged")).unwrap();
+        let start = Instant::now();
+        transport.close(&[Message::new("ocr/n/status", "offline", Content::Text)], Duration::from_secs(2));
+        assert!(start.elapsed() < DEADLINE);
+        let mut heard = vec![broker.packet(), broker.packet(), broker.packet()];
+        assert!(heard.pop().unwrap().has("offline"), "{protocol:?}");
+        assert_eq!(broker.packet().kind(), 14, "{protocol:?}: an orderly end");
+    }
+}
