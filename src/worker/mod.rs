@@ -34,15 +34,16 @@ use crate::publish::mqtt::{self, Options};
 use crate::source::frames::Stop;
 
 /// Works until `stop` is set. On the way out the job that is being read is finished, if that takes no longer than
-/// [`grace_ms`](WorkerConfig::grace_ms); the broker passes on what waits.
+/// [`grace_ms`](WorkerConfig::grace_ms); the broker passes on what waits. A picture that takes longer is given up unacknowledged: its reader
+/// goes on in a thread that ends with the process.
 ///
 /// # Errors
 /// [`Error::Config`] for a configuration that cannot be used, and those of [`Pipeline::from_config`](crate::Pipeline::from_config). A broker
 /// that cannot be reached is no error: it is tried again.
 pub fn run(config: &WorkerConfig, stop: &Stop) -> Result<Counters, Error> {
-    let Parts { id, names, mut reader, mut transport } = Parts::new(config)?;
+    let Parts { id, names, reader, mut transport } = Parts::new(config)?;
     log::info!("worker {id} takes jobs from {}", config.filter());
-    work::work(transport.as_mut(), &mut reader, config, &names, stop).map_err(|e| {
+    work::work(transport.as_mut(), reader, config, &names, stop).map_err(|e| {
         Error::Config(format!("the reader's thread cannot be started because the system says '{e}'; free memory"))
     })
 }

@@ -5,7 +5,7 @@ use super::work::work;
 use super::*;
 use crate::publish::{Content, Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -168,10 +168,10 @@ impl Read for FakeReader {
 fn with_worker(config: WorkerConfig, test: impl FnOnce(&Fake, &FakeReader, &Stop)) -> (Counters, Fake) {
     let (fake, reader, stop) = (Fake::default(), FakeReader::default(), Stop::default());
     let counters = std::thread::scope(|scope| {
-        let (mut transport, mut read, stop_it) = (fake.clone(), reader.clone(), stop.clone());
+        let (mut transport, read, stop_it) = (fake.clone(), reader.clone(), stop.clone());
         let worker = scope.spawn(move || {
             let names = Names::new("ocr", "w1");
-            work(&mut transport, &mut read, &config, &names, &stop_it).unwrap()
+            work(&mut transport, read, &config, &names, &stop_it).unwrap()
         });
         fake.push(Event::Connected);
         test(&fake, &reader, &stop);
@@ -332,4 +332,37 @@ fn the_job_in_hand_is_finished_at_the_end_but_not_for_ever() {
         assert!(start.elapsed() < DEADLINE);
     });
     assert_eq!((counters.done, fake.wire().acked.len()), (0, 0), "the broker gives it to another");
+}
+
+/// Says when it has a picture, and reads it until the test ends.
+struct Stuck(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Read for Stuck {
+    fn read(&mut self, _: &str, _: &[u8]) -> Result<Vec<u8>, ReadError> {
+        self.0.send(()).unwrap();
+        let _ = self.1.recv();
+        Ok(b"{}".to_vec())
+    }
+}
+
+/// The end waited for the reader's thread, however long a picture took.
+#[test]
+fn a_reader_that_is_busy_after_the_grace_time_is_left_behind() {
+    let (fake, stop) = (Fake::default(), Stop::default());
+    let ((busy, is_busy), (free, waiting), (done, ended)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
+    let (mut transport, stop_it) = (fake.clone(), stop.clone());
+    std::thread::spawn(move || {
+        let config = WorkerConfig { grace_ms: 50, ..WorkerConfig::default() };
+        let names = Names::new("ocr", "w1");
+        done.send(work(&mut transport, Stuck(busy, waiting), &config, &names, &stop_it).unwrap())
+    });
+    fake.push(Event::Connected);
+    fake.job("1", b"large", 1);
+    is_busy.recv_timeout(DEADLINE).expect("a picture for the reader");
+    stop.set();
+    let counters = ended.recv_timeout(DEADLINE).expect("the end, while the reader is busy");
+    let wire = fake.wire();
+    assert!(wire.closed && wire.acked.is_empty(), "the broker gives it to another");
+    assert_eq!(counters.done, 0);
+    drop(free);
 }

@@ -49,13 +49,13 @@ struct Current {
     ticket: Option<Ticket>,
 }
 
-/// Works until `stop` is set.
+/// Works until `stop` is set. A reader that is still busy after the grace time is left to itself, and ends with the process.
 ///
 /// # Errors
 /// The system has no thread to give.
 pub(super) fn work(
     transport: &mut dyn Transport,
-    reader: &mut dyn Read,
+    reader: impl Read + 'static,
     config: &WorkerConfig,
     names: &Names,
     stop: &Stop,
@@ -63,29 +63,26 @@ pub(super) fn work(
     let (orders, ordered) = mpsc::sync_channel(1);
     let (outcomes, outcome) = mpsc::sync_channel(1);
     let waker = transport.waker();
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name("reader".into())
-            .spawn_scoped(scope, move || read_all(reader, &ordered, &outcomes, &waker))?;
-        let mut worker = Worker {
-            transport,
-            config,
-            names,
-            orders,
-            outcome,
-            up: false,
-            hello: None,
-            waiting: VecDeque::new(),
-            current: None,
-            counters: Counters::default(),
-            told: None,
-        };
-        Ok(worker.run(stop))
-    })
+    // Nobody waits for it: a picture cannot be given up in the middle.
+    std::thread::Builder::new().name("reader".into()).spawn(move || read_all(reader, &ordered, &outcomes, &waker))?;
+    let mut worker = Worker {
+        transport,
+        config,
+        names,
+        orders,
+        outcome,
+        up: false,
+        hello: None,
+        waiting: VecDeque::new(),
+        current: None,
+        counters: Counters::default(),
+        told: None,
+    };
+    Ok(worker.run(stop))
 }
 
 /// The reader's thread; ends when there will be no more orders.
-fn read_all(reader: &mut dyn Read, orders: &Receiver<Order>, outcomes: &SyncSender<Outcome>, waker: &Waker) {
+fn read_all(mut reader: impl Read, orders: &Receiver<Order>, outcomes: &SyncSender<Outcome>, waker: &Waker) {
     while let Ok((job, picture)) = orders.recv() {
         let outcome = guarded(|| reader.read(&job, &picture)).unwrap_or_else(|panic| {
             Err(ReadError::Engine(format!("reading the picture failed ({panic}); this is a mistake in edge-ocr")))
@@ -130,6 +127,9 @@ impl Worker<'_> {
             self.advance();
             let event = self.transport.poll(ROUND);
             self.handle(event, end.is_some());
+        }
+        if let Some(current) = &self.current {
+            log::warn!("{}", current.left_behind(self.up, self.config.grace_ms));
         }
         self.transport.close(&[self.names.status(false)], FAREWELL);
         self.counters
@@ -283,6 +283,17 @@ impl Worker<'_> {
 }
 
 impl Current {
+    /// What is said of a job that is not done at the end.
+    fn left_behind(&self, up: bool, grace_ms: u32) -> String {
+        let (id, what) =
+            (&self.job.id, if self.answer.is_none() { "still being read" } else { "read but not answered" });
+        let when = match up {
+            true => format!("after the {grace_ms} ms of grace_ms"),
+            false => "at the end and there is no connection".to_owned(),
+        };
+        format!("job {id} was {what} {when}, so it is not acknowledged, and the broker may give it to another worker")
+    }
+
     fn settle(&mut self, result: Result<&[u8], &Failure>, names: &Names, expiry_s: u32) {
         if let Err(failure) = &result {
             // The sender is told; who sends much that is no picture is not to fill the log.
