@@ -19,9 +19,10 @@ pub enum Asked {
 mod system {
     use super::Asked;
     use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
     use signal_hook::iterator::Handle;
     use std::io;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread::JoinHandle;
 
@@ -37,13 +38,16 @@ mod system {
 
     impl Signals {
         /// Catches them from now on, and holds them back in this thread and in those that it starts; they wait for
-        /// [`listen`](Self::listen). To be called first of all, before there are other threads.
+        /// [`listen`](Self::listen). To be called first of all, before there are other threads. A file that grows over the limit on
+        /// lengths (`LimitFSIZE`, `ulimit -f`) is from now on an error of that write instead of the program's end.
         ///
         /// # Errors
         /// The system's.
         pub fn catch() -> io::Result<Signals> {
             set().thread_block()?;
             CAUGHT.store(true, Ordering::Release);
+            // A flag that nobody looks at: whoever writes is told by the error.
+            signal_hook::flag::register(SIGXFSZ, Arc::default())?;
             Ok(Signals(signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?))
         }
 

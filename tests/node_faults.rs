@@ -361,3 +361,19 @@ fn what_was_said_meanwhile_is_there_when_it_is_read() {
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} in {lines:#?}");
     assert_eq!(node.count("were dropped"), 0);
 }
+
+/// The first write over the limit killed the node, by SIGXFSZ.
+#[test]
+fn a_limit_on_the_length_of_files_ends_nothing() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::start());
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    node_config(dir.path(), broker.port(), "");
+    let mut node = Program::node_with_short_files(dir.path());
+    node.expect("raise the limit on the length of the node's files");
+    assert!(another(&listener) && another(&listener), "{:#?}", node.lines());
+    assert_eq!(wait_until(SOON, || on_disk(&listener)), Some(false));
+    assert!(node.runs());
+}

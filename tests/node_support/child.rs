@@ -81,6 +81,21 @@ impl Program {
         Program::spawn(command().args(["node", "--config"]).arg(dir.join("node.toml")))
     }
 
+    /// The same, whose files cannot be longer than some KiB.
+    pub fn node_with_short_files(dir: &Path) -> Program {
+        let plain = command();
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -f 8 && exec \"$@\"", "sh"]).arg(plain.get_program());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        limited.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        Program::spawn(limited.args(["node", "--config"]).arg(dir.join("node.toml")))
+    }
+
     /// The same with another file of the program.
     pub fn node_of(program: &Path, dir: &Path) -> Program {
         Program::spawn(command_of(program).args(["node", "--config"]).arg(dir.join("node.toml")))

@@ -155,6 +155,7 @@ impl Outbox {
         let mend = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space there",
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => "make it writable for the node",
+            io::ErrorKind::FileTooLarge => "raise the limit on the length of the node's files",
             _ => "see to that disk",
         };
         let dir = files.dir().display();
