@@ -59,7 +59,8 @@ pub struct DirectoryConfig {
     pub settle_ms: u64,
     /// Whether files that are there at the start are read. Default true.
     pub existing: bool,
-    /// What happens to a file when its readings are safe. Default `keep`.
+    /// What happens to a file when its readings are safe: on disk, or with the broker. Default `keep`. A file that cannot be put away stays and
+    /// is tried again every minute; the next run of the program reads it once more if it still lies there.
     pub after: After,
     /// Folder for `after = "move"`.
     pub move_to: Option<PathBuf>,
