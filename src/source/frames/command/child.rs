@@ -1,6 +1,7 @@
 //! A child process that is never left behind.
 
-use std::io::{BufRead, BufReader, Read};
+use super::pipe::{Over, Pipe};
+use std::io::Read;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,6 +17,8 @@ const WORDS: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(10);
 /// Longest line of its messages that is kept.
 const MOST_LINE_BYTES: usize = 200;
+/// A line that is longer is taken for several.
+const MOST_READ_BYTES: usize = 4096;
 /// Most lines of its messages in a period that go to the log.
 const MOST_LINES: usize = 5;
 const PERIOD: Duration = Duration::from_secs(60);
@@ -23,6 +26,8 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// A running program in a process group of its own. Dropping it ends the group.
 pub struct Program {
     child: Option<Child>,
+    /// Set when there is no child any more: then its pipes have an end, whoever else holds them.
+    over: Over,
     last_line: Arc<Mutex<String>>,
     relay: Option<JoinHandle<()>>,
 }
@@ -32,7 +37,7 @@ impl Program {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn start(command: &[String], name: &str) -> std::io::Result<(Program, ChildStdout)> {
+    pub fn start(command: &[String], name: &str) -> std::io::Result<(Program, Pipe<ChildStdout>)> {
         let mut start = Command::new(command.first().map_or("", String::as_str));
         start.args(command.iter().skip(1)).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // So that what it starts itself can be ended with it, and a Ctrl-C of ours does not reach it before us.
@@ -40,13 +45,15 @@ impl Program {
         std::os::unix::process::CommandExt::process_group(&mut start, 0);
         let mut child = crate::signals::let_through(|| start.spawn())?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut program = Program { child: Some(child), last_line: Arc::default(), relay: None };
+        let mut program = Program { child: Some(child), over: Over::default(), last_line: Arc::default(), relay: None };
         let Some(stdout) = stdout else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
         if let Some(stderr) = stderr {
             let (last_line, name) = (program.last_line.clone(), name.to_owned());
+            let stderr = Pipe::new(stderr, program.over.clone());
             let thread = std::thread::Builder::new().name("messages".into());
             program.relay = Some(thread.spawn(move || relay(stderr, &last_line, &name))?);
         }
+        let stdout = Pipe::new(stdout, program.over.clone());
         Ok((program, stdout))
     }
 
@@ -70,6 +77,7 @@ impl Program {
         let status = self.child.as_mut()?.try_wait().ok()?;
         if status.is_some() {
             self.child = None;
+            self.over.set();
         }
         status
     }
@@ -87,6 +95,7 @@ impl Program {
         if self.wait(Instant::now() + REAP).is_none()
             && let Some(mut child) = self.child.take()
         {
+            self.over.set();
             // In an uninterruptible call of a driver: whenever that returns.
             log::warn!("a killed program does not end; it is waited for in the background");
             let _ = std::thread::Builder::new().name("reaper".into()).spawn(move || child.wait());
@@ -145,18 +154,12 @@ impl Drop for Program {
 }
 
 /// Reads a program's messages to their end: keeps the last line, and gives the log a few.
-fn relay(stderr: ChildStderr, last_line: &Mutex<String>, name: &str) {
-    let mut reader = BufReader::new(stderr);
+fn relay(mut stderr: Pipe<ChildStderr>, last_line: &Mutex<String>, name: &str) {
     let (mut since, mut lines, mut dropped) = (Instant::now(), 0, 0_u64);
-    loop {
-        let mut line = Vec::new();
-        match reader.by_ref().take(4096).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => break,
-            Ok(_) => {}
-        }
-        let line = presentable(&line);
+    let mut tell = |line: &[u8]| {
+        let line = presentable(line);
         if line.is_empty() {
-            continue;
+            return;
         }
         if since.elapsed() >= PERIOD {
             if dropped > 0 {
@@ -171,7 +174,18 @@ fn relay(stderr: ChildStderr, last_line: &Mutex<String>, name: &str) {
             dropped += 1;
         }
         *last_line.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    };
+    let (mut chunk, mut line) = (vec![0; MOST_READ_BYTES], Vec::new());
+    while let Ok(read @ 1..) = stderr.read(&mut chunk) {
+        for part in chunk[..read].split_inclusive(|&byte| byte == b'\n') {
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") || line.len() >= MOST_READ_BYTES {
+                tell(&line);
+                line.clear();
+            }
+        }
     }
+    tell(&line);
 }
 
 /// One line without control characters, not endless, and without the passwords of URLs, which programs like to repeat.

@@ -5,6 +5,7 @@
 
 mod child;
 mod once;
+mod pipe;
 mod stream;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
@@ -64,7 +65,7 @@ pub struct CommandConfig {
     /// Which values of Y, U and V raw frames use. Default `limited`; `full` for `rpicam-still`.
     pub range: Range,
     /// Whether the program is run for every frame and ends after it. Default true; false: it runs on and writes frame after frame,
-    /// of which the newest is taken.
+    /// of which the newest is taken. Either way its output ends with it: a process that it leaves behind is ended, or not listened to.
     pub once: bool,
 }
 

@@ -6,12 +6,12 @@ use super::super::picture::captured;
 use super::super::{CameraError, Captured, FrameSource, Stop};
 use super::child::Program;
 use super::{CommandConfig, Development, with_words};
-use std::io::Read;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a program may go on after its output has ended.
 const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The source.
 pub struct Once {
@@ -41,43 +41,42 @@ impl Once {
     fn run(&self, end: Instant, stop: &Stop) -> Result<(Vec<u8>, SystemTime), CameraError> {
         let development = &self.development;
         let start = Instant::now();
-        let (mut program, stdout) =
+        let (mut program, mut stdout) =
             Program::start(&self.command, &development.name).map_err(|e| development.not_started(&e))?;
-        let (give, output) = sync_channel(1);
-        let most = self.most;
-        let read = move || {
-            let mut bytes = Vec::new();
-            let result = stdout.take(most.saturating_add(1)).read_to_end(&mut bytes);
-            let _ = give.send(result.map(|_| (bytes, SystemTime::now())));
-        };
-        std::thread::Builder::new().name("frame".into()).spawn(read).map_err(|e| development.not_started(&e))?;
-        let output = loop {
+        let (mut bytes, mut chunk, mut status) = (Vec::new(), vec![0; CHUNK_BYTES], None);
+        loop {
             if stop.is_set() {
                 return Err(CameraError::Stopped);
             }
+            // Once it has ended, so does its output: a process that it left behind may hold that open for ever.
+            status = status.or_else(|| program.wait(Instant::now()));
             let left = end.saturating_duration_since(Instant::now());
-            match output.recv_timeout(left.min(LOOK)) {
-                Ok(output) => break output,
-                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
-                Err(_) => {
-                    program.end();
-                    let mend = "it was killed; run it by hand, or raise timeout_ms";
-                    return Err(CameraError::Timeout {
-                        source_name: development.name.clone(),
-                        waited_ms: start.elapsed().as_millis() as u64,
-                        mend: with_words(mend, &program.last_line()),
-                    });
-                }
+            let read = stdout
+                .read_within(&mut chunk, left.min(LOOK))
+                .map_err(|e| development.failed(&format!("it cannot be read ({e})"), "", "start it by hand"))?;
+            match read {
+                Some(0) => break,
+                Some(read) => bytes.extend_from_slice(&chunk[..read]),
+                None => {}
             }
-        };
-        let (bytes, at) =
-            output.map_err(|e| development.failed(&format!("it cannot be read ({e})"), "", "start it by hand"))?;
-        if bytes.len() as u64 > most {
-            program.end();
-            return Err(self.too_long());
+            if bytes.len() as u64 > self.most {
+                program.end();
+                return Err(self.too_long());
+            }
+            if left.is_zero() && status.is_none() {
+                program.end();
+                let mend = "it was killed; run it by hand, or raise timeout_ms";
+                return Err(CameraError::Timeout {
+                    source_name: development.name.clone(),
+                    waited_ms: start.elapsed().as_millis() as u64,
+                    mend: with_words(mend, &program.last_line()),
+                });
+            }
         }
+        let at = SystemTime::now();
         // What it says about the frame counts, and it is not left running.
-        match program.wait((Instant::now() + LINGER).min(end.max(Instant::now() + LOOK))) {
+        let status = status.or_else(|| program.wait((Instant::now() + LINGER).min(end.max(Instant::now() + LOOK))));
+        match status {
             Some(status) if !status.success() => {
                 let reason = format!("it ended with {status}");
                 Err(development.failed(&reason, &program.last_line(), "run it by hand to see why"))

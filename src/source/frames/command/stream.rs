@@ -8,6 +8,7 @@ use super::super::picture::captured;
 use super::super::pnm::PnmSplitter;
 use super::super::{CameraError, Captured, FrameSource, Part, Stop};
 use super::child::Program;
+use super::pipe::Pipe;
 use super::{CommandConfig, CommandFormat, Development, with_words};
 use std::io::Read;
 use std::process::ChildStdout;
@@ -141,9 +142,11 @@ impl Keeper {
             Program::start(&self.command, &development.name).map_err(|e| development.not_started(&e))?;
         let progress: Progress = Arc::new(Mutex::new((Instant::now(), 0)));
         let reader = self.read(stdout, progress.clone()).map_err(|e| development.not_started(&e))?;
-        let mut seen = 0;
+        let (mut seen, mut status) = (0, None);
         loop {
             self.latest.pause(LOOK);
+            // Once it has ended, so does its output: a process that it left behind may hold that open for ever.
+            status = status.or_else(|| program.wait(Instant::now()));
             let (last, count) = *progress.lock().unwrap_or_else(PoisonError::into_inner);
             if count > seen {
                 seen = count;
@@ -174,7 +177,7 @@ impl Keeper {
         let status = match broken {
             // It goes on writing what cannot be read.
             Some(_) => None,
-            None => program.wait(Instant::now() + DRAIN),
+            None => status.or_else(|| program.wait(Instant::now() + DRAIN)),
         };
         program.end();
         let reason = match (broken, status) {
@@ -193,7 +196,11 @@ impl Keeper {
     }
 
     /// Starts the thread that reads; it gives `Err` if the output cannot be cut into frames.
-    fn read(&self, mut stdout: ChildStdout, progress: Progress) -> std::io::Result<JoinHandle<Result<(), String>>> {
+    fn read(
+        &self,
+        mut stdout: Pipe<ChildStdout>,
+        progress: Progress,
+    ) -> std::io::Result<JoinHandle<Result<(), String>>> {
         let mut splitter = match (self.format, &self.development.raw) {
             (_, Some((_, bytes))) => Splitter::Raw(*bytes, Vec::new()),
             (CommandFormat::Pnm, None) => Splitter::Pnm(PnmSplitter::new(self.most)),

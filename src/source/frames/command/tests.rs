@@ -2,7 +2,7 @@ use super::super::testing::{eventually, jpeg, png};
 use super::super::{Captured, Stop};
 use super::*;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -128,6 +128,74 @@ fn a_hanging_run_is_killed_with_its_children() {
     assert!(text.contains("gave no frame within") && text.contains("killed") && text.contains("'waiting'"), "{text}");
     let process = stage.process();
     eventually("the child's child is gone", || !process.exists());
+}
+
+/// Starts a process that leaves the program's group, holds its pipes open, and writes its number to `pid`.
+const LEAVE_ONE_BEHIND: &str =
+    "setsid sh -c 'echo $$ > pid; exec sleep 100' & while ! test -s pid; do sleep 0.01; done";
+
+/// Whether this process has the reading end of what `process` writes to.
+fn hears(process: &Path) -> bool {
+    let theirs = [1, 2].map(|fd| fs::read_link(process.join(format!("fd/{fd}"))).unwrap());
+    let ours = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
+    ours.into_iter().any(|link| theirs.contains(&link))
+}
+
+fn kill(process: &Path) {
+    let number = process.file_name().unwrap();
+    assert!(std::process::Command::new("kill").arg("-9").arg(number).status().unwrap().success());
+}
+
+#[test]
+fn a_frame_does_not_wait_for_what_the_program_leaves_behind() {
+    let stage = Stage::new();
+    let mut source = stage.open(&format!("{LEAVE_ONE_BEHIND}; cat 3.png"), |_, _| {});
+    let start = Instant::now();
+    assert_eq!(next(&mut source).unwrap().picture.as_raw()[0], 3);
+    assert!(start.elapsed() < LONG / 2);
+    let stranger = stage.process();
+    eventually("threads and descriptors are gone", || !hears(&stranger));
+    assert!(stranger.exists(), "it is none of ours");
+    kill(&stranger);
+    // One in the program's group is ended with it, and what was written before is taken whole.
+    fs::remove_file(stage.path("pid")).unwrap();
+    let mut source = stage.open("sleep 1000 & echo $! > pid; cat 4.png", |_, _| {});
+    assert_eq!(next(&mut source).unwrap().picture.as_raw()[0], 4);
+    let process = stage.process();
+    eventually("it is ended", || !process.exists());
+    // A failure is told as one.
+    fs::remove_file(stage.path("pid")).unwrap();
+    let text = said(&mut stage.open(&format!("{LEAVE_ONE_BEHIND}; echo broken >&2; exit 3"), |_, _| {}));
+    kill(&stage.process());
+    assert!(text.contains("exit status: 3, saying 'broken'"), "{text}");
+}
+
+#[test]
+fn a_stream_does_not_wait_for_what_the_program_leaves_behind() {
+    let stage = Stage::new();
+    let mut source =
+        stage.stream(CommandFormat::Jpeg, &format!("test -e pid && exit 7; {LEAVE_ONE_BEHIND}; cat 5.jpg; exit 7"));
+    let (mut seen, mut told) = (false, false);
+    eventually("a frame, and that it ended", || {
+        match next(&mut source) {
+            Ok(_) => seen = true,
+            Err(e) => told |= e.to_string().contains("exit status: 7"),
+        }
+        seen && told
+    });
+    let stranger = stage.process();
+    drop(source);
+    eventually("threads and descriptors are gone", || !hears(&stranger));
+    kill(&stranger);
+    // Nor when it was killed because it hung.
+    fs::remove_file(stage.path("pid")).unwrap();
+    let script = format!("test -e pid && sleep 1000; {LEAVE_ONE_BEHIND}; sleep 1000");
+    let mut source = stage.hurried(&script, |config| config.once = false);
+    assert!(said(&mut source).contains("within 1500 ms"));
+    let stranger = stage.process();
+    drop(source);
+    eventually("threads and descriptors are gone", || !hears(&stranger));
+    kill(&stranger);
 }
 
 #[test]
