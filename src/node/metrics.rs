@@ -3,18 +3,18 @@
 //!
 //! Format: <https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4.
 
+mod server;
+
+pub use server::{Shared, bind, serve};
+
 use super::stats::{Counters, Step};
 use crate::publish::Counters as PublisherCounters;
 use crate::publish::outbox::OutboxStatus;
 use crate::rules::Status;
-use crate::source::frames::Stop;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Where the numbers go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,95 +142,9 @@ fn escaped(label: &str) -> String {
     label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// What is served now; the node puts a new text in after each round.
-pub type Shared = Arc<Mutex<String>>;
-
-/// Longest request that is read.
-const MAX_REQUEST_BYTES: usize = 4096;
-/// How long a client may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Takes the port.
-///
-/// # Errors
-/// A sentence if it cannot be had.
-pub fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).map_err(|e| failed(address, &e))
-}
-
-fn failed(address: SocketAddr, error: &io::Error) -> String {
-    format!("metrics cannot be served at {address}: {error}; name another port in metrics.listen")
-}
-
-/// Serves `/metrics` until `stop` is set, one client at a time.
-///
-/// # Errors
-/// A sentence if the port cannot be had.
-pub fn serve(address: SocketAddr, shared: Shared, stop: Stop) -> Result<SocketAddr, String> {
-    let listener = bind(address)?;
-    let failed = |e: io::Error| failed(address, &e);
-    let bound = listener.local_addr().map_err(failed)?;
-    let work = move || {
-        for client in listener.incoming() {
-            if stop.is_set() {
-                return;
-            }
-            if let Err(e) = client.and_then(|client| answer(client, &shared)) {
-                log::debug!("a client of metrics went away: {e}");
-            }
-        }
-    };
-    std::thread::Builder::new().name("metrics".into()).spawn(work).map_err(failed)?;
-    Ok(bound)
-}
-
-fn answer(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
-    client.set_read_timeout(Some(PATIENCE))?;
-    client.set_write_timeout(Some(PATIENCE))?;
-    let mut request = Vec::new();
-    let mut part = [0; 512];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < MAX_REQUEST_BYTES {
-        match client.read(&mut part)? {
-            0 => break,
-            count => request.extend_from_slice(&part[..count]),
-        }
-    }
-    let found = [&b"GET /metrics "[..], b"GET /metrics?"].iter().any(|start| request.starts_with(start));
-    let (status, body) = match found {
-        true => ("200 OK", shared.lock().unwrap_or_else(PoisonError::into_inner).clone()),
-        false => ("404 Not Found", "only GET /metrics is answered\n".into()),
-    };
-    write!(
-        client,
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn get(address: SocketAddr, request: &str) -> String {
-        let mut client = TcpStream::connect(address).unwrap();
-        client.write_all(request.as_bytes()).unwrap();
-        let mut text = String::new();
-        client.read_to_string(&mut text).unwrap();
-        text
-    }
-
-    #[test]
-    fn one_page_is_served_and_nothing_else() {
-        let (shared, stop) = (Shared::default(), Stop::default());
-        *shared.lock().unwrap() = "edge_ocr_frames_total 3\n".into();
-        let address = serve("127.0.0.1:0".parse().unwrap(), shared, stop.clone()).unwrap();
-        let text = get(address, "GET /metrics HTTP/1.1\r\n\r\n");
-        assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("frames_total 3\n"), "{text}");
-        assert!(get(address, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
-        assert!(get(address, &"x".repeat(MAX_REQUEST_BYTES)).starts_with("HTTP/1.1 404"));
-        stop.set();
-        assert!(serve(address, Shared::default(), Stop::default()).unwrap_err().contains("metrics.listen"));
-    }
 
     #[test]
     fn only_the_loopback_is_allowed() {

@@ -1,0 +1,230 @@
+//! `/metrics` by HTTP: a few clients at a time, each for a few seconds.
+
+use crate::node::seldom::Seldom;
+use crate::source::frames::Stop;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What is served now; the node puts a new text in after each round.
+pub type Shared = Arc<Mutex<String>>;
+
+/// Longest request that is read.
+const MAX_REQUEST_BYTES: usize = 4096;
+/// How long a client may take for all of it: to ask, and to take the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Clients at a time; one more is sent away.
+const MAX_CLIENTS: usize = 4;
+/// After the system gave no connection, because descriptors or memory have run out: asked at once it would say the same, for ever.
+const REST: Duration = Duration::from_secs(1);
+/// How often that is told.
+const TOLD_EVERY: Duration = Duration::from_secs(600);
+
+/// Takes the port.
+///
+/// # Errors
+/// A sentence if it cannot be had.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).map_err(|e| failed(address, &e))
+}
+
+fn failed(address: SocketAddr, error: &io::Error) -> String {
+    format!("metrics cannot be served at {address}: {error}; name another port in metrics.listen")
+}
+
+/// Serves `/metrics` until `stop` is set.
+///
+/// # Errors
+/// A sentence if the port cannot be had.
+pub fn serve(address: SocketAddr, shared: Shared, stop: Stop) -> Result<SocketAddr, String> {
+    let listener = bind(address)?;
+    let failed = |e: io::Error| failed(address, &e);
+    let bound = listener.local_addr().map_err(failed)?;
+    let work = move || accept(listener.incoming(), &shared, &stop, || std::thread::sleep(REST));
+    std::thread::Builder::new().name("metrics".into()).spawn(work).map_err(failed)?;
+    Ok(bound)
+}
+
+/// Answers each client in a thread of its own, and rests where the system gives none.
+fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared, stop: &Stop, rest: impl Fn()) {
+    let mut trouble = Seldom::new(TOLD_EVERY);
+    let present = Arc::new(());
+    for client in clients {
+        if stop.is_set() {
+            return;
+        }
+        let client = match client {
+            Ok(client) => client,
+            Err(e) => {
+                trouble.warn(&format_args!(
+                    "no client of metrics can be answered because the system says '{e}'; raise the limit of open files \
+                     (LimitNOFILE) if it is that"
+                ));
+                rest();
+                continue;
+            }
+        };
+        let mut client = Client { stream: client, end: Instant::now() + PATIENCE };
+        // Counted here, not there: a thread that waits for its turn is one, too.
+        let (shared, presence) = (shared.clone(), present.clone());
+        let crowded = Arc::strong_count(&present) > MAX_CLIENTS + 1;
+        let work = move || {
+            if let Err(e) = client.serve(&shared) {
+                log::debug!("a client of metrics went away: {e}");
+            }
+            drop(presence);
+        };
+        if crowded {
+            log::debug!("a client of metrics was sent away because there are {MAX_CLIENTS}");
+        } else if let Err(e) = std::thread::Builder::new().name("scrape".into()).spawn(work) {
+            trouble
+                .warn(&format_args!("no client of metrics can be answered because the system says '{e}'; free memory"));
+            rest();
+        }
+    }
+}
+
+/// A client, up to a moment that no byte of it puts off.
+struct Client {
+    stream: TcpStream,
+    end: Instant,
+}
+
+impl Client {
+    fn serve(&mut self, shared: &Shared) -> io::Result<()> {
+        let mut request = Vec::new();
+        let mut part = [0; 512];
+        while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < MAX_REQUEST_BYTES {
+            match self.read(&mut part)? {
+                0 => break,
+                count => request.extend_from_slice(&part[..count]),
+            }
+        }
+        let found = [&b"GET /metrics "[..], b"GET /metrics?"].iter().any(|start| request.starts_with(start));
+        let (status, body) = match found {
+            true => ("200 OK", shared.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            false => ("404 Not Found", "only GET /metrics is answered\n".into()),
+        };
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len()
+        );
+        self.write_all(answer.as_bytes())
+    }
+
+    /// What is left of its time.
+    fn left(&self) -> io::Result<Option<Duration>> {
+        match self.end.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(ErrorKind::TimedOut.into()),
+            left => Ok(Some(left)),
+        }
+    }
+}
+
+impl Read for Client {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Client {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::sync::mpsc;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn start() -> (SocketAddr, Stop) {
+        let (shared, stop) = (Shared::default(), Stop::default());
+        *shared.lock().unwrap() = "edge_ocr_frames_total 3\n".into();
+        (serve("127.0.0.1:0".parse().unwrap(), shared, stop.clone()).unwrap(), stop)
+    }
+
+    fn get(address: SocketAddr, request: &str) -> String {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn one_page_is_served_and_nothing_else() {
+        let (address, stop) = start();
+        let text = get(address, "GET /metrics HTTP/1.1\r\n\r\n");
+        assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("frames_total 3\n"), "{text}");
+        assert!(get(address, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
+        assert!(get(address, &"x".repeat(MAX_REQUEST_BYTES)).starts_with("HTTP/1.1 404"));
+        stop.set();
+        assert!(serve(address, Shared::default(), Stop::default()).unwrap_err().contains("metrics.listen"));
+    }
+
+    /// A byte now and then keeps no client, and keeps nobody from being answered.
+    #[test]
+    fn a_client_that_dribbles_is_sent_away_and_others_are_answered_meanwhile() {
+        let (address, _stop) = start();
+        let begun = Instant::now();
+        let mut slow = TcpStream::connect(address).unwrap();
+        slow.write_all(b"G").unwrap();
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // Until it is gone: a byte every 100 ms, less than any request has.
+            slow.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            while begun.elapsed() < LONG {
+                let gone = match slow.read(&mut [0; 64]) {
+                    Ok(0) => true,
+                    Ok(_) => false,
+                    Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+                };
+                if gone || slow.write_all(b"E").is_err() {
+                    break;
+                }
+            }
+            tell.send(begun.elapsed()).unwrap();
+        });
+        assert!(get(address, "GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200"));
+        assert!(told.try_recv().is_err(), "the slow one was still there");
+        let time = told.recv().unwrap();
+        thread.join().unwrap();
+        assert!(time < PATIENCE * 2, "{time:?}");
+    }
+
+    #[test]
+    fn there_are_few_clients_at_a_time() {
+        let (address, _stop) = start();
+        let mut waiting: Vec<_> = (0..MAX_CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut further = TcpStream::connect(address).unwrap();
+        further.set_read_timeout(Some(LONG)).unwrap();
+        assert!(matches!(further.read(&mut [0]), Ok(0) | Err(_)), "it is sent away");
+        for client in &mut waiting {
+            client.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+            let mut text = String::new();
+            client.read_to_string(&mut text).unwrap();
+            assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        }
+    }
+
+    #[test]
+    fn there_is_a_rest_after_each_failure_of_the_system() {
+        let rests = Cell::new(0);
+        let failures = std::iter::repeat_with(|| Err(ErrorKind::Other.into())).take(5);
+        accept(failures, &Shared::default(), &Stop::default(), || rests.set(rests.get() + 1));
+        assert_eq!(rests.get(), 5);
+    }
+}
