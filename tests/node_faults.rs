@@ -377,3 +377,24 @@ fn a_limit_on_the_length_of_files_ends_nothing() {
     assert_eq!(wait_until(SOON, || on_disk(&listener)), Some(false));
     assert!(node.runs());
 }
+
+#[test]
+fn metrics_that_cannot_be_written_are_told_once_and_when_they_can() {
+    let dir = folder();
+    let place = dir.path().join("metrics");
+    let config = format!("[metrics]\nfile = '{}/node.prom'\nfile_interval_s = 1", place.display());
+    // Nobody listens there; the broker does not matter.
+    node_config(dir.path(), 9, &config);
+    let mut node = Program::node(dir.path());
+    let (cannot, again) = ("metrics cannot be written", "metrics are written");
+    node.expect(cannot);
+    // Several intervals.
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!((node.count(cannot), node.count(again)), (1, 0), "{:#?}", node.lines());
+    fs::create_dir(&place).expect("a folder");
+    node.expect(again);
+    assert!(place.join("node.prom").exists());
+    fs::remove_dir_all(&place).expect("removed");
+    assert!(wait_for(SOON, || node.count(cannot) == 2), "another failure is news: {:#?}", node.lines());
+    assert!(node.runs() && node.count("metrics.file") == 2, "{:#?}", node.lines());
+}

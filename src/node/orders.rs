@@ -147,11 +147,16 @@ impl Node {
             resident_bytes: sensors::resident_bytes(),
             temperature_c: sensors::Reading::of(Path::new(sensors::SYS)).temperature_c,
         });
-        if let Some(file) = &config.file
+        if let Some(file) = &config.file {
             // The collector must not read half of it, and passes over what does not end in `.prom`.
-            && let Err(e) = replace(file, text.as_bytes())
-        {
-            log::warn!("metrics cannot be written to {}: {e}", file.display());
+            match replace(file, text.as_bytes()) {
+                Ok(()) if self.troubles.metrics.forget() => log::warn!("metrics are written to {} again", file.display()),
+                Ok(()) => {}
+                Err(e) => self.troubles.metrics.warn(&format_args!(
+                    "metrics cannot be written to {} because the system says '{e}'; make its folder or name another file in metrics.file",
+                    file.display()
+                )),
+            }
         }
         *self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = text;
     }

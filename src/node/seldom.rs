@@ -30,9 +30,10 @@ impl Seldom {
         Some(std::mem::take(&mut self.held_back))
     }
 
-    /// It is well again: the next message passes.
-    pub fn forget(&mut self) {
-        (self.last, self.held_back) = (None, 0);
+    /// It is well again: the next message passes. True if there was something to tell of.
+    pub fn forget(&mut self) -> bool {
+        self.held_back = 0;
+        self.last.take().is_some()
     }
 
     /// Logs a warning, if one may pass.
@@ -56,6 +57,8 @@ pub struct Troubles {
     pub fields: Seldom,
     /// Files that stay because their readings are not safe.
     pub kept: Seldom,
+    /// Metrics that cannot be written to their file.
+    pub metrics: Seldom,
     /// States that cannot be written.
     pub states: Seldom,
 }
@@ -68,6 +71,7 @@ impl Default for Troubles {
             commands: Seldom::new(soon),
             fields: Seldom::new(late),
             kept: Seldom::new(late),
+            metrics: Seldom::new(late),
             states: Seldom::new(late),
         }
     }
@@ -88,7 +92,7 @@ mod tests {
         assert_eq!(seldom.may(start + minute), Some(1000));
         assert_eq!(seldom.may(start + 3 * minute), Some(0));
         assert_eq!(seldom.may(start + 3 * minute), None);
-        seldom.forget();
+        assert!(seldom.forget() && !seldom.forget());
         assert_eq!(seldom.may(start + 3 * minute), Some(0), "what is well again and fails again is told");
     }
 }
