@@ -239,6 +239,9 @@ impl Config {
             (unit(self.cls_thresh), "--cls-thresh must be 0 to 1"),
             (self.rotate_deg < 360 && self.rotate_deg.is_multiple_of(90), "--rotate must be 0, 90, 180 or 270"),
         ];
-        facts.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err(sentence.into()))
+        match facts.into_iter().find(|(holds, _)| !holds) {
+            Some((_, sentence)) => Err(sentence.into()),
+            None => self.limits.validate(),
+        }
     }
 }

@@ -53,6 +53,28 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Refuses limits that no picture keeps.
+    ///
+    /// # Errors
+    /// One sentence that names the command line's flag.
+    pub fn validate(&self) -> Result<(), String> {
+        let limits = [
+            ("--max-bytes", self.max_bytes, 0),
+            ("--max-width", self.max_width_px.into(), 0),
+            ("--max-height", self.max_height_px.into(), 0),
+            ("--max-pixels", self.max_pixels, 0),
+            ("--max-decode-bytes", self.max_decode_bytes, FIXED_BYTES),
+        ];
+        match limits.into_iter().find(|(_, limit, too_little)| limit <= too_little) {
+            Some((flag, limit, too_little)) => {
+                Err(format!("{flag} is {limit}, so no picture could be read; give more than {too_little}"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Decodes a picture, upright and as RGB8.
 ///
 /// # Errors

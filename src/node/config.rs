@@ -178,6 +178,9 @@ impl NodeConfig {
         within("topics", self.topics.validate())?;
         self.outbox.validate()?;
         self.metrics.validate()?;
+        if self.node.state_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+            return Err("[node] state_dir is empty; give a folder, or leave it out to keep what waits in memory".into());
+        }
         within("node", StateConfig { save_interval_s: self.node.save_interval_s }.validate())?;
         validate_fields(self.fields.iter().map(|field| &field.read))?;
         for FieldSection { read, rules, .. } in &self.fields {

@@ -95,6 +95,9 @@ impl Default for MqttConfig {
     }
 }
 
+/// Longest user name or password: its length is sent in two bytes.
+const MAX_LOGIN_BYTES: usize = u16::MAX as usize;
+
 /// Bounds of the packet limits: room for a topic, and no more than a board can hold several times.
 const PACKET_BYTES: std::ops::RangeInclusive<u32> = 1024..=16 << 20;
 
@@ -136,6 +139,10 @@ impl MqttConfig {
                 "mqtt.username is missing though there is a password, which MQTT 3.1.1 does not allow; give it",
             ),
             (self.username.as_deref() != Some(""), "mqtt.username is empty; give it or leave the key out"),
+            (
+                self.username.as_ref().is_none_or(|name| name.len() <= MAX_LOGIN_BYTES && !name.contains('\0')),
+                "mqtt.username must be at most 65535 bytes without a zero byte, which is all that MQTT can carry; give another",
+            ),
             (
                 self.password_env.as_deref().is_none_or(named),
                 "mqtt.password_env must be the name of an environment variable, not the password",
@@ -192,7 +199,14 @@ impl MqttConfig {
         )?;
         let read =
             |source: SecretSource| source.resolve().map_err(|e| format!("mqtt.password_{}: {e}", source.key_end()));
+        let key_end = source.as_ref().map_or("", SecretSource::key_end);
         let password = source.map(read).transpose()?;
+        if password.as_ref().is_some_and(|password| password.reveal().len() > MAX_LOGIN_BYTES) {
+            return Err(format!(
+                "mqtt.password_{key_end} gives a password of more than {MAX_LOGIN_BYTES} bytes, which is all that MQTT can carry; \
+                 give a shorter one"
+            ));
+        }
         Ok(Some((username, password.unwrap_or_else(|| Secret::new("")))))
     }
 }
@@ -268,6 +282,26 @@ mod tests {
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_mqtt_cannot_carry_is_refused() {
+        let with = |username: &str, password: &str| {
+            let password_in_clear = Some(Secret::new(password));
+            let config = MqttConfig { username: Some(username.into()), password_in_clear, ..MqttConfig::default() };
+            config.validate().and_then(|()| config.login().map(drop))
+        };
+        let long = |count| "hunter2".repeat(count)[..count].to_owned();
+        assert_eq!(with(&long(65_535), &long(65_535)), Ok(()));
+        assert_eq!(with("u", "hun\0ter2"), Ok(()), "a password is bytes");
+        for (username, password, key) in [
+            (long(65_536), "p".into(), "mqtt.username"),
+            ("u\0v".into(), "p".into(), "mqtt.username"),
+            ("u".into(), long(65_536), "mqtt.password_in_clear"),
+        ] {
+            let error = with(&username, &password).unwrap_err();
+            assert!(error.contains(key) && error.len() < 300, "{error}");
         }
     }
 

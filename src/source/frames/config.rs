@@ -3,6 +3,7 @@
 use super::command::{self, CommandConfig};
 use super::directory::{self, DirectoryConfig};
 use super::http::{self, HttpConfig};
+use super::picture::as_keys;
 use super::replay::{self, ReplayConfig};
 use super::v4l2::{self, V4l2Config};
 use super::{FrameSource, mjpeg};
@@ -72,7 +73,7 @@ impl Common {
         if !matches!(self.rotate_deg, 0 | 90 | 180 | 270) {
             return Err(format!("rotate_deg is {}; give 0, 90, 180 or 270", self.rotate_deg));
         }
-        Ok(())
+        self.limits.validate().map_err(|sentence| as_keys(&sentence))
     }
 }
 
@@ -321,6 +322,10 @@ mod tests {
         assert!(of("timeout_ms = 1").contains("timeout_ms is 1; give a number from 100 to 600000"));
         assert!(of("backoff_max_ms = 20").contains("backoff_max_ms"));
         assert!(of("max_bytes = 0").contains("max_bytes"));
+        for key in ["max_bytes", "max_width_px", "max_height_px", "max_pixels", "max_decode_bytes"] {
+            let said = of(&format!("limits.{key} = 0"));
+            assert!(said.starts_with(&format!("limits.{key} is 0, so no picture could be read; give more")), "{said}");
+        }
         assert!(SourceConfig::default().validate().unwrap_err().contains("path"));
         assert!(open(&SourceConfig::default()).is_err());
     }
