@@ -68,6 +68,7 @@ pub mod rules;
 #[cfg(feature = "node")]
 pub mod secret;
 pub mod sensors;
+mod shown;
 #[cfg(feature = "node")]
 pub mod signals;
 pub mod source;

@@ -1,5 +1,6 @@
 //! A configuration file → [`NodeConfig`](super::NodeConfig) or any other typed value, with mistakes told in one sentence.
 
+use crate::shown::shortened;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
@@ -66,7 +67,7 @@ pub fn explain(error: &toml::de::Error) -> String {
 /// serde's message in our words: one line, with a suggestion for a key or value that is not known, and without the text that stands
 /// where something else was expected: it may be a password.
 pub fn sentence(message: &str) -> String {
-    let message = message.replace('\n', " ");
+    let message = shortened(&message.replace('\n', " "));
     if let Some(rest) =
         ["type", "value"].into_iter().find_map(|what| message.strip_prefix(&format!("invalid {what}: string \"")))
         && let Some((_, expected)) = rest.rsplit_once("\", expected ")
@@ -179,6 +180,12 @@ mod tests {
             message("interval_s = 1\ninterval_s = 2"),
             "node.toml, line 2: the key interval_s is given twice; keep one of them"
         );
+    }
+
+    #[test]
+    fn a_long_number_is_not_shown_whole() {
+        let said = message("interval_s = 1e308");
+        assert!(said.starts_with("node.toml, line 1: interval_s: invalid type") && said.len() < 160, "{said}");
     }
 
     #[test]

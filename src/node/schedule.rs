@@ -1,5 +1,6 @@
 //! When a frame is taken.
 
+use crate::shown::Shown;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use jiff::Zoned;
@@ -45,7 +46,7 @@ impl TriggerConfig {
         if let Some(interval) = self.interval_s
             && !(0.1..=31_536_000.0).contains(&interval)
         {
-            return Err(format!("interval_s is {interval}; give a number from 0.1 to 31536000"));
+            return Err(format!("interval_s is {}; give a number from 0.1 to 31536000", Shown(interval)));
         }
         match &self.cron {
             Some(_) if self.interval_s.is_some() => Err("interval_s and cron are both given; keep one of them".into()),

@@ -9,6 +9,7 @@ use super::number::{self, Number};
 use super::reading::{Candidate, CharGuess, Observation, Reading, Status, Value};
 use super::state::{FieldState, STATE_VERSION};
 use super::vote::{self, Ballot, MAX_FRAMES};
+use crate::shown::Shown;
 
 /// Most characters of a reading's raw text; what comes after them is left out.
 const MAX_RAW_CHARS: usize = 1024;
@@ -109,17 +110,18 @@ impl Field {
                 "field '{name}' is text and has no value to set; give it number = {{}} if it is a number"
             ));
         }
-        // Larger than any number that can be read; printing it would be long.
+        let shown = Shown(value);
+        // Larger than any number that can be read.
         if !value.is_finite() || value.abs() >= 1e25 {
             return Err(format!(
-                "{value} cannot be the value of field '{name}'; give a number as it is on the display"
+                "{shown} cannot be the value of field '{name}'; give a number as it is on the display"
             ));
         }
         if !self.in_range(value) {
-            return Err(format!("{value} is outside the range of field '{name}'; give a value inside or change range"));
+            return Err(format!("{shown} is outside the range of field '{name}'; give a value inside or change range"));
         }
-        let shown = value.to_string().split_once('.').map_or(0, |(_, decimals)| decimals.len().min(15));
-        let decimals = self.meter.base().map_or(0, |base| usize::from(base.decimals)).max(shown);
+        let written = value.to_string().split_once('.').map_or(0, |(_, decimals)| decimals.len().min(15));
+        let decimals = self.meter.base().map_or(0, |base| usize::from(base.decimals)).max(written);
         self.meter.set(value, decimals as u8, at);
         self.fresh = Some(Stamp::now(at));
         Ok(())
@@ -281,7 +283,7 @@ impl Field {
             return Ok((Value::Text(text.replace('\n', " ")), false, None, String::new()));
         };
         if !self.in_range(number.value()) {
-            return Err((Status::Range, format!("{} is outside range", number.value())));
+            return Err((Status::Range, format!("{} is outside range", Shown(number.value()))));
         }
         match self.meter.weigh(&number, sure, at) {
             Verdict::Refused { status, reason } => Err((status, reason)),

@@ -3,6 +3,7 @@
 use super::config::{RulesConfig, Select};
 use super::extract::compile;
 use super::vote::MAX_FRAMES;
+use crate::shown::Shown;
 
 /// Longest regular expression, in bytes.
 const MAX_REGEX_BYTES: usize = 1024;
@@ -26,14 +27,17 @@ impl RulesConfig {
         for (key, value) in [("min_confidence", self.min_confidence), ("min_char_confidence", self.min_char_confidence)]
         {
             if !(0.0..=1.0).contains(&value) {
-                return Err(format!("{key} is {value}; give a number from 0 to 1"));
+                return Err(format!("{key} is {}; give a number from 0 to 1", Shown(value)));
             }
         }
         if !(1..=MAX_FRAMES).contains(&usize::from(self.vote.frames)) {
             return Err(format!("vote.frames is {}; give a number from 1 to {MAX_FRAMES}", self.vote.frames));
         }
         if !(self.vote.min_share > 0.0 && self.vote.min_share <= 1.0) {
-            return Err(format!("vote.min_share is {}; give a number above 0 and at most 1", self.vote.min_share));
+            return Err(format!(
+                "vote.min_share is {}; give a number above 0 and at most 1",
+                Shown(self.vote.min_share)
+            ));
         }
         match self.stale_after_s {
             Some(0) => Err("stale_after_s is 0, so every rejected reading would be stale; leave it out or give seconds".into()),
@@ -100,7 +104,11 @@ impl RulesConfig {
         if let Some([low, high]) = self.range
             && !(low.is_finite() && high.is_finite() && low <= high)
         {
-            return Err(format!("range is [{low}, {high}]; give the smallest and the largest number, in this order"));
+            return Err(format!(
+                "range is [{}, {}]; give the smallest and the largest number, in this order",
+                Shown(low),
+                Shown(high)
+            ));
         }
         Ok(())
     }
@@ -113,15 +121,15 @@ impl RulesConfig {
         if let Some((key, rate)) = rates.first()
             && !(rate.is_finite() && *rate > 0.0)
         {
-            return Err(format!("{key} is {rate}; give a number above 0, or leave it out for no limit"));
+            return Err(format!("{key} is {}; give a number above 0, or leave it out for no limit", Shown(*rate)));
         }
         if let Some(jump) = self.max_jump
             && (jump.is_nan() || jump <= 0.0)
         {
-            return Err(format!("max_jump is {jump}; give a number above 0, or inf for no limit"));
+            return Err(format!("max_jump is {}; give a number above 0, or inf for no limit", Shown(jump)));
         }
         if !(self.dead_band.is_finite() && self.dead_band >= 0.0) {
-            return Err(format!("dead_band is {}; give 0 or a number above 0", self.dead_band));
+            return Err(format!("dead_band is {}; give 0 or a number above 0", Shown(self.dead_band)));
         }
         if self.rebase_after > MAX_REBASE {
             return Err(format!("rebase_after is {}; give a number from 0 (never) to {MAX_REBASE}", self.rebase_after));
@@ -205,6 +213,19 @@ mod tests {
             let error = of(toml).expect_err(toml);
             assert!(error.contains(key), "{toml}: {error}");
             assert!(!error.contains(". ") && !error.ends_with('.') && !error.contains('\n'), "one sentence: {error}");
+        }
+        // However large or small the number is.
+        for toml in [
+            "min_confidence = 1e308",
+            "min_char_confidence = -1e308",
+            "vote = { min_share = 1e38 }",
+            "number = {}\nrange = [1e308, -1e-300]",
+            "number = {}\nmax_rate_per_h = -1e308",
+            "number = {}\nmax_jump = -1e-300",
+            "number = {}\ndead_band = -1e308",
+        ] {
+            let error = of(toml).expect_err(toml);
+            assert!(error.len() < 120, "{error}");
         }
         assert!(of(&format!("regex = '{}'", "a".repeat(1025))).unwrap_err().contains("regex"));
         assert!(of(&format!("strip = '{}'", "a".repeat(257))).unwrap_err().contains("strip"));

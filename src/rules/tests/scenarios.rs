@@ -279,8 +279,9 @@ fn value_set_by_hand() {
     // More digits than the display shows are no reason to refuse what it shows.
     field.set_value(123.4567, at(1000)).unwrap();
     assert_eq!(outcome(&show(&mut field, 1200, 300, &["123.45", "123.46"])), ["123.4567!", "123.46"]);
-    for wrong in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
-        assert!(field.set_value(wrong, at(2000)).is_err(), "{wrong}");
+    for wrong in [f64::NAN, f64::INFINITY, -1.0, -1e-300, 1e308] {
+        let error = field.set_value(wrong, at(2000)).expect_err("it cannot be read");
+        assert!(error.len() < 120, "{error}");
     }
     assert!(super::field("").set_value(1.0, at(0)).unwrap_err().contains("number"));
 }

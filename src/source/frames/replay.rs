@@ -4,6 +4,7 @@ use super::backoff::{deadline, wait};
 use super::config::Common;
 use super::picture::{Developer, as_keys, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
+use crate::shown::Shown;
 use crate::source::{Input, expand, read};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -44,7 +45,7 @@ impl ReplayConfig {
         if let Some(rate) = self.frames_per_s
             && !(0.001..=1000.0).contains(&rate)
         {
-            return Err(format!("frames_per_s is {rate}; give a number from 0.001 to 1000"));
+            return Err(format!("frames_per_s is {}; give a number from 0.001 to 1000", Shown(rate)));
         }
         Ok(())
     }
@@ -200,6 +201,7 @@ mod tests {
         assert!(open(&root, |c| c.files.push("a".into())).err().unwrap().contains("path or files"));
         assert!(open(&root, |c| c.path = None).is_err());
         assert!(open(&root, |c| c.frames_per_s = Some(f64::NAN)).err().unwrap().contains("frames_per_s"));
+        assert!(open(&root, |c| c.frames_per_s = Some(1e308)).err().unwrap().contains("frames_per_s is 1e308;"));
         assert!(open(&root, |c| c.path = Some("-".into())).err().unwrap().contains("standard input"));
     }
 }
