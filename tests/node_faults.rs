@@ -398,3 +398,24 @@ fn metrics_that_cannot_be_written_are_told_once_and_when_they_can() {
     assert!(wait_for(SOON, || node.count(cannot) == 2), "another failure is news: {:#?}", node.lines());
     assert!(node.runs() && node.count("metrics.file") == 2, "{:#?}", node.lines());
 }
+
+/// MQTT 5 has such a broker refuse a last will that is to be kept, and each message.
+#[test]
+fn a_broker_that_keeps_nothing_is_told_once_and_gets_everything() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, mut broker) = (folder(), Mosquitto::with_config("allow_anonymous true\nretain_available false\n"));
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    node_config(dir.path(), broker.port(), "protocol = '5'");
+    let mut node = Program::node(dir.path());
+    assert!(another(&listener), "{:#?}", node.lines());
+    node.expect("keeps no messages");
+    broker.kill();
+    broker.restart();
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    assert!(another(&listener), "{:#?}", node.lines());
+    assert!(node.runs());
+    assert_eq!(node.count("keeps no messages"), 1, "{:#?}", node.lines());
+    assert_eq!(node.count("asked to keep"), 1, "{:#?}", node.lines());
+}

@@ -47,6 +47,8 @@ pub(super) struct MqttTransport {
     closed: bool,
     /// What was said of subscriptions that were refused: at most one sentence for each.
     not_subscribed: Vec<String>,
+    /// Whether it was told that the broker keeps nothing.
+    told: bool,
 }
 
 impl Drop for MqttTransport {
@@ -87,6 +89,7 @@ impl MqttTransport {
             polled_at: Instant::now(),
             closed: false,
             not_subscribed: Vec::new(),
+            told: false,
         })
     }
 
@@ -204,12 +207,6 @@ impl MqttTransport {
         match heard {
             Heard::Connected(granted) => {
                 log::info!("connected to the broker at {} as {}", self.settings.broker, self.settings.client_id);
-                if !granted.retain {
-                    log::warn!(
-                        "the broker at {} keeps no messages; late subscribers have to wait",
-                        self.settings.broker
-                    );
-                }
                 link.up = Some((Instant::now(), granted));
                 return Some(Event::Connected);
             }
@@ -298,6 +295,11 @@ impl Transport for MqttTransport {
         };
         if busy || !link.client.publish(message, message.retain && granted.retain) {
             return Err(TransportError::Busy);
+        }
+        // What is empty is to be forgotten, and is. Not on each connection again.
+        if message.retain && !granted.retain && !message.payload.is_empty() && !std::mem::replace(&mut self.told, true)
+        {
+            log::warn!("{}", reason::keeps_nothing(&self.settings.broker));
         }
         self.tickets += 1;
         let ticket = Ticket(self.tickets);

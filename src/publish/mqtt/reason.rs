@@ -94,6 +94,22 @@ pub(super) fn too_large(broker: &str, limit: u32) -> String {
     )
 }
 
+/// It refused what it was asked to keep.
+pub(super) fn retain_refused(broker: &str) -> String {
+    format!(
+        "the broker at {broker} refuses what it is asked to keep (retain); it is connected to again without asking, until the next start of \
+         this program"
+    )
+}
+
+/// Nothing of what it should keep is kept.
+pub(super) fn keeps_nothing(broker: &str) -> String {
+    format!(
+        "the broker at {broker} keeps no messages, so those of [retain] are sent without that and late subscribers have to wait; allow it there \
+         (mosquitto: retain_available true)"
+    )
+}
+
 /// What came is no MQTT, or not at this moment.
 pub(super) fn nonsense(broker: &str, what: impl std::fmt::Display) -> String {
     format!(

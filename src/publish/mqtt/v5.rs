@@ -12,6 +12,7 @@ use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, Incoming, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, Outgoing};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -124,7 +125,8 @@ fn options(settings: &Settings) -> MqttOptions {
             correlation_data: None,
             user_properties: Vec::new(),
         };
-        let will = LastWill::new(&will.topic, will.payload.clone(), qos(will.qos), will.retain, Some(properties));
+        let retain = will.retain && !settings.no_retain.load(Ordering::Relaxed);
+        let will = LastWill::new(&will.topic, will.payload.clone(), qos(will.qos), retain, Some(properties));
         options.set_last_will(will);
     }
     options
@@ -139,7 +141,8 @@ fn qos(qos: Qos) -> QoS {
 
 /// What the broker allows, and the keep-alive from now on; an error if it allows too little.
 fn granted(ack: &ConnAck, settings: &Settings) -> Result<(Granted, Duration), String> {
-    let mut granted = Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain: true };
+    let retain = !settings.no_retain.load(Ordering::Relaxed);
+    let mut granted = Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain };
     let mut keep_alive = settings.keep_alive;
     if let Some(properties) = &ack.properties {
         if properties.max_qos == Some(0) {
@@ -158,7 +161,7 @@ fn granted(ack: &ConnAck, settings: &Settings) -> Result<(Granted, Duration), St
             keep_alive = keep_alive.min(asked);
             granted.silence = granted.silence.max(asked * 2);
         }
-        granted.retain = properties.retain_available != Some(0);
+        granted.retain &= properties.retain_available != Some(0);
     }
     Ok((granted, keep_alive.max(SHORTEST_KEEP_ALIVE)))
 }
@@ -235,6 +238,7 @@ fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> Str
         ConnectionError::Timeout(_) => reason::timeout(broker),
         #[cfg(feature = "tls")]
         ConnectionError::Tls(rumqttc::TlsError::Io(e)) => io(e),
+        ConnectionError::ConnectionRefused(ConnectReturnCode::RetainNotSupported) => not_kept(settings),
         ConnectionError::ConnectionRefused(code) => {
             let refusal = match code {
                 ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion => {
@@ -258,12 +262,36 @@ fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> Str
         ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::PayloadSizeLimitExceeded {
             ..
         })) => reason::too_large(broker, settings.max_in_bytes),
+        ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code: DisconnectReasonCode::RetainNotSupported,
+            ..
+        }) => not_kept(settings),
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             ended(broker, *reason_code, reason_string.as_deref())
         }
+        e if refusal(e, accepted) == Some(NO_RETAIN) => not_kept(settings),
         ConnectionError::MqttState(e) => reason::nonsense(broker, e),
         e => reason::nonsense(broker, e),
     }
+}
+
+/// Reasons (MQTT 5, section 2.4) that the standard does not have for acknowledgements, and brokers give there.
+const NO_RETAIN: u8 = 0x9a;
+
+/// The reason of an acknowledgement that rumqttc does not know. It has no error of its own for that.
+fn refusal(error: &ConnectionError, accepted: bool) -> Option<u8> {
+    match error {
+        ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::InvalidConnectReturnCode(code))) => {
+            accepted.then_some(*code)
+        }
+        _ => None,
+    }
+}
+
+/// The broker keeps no messages and takes none that is to be kept, last will included. The next connection is made without.
+fn not_kept(settings: &Settings) -> String {
+    settings.no_retain.store(true, Ordering::Relaxed);
+    reason::retain_refused(&settings.broker)
 }
 
 /// The broker said goodbye.

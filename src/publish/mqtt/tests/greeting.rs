@@ -31,6 +31,51 @@ fn refused_connections_say_what_to_do() {
     }
 }
 
+/// MQTT 5, section 3.2.2.3.5: it must refuse a last will that is to be kept.
+#[test]
+fn a_broker_that_keeps_nothing_is_not_asked_to() {
+    for told in [&[0x20, 5, 0, 0, 2, 0x25, 0][..], &[0x20, 3, 0, 0, 0]] {
+        let broker = FakeBroker::start(move |conn| {
+            let Some(connect) = conn.read() else { return };
+            if connect.body[7] & 0x20 != 0 {
+                return conn.send(&[0x20, 3, 0, 0x9a, 0]);
+            }
+            conn.send(told);
+            while let Some(packet) = conn.read() {
+                match packet.is_publish() && packet.head & 1 != 0 {
+                    true => return conn.send(&[0xe0, 2, 0x9a, 0]),
+                    false => conn.answer(&packet, 5),
+                }
+            }
+        });
+        let mut mqtt = transport(broker.port, Protocol::V5);
+        let why = lost(&mut mqtt);
+        assert!(why.contains("retain") && !why.contains('\n'), "{why}");
+        assert_eq!(next(&mut mqtt), Event::Connected);
+        let kept = Message { retain: true, ..message("1") };
+        let ticket = mqtt.publish(&kept).unwrap();
+        assert_eq!(next(&mut mqtt), Event::Acked(ticket));
+    }
+    // One that finds out late.
+    let broker = FakeBroker::start(|conn| {
+        conn.accept();
+        while let Some(packet) = conn.read() {
+            match packet.is_publish() && packet.head & 1 != 0 {
+                true => return conn.send(&[0xe0, 2, 0x9a, 0]),
+                false => conn.answer(&packet, 5),
+            }
+        }
+    });
+    let mut mqtt = transport(broker.port, Protocol::V5);
+    assert_eq!(next(&mut mqtt), Event::Connected);
+    let kept = Message { retain: true, ..message("1") };
+    mqtt.publish(&kept).unwrap();
+    assert!(lost(&mut mqtt).contains("retain"));
+    assert_eq!(next(&mut mqtt), Event::Connected);
+    let ticket = mqtt.publish(&kept).unwrap();
+    assert_eq!(next(&mut mqtt), Event::Acked(ticket));
+}
+
 #[test]
 fn nobody_listening_is_explained() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
