@@ -419,3 +419,22 @@ fn a_broker_that_keeps_nothing_is_told_once_and_gets_everything() {
     assert_eq!(node.count("keeps no messages"), 1, "{:#?}", node.lines());
     assert_eq!(node.count("asked to keep"), 1, "{:#?}", node.lines());
 }
+
+#[test]
+fn a_message_too_large_for_the_broker_is_told_as_such_and_stops_nothing() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let (dir, broker) = (folder(), Mosquitto::with_config("allow_anonymous true\nmessage_size_limit 600\n"));
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    // The node's description is longer; readings are not.
+    node_config(dir.path(), broker.port(), "protocol = '5'\n[node]\nstats_interval_s = 0");
+    let mut node = Program::node(dir.path());
+    node.expect("message_size_limit");
+    assert!(another(&listener), "{:#?}", node.lines());
+    assert!(listener.last("ocr/n/camera/status").is_some(), "what comes after it arrives too: {:#?}", node.lines());
+    let before = broker.log().matches("New client connected").count();
+    assert!(another(&listener) && another(&listener) && node.runs());
+    assert_eq!(broker.log().matches("New client connected").count(), before, "and the connection holds");
+    assert_eq!(node.count("understood"), 0, "{:#?}", node.lines());
+}

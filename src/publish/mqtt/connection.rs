@@ -30,6 +30,8 @@ pub(super) enum Heard {
     Acked(u16),
     /// The broker will never take the message.
     Refused(u16, String),
+    /// Nor this one, because of its size.
+    TooLarge(u16, String),
     /// For each filter of the oldest subscription under way whether it was granted.
     Subscribed(Vec<bool>),
     /// `token` is the packet id.
@@ -88,10 +90,25 @@ pub(super) struct Link {
     pub subscribing: VecDeque<(Instant, Vec<String>)>,
 }
 
+/// Bytes of a message: brokers limit one or the other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Size {
+    pub payload: usize,
+    pub packet: usize,
+}
+
+impl Size {
+    /// Whether this is no smaller by either measure.
+    pub fn reaches(self, other: Size) -> bool {
+        self.payload >= other.payload && self.packet >= other.packet
+    }
+}
+
 pub(super) struct InFlight {
     pub ticket: Ticket,
     /// Known when it has been written.
     pub pkid: Option<u16>,
+    pub size: Size,
     pub since: Instant,
 }
 

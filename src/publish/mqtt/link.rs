@@ -2,7 +2,7 @@
 
 use super::backoff::Backoff;
 use super::config::Protocol;
-use super::connection::{Client, Heard, InFlight, Link, Task};
+use super::connection::{Client, Heard, InFlight, Link, Size, Task};
 use super::{Settings, reason, topic, v4, v5};
 use crate::guard::guarded;
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
@@ -24,6 +24,8 @@ const GOOD_AFTER: Duration = Duration::from_secs(30);
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
 /// How often is looked whether what needs no acknowledgement was written.
 const SHORT_WAIT: Duration = Duration::from_millis(10);
+/// What was too large for the broker is not tried again for so long. Then it is: somebody may have raised the limit.
+const TOO_LARGE_FOR: Duration = Duration::from_secs(600);
 /// A pause between polls that is not the broker's fault.
 const LATE_POLL: Duration = Duration::from_millis(500);
 
@@ -47,6 +49,8 @@ pub(super) struct MqttTransport {
     closed: bool,
     /// What was said of subscriptions that were refused: at most one sentence for each.
     not_subscribed: Vec<String>,
+    /// The smallest message that was too large for the broker, and when that was.
+    too_large: Option<(Size, Instant)>,
     /// Whether it was told that the broker keeps nothing.
     told: bool,
 }
@@ -89,6 +93,7 @@ impl MqttTransport {
             polled_at: Instant::now(),
             closed: false,
             not_subscribed: Vec::new(),
+            too_large: None,
             told: false,
         })
     }
@@ -218,6 +223,13 @@ impl MqttTransport {
             }
             Heard::Acked(pkid) => return link.landed(pkid).map(Event::Acked),
             Heard::Refused(pkid, why) => return link.landed(pkid).map(|ticket| Event::Refused(ticket, why)),
+            Heard::TooLarge(pkid, why) => {
+                let size = link.in_flight.as_ref().map(|in_flight| in_flight.size);
+                let ticket = link.landed(pkid)?;
+                // It ends the connection each time; one that is smaller and is refused too says more.
+                self.too_large = size.map(|size| (size, Instant::now()));
+                return Some(Event::Refused(ticket, why));
+            }
             Heard::Subscribed(granted) => {
                 let (_, filters) = link.subscribing.pop_front()?;
                 let refused = filters.iter().zip(granted.iter().chain(std::iter::repeat(&false))).find(|(_, ok)| !**ok);
@@ -281,12 +293,21 @@ impl Transport for MqttTransport {
         let up = self.link.as_ref().and_then(|link| link.up);
         let own = self.settings.max_out_bytes;
         let (limit, mend) = match up {
-            Some((_, granted)) if granted.max_out_bytes < own => (granted.max_out_bytes, "raise the broker's limit"),
-            _ => (own, "raise mqtt.max_packet_out_bytes"),
+            Some((_, granted)) if granted.max_out_bytes < own => {
+                (granted.max_out_bytes as usize, "raise the broker's limit (mosquitto: max_packet_size)")
+            }
+            _ => (own as usize, "raise mqtt.max_packet_out_bytes"),
         };
         let bytes = (self.packet_bytes)(message);
-        if bytes > limit as usize {
-            return Err(TransportError::TooLarge { topic: message.topic.clone(), bytes, limit: limit as usize, mend });
+        let size = Size { payload: message.payload.len(), packet: bytes };
+        let (limit, mend) = match self.too_large {
+            Some((refused, at)) if at.elapsed() < TOO_LARGE_FOR && size.reaches(refused) => {
+                (refused.packet - 1, "raise the broker's limit (mosquitto: message_size_limit)")
+            }
+            _ => (limit, mend),
+        };
+        if bytes > limit {
+            return Err(TransportError::TooLarge { topic: message.topic.clone(), bytes, limit, mend });
         }
         let (Some(link), Some((_, granted))) = (&mut self.link, up) else { return Err(TransportError::NotConnected) };
         let busy = match message.qos {
@@ -305,7 +326,7 @@ impl Transport for MqttTransport {
         let ticket = Ticket(self.tickets);
         match message.qos {
             Qos::AtMostOnce => link.unsent += 1,
-            Qos::AtLeastOnce => link.in_flight = Some(InFlight { ticket, pkid: None, since: Instant::now() }),
+            Qos::AtLeastOnce => link.in_flight = Some(InFlight { ticket, pkid: None, size, since: Instant::now() }),
         }
         Ok(ticket)
     }

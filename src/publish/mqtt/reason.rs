@@ -94,6 +94,14 @@ pub(super) fn too_large(broker: &str, limit: u32) -> String {
     )
 }
 
+/// A packet of ours exceeds what the broker takes.
+pub(super) fn too_large_for_it(broker: &str) -> String {
+    format!(
+        "the broker at {broker} takes no message of this size; raise its limit (mosquitto: message_size_limit), or lower \
+         mqtt.max_packet_out_bytes to it"
+    )
+}
+
 /// It refused what it was asked to keep.
 pub(super) fn retain_refused(broker: &str) -> String {
     format!(

@@ -62,6 +62,8 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
     let settings = Arc::clone(settings);
     let task = async move {
         let mut first = true;
+        // The message at least once that is under way, 0 for none.
+        let mut under_way = 0;
         loop {
             let event = match first {
                 true => match tokio::time::timeout(settings.connect_timeout, events.poll()).await {
@@ -78,8 +80,22 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
                     }
                     Err(why) => Err(why),
                 },
-                Ok(event) => translate(event, &settings),
-                Err(error) => Err(sentence(&settings, &error, !first)),
+                Ok(event) => {
+                    match &event {
+                        Event::Outgoing(Outgoing::Publish(pkid @ 1..)) => under_way = *pkid,
+                        Event::Incoming(Incoming::PubAck(_)) => under_way = 0,
+                        _ => {}
+                    }
+                    translate(event, &settings)
+                }
+                Err(error) => {
+                    // It would be for ever: another connection does not make it smaller.
+                    if refusal(&error, !first) == Some(TOO_LARGE) && under_way != 0 {
+                        let why = reason::too_large_for_it(&settings.broker);
+                        let _ = heard.send(Heard::TooLarge(under_way, why)).await;
+                    }
+                    Err(sentence(&settings, &error, !first))
+                }
             };
             first = false;
             let news = match news {
@@ -269,6 +285,7 @@ fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> Str
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             ended(broker, *reason_code, reason_string.as_deref())
         }
+        e if refusal(e, accepted) == Some(TOO_LARGE) => reason::too_large_for_it(broker),
         e if refusal(e, accepted) == Some(NO_RETAIN) => not_kept(settings),
         ConnectionError::MqttState(e) => reason::nonsense(broker, e),
         e => reason::nonsense(broker, e),
@@ -276,6 +293,7 @@ fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> Str
 }
 
 /// Reasons (MQTT 5, section 2.4) that the standard does not have for acknowledgements, and brokers give there.
+const TOO_LARGE: u8 = 0x95;
 const NO_RETAIN: u8 = 0x9a;
 
 /// The reason of an acknowledgement that rumqttc does not know. It has no error of its own for that.
@@ -301,6 +319,9 @@ fn ended(broker: &str, code: DisconnectReasonCode, text: Option<&str>) -> String
             "the broker at {broker} ended the connection because another client came with the same client id; give each its own \
              mqtt.client_id"
         );
+    }
+    if code == DisconnectReasonCode::PacketTooLarge {
+        return reason::too_large_for_it(broker);
     }
     let text = text.map(|text| format!(", '{}'", short(text))).unwrap_or_default();
     format!("the broker at {broker} ended the connection ({code:?}{text}); look into its log if that repeats")

@@ -275,3 +275,51 @@ fn a_broker_that_acknowledges_nothing_hears_the_farewell() {
         assert_eq!(broker.packet().kind(), 14, "{protocol:?}: an orderly end");
     }
 }
+
+/// Mosquitto's `message_size_limit`: its answer is none that MQTT 5 has for acknowledgements, and rumqttc ends the connection.
+#[test]
+fn what_is_too_large_for_the_broker_is_told_as_such_and_not_sent_again() {
+    let broker = FakeBroker::start(|conn| {
+        let Some(version) = conn.accept() else { return };
+        while let Some(packet) = conn.read() {
+            match packet.is_publish() && packet.has("large") {
+                true => conn.send(&[0x40, 4, (packet.pkid() >> 8) as u8, packet.pkid() as u8, 0x95, 0]),
+                false => conn.answer(&packet, version),
+            }
+        }
+    });
+    let mut mqtt = transport(broker.port, Protocol::V5);
+    let told = |why: &str| why.contains("message_size_limit") && why.contains("mqtt.max_packet_out_bytes");
+    assert_eq!(next(&mut mqtt), Event::Connected);
+    let ticket = mqtt.publish(&message("large")).unwrap();
+    match next(&mut mqtt) {
+        Event::Refused(refused, why) => assert!(refused == ticket && told(&why), "{why}"),
+        event => panic!("{event:?} instead of a refusal"),
+    }
+    let why = lost(&mut mqtt);
+    assert!(told(&why) && !why.contains("understood"), "{why}");
+    assert_eq!(next(&mut mqtt), Event::Connected);
+    // The connection is not lost each time.
+    for more in ["large", "larger"] {
+        let error = mqtt.publish(&message(more)).unwrap_err();
+        assert!(matches!(error, TransportError::TooLarge { .. }) && error.to_string().contains("message_size_limit"));
+    }
+    let ticket = mqtt.publish(&message("1")).unwrap();
+    assert_eq!(next(&mut mqtt), Event::Acked(ticket));
+    assert_eq!(broker.connections.load(Ordering::SeqCst), 2);
+}
+
+/// Of which message it speaks is not known: none is given up.
+#[test]
+fn a_farewell_because_of_size_is_told_as_such() {
+    let broker = FakeBroker::start(|conn| {
+        conn.accept();
+        while conn.read().is_some_and(|packet| !packet.is_publish()) {}
+        conn.send(&[0xe0, 2, 0x95, 0]);
+    });
+    let mut mqtt = transport(broker.port, Protocol::V5);
+    assert_eq!(next(&mut mqtt), Event::Connected);
+    mqtt.publish(&message("1")).unwrap();
+    let why = lost(&mut mqtt);
+    assert!(why.contains("mqtt.max_packet_out_bytes"), "{why}");
+}
