@@ -8,6 +8,7 @@ use node_support::{Mosquitto, SOON, Subscriber, full, wait_for, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -329,8 +330,25 @@ fn everything_kept_can_be_taken_back() {
     assert_eq!(all_kept(scene.broker.port()), ["ocr/n2/status"], "nothing but another node's");
     let mut program = clear(scene.dir.path());
     assert_eq!(program.exit_code(SOON), Some(0), "a second time");
-    scene.broker.kill();
-    let mut program = clear(scene.dir.path());
-    assert_eq!(program.exit_code(Duration::from_secs(60)), Some(7), "{:#?}", program.lines());
-    assert!(program.lines().len() == 1, "{:#?}", program.lines());
+}
+
+/// Somebody waits for it: nothing that a second try does not mend is tried for half a minute.
+#[test]
+fn that_nothing_can_be_taken_back_is_told_soon() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // Nobody listens there.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+    for (host, said) in [("127.0.0.1", "nothing takes connections"), ("no-such-broker.invalid", "mqtt.host")] {
+        node_config(dir.path(), port, "");
+        let file = dir.path().join("node.toml");
+        let text = fs::read_to_string(&file).expect("a configuration").replace("'127.0.0.1'", &format!("'{host}'"));
+        fs::write(&file, text.replace("backoff_max_ms = 1000", "backoff_max_ms = 60000")).expect("written");
+        let start = Instant::now();
+        let mut program = clear(dir.path());
+        assert_eq!(program.exit_code(SOON), Some(7), "{:#?}", program.lines());
+        // A name server that does not answer is given mqtt.connect_timeout_ms each time, 2 s.
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+        let lines = program.lines();
+        assert!(lines.len() == 1 && lines[0].contains(said), "{lines:#?}");
+    }
 }

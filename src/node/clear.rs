@@ -5,7 +5,7 @@ use super::error::NodeError;
 use super::setup;
 use crate::publish::clear;
 use crate::publish::discovery::{self, Discovery};
-use crate::publish::mqtt::{self, Options};
+use crate::publish::mqtt::{self, MqttConfig, Options};
 use crate::publish::{Event, FieldMeta, Qos};
 use crate::target;
 use std::collections::VecDeque;
@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 /// How long the broker may take for all of it.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Failures of the first connection after which there is none: a name may not resolve for a moment, and a broker may just start.
+const TRIES: u32 = 3;
+/// Pauses between connections, ms: somebody waits for the end.
+const PAUSES_MS: [u32; 2] = [200, 2000];
 /// A broker that told nothing for so long has told all.
 const QUIET: Duration = Duration::from_millis(1500);
 
@@ -33,13 +37,16 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
     let filters = filters.map(|filter| (filter, Qos::AtMostOnce));
     let mut count = 0;
     let client_id = format!("edge-ocr-{}-clear", topics.node_id());
-    let mut transport = mqtt::connect(&config.mqtt, &client_id, None, Options::default())
-        .map_err(|e| NodeError::Config(e.to_string()))?;
+    let [backoff_min_ms, backoff_max_ms] = PAUSES_MS;
+    let broker = MqttConfig { backoff_min_ms, backoff_max_ms, ..config.mqtt.clone() };
+    let mut transport =
+        mqtt::connect(&broker, &client_id, None, Options::default()).map_err(|e| NodeError::Config(e.to_string()))?;
     let deadline = Instant::now() + PATIENCE;
     let mut under_way = None;
     let mut problem = String::from("it did not answer in time");
     // While the broker tells what it has kept, nothing is cleared; that is over when it has been quiet for a while.
     let mut quiet_at = None;
+    let (mut connected, mut failures) = (false, 0);
     while Instant::now() < deadline {
         let quiet = quiet_at.is_some_and(|at| at <= Instant::now());
         if quiet && under_way.is_none() {
@@ -51,6 +58,7 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
         }
         match transport.poll(Duration::from_millis(100)) {
             Event::Connected => {
+                connected = true;
                 transport.subscribe(&filters).map_err(|e| NodeError::Broker(e.to_string()))?;
                 quiet_at = Some(Instant::now() + QUIET);
             }
@@ -72,7 +80,8 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
                 under_way = None;
             }
             Event::Refused(_, reason) => return Err(NodeError::Broker(reason)),
-            Event::Lost(reason) => (quiet_at, under_way, problem) = (None, None, reason),
+            Event::Lost(reason) if !connected && failures + 1 >= TRIES => return Err(NodeError::Broker(reason)),
+            Event::Lost(reason) => (failures, quiet_at, under_way, problem) = (failures + 1, None, None, reason),
             _ => {}
         }
     }
