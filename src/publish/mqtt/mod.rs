@@ -17,7 +17,8 @@
 //! - *The event loop is never interrupted.* It runs as a task; a poll that ends in the middle of a write would leave half a packet.
 //! - *A stuck connection ends.* With MQTT 5 rumqttc waits without end for a full socket; here twice the keep-alive without a packet
 //!   ends the connection, and so does a message that is not acknowledged in that time.
-//! - *Refusals in MQTT 5 are told*, not only logged; what is too large is refused before it is sent.
+//! - *Refusals in MQTT 5 are told*, not only logged, and so are reasons that rumqttc does not know; what is too large is refused before it is
+//!   sent.
 //! - *A panic in rumqttc is a lost connection.*
 
 mod backoff;
