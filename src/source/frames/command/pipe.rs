@@ -82,7 +82,8 @@ impl<R: Source> Read for Pipe<R> {
 #[cfg(unix)]
 fn readable(source: &impl Source, patience: Duration) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let timeout = Timespec { tv_sec: patience.as_secs() as _, tv_nsec: patience.subsec_nanos().into() };
+    // Only centuries do not fit.
+    let timeout = Timespec::try_from(patience).unwrap_or_default();
     match poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&timeout)) {
         Ok(count) => Ok(count > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),
