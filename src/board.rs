@@ -60,8 +60,8 @@ impl Machine {
     /// The target to build for instead: of this core if there is one, of the most memory that is here.
     fn better(&self, all: &'static [Described], not: &str) -> &'static str {
         let same_core = |other: &Described| other.cpu.is_some() && other.cpu == self.cpu.as_deref();
-        // Scalar kernels run on every core of an architecture, but a board that has them is no better than `generic` on another core.
-        let meant = |other: &Described| other.kernels != Some(Isa::Scalar.name()) || same_core(other);
+        // What is for one 32-bit core runs on all later ones, but there `generic` runs better: it is built for ARMv7.
+        let meant = |other: &Described| other.arch != Some("arm") || same_core(other);
         let suitable = all.iter().filter(|other| other.name != not && self.suits(other) && meant(other));
         suitable.max_by_key(|other| (same_core(other), other.ram_mib)).map_or("generic", |other| other.name)
     }
@@ -135,6 +135,7 @@ mod tests {
     fn the_right_board_is_named() {
         let old = ["scalar", "neon-sadalp"];
         let new = ["scalar", "neon-sadalp", "neon-dot"];
+        let narrow = ["scalar", "arm-dsp"];
         for (machine, name) in [
             (pi("cortex-a53", &old, 416), "pi-zero2w"),
             (pi("cortex-a53", &old, 906), "pi3"),
@@ -143,11 +144,11 @@ mod tests {
             (pi("cortex-a76", &new, 8000), "pi5"),
             (pi("cortex-a78ae", &new, 7600), "jetson-orin-nano"),
             (pi("cortex-a78ae", &new, 30_000), "jetson-agx-orin"),
-            (Machine { arch: "arm", ..pi("arm1176jzf-s", &["scalar"], 180) }, "pi1"),
-            (Machine { arch: "arm", ..pi("arm1176jzf-s", &["scalar"], 416) }, "pi1"),
+            (Machine { arch: "arm", ..pi("arm1176jzf-s", &narrow, 180) }, "pi1"),
+            (Machine { arch: "arm", ..pi("arm1176jzf-s", &narrow, 416) }, "pi1"),
             // A Pi 2, and a Pi 4 with a 32-bit system: not what the ARMv6 is given.
-            (Machine { arch: "arm", ..pi("cortex-a7", &["scalar"], 920) }, "generic"),
-            (Machine { arch: "arm", ..pi("cortex-a72", &["scalar"], 3800) }, "generic"),
+            (Machine { arch: "arm", ..pi("cortex-a7", &narrow, 920) }, "generic"),
+            (Machine { arch: "arm", ..pi("cortex-a72", &narrow, 3800) }, "generic"),
             (Machine { arch: "riscv64", ..pi("", &["scalar"], 1000) }, "generic"),
         ] {
             assert_eq!(machine.better(target::ALL, "host"), name, "{machine:?}");

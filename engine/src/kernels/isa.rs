@@ -13,6 +13,8 @@ pub enum Isa {
     AvxVnni,
     /// 512-bit dot products: Cascade Lake, Ice Lake, Zen 4 and later.
     Avx512Vnni,
+    /// 32-bit Arm from ARMv6 on, two products at a time: Raspberry Pi 1, Zero, 2, and later ones with a 32-bit system.
+    ArmDsp,
     /// aarch64, i8 products added in pairs: Cortex-A53, A57, A72 (Raspberry Pi 3 and 4).
     NeonSadalp,
     /// aarch64 with dot products: Cortex-A76, A78AE (Raspberry Pi 5, Orin).
@@ -21,7 +23,8 @@ pub enum Isa {
 
 impl Isa {
     /// All of them.
-    pub const ALL: [Isa; 6] = [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::NeonSadalp, Isa::NeonDot];
+    pub const ALL: [Isa; 7] =
+        [Isa::Scalar, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::ArmDsp, Isa::NeonSadalp, Isa::NeonDot];
 
     /// Name, as in `EDGE_OCR_ISA`.
     pub const fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::AvxVnni => "avx-vnni",
             Isa::Avx512Vnni => "avx512-vnni",
+            Isa::ArmDsp => "arm-dsp",
             Isa::NeonSadalp => "neon-sadalp",
             Isa::NeonDot => "neon-dot",
         }
@@ -71,6 +75,9 @@ impl Isa {
                 target_feature = "avx512vl",
                 target_feature = "avx512vnni"
             )),
+            // Hard floats on Linux begin with ARMv6.
+            #[cfg(all(target_arch = "arm", target_os = "linux", target_abi = "eabihf"))]
+            Isa::ArmDsp => true,
             #[cfg(target_arch = "aarch64")]
             Isa::NeonSadalp => true,
             #[cfg(all(target_arch = "aarch64", feature = "std"))]
@@ -90,7 +97,8 @@ impl fmt::Display for Isa {
 }
 
 /// Best first.
-const PREFERENCE: [Isa; 6] = [Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2, Isa::NeonDot, Isa::NeonSadalp, Isa::Scalar];
+const PREFERENCE: [Isa; 7] =
+    [Isa::Avx512Vnni, Isa::AvxVnni, Isa::Avx2, Isa::NeonDot, Isa::NeonSadalp, Isa::ArmDsp, Isa::Scalar];
 
 /// The override, what is preferred, or the best available.
 pub(crate) fn choose(preferred: Option<Isa>) -> Result<Isa, IsaError> {

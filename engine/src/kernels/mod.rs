@@ -3,7 +3,7 @@
 //! [`Isa::Scalar`] is the specification; every other table gives the same bits.
 //!
 //! Sums of integer products (`gemm`, `depthwise`) and what feeds them (`panel`) are written for each instruction set, in the
-//! folders `x86/` and `arm/`. All the rest is written once, in `generic/`, on the sixteen lanes of `lanes::Lanes`, whose
+//! folders `x86/`, `arm/` and `arm32/`. All the rest is written once, in `generic/`, on the sixteen lanes of `lanes::Lanes`, whose
 //! implementation for arrays is the scalar one.
 //!
 //! Floats are f32 everywhere. Half precision was weighed and left: float islands are 8.5 % of the recogniser's instructions on a
@@ -32,6 +32,8 @@
 pub mod args;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod arm;
+#[cfg(all(target_arch = "arm", target_os = "linux", target_abi = "eabihf"))]
+pub(crate) mod arm32;
 pub(crate) mod generic;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) mod grouped;
@@ -103,6 +105,8 @@ impl Kernels {
             Isa::AvxVnni => Ok(&x86::AVX_VNNI),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => Ok(&x86::AVX512_VNNI),
+            #[cfg(all(target_arch = "arm", target_os = "linux", target_abi = "eabihf"))]
+            Isa::ArmDsp => Ok(&arm32::DSP),
             #[cfg(target_arch = "aarch64")]
             Isa::NeonSadalp => Ok(&arm::SADALP),
             #[cfg(target_arch = "aarch64")]

@@ -109,7 +109,7 @@ fn features(isa: Isa) -> &'static [&'static str] {
         Isa::AvxVnni => &["avx2", "avxvnni"],
         Isa::Avx512Vnni => &["avx2", "avx512f", "avx512bw", "avx512vl", "avx512vnni"],
         Isa::NeonDot => &["dotprod"],
-        Isa::Scalar | Isa::NeonSadalp => &[],
+        Isa::Scalar | Isa::ArmDsp | Isa::NeonSadalp => &[],
     }
 }
 
@@ -135,6 +135,7 @@ impl Board {
         let own = match isa {
             Isa::Scalar => self.arch(),
             Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => "x86_64",
+            Isa::ArmDsp => "arm",
             Isa::NeonSadalp | Isa::NeonDot => "aarch64",
         };
         let lacking = features(isa).iter().find(|need| !self.features.iter().any(|has| has == *need));
