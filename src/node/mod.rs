@@ -86,7 +86,7 @@ pub fn run(config: NodeConfig, stop: Stop, signals: Signals, recheck: Recheck<'_
     let listener = wake::listen_for_signals(signals, outlet.clone(), stop.clone())?;
     let mut node = run::Node::start(config, stop.clone(), (outlet, inbox))?;
     let ended = node.run(recheck);
-    node.close();
+    node.close(&ended);
     if matches!(ended, Ok(Ended::Reload)) {
         listener.finish();
     }

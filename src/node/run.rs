@@ -208,9 +208,12 @@ impl Node {
         }
     }
 
-    /// Says farewell, writes what is in memory and lets the broker go.
-    pub fn close(mut self) {
-        self.manager.stopping();
+    /// Says farewell, writes what is in memory and lets the broker go. What is `next` is what the service manager is told.
+    pub fn close(mut self, next: &Result<Ended, NodeError>) {
+        match next {
+            Ok(Ended::Reload) => self.manager.reloading(),
+            _ => self.manager.stopping(),
+        }
         self.save_states(true);
         self.publisher.stop(Duration::from_secs(5));
         self.outbox.close();
@@ -218,5 +221,10 @@ impl Node {
         if let Some(printer) = self.printer {
             printer.finish(Duration::from_secs(1));
         }
+        // Told to end meanwhile, after all.
+        if self.stop.is_set() && matches!(next, Ok(Ended::Reload)) {
+            self.manager.stopping();
+        }
+        self.manager.finish(Duration::from_secs(1));
     }
 }

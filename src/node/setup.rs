@@ -193,7 +193,7 @@ impl Node {
             publisher,
             voice,
             states,
-            manager: Manager::from_environment(),
+            manager: Manager::from_environment()?,
             metrics,
             counters: Counters::default(),
             started: now,

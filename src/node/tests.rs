@@ -4,7 +4,7 @@
 use super::clock::{self, Clock};
 use super::config::NodeConfig;
 use super::round::Round;
-use super::run::Node;
+use super::run::{Ended, Node};
 use super::setup::Parts;
 use super::wake;
 use crate::image::Picture;
@@ -203,7 +203,7 @@ fn a_clock_that_jumps_disturbs_neither_order_nor_rates_and_is_told() {
         // One in less than a minute of real time, whatever the wall clock says.
         assert!(rate.as_f64().unwrap() > 1.0 / 60.0, "{rate}");
     }
-    rig.node.close();
+    rig.node.close(&Ok(Ended::Stopped));
 }
 
 /// It may have waited for hours when the broker is back.
@@ -224,7 +224,7 @@ fn a_refused_reading_that_waited_says_so() {
     let refused = &rig.arrived(2)[1];
     assert_eq!((&refused["status"], &refused["historical"]), (&"rate".into(), &true.into()), "{refused}");
     assert_eq!((&refused["captured_at_ms"], &refused["published_at_ms"]), (&(SET + 1000).into(), &(SET + HOUR).into()));
-    rig.node.close();
+    rig.node.close(&Ok(Ended::Stopped));
 }
 
 /// It was deleted when its readings were in memory, and both were lost with the power.
@@ -243,7 +243,7 @@ fn a_picture_stays_until_the_broker_has_its_readings() {
     assert_eq!(rig.node.round().unwrap(), Round::Done);
     rig.housekeeping_until(|rig| rig.done() == 2);
     assert_eq!(rig.arrived(2).iter().map(|reading| &reading["value"]).collect::<Vec<_>>(), [100, 101], "each once");
-    rig.node.close();
+    rig.node.close(&Ok(Ended::Stopped));
     assert_eq!(rig.done.load(Ordering::SeqCst), 2);
 }
 
@@ -261,12 +261,12 @@ fn a_picture_stays_until_the_disk_has_its_readings() {
         std::fs::remove_file(&blocked).unwrap();
         let done = rig.done.clone();
         if at_end {
-            rig.node.close();
+            rig.node.close(&Ok(Ended::Stopped));
         } else {
             rig.housekeeping_until(|rig| rig.done() == 1);
             rig.round(SET, 101, None);
             assert_eq!(rig.done(), 2, "the disk is there");
-            rig.node.close();
+            rig.node.close(&Ok(Ended::Stopped));
         }
         assert!(done.load(Ordering::SeqCst) > 0);
     }

@@ -39,9 +39,15 @@ pub fn command() -> Command {
 /// The same for another file with the program.
 fn command_of(program: &Path) -> Command {
     let mut command = Command::new(program);
-    for name in
-        ["EDGE_OCR_MODELS", "RUST_LOG", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "NOTIFY_SOCKET"]
-    {
+    for name in [
+        "EDGE_OCR_MODELS",
+        "RUST_LOG",
+        "STATE_DIRECTORY",
+        "CREDENTIALS_DIRECTORY",
+        "JOURNAL_STREAM",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+    ] {
         command.env_remove(name);
     }
     command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
@@ -79,6 +85,13 @@ impl Program {
     /// Starts a node by `dir/node.toml`.
     pub fn node(dir: &Path) -> Program {
         Program::spawn(command().args(["node", "--config"]).arg(dir.join("node.toml")))
+    }
+
+    /// The same as a service whose manager listens at `socket` and wants a sign of life within `watchdog`.
+    pub fn node_of_manager(dir: &Path, socket: &Path, watchdog: Duration) -> Program {
+        let mut command = command();
+        command.env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", watchdog.as_micros().to_string());
+        Program::spawn(command.args(["node", "--config"]).arg(dir.join("node.toml")))
     }
 
     /// The same, whose files cannot be longer than some KiB.
