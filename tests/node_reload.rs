@@ -140,14 +140,36 @@ fn a_program_that_was_replaced_is_what_runs_next() {
     scene.renewed(&mut node, &good, "c");
     let runs = fs::read_link(format!("/proc/{}/exe", node.pid()));
     assert!(runs.as_ref().map_or(true, |path| path.file_name() == program.file_name()), "{runs:?}");
-    // What can only be found out by trying it: the service manager has to see that it failed.
-    let script = scene.file("script");
-    fs::write(&script, "#!/nowhere/at/all\n").expect("written");
-    fs::set_permissions(&script, fs::metadata(&program).expect("a file").permissions()).expect("executable");
-    fs::rename(&script, &program).expect("renamed");
-    node.signal(Signal::HUP);
-    assert_eq!(node.exit_code(SOON), Some(1), "{:#?}", node.lines());
-    assert_eq!(node.count("cannot be started anew"), 3, "{:#?}", node.lines());
+    // What can only be found out by trying it. A shell takes the second and the last for scripts without fault.
+    let executable = fs::metadata(PROGRAM).expect("a file").permissions();
+    let half = fs::read(PROGRAM).expect("a program").drain(..100_000).collect::<Vec<u8>>();
+    let broken: [&[u8]; 5] = [b"#!/nowhere/at/all\n", b"", &half, b"#!/bin/sh\nexit 3\n", b"true\n"];
+    let before = node.count(KEPT);
+    for (number, bytes) in broken.iter().enumerate() {
+        let file = scene.file("edge-ocr.new");
+        fs::write(&file, bytes).expect("written");
+        fs::set_permissions(&file, executable.clone()).expect("executable");
+        fs::rename(&file, &program).expect("renamed");
+        scene.refused(&mut node, &scene.config(), before + number + 1);
+    }
+    assert_eq!(node.count("cannot be started anew"), 2 + broken.len(), "{:#?}", node.lines());
+    install(Path::new(PROGRAM));
+    scene.renewed(&mut node, &good, "d");
+    // By a link, as of packages that keep several versions: what it leads to now.
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(SOON), Some(0));
+    let (link, second) = (scene.file("current"), scene.file("second"));
+    std::os::unix::fs::symlink(&program, &link).expect("a link");
+    fs::copy(PROGRAM, &second).expect("copied");
+    let mut node = Program::node_of(&link, scene.dir.path());
+    assert!(scene.another(), "{:#?}", node.lines());
+    fs::remove_file(&link).expect("removed");
+    std::os::unix::fs::symlink(&second, &link).expect("a link");
+    scene.renewed(&mut node, &good, "e");
+    let runs = fs::read_link(format!("/proc/{}/exe", node.pid()));
+    assert!(runs.as_ref().map_or(true, |path| path.file_name() == second.file_name()), "{runs:?}");
+    node.signal(Signal::TERM);
+    assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
 }
 
 /// The numbers of a field's readings, each as its run and its place there.

@@ -22,6 +22,8 @@ mod overwrite;
 #[cfg(feature = "packaging")]
 mod package;
 mod read;
+#[cfg(feature = "node")]
+mod successor;
 mod targets;
 #[cfg(feature = "node")]
 mod worker;

@@ -1,10 +1,11 @@
 //! `edge-ocr node`: the sensor node.
 
+use super::successor::Successor;
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
 use edge_ocr::node::{self, NodeConfig};
 use edge_ocr::signals::Signals;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -56,15 +57,17 @@ pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
         say!("{count} topics cleared");
         return Ok(exit::OK);
     }
-    let program = program();
+    let successor = Successor::find();
     let recheck = || {
-        can_be_started(program.as_deref()?)?;
         let config = NodeConfig::load(path)?;
         node::check(&config).map_err(|e| e.to_string())?;
+        successor.as_ref()?.check(path)?;
         Ok(config)
     };
     match node::run(config, Default::default(), caught(signals)?, &recheck).map_err(Ended::Node)? {
-        node::Ended::Reload => again(&program.map_err(Ended::Failed)?),
+        // In the same process: what was read, allocated or opened for the old configuration is gone for sure, and the service manager
+        // sees the same service.
+        node::Ended::Reload => Err(Ended::Failed(successor.map_or_else(|e| e, |successor| successor.run()))),
         node::Ended::Stopped | node::Ended::NoMoreFrames => Ok(exit::OK),
     }
 }
@@ -72,55 +75,6 @@ pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
 /// They have been caught before, if they could be.
 pub fn caught(signals: Option<Signals>) -> Result<Signals, Ended> {
     signals.map_or_else(Signals::catch, Ok).map_err(|e| Ended::Failed(format!("signals cannot be listened for: {e}")))
-}
-
-/// Where the program was found when it began: what lies there later is what is to run next, be it another version.
-fn program() -> Result<PathBuf, String> {
-    let path = std::env::current_exe().map_err(|e| format!("the program cannot find itself: {e}; restart the node"))?;
-    // Linux says this of a file that was replaced since.
-    let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
-    Ok(replaced.filter(|_| !path.exists()).unwrap_or(path))
-}
-
-/// Whether the program could be started, as far as can be told without doing so.
-fn can_be_started(program: &Path) -> Result<(), String> {
-    let can = std::fs::metadata(program).and_then(|about| match about.is_file() {
-        true => may_execute(program),
-        false => Err(std::io::Error::other("it is no file")),
-    });
-    can.map_err(|e| not_started(program, &e))
-}
-
-fn not_started(program: &Path, error: &std::io::Error) -> String {
-    format!("the program {} cannot be started anew: {error}; install it again", program.display())
-}
-
-#[cfg(unix)]
-fn may_execute(program: &Path) -> std::io::Result<()> {
-    Ok(rustix::fs::access(program, rustix::fs::Access::EXEC_OK)?)
-}
-
-#[cfg(not(unix))]
-fn may_execute(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// Starts the program anew with the same arguments, in the same process: what was read, allocated or opened for the old configuration is
-/// gone for sure, and the service manager sees the same service.
-#[cfg(unix)]
-fn again(program: &Path) -> Result<u8, Ended> {
-    use std::os::unix::process::CommandExt;
-    let mut arguments = std::env::args_os();
-    let name = arguments.next().unwrap_or_else(|| "edge-ocr".into());
-    // What is in memory ends with this program.
-    log::logger().flush();
-    let error = std::process::Command::new(program).arg0(name).args(arguments).exec();
-    Err(Ended::Failed(not_started(program, &error)))
-}
-
-#[cfg(not(unix))]
-fn again(_: &Path) -> Result<u8, Ended> {
-    Err(Ended::Failed("the configuration can be used; start the node anew for it".into()))
 }
 
 #[cfg(not(feature = "demo"))]
