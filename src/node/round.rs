@@ -142,7 +142,8 @@ impl Node {
             let reading = &record.reading;
             self.counters.reading(&reading.field, reading.status, record.captured_at_ms);
             rebased |= reading.rebased;
-            self.voice.remember(&record);
+            let held = !accepted && reading.status != Status::Ok;
+            self.voice.remember(&record, held);
             self.publisher.made(record.seq);
             if accepted {
                 let bytes = postcard::to_allocvec(&record).map_err(|e| NodeError::Internal(e.to_string()))?;
@@ -150,7 +151,7 @@ impl Node {
                 self.outbox.append(&bytes);
                 self.held.remove(&reading.field);
                 self.publisher.notify_outbox();
-            } else if reading.status != Status::Ok {
+            } else if held {
                 self.held.insert(reading.field.clone(), record.clone());
             }
             if reading.status != Status::Ok {

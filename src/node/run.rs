@@ -158,6 +158,7 @@ impl Node {
                 if let Some(message) = self.voice.record(&record, late, now_ms) {
                     self.publisher.send(message);
                 }
+                self.voice.told(&record);
             }
         }
         if self.introduce_at.is_some_and(|at| at <= now) {

@@ -227,6 +227,22 @@ fn a_refused_reading_that_waited_says_so() {
     rig.node.close(&Ok(Ended::Stopped));
 }
 
+/// It came twice: first as old, among what is said again on a connection, and then as news with the same id.
+#[test]
+fn a_refused_reading_that_waited_comes_once() {
+    let mut rig = Rig::with("range = [0, 50]");
+    rig.round(SET, 100, None);
+    rig.wire.push(Event::Connected);
+    rig.housekeeping_until(|rig| rig.node.held.is_empty());
+    let readings = rig.arrived(1);
+    assert_eq!((&readings[0]["status"], &readings[0]["historical"]), (&"range".into(), &false.into()));
+    // On the next connection it is said again, as old.
+    rig.wire.push(Event::Lost("gone".into()));
+    rig.wire.push(Event::Connected);
+    assert_eq!((&rig.arrived(2)[1]["id"], &rig.arrived(2)[1]["historical"]), (&readings[0]["id"], &true.into()));
+    rig.node.close(&Ok(Ended::Stopped));
+}
+
 /// It was deleted when its readings were in memory, and both were lost with the power.
 #[test]
 fn a_picture_stays_until_the_broker_has_its_readings() {

@@ -20,7 +20,13 @@ struct Inner {
     discovery: Vec<Message>,
     camera_online: bool,
     /// The last reading of each field.
-    last: BTreeMap<String, Record>,
+    last: BTreeMap<String, Last>,
+}
+
+struct Last {
+    record: Record,
+    /// Whether it still waits to be said for the first time, which the node does: said here too, it would come as old before it comes as news.
+    held: bool,
 }
 
 impl Voice {
@@ -50,7 +56,7 @@ impl Voice {
         messages.extend(inner.discovery.iter().cloned());
         messages.push(payload::camera_status(&inner.topics, inner.camera_online, &inner.retain));
         if inner.retain.state && !backlog {
-            messages.extend(inner.last.values().filter_map(|record| inner.encoder.reading(record, true, now_ms).ok()));
+            messages.extend(inner.again(now_ms));
         }
         messages
     }
@@ -66,8 +72,7 @@ impl Voice {
 
     /// The last reading of each field, once more.
     pub fn readings(&self, now_ms: i64) -> Vec<Message> {
-        let inner = self.inner();
-        inner.last.values().filter_map(|record| inner.encoder.reading(record, true, now_ms).ok()).collect()
+        self.inner().again(now_ms).collect()
     }
 
     /// The node is leaving.
@@ -93,14 +98,33 @@ impl Voice {
         self.inner().encoder.reading(record, historical, now_ms).ok()
     }
 
-    /// Remembers a reading as its field's last.
-    pub fn remember(&self, record: &Record) {
+    /// Remembers a reading as its field's last; `held` until it is [`told`](Self::told).
+    pub fn remember(&self, record: &Record, held: bool) {
         let mut inner = self.inner();
         match inner.last.get_mut(&record.reading.field) {
-            Some(last) => last.clone_from(record),
+            Some(last) => {
+                last.record.clone_from(record);
+                last.held = held;
+            }
             None => {
-                inner.last.insert(record.reading.field.clone(), record.clone());
+                inner.last.insert(record.reading.field.clone(), Last { record: record.clone(), held });
             }
         }
+    }
+
+    /// A reading that was held is on its way.
+    pub fn told(&self, record: &Record) {
+        if let Some(last) = self.inner().last.get_mut(&record.reading.field)
+            && last.record.seq == record.seq
+        {
+            last.held = false;
+        }
+    }
+}
+
+impl Inner {
+    fn again(&self, now_ms: i64) -> impl Iterator<Item = Message> {
+        let told = self.last.values().filter(|last| !last.held);
+        told.filter_map(move |last| self.encoder.reading(&last.record, true, now_ms).ok())
     }
 }
