@@ -5,10 +5,10 @@ use super::reading::{CharGuess, Observation};
 use regex_lite::{Regex, RegexBuilder};
 use std::ops::Range;
 
-/// Characters of a text that are looked at; what comes after them is not.
-pub(super) const MAX_TEXT_CHARS: usize = 8192;
-/// Most characters of a value.
-pub(super) const MAX_VALUE_CHARS: usize = 1024;
+/// Most bytes of a value in UTF-8, several pages of print: what a message carries of a text.
+pub(super) const MAX_VALUE_BYTES: usize = 16 << 10;
+/// Characters of a text that are looked at; what comes after them is not, but is too much for a value anyway if nothing is left out.
+pub(super) const MAX_TEXT_CHARS: usize = MAX_VALUE_BYTES + 1;
 /// Most bytes of a compiled expression: it bounds the time of a search too.
 const MAX_REGEX_SIZE: usize = 256 << 10;
 
@@ -64,9 +64,9 @@ impl Extractor {
             }
         };
         match found {
-            Some(found) if found.chars.len() > MAX_VALUE_CHARS => {
-                Err(format!("the value has more than {MAX_VALUE_CHARS} characters"))
-            }
+            Some(found) if found.chars.iter().map(|guess| guess.ch.len_utf8()).sum::<usize>() > MAX_VALUE_BYTES => Err(
+                format!("the value has more than {MAX_VALUE_BYTES} bytes; take less of the picture as the field's roi"),
+            ),
             Some(found) => Ok(Some(found)),
             None if self.regex.is_some() => Err("the text does not fit regex".into()),
             None => Err("there is no number in the text".into()),
@@ -250,6 +250,18 @@ mod tests {
         assert_eq!(value("select = 'largest-number'", "t -12.5 C"), ok("-12.5"));
         assert_eq!(value("select = 'largest-number'", "A-123"), ok("123"));
         assert_eq!(value("select = 'largest-number'", "1..2 3,"), ok("1"));
+    }
+
+    /// A page of print was refused when a value had 1024 characters at most.
+    #[test]
+    fn a_page_is_a_value_and_a_book_is_not() {
+        let page = "This is a line of a page in print.\n".repeat(200);
+        assert_eq!(value("", &page), ok(page.trim_end()));
+        for ch in ["x", "é", "語"] {
+            let text = ch.repeat(MAX_VALUE_BYTES / ch.len());
+            assert_eq!(value("", &text), ok(&text));
+            assert!(value("", &(text + "xxx")).unwrap_err().contains("16384 bytes"));
+        }
     }
 
     #[test]

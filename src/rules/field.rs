@@ -3,16 +3,13 @@
 use super::check::correct;
 use super::clock::{Moment, Stamp};
 use super::config::{Monotonic, RulesConfig};
-use super::extract::{Extractor, Found, MAX_VALUE_CHARS, probability};
+use super::extract::{Extractor, Found, MAX_VALUE_BYTES, probability};
 use super::meter::{Meter, Verdict};
 use super::number::{self, Number};
 use super::reading::{Candidate, CharGuess, Observation, Reading, Status, Value};
 use super::state::{FieldState, STATE_VERSION};
 use super::vote::{self, Ballot, MAX_FRAMES};
 use crate::shown::Shown;
-
-/// Most characters of a reading's raw text; what comes after them is left out.
-const MAX_RAW_CHARS: usize = 1024;
 
 /// A field with its rules and its memory. The same observations at the same moments give the same readings.
 pub struct Field {
@@ -204,7 +201,8 @@ impl Field {
                 Err(refusal) => spoilt.push((i, refusal)),
             }
         }
-        let raw = |i: usize| -> String { observations[i].text.chars().take(MAX_RAW_CHARS).collect() };
+        let raw =
+            |i: usize| observations[i].text[..observations[i].text.floor_char_boundary(MAX_VALUE_BYTES)].to_owned();
         let texts: Vec<(String, f32)> =
             spoilt.iter().map(|(i, _)| (raw(*i), probability(observations[*i].score))).collect();
         let fits = |ballot: usize, chars: &[CharGuess]| {
@@ -279,7 +277,7 @@ impl Field {
     /// The value, whether it is a new base, its rate, and what there is to say.
     fn accept(&mut self, text: &str, sure: bool, at: Moment) -> Result<(Value, bool, Option<f64>, String), Refusal> {
         let Some(number) = self.number(text)? else {
-            debug_assert!(text.chars().count() <= MAX_VALUE_CHARS);
+            debug_assert!(text.len() <= MAX_VALUE_BYTES);
             return Ok((Value::Text(text.replace('\n', " ")), false, None, String::new()));
         };
         if !self.in_range(number.value()) {

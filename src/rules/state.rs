@@ -71,7 +71,7 @@ impl FieldState {
             }
             _ if !values().all(|v| match v {
                 Value::Number { value, decimals } => sane(*value, *decimals),
-                Value::Text(text) => text.chars().count() <= super::extract::MAX_VALUE_CHARS,
+                Value::Text(text) => text.len() <= super::extract::MAX_VALUE_BYTES,
             }) =>
             {
                 Err("it is damaged")
