@@ -13,7 +13,7 @@ use crate::publish::{
     TopicsConfig,
 };
 use crate::rules::{Monotonic, RulesConfig, StateConfig};
-use crate::source::frames::{SourceConfig, SourceKind};
+use crate::source::frames::{After, SourceConfig, SourceKind};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
@@ -177,6 +177,7 @@ impl NodeConfig {
         self.publish.validate()?;
         within("topics", self.topics.validate())?;
         self.outbox.validate()?;
+        self.room_for_a_round()?;
         self.metrics.validate()?;
         if self.node.state_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
             return Err("[node] state_dir is empty; give a folder, or leave it out to keep what waits in memory".into());
@@ -220,6 +221,24 @@ impl NodeConfig {
             return Err("this machine has no /etc/machine-id; give the node a name with node_id in [topics]".into());
         }
         self.topics.topics(machine.as_deref().unwrap_or_default())
+    }
+
+    /// Whether the source's files are deleted or moved once their readings are safe.
+    pub fn files_go(&self) -> bool {
+        let kind = self.source.as_ref().map(|source| &source.kind);
+        matches!(kind, Some(SourceKind::Directory(folder)) if folder.after != After::Keep)
+    }
+
+    /// Without a disk the readings of one picture wait in memory together, and no picture goes of which one had no room there.
+    fn room_for_a_round(&self) -> Result<(), String> {
+        let (room, fields) = (self.outbox.memory_records, self.fields.len());
+        match self.files_go() && room < fields {
+            true => Err(format!(
+                "outbox.memory_records is {room} but must be at least the number of fields, {fields}, where after = \"delete\" or \"move\" \
+                 waits for the readings of a picture"
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Frames that one reading needs: the most that any field votes over. Each file of a directory is a reading of its own.
@@ -371,6 +390,21 @@ mod tests {
             ..FieldSection::default()
         }];
         assert_eq!(given, NodeConfig { source: given.source.clone(), fields, ..NodeConfig::default() });
+    }
+
+    /// With fewer, a picture was deleted whose readings had no room while there was neither disk nor broker.
+    #[test]
+    fn memory_holds_the_readings_of_a_picture_that_goes() {
+        let with = |after: &str, records: usize| {
+            let text = format!(
+                "[source]\nkind = 'directory'\npath = 'in'\nafter = '{after}'\n[[field]]\nname = 'a'\n[[field]]\nname = 'b'\n\
+                 [outbox]\nmemory_records = {records}\n"
+            );
+            toml::from_str::<NodeConfig>(&text).unwrap().validate()
+        };
+        assert_eq!((with("delete", 2), with("keep", 1)), (Ok(()), Ok(())));
+        let said = with("delete", 1).unwrap_err();
+        assert!(said.starts_with("outbox.memory_records is 1") && said.contains("fields, 2,"), "{said}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::desk::Outcome;
 use super::error::NodeError;
 use super::run::Node;
 use super::stats::Step;
+use crate::publish::outbox::Flushed;
 use crate::rules::{Observation, Status};
 use crate::source::frames::CameraError;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +17,8 @@ const KEPT_LONG: Duration = Duration::from_secs(3);
 
 /// Files that stay because their readings are in memory only.
 pub struct KeptBack {
+    /// The last of them.
+    name: String,
     since: Instant,
     told: bool,
 }
@@ -45,19 +48,19 @@ impl Node {
         let start = Instant::now();
         let wanted = self.config.frames();
         let mut seen: Vec<Vec<Observation>> = vec![Vec::with_capacity(usize::from(wanted)); self.config.fields.len()];
-        let mut taken_at = None;
+        let mut taken = None;
         for _ in 0..wanted {
             match self.frame(&mut seen)? {
-                Ok(at) => taken_at = Some(at),
+                Ok(frame) => taken = Some(frame),
                 Err(CameraError::Stopped) => return Ok(Round::Stopped),
                 // What was seen so far has to do.
-                Err(CameraError::NothingNew { .. } | CameraError::End { .. }) if taken_at.is_some() => break,
+                Err(CameraError::NothingNew { .. } | CameraError::End { .. }) if taken.is_some() => break,
                 Err(CameraError::NothingNew { .. }) => return Ok(Round::NothingNew),
                 Err(CameraError::End { .. }) => return Ok(Round::End),
                 Err(error) => {
                     self.counters.camera_failures += 1;
                     self.troubles.camera.warn(&error);
-                    if taken_at.is_none() {
+                    if taken.is_none() {
                         let outcomes = self.desk.no_frame(self.clock.now());
                         self.camera(false);
                         self.record(outcomes)?;
@@ -68,27 +71,39 @@ impl Node {
                 }
             }
         }
-        let Some(at) = taken_at else { return Ok(Round::NothingNew) };
+        let Some((at, name)) = taken else { return Ok(Round::NothingNew) };
         self.camera(true);
         let outcomes = self.desk.judge(&seen, at);
         self.record(outcomes)?;
         // Only now: after a crash before this line a file is read once more, and never not at all.
-        if self.files_go && !self.outbox.flush() {
-            self.kept_back = Some(KeptBack { since: Instant::now(), told: false });
-        } else {
-            self.source.done();
+        match self.files_go {
+            true => {
+                self.kept_back = Some(KeptBack { name, since: Instant::now(), told: false });
+                self.let_go();
+            }
+            false => self.source.done(),
         }
         self.counters.time(Step::Round, start.elapsed().as_secs_f32() * 1e3);
         Ok(Round::Done)
     }
 
     /// Lets the source put away what had to stay, if the readings are on disk or with the broker by now. As long as they are not, no other file
-    /// is read: so no more than one round is in memory only, none of it has to be dropped, and the files themselves are what waits.
+    /// is read: so no more than one round is in memory only, and the files themselves are what waits. A file stays for good if a reading of it
+    /// was dropped.
     pub(super) fn let_go(&mut self) {
         let Some(kept) = &mut self.kept_back else { return };
-        if self.outbox.flush() {
+        let flushed = self.outbox.flush();
+        if flushed == Flushed::Safe {
             self.kept_back = None;
             self.source.done();
+        } else if flushed == Flushed::Dropped {
+            self.troubles.lost.warn(&format_args!(
+                "{} stays, and is read once more by the next run if it is there then, because readings of it were dropped by the outbox; \
+                 raise the limit that it names",
+                kept.name
+            ));
+            self.kept_back = None;
+            self.source.keep();
         } else if kept.since.elapsed() >= KEPT_LONG
             && !std::mem::replace(&mut kept.told, true)
             && let Some(problem) = self.outbox.status().problem
@@ -100,8 +115,8 @@ impl Node {
         }
     }
 
-    /// Takes one frame and adds what it shows to `seen`; gives the moment at which it was taken.
-    fn frame(&mut self, seen: &mut [Vec<Observation>]) -> Result<Result<SystemTime, CameraError>, NodeError> {
+    /// Takes one frame and adds what it shows to `seen`; gives the moment at which it was taken, and its name.
+    fn frame(&mut self, seen: &mut [Vec<Observation>]) -> Result<Result<(SystemTime, String), CameraError>, NodeError> {
         let timeout = match self.is_stock {
             true => STOCK_PATIENCE,
             false => Duration::from_millis(self.config.source.as_ref().map_or(10_000, |s| s.common.timeout_ms)),
@@ -131,7 +146,7 @@ impl Node {
             }
         }
         self.last = Some((captured.picture, readings));
-        Ok(Ok(captured.captured_at))
+        Ok(Ok((captured.captured_at, captured.name)))
     }
 
     /// Puts the readings of a round where they are sent from.

@@ -57,6 +57,8 @@ pub struct Troubles {
     pub fields: Seldom,
     /// Files that stay because their readings are not safe.
     pub kept: Seldom,
+    /// Files that stay because their readings were dropped.
+    pub lost: Seldom,
     /// Metrics that cannot be written to their file.
     pub metrics: Seldom,
     /// States that cannot be written.
@@ -71,6 +73,7 @@ impl Default for Troubles {
             commands: Seldom::new(soon),
             fields: Seldom::new(late),
             kept: Seldom::new(late),
+            lost: Seldom::new(late),
             metrics: Seldom::new(late),
             states: Seldom::new(late),
         }

@@ -137,9 +137,7 @@ impl Node {
             file
         });
         let is_stock = config.source.as_ref().is_some_and(frames::SourceConfig::is_stock);
-        let files_go = config.source.as_ref().is_some_and(|source| {
-            matches!(&source.kind, frames::SourceKind::Directory(folder) if folder.after != frames::After::Keep)
-        });
+        let files_go = config.files_go();
         let desk = Desk::new(&config.fields, clock.clone(), is_stock, states.as_ref()).map_err(NodeError::Config)?;
         let encoder = |form| Encoder::new(topics.clone(), &metas, form, &config.retain, TimeZone::system());
         let form = config.node.payload;

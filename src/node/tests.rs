@@ -60,7 +60,7 @@ impl Wall {
 /// A number to be photographed, and what the clock shows right after.
 type Shot = (u32, Option<i64>);
 
-struct Camera(Wall, Arc<Mutex<VecDeque<Shot>>>, Arc<AtomicUsize>);
+struct Camera(Wall, Arc<Mutex<VecDeque<Shot>>>, Arc<[AtomicUsize; 2]>);
 
 impl FrameSource for Camera {
     fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
@@ -73,7 +73,11 @@ impl FrameSource for Camera {
     }
 
     fn done(&mut self) {
-        self.2.fetch_add(1, Ordering::SeqCst);
+        self.2[0].fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn keep(&mut self) {
+        self.2[1].fetch_add(1, Ordering::SeqCst);
     }
 
     fn describe(&self) -> String {
@@ -93,8 +97,8 @@ struct Rig {
     wall: Wall,
     shots: Arc<Mutex<VecDeque<Shot>>>,
     wire: FakeTransport,
-    /// How often the camera was told that its pictures are done with.
-    done: Arc<AtomicUsize>,
+    /// How often the camera was told that its pictures are done with, and that their readings are lost.
+    done: Arc<[AtomicUsize; 2]>,
 }
 
 impl Rig {
@@ -103,7 +107,7 @@ impl Rig {
     }
 
     fn with(more: &str) -> Rig {
-        let done = Arc::<AtomicUsize>::default();
+        let done = Arc::<[AtomicUsize; 2]>::default();
         let (wall, shots, wire) = (Wall::default(), Arc::default(), FakeTransport::default());
         wall.set(UNSET);
         let config: NodeConfig = toml::from_str(&format!("{CONFIG}\n{more}")).unwrap();
@@ -127,7 +131,7 @@ impl Rig {
     }
 
     fn done(&self) -> usize {
-        self.done.load(Ordering::SeqCst)
+        self.done[0].load(Ordering::SeqCst)
     }
 
     /// Lets the node do what is due by time until `holds`.
@@ -260,7 +264,7 @@ fn a_picture_stays_until_the_broker_has_its_readings() {
     rig.housekeeping_until(|rig| rig.done() == 2);
     assert_eq!(rig.arrived(2).iter().map(|reading| &reading["value"]).collect::<Vec<_>>(), [100, 101], "each once");
     rig.node.close(&Ok(Ended::Stopped));
-    assert_eq!(rig.done.load(Ordering::SeqCst), 2);
+    assert_eq!(rig.done[0].load(Ordering::SeqCst), 2);
 }
 
 #[test]
@@ -284,6 +288,20 @@ fn a_picture_stays_until_the_disk_has_its_readings() {
             assert_eq!(rig.done(), 2, "the disk is there");
             rig.node.close(&Ok(Ended::Stopped));
         }
-        assert!(done.load(Ordering::SeqCst) > 0);
+        assert!(done[0].load(Ordering::SeqCst) > 0);
     }
+}
+
+/// It was deleted or moved because nothing waited any more.
+#[test]
+fn a_picture_whose_readings_were_dropped_stays() {
+    let mut rig = Rig::with("[outbox]\nmax_record_bytes = 1");
+    rig.node.files_go = true;
+    rig.wire.push(Event::Connected);
+    for kept in 1..=2 {
+        rig.round(SET, 100, None);
+        rig.node.housekeeping();
+        assert_eq!((rig.done(), rig.done[1].load(Ordering::SeqCst)), (0, kept), "and the next one is read");
+    }
+    rig.node.close(&Ok(Ended::Stopped));
 }

@@ -28,7 +28,7 @@ mod tests;
 pub use config::OutboxConfig;
 pub use error::OutboxError;
 pub use shared::SharedOutbox;
-pub use status::{Appended, OutboxStatus};
+pub use status::{Appended, Flushed, OutboxStatus};
 
 use super::{Entry, Queue};
 use dropped::Dropped;
@@ -62,6 +62,8 @@ pub struct Outbox {
     /// Nothing was added since the end was prepared for.
     closed: bool,
     dropped: Dropped,
+    /// The lowest id that may have been added since [`flush`](Self::flush) had its last answer.
+    fresh_from: u64,
 }
 
 impl Outbox {
@@ -91,6 +93,7 @@ impl Outbox {
             made_room: false,
             closed: false,
             dropped: Dropped::default(),
+            fresh_from: 1,
         };
         if let Store::Lost(..) = outbox.store {
             outbox.reopen()?;
@@ -98,6 +101,7 @@ impl Outbox {
         } else {
             outbox.problem = Some(Problem::NoDir);
         }
+        outbox.fresh_from = outbox.next_id;
         Ok(outbox)
     }
 
@@ -108,7 +112,7 @@ impl Outbox {
         self.next_id += 1;
         self.closed = false;
         let durable = if bytes.len() as u64 > self.config.max_record_bytes {
-            self.counters.dropped += 1;
+            self.counters.drop(1, id);
             self.dropped.too_long += 1;
             log::error!(
                 "a record of {} bytes is dropped because it is longer than outbox.max_record_bytes, {}; raise it",
@@ -163,8 +167,9 @@ impl Outbox {
                 true => self.dropped.records += 1,
                 false => self.dropped.bytes += 1,
             }
-            self.memory.pop_front();
-            self.counters.dropped += 1;
+            if let Some(entry) = self.memory.pop_front() {
+                self.counters.drop(1, entry.id);
+            }
         }
     }
 
@@ -225,10 +230,16 @@ impl Outbox {
         totals
     }
 
-    /// [`sync`](Queue::sync); whether all that waits is on disk now.
-    fn flush(&mut self) -> bool {
+    /// [`sync`](Queue::sync), and what became of all that was added since the last answer other than [`Flushed::Waiting`]. An empty memory
+    /// alone says nothing: what was dropped is not there either.
+    fn flush(&mut self) -> Flushed {
         self.sync();
-        self.memory.len() == 0
+        if self.memory.len() > 0 {
+            return Flushed::Waiting;
+        }
+        // Ids only rise, also when records in memory get new ones.
+        let fresh_from = std::mem::replace(&mut self.fresh_from, self.next_id);
+        if self.totals().dropped_to >= fresh_from { Flushed::Dropped } else { Flushed::Safe }
     }
 
     /// How it is.

@@ -1,7 +1,7 @@
 //! The outbox between the thread that reads and the one that publishes.
 
 use super::super::{Entry, Queue};
-use super::{Appended, Outbox, OutboxStatus};
+use super::{Appended, Flushed, Outbox, OutboxStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -36,10 +36,10 @@ impl SharedOutbox {
         self.outbox().status()
     }
 
-    /// Makes everything added so far durable: before a picture is deleted whose readings are in the outbox. False if some of it is in memory
-    /// only, and still waits for the broker.
+    /// Makes everything added so far durable: before a picture is deleted whose readings are in the outbox. Says what became of all that was
+    /// added since it last said anything but [`Flushed::Waiting`].
     #[must_use]
-    pub fn flush(&self) -> bool {
+    pub fn flush(&self) -> Flushed {
         self.outbox().flush()
     }
 

@@ -11,6 +11,17 @@ pub struct Appended {
     pub dropped: u64,
 }
 
+/// Whether what was added is safe: on disk, or with the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// All of it.
+    Safe,
+    /// Some of it is in memory only, and still waits for the broker.
+    Waiting,
+    /// Some of it was dropped, and will never come to the broker. What is left of it is safe.
+    Dropped,
+}
+
 /// How the outbox is. Totals are of this process, except that damage from before is found by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboxStatus {

@@ -66,6 +66,10 @@ pub trait FrameSource: Send {
     /// The frames returned since the last call were read and their readings are safe: a directory source moves or deletes their files now.
     fn done(&mut self) {}
 
+    /// The frames returned since the last call were read and their readings are lost: a directory source leaves their files where they are, and
+    /// does not give them again.
+    fn keep(&mut self) {}
+
     /// For logs and the node's information, without secrets.
     fn describe(&self) -> String;
 }

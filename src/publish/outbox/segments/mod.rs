@@ -33,14 +33,22 @@ const MAX_NUMBER: u64 = 1 << 52;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters {
     pub dropped: u64,
+    /// The highest id among them.
+    pub dropped_to: u64,
     pub damaged: u64,
     pub written_bytes: u64,
     pub fsyncs: u64,
 }
 
 impl Counters {
+    /// Notes that so many records were dropped, with ids up to `id`.
+    pub fn drop(&mut self, count: u64, id: u64) {
+        self.dropped += count;
+        self.dropped_to = self.dropped_to.max(id);
+    }
+
     pub fn add(&mut self, other: Counters) {
-        self.dropped += other.dropped;
+        self.drop(other.dropped, other.dropped_to);
         self.damaged += other.damaged;
         self.written_bytes += other.written_bytes;
         self.fsyncs += other.fsyncs;

@@ -100,7 +100,9 @@ impl Log {
     pub fn drop_oldest(&mut self) -> io::Result<()> {
         let Some(front) = self.segments.front() else { return Err(io::Error::other("there is no segment")) };
         self.files.remove(front.number)?;
-        self.counters.dropped += front.live as u64;
+        if front.live > 0 {
+            self.counters.drop(front.live as u64, front.last_id);
+        }
         self.note_removed(front.last_id);
         self.segments.pop_front();
         self.head = None;

@@ -2,7 +2,7 @@
 
 use super::super::{SharedOutbox, segments::REMOVALS_PER_MARK};
 use super::*;
-use crate::publish::outbox::OutboxError;
+use crate::publish::outbox::{Flushed, OutboxError};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -241,7 +241,38 @@ fn two_threads_share_it() {
         assert!(outbox.append(format!("record {i}").as_bytes()).durable);
     }
     assert_eq!(texts(&publisher.join().unwrap()), numbers(0..RECORDS));
-    assert!(outbox.flush());
+    assert_eq!(outbox.flush(), Flushed::Safe);
     outbox.close();
     assert_eq!((outbox.len(), outbox.status().damaged_total), (0, 0));
+}
+
+/// An empty memory was taken for everything being safe, and the picture went.
+#[test]
+fn what_was_dropped_since_it_was_last_asked_is_told_once() {
+    let mut outbox = Outbox::open(None, &small()).unwrap();
+    outbox.append(&[0; 1001]);
+    assert_eq!([outbox.flush(), outbox.flush()], [Flushed::Dropped, Flushed::Safe], "too long");
+    (0..11).for_each(|_| _ = outbox.append(b"x"));
+    assert_eq!(outbox.flush(), Flushed::Waiting);
+    drain(&mut outbox);
+    assert_eq!([outbox.flush(), outbox.flush()], [Flushed::Dropped, Flushed::Safe], "no room in memory");
+    (0..10).for_each(|_| _ = outbox.append(b"x"));
+    assert_eq!(outbox.flush(), Flushed::Waiting);
+    drain(&mut outbox);
+    assert_eq!(outbox.flush(), Flushed::Safe);
+}
+
+/// What goes for a new record when the disk's quota is used up was told of, and its picture went, long ago.
+#[test]
+fn older_records_that_go_are_none_of_those_asked_for() {
+    let disk = FakeDisk::default();
+    let mut outbox = open(&disk);
+    while outbox.status().dropped_total < 10 {
+        outbox.append(&[0; 900]);
+        assert_eq!(outbox.flush(), Flushed::Safe);
+    }
+    let before = outbox.status().dropped_total;
+    (0..40).for_each(|_| _ = outbox.append(&[0; 900]));
+    assert!(outbox.status().dropped_total > before + 20);
+    assert_eq!(outbox.flush(), Flushed::Dropped, "more at once than there is room for");
 }

@@ -259,6 +259,10 @@ impl FrameSource for Directory {
         }
     }
 
+    fn keep(&mut self) {
+        self.given.clear();
+    }
+
     fn describe(&self) -> String {
         self.name.clone()
     }

@@ -293,6 +293,20 @@ fn all_files_of_a_reading_are_done() {
     assert_eq!(fs::read_dir(folder.path("in")).unwrap().count(), 0);
 }
 
+/// Whose readings are lost; it was deleted like any other.
+#[test]
+fn what_is_kept_is_neither_put_away_nor_given_again() {
+    let mut folder = Folder::new(|c, _| c.after = After::Delete);
+    folder.put("a.png", 1);
+    assert_eq!(folder.next(), 1);
+    folder.source.keep();
+    folder.put("b.png", 2);
+    assert_eq!(folder.next(), 2);
+    folder.source.done();
+    folder.nothing();
+    assert!(folder.path("in/a.png").exists() && !folder.path("in/b.png").exists());
+}
+
 #[test]
 fn many_files_all_come() {
     let mut folder = Folder::new(|c, _| c.after = After::Delete);
