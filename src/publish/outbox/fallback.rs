@@ -101,8 +101,13 @@ impl Outbox {
             self.store = Store::Lost(files, missing);
             return Err(error);
         }
-        if let Ok(Lock::NoFile) = prepared {
-            self.failed(&*files, "used", &io::Error::other("the file 'lock' in it is not a regular file"));
+        let unusable = match prepared {
+            Ok(Lock::NoFile) => Some(io::Error::other("the file 'lock' in it is not a regular file")),
+            Ok(Lock::OtherDisk) => Some(io::Error::new(io::ErrorKind::CrossesDevices, "its disk is not mounted")),
+            _ => None,
+        };
+        if let Some(error) = unusable {
+            self.failed(&*files, "used", &error);
             self.store = Store::Lost(files, missing);
             return Ok(());
         }
@@ -127,7 +132,7 @@ impl Outbox {
     }
 
     pub(super) fn write_failed(&mut self, error: &io::Error) {
-        if error.kind() == io::ErrorKind::NotFound {
+        if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::CrossesDevices) {
             // The directory itself is gone: deleted, or on a disk that was pulled out.
             return self.read_failed(error);
         }
@@ -155,6 +160,9 @@ impl Outbox {
         let mend = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space there",
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => "make it writable for the node",
+            io::ErrorKind::CrossesDevices => {
+                "mount it again, or restart the node if the state_dir is meant to be on another disk now"
+            }
             io::ErrorKind::FileTooLarge => "raise the limit on the length of the node's files",
             _ => "see to that disk",
         };

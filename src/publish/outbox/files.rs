@@ -16,6 +16,8 @@ pub(super) enum Lock {
     Unknown,
     /// What is in the place of its file is none, so that another process could not be told of this one.
     NoFile,
+    /// The directory is not on the disk that it was on, so nothing was made or locked.
+    OtherDisk,
 }
 
 /// Segment files, of which one at a time is written.
@@ -45,6 +47,8 @@ pub(super) trait Files: Send {
 /// A real directory.
 pub(super) struct Disk {
     dir: PathBuf,
+    /// Device and number of the directory when it was prepared.
+    home: Option<(u64, u64)>,
     lock: Option<File>,
     /// The segment that is written, and its number.
     open: Option<(u64, File)>,
@@ -52,11 +56,34 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(dir: PathBuf) -> Disk {
-        Disk { dir, lock: None, open: None }
+        Disk { dir, home: None, lock: None, open: None }
     }
 
     fn path(&self, number: u64) -> PathBuf {
         self.dir.join(format!("{number:016}.log"))
+    }
+
+    /// [`path`](Self::path), if the disk is still there.
+    fn path_at_home(&self, number: u64) -> io::Result<PathBuf> {
+        self.check_home()?;
+        Ok(self.path(number))
+    }
+
+    /// Where a disk was mounted there may be an empty directory now, on the disk below. What was written there would lie hidden as soon as the
+    /// right disk is back. That one may come back under another device number, but its directory keeps its own.
+    fn check_home(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Some((device, inode)) = self.home {
+            use std::os::unix::fs::MetadataExt;
+            let there = match fs::metadata(&self.dir) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => nearest(&self.dir)?.map(|about| (about.dev(), None)),
+                about => about.map(|about| Some((about.dev(), Some(about.ino()))))?,
+            };
+            if there.is_some_and(|(dev, ino)| dev != device && ino != Some(inode)) {
+                return Err(io::Error::new(io::ErrorKind::CrossesDevices, "its disk is not mounted"));
+            }
+        }
+        Ok(())
     }
 
     fn written(&mut self) -> io::Result<&mut File> {
@@ -65,6 +92,7 @@ impl Disk {
 
     /// A file whose directory was deleted, moved or put in place anew can be written and synced without an error, and nobody will read it.
     fn check_in_place(&self) -> io::Result<()> {
+        self.check_home()?;
         #[cfg(unix)]
         if let Some((number, file)) = &self.open {
             use std::os::unix::fs::MetadataExt;
@@ -80,13 +108,39 @@ impl Disk {
     }
 }
 
+/// The first folder above `dir` that is there.
+#[cfg(unix)]
+fn nearest(dir: &Path) -> io::Result<Option<fs::Metadata>> {
+    for folder in dir.ancestors().skip(1) {
+        // Above a relative path.
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        match fs::metadata(folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            about => return about.map(Some),
+        }
+    }
+    Ok(None)
+}
+
 impl Files for Disk {
     fn dir(&self) -> &Path {
         &self.dir
     }
 
     fn prepare(&mut self) -> io::Result<Lock> {
+        match self.check_home() {
+            Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
+                self.lock = None;
+                return Ok(Lock::OtherDisk);
+            }
+            other => other?,
+        }
         fs::create_dir_all(&self.dir)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            self.home = fs::metadata(&self.dir).ok().map(|about| (about.dev(), about.ino()));
+        }
         let path = self.dir.join("lock");
         // A pipe would block at opening.
         if fs::metadata(&path).is_ok_and(|about| !about.is_file()) {
@@ -126,7 +180,7 @@ impl Files for Disk {
     }
 
     fn read(&mut self, number: u64, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-        let path = self.path(number);
+        let path = self.path_at_home(number)?;
         check_regular(&path)?;
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
@@ -137,14 +191,16 @@ impl Files for Disk {
 
     fn create(&mut self, number: u64) -> io::Result<()> {
         self.open = None;
-        self.open = Some((number, OpenOptions::new().write(true).create_new(true).open(self.path(number))?));
+        let path = self.path_at_home(number)?;
+        self.open = Some((number, OpenOptions::new().write(true).create_new(true).open(path)?));
         Ok(())
     }
 
     fn open(&mut self, number: u64, len: u64) -> io::Result<()> {
         self.open = None;
-        check_regular(&self.path(number))?;
-        let file = OpenOptions::new().write(true).open(self.path(number))?;
+        let path = self.path_at_home(number)?;
+        check_regular(&path)?;
+        let file = OpenOptions::new().write(true).open(path)?;
         if file.metadata()?.len() > len {
             file.set_len(len)?;
         }
@@ -169,7 +225,7 @@ impl Files for Disk {
     }
 
     fn remove(&mut self, number: u64) -> io::Result<()> {
-        match fs::remove_file(self.path(number)) {
+        match fs::remove_file(self.path_at_home(number)?) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
@@ -207,6 +263,32 @@ mod tests {
         assert_eq!(first.prepare().unwrap(), Lock::Held, "once more by the same");
         drop(first);
         assert_eq!(second.prepare().unwrap(), Lock::Held);
+    }
+
+    /// A directory that is deleted and made anew is as good as the first, and so is the same one under another device number.
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_on_another_disk_is_not_used() {
+        let root = tempfile::tempdir().unwrap();
+        let mut disk = Disk::new(root.path().join("state/outbox"));
+        assert_eq!(disk.prepare().unwrap(), Lock::Held);
+        disk.create(1).unwrap();
+        fs::remove_dir_all(root.path().join("state")).unwrap();
+        assert_eq!(disk.prepare().unwrap(), Lock::Held);
+        disk.create(1).unwrap();
+        let (device, inode) = disk.home.unwrap();
+        disk.home = Some((device + 1, inode));
+        assert!(disk.sync().is_ok());
+        disk.home = Some((device + 1, inode + 1));
+        assert_eq!(disk.prepare().unwrap(), Lock::OtherDisk);
+        let away = |result: io::Result<()>| result.unwrap_err().kind() == io::ErrorKind::CrossesDevices;
+        assert!(
+            away(disk.sync()) && away(disk.read(1, 0, 1).map(drop)) && away(disk.open(1, 9)) && away(disk.remove(1))
+        );
+        assert!(away(disk.create(2)));
+        fs::remove_dir_all(root.path().join("state")).unwrap();
+        assert_eq!(disk.prepare().unwrap(), Lock::OtherDisk);
+        assert!(!root.path().join("state").exists(), "nothing is made there");
     }
 
     /// The start waited for somebody to read from it.

@@ -236,6 +236,55 @@ fn what_comes_after_the_directory_went_is_kept() {
     }
 }
 
+/// A new outbox was begun in the empty mount point, and lay hidden when the disk was back. Here a link is what leads to a disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_place_of_a_disk_that_is_away_is_not_taken_for_it() {
+    use std::os::unix::fs::{MetadataExt, symlink};
+    let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+    let device = |dir: &tempfile::TempDir| std::fs::metadata(dir.path()).unwrap().dev();
+    if device(&root) == device(&elsewhere) {
+        eprintln!("there is one disk only");
+        return;
+    }
+    let (state_dir, disk) = (root.path().join("state"), root.path().join("disk"));
+    let lead_to = |place: &std::path::Path| {
+        let _ = std::fs::remove_file(&state_dir);
+        symlink(place, &state_dir).unwrap();
+    };
+    std::fs::create_dir(&disk).unwrap();
+    lead_to(&disk);
+    let mut outbox = Outbox::open(Some(&state_dir), &small()).unwrap();
+    let mut now = Instant::now();
+    outbox.append(b"before");
+    outbox.sync();
+    lead_to(elsewhere.path());
+    for text in ["away 1", "away 2"] {
+        outbox.append(text.as_bytes());
+        outbox.sync();
+        heal(&mut outbox, &mut now);
+        let problem = outbox.status().problem.unwrap();
+        assert!(
+            problem.contains("because its disk is not mounted") && problem.contains("restart the node"),
+            "{problem}"
+        );
+        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "nothing is made there");
+    }
+    lead_to(&disk);
+    heal(&mut outbox, &mut now);
+    assert!(outbox.status().on_disk);
+    outbox.append(b"after");
+    drop(outbox);
+    let mut outbox = Outbox::open(Some(&state_dir), &small()).unwrap();
+    let all = texts(&drain(&mut outbox));
+    for text in ["before", "away 1", "away 2", "after"] {
+        assert!(all.iter().any(|found| found == text), "{text}: {all:?}");
+    }
+    // A node that is started takes what is there.
+    lead_to(elsewhere.path());
+    assert!(Outbox::open(Some(&state_dir), &small()).unwrap().status().on_disk);
+}
+
 /// All were told to raise `max_bytes`.
 #[test]
 fn what_is_dropped_names_the_limit() {
