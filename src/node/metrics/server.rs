@@ -2,9 +2,10 @@
 
 use crate::node::seldom::Seldom;
 use crate::source::frames::Stop;
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// What is served now; the node puts a new text in after each round.
@@ -14,8 +15,10 @@ pub type Shared = Arc<Mutex<String>>;
 const MAX_REQUEST_BYTES: usize = 4096;
 /// How long a client may take for all of it: to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Clients at a time; one more is sent away.
+/// Clients at a time; for one more the oldest is sent away, so that a few that never ask keep nobody out.
 const MAX_CLIENTS: usize = 4;
+/// Threads for them, those included that are about to end because their client was sent away.
+const MAX_THREADS: usize = 16;
 /// After the system gave no connection, because descriptors or memory have run out: asked at once it would say the same, for ever.
 const REST: Duration = Duration::from_secs(1);
 /// How often that is told.
@@ -49,7 +52,8 @@ pub fn serve(address: SocketAddr, shared: Shared, stop: Stop) -> Result<SocketAd
 /// Answers each client in a thread of its own, and rests where the system gives none.
 fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared, stop: &Stop, rest: impl Fn()) {
     let mut trouble = Seldom::new(TOLD_EVERY);
-    let present = Arc::new(());
+    // Oldest first. A client's thread is what keeps it.
+    let mut present = VecDeque::<Weak<TcpStream>>::new();
     for client in clients {
         if stop.is_set() {
             return;
@@ -65,19 +69,25 @@ fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared,
                 continue;
             }
         };
-        let mut client = Client { stream: client, end: Instant::now() + PATIENCE };
-        // Counted here, not there: a thread that waits for its turn is one, too.
-        let (shared, presence) = (shared.clone(), present.clone());
-        let crowded = Arc::strong_count(&present) > MAX_CLIENTS + 1;
+        let stream = Arc::new(client);
+        present.retain(|client| client.strong_count() > 0);
+        // Once more for one that was sent away and is still there: the last ones are those that may stay.
+        for old in present.iter().rev().skip(MAX_CLIENTS - 1).filter_map(Weak::upgrade) {
+            log::debug!("a client of metrics was sent away because there are {MAX_CLIENTS} others");
+            let _ = old.shutdown(Shutdown::Both);
+        }
+        if present.len() >= MAX_THREADS {
+            continue;
+        }
+        // Noted here, not there: a thread that waits for its turn is one, too.
+        present.push_back(Arc::downgrade(&stream));
+        let (shared, mut client) = (shared.clone(), Client { stream, end: Instant::now() + PATIENCE });
         let work = move || {
             if let Err(e) = client.serve(&shared) {
                 log::debug!("a client of metrics went away: {e}");
             }
-            drop(presence);
         };
-        if crowded {
-            log::debug!("a client of metrics was sent away because there are {MAX_CLIENTS}");
-        } else if let Err(e) = std::thread::Builder::new().name("scrape".into()).spawn(work) {
+        if let Err(e) = std::thread::Builder::new().name("scrape".into()).spawn(work) {
             trouble
                 .warn(&format_args!("no client of metrics can be answered because the system says '{e}'; free memory"));
             rest();
@@ -87,7 +97,7 @@ fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared,
 
 /// A client, up to a moment that no byte of it puts off.
 struct Client {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     end: Instant,
 }
 
@@ -126,18 +136,18 @@ impl Client {
 impl Read for Client {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(self.left()?)?;
-        self.stream.read(buffer)
+        (&*self.stream).read(buffer)
     }
 }
 
 impl Write for Client {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.set_write_timeout(self.left()?)?;
-        self.stream.write(bytes)
+        (&*self.stream).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
+        (&*self.stream).flush()
     }
 }
 
@@ -205,14 +215,16 @@ mod tests {
         assert!(time < PATIENCE * 2, "{time:?}");
     }
 
+    /// Those that came first and never asked kept all others out, for ever if they came again.
     #[test]
-    fn there_are_few_clients_at_a_time() {
+    fn there_are_few_clients_at_a_time_and_the_oldest_goes() {
         let (address, _stop) = start();
-        let mut waiting: Vec<_> = (0..MAX_CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();
-        let mut further = TcpStream::connect(address).unwrap();
-        further.set_read_timeout(Some(LONG)).unwrap();
-        assert!(matches!(further.read(&mut [0]), Ok(0) | Err(_)), "it is sent away");
+        let mut waiting: Vec<_> = (0..=MAX_CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut oldest = waiting.remove(0);
+        oldest.set_read_timeout(Some(LONG)).unwrap();
+        assert!(matches!(oldest.read(&mut [0]), Ok(0) | Err(_)), "it is sent away");
         for client in &mut waiting {
+            client.set_read_timeout(Some(LONG)).unwrap();
             client.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
             let mut text = String::new();
             client.read_to_string(&mut text).unwrap();
