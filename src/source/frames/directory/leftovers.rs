@@ -22,9 +22,12 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Puts a file of `folder` away. What is to be told if that fails, unless the last one failed for the same reason.
-    pub fn put_away(&mut self, folder: &Path, file: File, to: Option<PathBuf>) -> Option<String> {
-        let reason = put_away(folder, &file, to.as_deref()).err()?;
+    /// Puts a file of `folder` away.
+    ///
+    /// # Errors
+    /// What is to be told if that fails; nothing if the last one failed for the same reason.
+    pub fn put_away(&mut self, folder: &Path, file: File, to: Option<PathBuf>) -> Result<(), Option<String>> {
+        let Err(reason) = put_away(folder, &file, to.as_deref()) else { return Ok(()) };
         let path = folder.join(&file.name);
         if self.files.len() < MOST {
             self.files.push_back((file, to));
@@ -32,7 +35,7 @@ impl Leftovers {
         self.due.get_or_insert_with(|| Instant::now() + RETRY);
         if self.told.as_ref() == Some(&reason) {
             log::debug!("{} cannot be put away because {reason}", path.display());
-            return None;
+            return Err(None);
         }
         let sentence = format!(
             "{} cannot be put away because {reason}, so it stays, is tried again, and is read once more by the next run if it is there then; \
@@ -40,23 +43,26 @@ impl Leftovers {
             path.display()
         );
         self.told = Some(reason);
-        Some(sentence)
+        Err(Some(sentence))
     }
 
-    /// Tries them again if it is time: up to the first that fails, which is then the last in the row.
-    pub fn try_again(&mut self, folder: &Path, now: Instant) {
+    /// Tries them again if it is time: up to the first that fails, which is then the last in the row. Those that have gone.
+    pub fn try_again(&mut self, folder: &Path, now: Instant) -> Vec<File> {
+        let mut gone = Vec::new();
         if self.due.is_none_or(|due| now < due) {
-            return;
+            return gone;
         }
         while let Some((file, to)) = self.files.pop_front() {
             if let Err(reason) = put_away(folder, &file, to.as_deref()) {
                 log::debug!("{} still cannot be put away because {reason}", folder.join(&file.name).display());
                 self.files.push_back((file, to));
                 self.due = Some(now + RETRY);
-                return;
+                return gone;
             }
+            gone.push(file);
         }
         log::info!("what was left in {} is put away", folder.display());
         (self.due, self.told) = (None, None);
+        gone
     }
 }

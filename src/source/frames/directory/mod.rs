@@ -203,8 +203,10 @@ impl Directory {
 
     /// Moves a file away or deletes it, if it is still the one that was read. That it cannot be is no failure of the camera.
     fn clear(&mut self, file: File, to: Option<PathBuf>) {
-        if let Some(sentence) = self.leftovers.put_away(&self.config.path, file, to) {
-            log::warn!("{sentence}");
+        match self.leftovers.put_away(&self.config.path, file.clone(), to) {
+            Ok(()) => self.shelf.forget(&file),
+            Err(Some(sentence)) => log::warn!("{sentence}"),
+            Err(None) => {}
         }
     }
 }
@@ -212,7 +214,9 @@ impl Directory {
 impl FrameSource for Directory {
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
-        self.leftovers.try_again(&self.config.path, Instant::now());
+        for file in self.leftovers.try_again(&self.config.path, Instant::now()) {
+            self.shelf.forget(&file);
+        }
         loop {
             if stop.is_set() {
                 return Err(CameraError::Stopped);

@@ -135,6 +135,12 @@ impl Shelf {
         Some(file)
     }
 
+    /// A file that was given is gone: one of the same name, length and time that is put there is another one.
+    pub fn forget(&mut self, file: &File) {
+        let hash = self.hash(file);
+        self.seen.remove(&hash);
+    }
+
     /// When a file may have become complete; `None` if none is waited for.
     pub fn next_look(&self, now: Instant) -> Option<Instant> {
         // An empty file may stay so for ever, and is looked at as often as any other.

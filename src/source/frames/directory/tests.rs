@@ -259,6 +259,33 @@ fn what_cannot_be_put_away_is_tried_again_and_not_read_again() {
     }
 }
 
+/// It was taken for the one that had been read if the folder had not been listed in between, and lay there for ever.
+#[test]
+fn a_file_that_is_put_there_again_is_read_again() {
+    both(|watch| {
+        let mut folder = Folder::new(|c, _| (c.after, c.watch) = (After::Delete, watch));
+        for _ in 0..3 {
+            folder.aged("a.png", 1, 1000);
+            assert_eq!(folder.next(), 1);
+            folder.source.done();
+        }
+    });
+    let mut folder = Folder::new(|c, root| {
+        (c.after, c.move_to, c.watch) = (After::Move, Some(root.join("file/out")), WatchBy::Poll);
+    });
+    fs::write(folder.path("file"), b"in the way").unwrap();
+    folder.aged("a.png", 1, 1000);
+    assert_eq!(folder.next(), 1);
+    folder.source.done();
+    fs::remove_file(folder.path("file")).unwrap();
+    folder.source.leftovers.due = Some(Instant::now());
+    let stop = Stop::default();
+    stop.set();
+    assert!(folder.source.next(LONG, &stop).is_err());
+    folder.aged("a.png", 1, 1000);
+    assert_eq!(folder.next(), 1, "the first one went late");
+}
+
 #[test]
 fn what_cannot_be_put_away_is_told_once() {
     let folder = Folder::new(|_, _| {});
@@ -270,9 +297,9 @@ fn what_cannot_be_put_away_is_told_once() {
         let file = File { name: name.into(), bytes: about.len(), modified: about.modified().unwrap() };
         leftovers.put_away(&folder.path("in"), file, Some(to.clone()))
     };
-    let said = put_away("a.png").unwrap();
+    let said = put_away("a.png").unwrap_err().unwrap();
     assert!(said.contains("a.png cannot be put away") && !said.contains('\n'), "{said}");
-    assert_eq!(put_away("b.png"), None, "for the same reason");
+    assert_eq!(put_away("b.png"), Err(None), "for the same reason");
     let due = Instant::now() + Duration::from_secs(61);
     leftovers.try_again(&folder.path("in"), due);
     assert!(leftovers.due.unwrap() > due, "it still fails");
