@@ -64,7 +64,8 @@ pub struct DirectoryConfig {
     pub after: After,
     /// Folder for `after = "move"`.
     pub move_to: Option<PathBuf>,
-    /// Folder for files that are no picture; without, they stay and are reported once.
+    /// Folder for files that are no picture; without, they stay and are reported once. A file that cannot be read at all (rights, a bad disk)
+    /// stays in any case, and is tried again.
     pub failed_to: Option<PathBuf>,
 }
 
@@ -188,7 +189,7 @@ impl Directory {
         })
     }
 
-    /// Reads a file; `None` if it is gone.
+    /// Reads a file; `None` if it is gone, or still cannot be read.
     fn read(&mut self, file: &File) -> Option<Result<Captured, CameraError>> {
         let path = self.config.path.join(&file.name);
         let name = path.display().to_string();
@@ -196,6 +197,15 @@ impl Directory {
         let picture = match read(&Input::Path(path), self.max_bytes) {
             Ok(bytes) => self.developer.encoded(&name, &bytes),
             Err(SourceError::Missing { .. }) => return None,
+            // That says nothing of what is in it, and a moment later it may be otherwise.
+            Err(SourceError::Unreadable { reason, .. }) => {
+                let mend = "check the file's rights and its disk; it stays and is tried again".into();
+                let now = Instant::now();
+                let news = self.shelf.try_later(file, now);
+                self.due = self.shelf.next_look(now).map_or(self.due, |look| look.min(self.due));
+                let reason = format!("it cannot be read ({reason})");
+                return news.then_some(Err(CameraError::Failed { source_name: name, reason, mend }));
+            }
             Err(error) => Err(bad(as_keys(&error.to_string()))),
         };
         Some(picture.map(|picture| captured(picture, file.modified, name)))
@@ -229,7 +239,7 @@ impl FrameSource for Directory {
                         return Ok(frame);
                     }
                     Some(Err(error)) => {
-                        if let Some(folder) = self.config.failed_to.clone() {
+                        if let (CameraError::BadFrame { .. }, Some(folder)) = (&error, self.config.failed_to.clone()) {
                             self.clear(file, Some(folder));
                         }
                         return Err(error);

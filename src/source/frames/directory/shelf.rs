@@ -14,6 +14,10 @@ const MOST_FILES: usize = 100_000;
 const MOST_WAITING: usize = 256;
 /// Longest name on the usual file systems.
 const MOST_NAME_BYTES: usize = 255;
+/// After which time a file is tried again that could not be read: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// The folder is not listed for such a file alone before this time is over: there may be thousands.
+const REST: Duration = Duration::from_secs(1);
 /// Endings of files that are still being written.
 const UNFINISHED: [&str; 7] = [".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", "~"];
 
@@ -56,6 +60,8 @@ pub struct Shelf {
     growing: HashMap<OsString, (File, Instant)>,
     /// Complete files, oldest first.
     waiting: VecDeque<File>,
+    /// Files that could not be read, when each is tried again, and after which time if it fails once more.
+    unreadable: HashMap<OsString, (File, Instant, Duration)>,
     /// Whether what is found first counts as seen.
     skip_existing: bool,
 }
@@ -68,6 +74,7 @@ impl Shelf {
             hasher: RandomState::new(),
             growing: HashMap::new(),
             waiting: VecDeque::new(),
+            unreadable: HashMap::new(),
             skip_existing: !existing,
         }
     }
@@ -85,6 +92,7 @@ impl Shelf {
         let mut present = HashSet::new();
         let mut growing = HashMap::new();
         let mut ready = Vec::new();
+        let mut unreadable = HashMap::new();
         let mut count = 0;
         for entry in fs::read_dir(folder).map_err(|e| format!("it cannot be listed ({e})"))? {
             let entry = entry.map_err(|e| format!("it cannot be listed ({e})"))?;
@@ -102,6 +110,13 @@ impl Shelf {
             let hash = self.hash(&file);
             if self.skip_existing || self.seen.contains(&hash) {
                 present.insert(hash);
+                continue;
+            }
+            if let Some(known) = self.unreadable.get(&file.name).filter(|(before, ..)| *before == file) {
+                if known.1 <= now {
+                    ready.push(file.clone());
+                }
+                unreadable.insert(file.name.clone(), known.clone());
                 continue;
             }
             let since = match self.growing.get(&file.name) {
@@ -124,6 +139,7 @@ impl Shelf {
             growing.insert(file.name.clone(), (file, since));
         }
         self.growing = growing;
+        self.unreadable = unreadable;
         self.waiting = ready.into();
         Ok(())
     }
@@ -133,6 +149,15 @@ impl Shelf {
         let file = self.waiting.pop_front()?;
         self.seen.insert(self.hash(&file));
         Some(file)
+    }
+
+    /// A file that was given could not be read, and will be given again after a while. True if that is news.
+    pub fn try_later(&mut self, file: &File, now: Instant) -> bool {
+        self.forget(file);
+        let before = self.unreadable.get(&file.name).filter(|(before, ..)| before == file).map(|(_, _, pause)| *pause);
+        let pause = before.unwrap_or(RETRY.0);
+        self.unreadable.insert(file.name.clone(), (file.clone(), now + pause, (2 * pause).min(RETRY.1)));
+        before.is_none()
     }
 
     /// A file that was given is gone: one of the same name, length and time that is put there is another one.
@@ -145,7 +170,8 @@ impl Shelf {
     pub fn next_look(&self, now: Instant) -> Option<Instant> {
         // An empty file may stay so for ever, and is looked at as often as any other.
         let growing = self.growing.values().filter(|(file, _)| file.bytes > 0);
-        growing.map(|(_, since)| (*since + self.settle).max(now)).min()
+        let again = self.unreadable.values().map(|(_, again, _)| (*again).max(now + REST));
+        growing.map(|(_, since)| (*since + self.settle).max(now)).chain(again).min()
     }
 }
 
@@ -233,6 +259,30 @@ fn move_across(path: &Path, to: &Path, target: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_news_once_and_tried_more_and_more_seldom() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a"), b"picture").unwrap();
+        let mut shelf = Shelf::new(true, Duration::ZERO);
+        let (mut now, none, start) = (Instant::now(), HashSet::new(), Instant::now());
+        let mut file = None;
+        for tried in 0..8 {
+            while file.is_none() {
+                shelf.list(root.path(), &none, now).unwrap();
+                file = shelf.take();
+                now += Duration::from_secs(1);
+            }
+            assert_eq!(shelf.try_later(&file.take().unwrap(), now), tried == 0);
+            assert!(shelf.next_look(now).is_some_and(|look| look > now));
+        }
+        let seconds = (now - start).as_secs();
+        assert!((2 + 4 + 8 + 16 + 32 + 60 + 60..200).contains(&seconds), "{seconds}");
+        fs::write(root.path().join("a"), b"another picture").unwrap();
+        shelf.list(root.path(), &none, now).unwrap();
+        let other = shelf.take().unwrap();
+        assert!(shelf.try_later(&other, now), "of another file");
+    }
 
     /// Any error counted as "taken", and a suffix made a long name too long.
     #[test]

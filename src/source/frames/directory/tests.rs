@@ -200,6 +200,32 @@ fn a_broken_file_is_reported_once() {
     }
 }
 
+/// It counted as no picture, was moved to `failed_to`, and lay there when it could be read. Here the folder is another thing for a moment.
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_read_for_a_moment_is_tried_again_and_stays() {
+    let mut folder = Folder::new(|c, root| {
+        (c.after, c.failed_to) = (After::Delete, Some(root.join("bad")));
+        (c.watch, c.poll_ms) = (WatchBy::Poll, 3_600_000);
+    });
+    folder.aged("a.png", 1, 1000);
+    folder.aged("b.png", 2, 2000);
+    assert_eq!(folder.next(), 1);
+    folder.source.done();
+    fs::rename(folder.path("in"), folder.path("away")).unwrap();
+    fs::write(folder.path("in"), b"no folder").unwrap();
+    let said = folder.source.next(LONG, &Stop::default()).err().unwrap();
+    assert!(matches!(said, CameraError::Failed { .. }), "{said}");
+    let said = said.to_string();
+    assert!(said.contains("b.png") && said.contains("cannot be read") && said.contains("tried again"), "{said}");
+    fs::remove_file(folder.path("in")).unwrap();
+    fs::rename(folder.path("away"), folder.path("in")).unwrap();
+    assert!(folder.path("in/b.png").exists() && !folder.path("bad").exists());
+    assert_eq!(folder.next(), 2);
+    folder.source.done();
+    assert!(!folder.path("in/b.png").exists());
+}
+
 #[test]
 fn files_of_before_can_be_left_alone() {
     let mut folder = Folder::new(|c, _| c.existing = false);
