@@ -74,10 +74,15 @@ impl Program {
         }
         // It is not reaped yet, so the group's number is still its own.
         self.signal(true);
-        let status = self.child.as_mut()?.try_wait().ok()?;
+        let child = self.child.as_mut()?;
+        #[cfg(unix)]
+        let group = rustix::process::Pid::from_child(child);
+        let status = child.try_wait().ok()?;
         if status.is_some() {
             self.child = None;
             self.over.set();
+            #[cfg(unix)]
+            reap(group);
         }
         status
     }
@@ -150,6 +155,22 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Takes leave of what a program left in its group and was killed. That is for the process 1 of a container, which a node may be: it inherits
+/// such children and they stay for ever if it does not ask for them. Any other node has none of them, which is said at once.
+#[cfg(unix)]
+fn reap(group: rustix::process::Pid) {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let end = Instant::now() + GRACE;
+    loop {
+        match waitid(WaitId::Pgid(Some(group)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            // Killed, but not gone yet.
+            Ok(None) if Instant::now() < end => std::thread::sleep(LOOK),
+            _ => return,
+        }
     }
 }
 

@@ -324,3 +324,38 @@ fn contradictions_are_refused() {
     assert!(of(|c| (c.format, c.width_px, c.height_px) = (CommandFormat::Yuyv, 3, 3)).contains("even"));
     assert!(of(|c| (c.format, c.width_px, c.height_px) = (CommandFormat::Rgb, 30_000, 30_000)).contains("max_pixels"));
 }
+
+/// Set for [`inherits`], which [`nothing_is_left_of_a_program_to_process_1`] starts.
+#[cfg(target_os = "linux")]
+const HEIR: &str = "EDGE_OCR_TEST_HEIR";
+
+/// In a process of its own, which inherits from its children as the process 1 of a container does.
+#[cfg(target_os = "linux")]
+#[test]
+fn inherits() {
+    use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
+    if std::env::var_os(HEIR).is_none() {
+        return;
+    }
+    set_child_subreaper(Some(getpid())).unwrap();
+    let stage = Stage::new();
+    let mut source =
+        stage.open("sleep 1000 > /dev/null 2>&1 & (sleep 1000 & sleep 1000) > /dev/null 2>&1 & cat 1.png", |_, _| {});
+    for _ in 0..3 {
+        assert_eq!(next(&mut source).unwrap().picture.as_raw()[0], 1);
+        let child = waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT);
+        assert_eq!(child.err(), Some(rustix::io::Errno::CHILD), "none is left, alive or dead");
+    }
+}
+
+/// Each frame left a dead process.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_left_of_a_program_to_process_1() {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "source::frames::command::tests::inherits"])
+        .env(HEIR, "1")
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+}
