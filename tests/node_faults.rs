@@ -399,6 +399,30 @@ fn metrics_that_cannot_be_written_are_told_once_and_when_they_can() {
     assert!(node.runs() && node.count("metrics.file") == 2, "{:#?}", node.lines());
 }
 
+/// The whole backlog was given up within seconds.
+#[test]
+fn a_mistake_in_the_access_list_loses_nothing() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let dir = folder();
+    let file = dir.path().join("acl");
+    fs::write(&file, "topic read #\ntopic readwrite ocr/n/status\n").expect("written");
+    let broker = Mosquitto::with_config(&format!("allow_anonymous true\nacl_file {}\n", file.display()));
+    let listener = Subscriber::new(broker.port(), &["#"]);
+    node_config(dir.path(), broker.port(), "protocol = '5'");
+    let mut node = Program::node(dir.path());
+    node.expect("access list");
+    assert!(wait_for(SOON, || broker.log().matches("Denied PUBLISH").count() >= 3), "{}", broker.log());
+    assert_eq!(listener.texts(STATE).len(), 0);
+    fs::write(&file, "topic readwrite #\n").expect("written");
+    broker.reload();
+    assert!(listener.last("ocr/n/camera/status").is_some(), "what it says of itself too: {:#?}", node.lines());
+    assert!(another(&listener) && complete(&listener), "{:?} {:#?}", numbers(&listener), node.lines());
+    assert!(node.runs() && node.count("given up") == 0, "{:#?}", node.lines());
+    assert_eq!(node.count("wait in the outbox"), 1, "{:#?}", node.lines());
+}
+
 /// MQTT 5 has such a broker refuse a last will that is to be kept, and each message.
 #[test]
 fn a_broker_that_keeps_nothing_is_told_once_and_gets_everything() {

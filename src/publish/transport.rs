@@ -86,6 +86,9 @@ pub enum Event {
     Acked(Ticket),
     /// The broker refused the message (MQTT 5); sending it again would be refused again.
     Refused(Ticket, String),
+    /// The broker does not take the message for a reason that can be mended there (MQTT 5): its access list, a quota. What must arrive is to be
+    /// given again after a while.
+    Denied(Ticket, String),
     /// A message came in.
     Received(Delivery),
     /// The connection is gone, or could not be made. The transport tries again by itself, after its back-off; messages without

@@ -222,12 +222,13 @@ impl Worker<'_> {
             Event::Received(delivery) => self.take(delivery),
             Event::Acked(ticket) if self.hello == Some(Some(ticket)) => self.hello = None,
             Event::Acked(ticket) if self.is_current(ticket) => self.finish(true),
-            Event::Refused(ticket, why) if self.is_current(ticket) => {
+            // Not to be waited for: the topic is the sender's choice.
+            Event::Refused(ticket, why) | Event::Denied(ticket, why) if self.is_current(ticket) => {
                 log::error!("the result of a job was refused because {why}; check what the broker allows this worker");
                 self.finish(false);
             }
             Event::Acked(_) => {}
-            Event::Refused(_, why) => log::warn!("a message was refused because {why}"),
+            Event::Refused(_, why) | Event::Denied(_, why) => log::warn!("a message was refused because {why}"),
             Event::Lost(why) => {
                 // A broker may be away for weeks.
                 let known = self.told.as_ref().is_some_and(|(last, at)| *last == why && at.elapsed() < REPEAT_LOG);

@@ -108,6 +108,12 @@ impl Mosquitto {
         }
     }
 
+    /// Has it read its configuration and access list again (SIGHUP): connections stay.
+    pub fn reload(&self) {
+        let child = self.child.as_ref().expect("it runs");
+        kill_process(Pid::from_child(child), Signal::HUP).expect("it is there");
+    }
+
     /// Starts it on the same port, with the same directory; kills it before if it still runs.
     pub fn restart(&mut self) {
         assert!(self.try_restart(), "mosquitto does not start again: {}", self.log());

@@ -30,6 +30,8 @@ pub(super) enum Heard {
     Acked(u16),
     /// The broker will never take the message.
     Refused(u16, String),
+    /// The broker does not take it as it is set up now.
+    Denied(u16, String),
     /// Nor this one, because of its size.
     TooLarge(u16, String),
     /// For each filter of the oldest subscription under way whether it was granted.

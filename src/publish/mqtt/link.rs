@@ -223,6 +223,7 @@ impl MqttTransport {
             }
             Heard::Acked(pkid) => return link.landed(pkid).map(Event::Acked),
             Heard::Refused(pkid, why) => return link.landed(pkid).map(|ticket| Event::Refused(ticket, why)),
+            Heard::Denied(pkid, why) => return link.landed(pkid).map(|ticket| Event::Denied(ticket, why)),
             Heard::TooLarge(pkid, why) => {
                 let size = link.in_flight.as_ref().map(|in_flight| in_flight.size);
                 let ticket = link.landed(pkid)?;
@@ -266,7 +267,7 @@ impl MqttTransport {
         let busy = |link: &Link| link.up.is_some() && (link.in_flight.is_some() || link.unsent > 0);
         while self.link.as_ref().is_some_and(busy) && Instant::now() < end {
             // In short steps: that a message at most once was written is no event.
-            if let Event::Refused(_, why) = self.work(end.min(Instant::now() + SHORT_WAIT)) {
+            if let Event::Refused(_, why) | Event::Denied(_, why) = self.work(end.min(Instant::now() + SHORT_WAIT)) {
                 log::warn!("a last message was refused because {why}");
             }
         }

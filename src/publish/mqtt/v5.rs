@@ -186,13 +186,23 @@ fn translate(event: Event, settings: &Settings) -> Result<Heard, String> {
     Ok(match event {
         Event::Incoming(Incoming::PubAck(ack)) => {
             let reason = ack.properties.and_then(|p| p.reason_string).map(|text| format!(": {}", short(&text)));
-            let reason = |text: &str| format!("{text}{}", reason.unwrap_or_default());
+            let reason = |text: &str| format!("{text}{}", reason.as_deref().unwrap_or_default());
+            // As above, and what to do about it.
+            let denied = |text: &str, mend: &str| Heard::Denied(ack.pkid, format!("{}; {mend}", reason(text)));
             match ack.reason {
                 PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Heard::Acked(ack.pkid),
-                // These stay true however often the message is sent.
+                // These are mended at the broker, without a new connection.
                 PubAckReason::NotAuthorized => {
-                    Heard::Refused(ack.pkid, reason("this client may not publish to the topic"))
+                    denied("this client may not publish to the topic", "allow it in the broker's access list")
                 }
+                // A worker has one message to send, and begins again with a new connection.
+                PubAckReason::QuotaExceeded if settings.options.manual_acks => {
+                    return Err(not_taken(settings, "a quota is exceeded"));
+                }
+                PubAckReason::QuotaExceeded => {
+                    denied("a quota is exceeded", "raise it at the broker, or wait until it is renewed")
+                }
+                // These stay true however often the message is sent.
                 PubAckReason::TopicNameInvalid => {
                     Heard::Refused(ack.pkid, reason("the broker does not take the topic"))
                 }
@@ -200,7 +210,6 @@ fn translate(event: Event, settings: &Settings) -> Result<Heard, String> {
                     Heard::Refused(ack.pkid, reason("the broker does not take the payload"))
                 }
                 // These may pass.
-                PubAckReason::QuotaExceeded => return Err(not_taken(settings, "a quota is exceeded")),
                 PubAckReason::PacketIdentifierInUse => return Err(not_taken(settings, "the packet id is in use")),
                 PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => {
                     return Err(not_taken(settings, &reason("of an error of its own")));

@@ -35,7 +35,7 @@ impl FakeTransport {
         match &event {
             Event::Connected => (wire.up, wire.in_flight) = (true, None),
             Event::Lost(_) => (wire.up, wire.in_flight) = (false, None),
-            Event::Acked(_) | Event::Refused(..) => wire.in_flight = None,
+            Event::Acked(_) | Event::Refused(..) | Event::Denied(..) => wire.in_flight = None,
             _ => {}
         }
         wire.events.push_back(event);

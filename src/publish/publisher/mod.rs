@@ -8,13 +8,15 @@
 //! ```
 //!
 //! A record leaves the outbox when the broker has acknowledged it, when the broker or MQTT can never take it (counted and logged), or
-//! when it cannot be decoded (likewise). A broker that closes the connection over a record holds up those behind it until the outbox is
-//! full and drops its oldest: nothing is thrown away for a mistake in a configuration that will be put right.
+//! when it cannot be decoded (likewise). One that the broker does not allow, has no quota for, or closes the connection over holds up those
+//! behind it until the outbox is full and drops its oldest: nothing is thrown away for a mistake in a configuration that will be put right,
+//! and nothing overtakes. It is tried again after a pause that grows, and at once on a new connection (`held`).
 
 mod ages;
 #[cfg(test)]
 pub(crate) mod fakes;
 mod handle;
+mod held;
 #[cfg(test)]
 mod tests;
 mod volatile;

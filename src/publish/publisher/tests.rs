@@ -238,6 +238,51 @@ fn what_can_never_be_sent_does_not_block_the_rest() {
     assert_eq!(rig.transport.payloads().last().unwrap(), "9 at 100000");
 }
 
+/// A mistake in the broker's access list gave up the whole backlog within seconds.
+#[test]
+fn what_the_broker_does_not_allow_waits_until_it_does() {
+    let mut rig = rig();
+    rig.transport.push(Event::Connected);
+    rig.step();
+    for _ in 0..2 {
+        rig.step();
+        let ticket = rig.transport.wire().in_flight.unwrap();
+        rig.transport.push(Event::Denied(ticket, "not allowed".into()));
+        rig.step();
+    }
+    rig.transport.wire().published.clear();
+    for seq in 0..3 {
+        rig.add(&record(seq, 100_000));
+    }
+    for _ in 0..5 {
+        rig.step();
+        let under_way = rig.transport.wire().in_flight;
+        if let Some(ticket) = under_way {
+            rig.transport.push(Event::Denied(ticket, "not allowed".into()));
+        }
+        rig.step();
+    }
+    assert_eq!(rig.transport.payloads(), ["0 at 100000"], "nothing overtakes it, and it is not sent without a pause");
+    assert_eq!((rig.queue.len(), rig.counters().refused), (3, 0));
+    // Others need not wait for that: the status of a camera, and the end.
+    rig.shared.volatile().push(Message::new("camera/status", "online", Content::Text));
+    rig.step();
+    assert_eq!(rig.transport.payloads(), ["0 at 100000", "online"]);
+    rig.transport.ack();
+    rig.step();
+    // It is sent at once on a new connection, and so is what the others could not be told before.
+    rig.transport.push(Event::Lost("restarted".into()));
+    rig.step();
+    rig.connect();
+    for expected in ["0 at 100000", "1 at 100000", "2 at 100000"] {
+        rig.step();
+        assert_eq!(rig.transport.payloads().last().unwrap(), expected);
+        rig.transport.ack();
+        rig.step();
+    }
+    assert_eq!((rig.queue.len(), rig.counters().acked), (0, 3));
+}
+
 #[test]
 fn a_record_whose_message_is_too_large_is_given_up() {
     let mut rig = rig();

@@ -1,6 +1,7 @@
 //! The loop itself.
 
 use super::handle::{Ending, Shared, lock};
+use super::held::Held;
 use super::{Encode, Setup};
 use crate::publish::queue::{Entry, Queue};
 use crate::publish::record::{RECORD_VERSION, Record};
@@ -14,7 +15,7 @@ const ROUND: Duration = Duration::from_secs(1);
 /// The wait while messages at most once are being written; their end is no event.
 const SHORT_ROUND: Duration = Duration::from_millis(20);
 /// The same trouble is told again after that.
-const REPEAT_LOG: Duration = Duration::from_secs(600);
+pub(super) const REPEAT_LOG: Duration = Duration::from_secs(600);
 /// After so many connections in a row on which no record arrived, the next one begins with the records.
 const BARREN: u32 = 3;
 /// So long it says and asks for nothing else.
@@ -44,6 +45,9 @@ pub struct Publisher {
     birth: VecDeque<Message>,
     in_flight: Option<(Ticket, Sent)>,
     encoded: Option<Encoded>,
+    held: Held,
+    /// Whether birth messages of this connection were denied, so that they are to be said again when the broker is mended.
+    birth_denied: bool,
     /// Whose turn it is: volatile messages at least once and records take turns.
     volatile_next: bool,
     last_log: Option<(String, Instant)>,
@@ -93,6 +97,8 @@ impl Publisher {
             birth: VecDeque::new(),
             in_flight: None,
             encoded: None,
+            held: Held::default(),
+            birth_denied: false,
             volatile_next: false,
             last_log: None,
         };
@@ -125,13 +131,13 @@ impl Publisher {
         let done = self.in_flight.is_none()
             && self.birth.is_empty()
             && self.shared.volatile().is_empty()
-            && self.queue.is_empty();
+            && self.no_record_to_send();
         done || self.connected_at_ms.is_none() || Instant::now() >= send_by
     }
 
     /// Sends what can be sent, then waits for one thing to happen, at most for `timeout`.
     pub(super) fn step(&mut self, timeout: Duration) {
-        if self.begin_at.is_some_and(|at| at <= Instant::now()) && self.queue.is_empty() {
+        if self.begin_at.is_some_and(|at| at <= Instant::now()) && self.no_record_to_send() {
             self.begin();
         }
         let blocked = self.connected_at_ms.is_some() && self.send_what_can_be();
@@ -140,6 +146,10 @@ impl Publisher {
         let waiting = self.queue.len() as u64;
         self.shared.count(|counters| counters.waiting = waiting);
         self.shared.touch();
+    }
+
+    fn no_record_to_send(&self) -> bool {
+        self.queue.is_empty() || self.held.waits(Instant::now())
     }
 
     /// True if a message at most once has to wait, though not for an event.
@@ -232,6 +242,9 @@ impl Publisher {
     fn send_record(&mut self) {
         while let Some(entry) = self.queue.peek() {
             let id = entry.id;
+            if self.held.holds(id, Instant::now()) {
+                return;
+            }
             let Some(message) = self.message_of(entry) else {
                 self.queue.remove(id);
                 self.shared.count(|counters| counters.undecodable += 1);
@@ -292,23 +305,56 @@ impl Publisher {
         self.shared.count(|counters| counters.refused += 1);
     }
 
+    fn refuse_volatile(&mut self, why: &str) {
+        self.log(&format!("a message was refused because {why}"));
+        self.shared.count(|counters| counters.volatile_dropped += 1);
+    }
+
+    /// It stays where it is, so that the order does.
+    fn hold_record(&mut self, id: u64, why: &str) {
+        // It was answered, and that is what a connection is judged by.
+        self.barren = 0;
+        if self.held.deny(id, Instant::now()) {
+            let topic = self.encoded.as_ref().map_or("", |encoded| &encoded.message.topic);
+            log::error!(
+                "record {id} for {topic} and the {} behind it wait in the outbox because {why}; they are sent as soon as the broker takes it",
+                self.queue.len().saturating_sub(1)
+            );
+        }
+    }
+
+    fn record_arrived(&mut self, id: u64) {
+        self.queue.remove(id);
+        self.encoded = None;
+        self.barren = 0;
+        self.shared.count(|counters| counters.acked += 1);
+        if self.held.release() {
+            log::info!("record {id} has arrived, and those that waited behind it follow");
+            if std::mem::take(&mut self.birth_denied) {
+                self.birth = (self.make_birth)().into();
+            }
+        }
+    }
+
     fn handle(&mut self, event: Event) {
         match event {
             Event::Idle => {}
             Event::Connected => self.connected(),
             Event::Acked(ticket) => {
                 if let Some(Sent::Record(id)) = self.landed(ticket) {
-                    self.queue.remove(id);
-                    self.encoded = None;
-                    self.barren = 0;
-                    self.shared.count(|counters| counters.acked += 1);
+                    self.record_arrived(id);
                 }
             }
             Event::Refused(ticket, why) => match self.landed(ticket) {
                 Some(Sent::Record(id)) => self.refuse_record(id, &why),
-                Some(Sent::Birth | Sent::Volatile(_)) => {
-                    self.log(&format!("a message was refused because {why}"));
-                    self.shared.count(|counters| counters.volatile_dropped += 1);
+                Some(Sent::Birth | Sent::Volatile(_)) => self.refuse_volatile(&why),
+                None => {}
+            },
+            Event::Denied(ticket, why) => match self.landed(ticket) {
+                Some(Sent::Record(id)) => self.hold_record(id, &why),
+                Some(sent) => {
+                    self.birth_denied |= matches!(sent, Sent::Birth);
+                    self.refuse_volatile(&why);
                 }
                 None => {}
             },
@@ -331,6 +377,8 @@ impl Publisher {
         let now = (self.clock)();
         self.connected_at_ms = Some(now);
         self.in_flight = None;
+        self.birth_denied = false;
+        self.held.hasten(Instant::now());
         self.shared.count(|counters| counters.connections += 1);
         self.shared.set_connected(Some(now));
         if self.barren < BARREN || self.queue.is_empty() {

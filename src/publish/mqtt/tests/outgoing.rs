@@ -132,11 +132,11 @@ fn reasons_of_mqtt_5_are_told() {
     for (code, expected) in [
         (0u8, "ack"),
         (16, "ack"),
-        (135, "refuse"),
+        (135, "deny"),
         (144, "refuse"),
         (153, "refuse"),
         (128, "lose"),
-        (151, "lose"),
+        (151, "deny"),
         (77, "lose"),
     ] {
         let broker = FakeBroker::start(move |conn| {
@@ -159,6 +159,11 @@ fn reasons_of_mqtt_5_are_told() {
                 assert!(why.ends_with(": no"), "{why}");
                 let next_one = mqtt.publish(&message("2"));
                 assert!(next_one.is_ok(), "a refused message does not block the next");
+            }
+            (Event::Denied(t, why), "deny") => {
+                assert_eq!(t, ticket);
+                assert!(why.contains(": no; ") && why.contains("broker"), "{why}");
+                assert!(mqtt.publish(&message("1")).is_ok(), "it can be sent again on this connection");
             }
             (Event::Lost(_), "lose") => {}
             (event, _) => panic!("{code}: {event:?}"),
