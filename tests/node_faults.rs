@@ -423,25 +423,27 @@ fn a_mistake_in_the_access_list_loses_nothing() {
     assert_eq!(node.count("wait in the outbox"), 1, "{:#?}", node.lines());
 }
 
-/// MQTT 5 has such a broker refuse a last will that is to be kept, and each message.
+/// MQTT 5 has such a broker refuse a last will that is to be kept, and each message; with MQTT 3.1.1 it closes the connection.
 #[test]
 fn a_broker_that_keeps_nothing_is_told_once_and_gets_everything() {
     if !Mosquitto::available() {
         return;
     }
-    let (dir, mut broker) = (folder(), Mosquitto::with_config("allow_anonymous true\nretain_available false\n"));
-    let listener = Subscriber::new(broker.port(), &["#"]);
-    node_config(dir.path(), broker.port(), "protocol = '5'");
-    let mut node = Program::node(dir.path());
-    assert!(another(&listener), "{:#?}", node.lines());
-    node.expect("keeps no messages");
-    broker.kill();
-    broker.restart();
-    let listener = Subscriber::new(broker.port(), &["#"]);
-    assert!(another(&listener), "{:#?}", node.lines());
-    assert!(node.runs());
-    assert_eq!(node.count("keeps no messages"), 1, "{:#?}", node.lines());
-    assert_eq!(node.count("asked to keep"), 1, "{:#?}", node.lines());
+    for protocol in ["5", "3.1.1"] {
+        let (dir, mut broker) = (folder(), Mosquitto::with_config("allow_anonymous true\nretain_available false\n"));
+        let listener = Subscriber::new(broker.port(), &["#"]);
+        node_config(dir.path(), broker.port(), &format!("protocol = '{protocol}'"));
+        let mut node = Program::node(dir.path());
+        assert!(another(&listener), "{protocol}: {:#?}", node.lines());
+        node.expect("keeps no messages, so");
+        broker.kill();
+        broker.restart();
+        let listener = Subscriber::new(broker.port(), &["#"]);
+        assert!(another(&listener), "{protocol}: {:#?}", node.lines());
+        assert!(node.runs());
+        assert_eq!(node.count("keeps no messages, so"), 1, "{protocol}: {:#?}", node.lines());
+        assert_eq!(node.count("asked to keep"), 1, "{protocol}: {:#?}", node.lines());
+    }
 }
 
 #[test]

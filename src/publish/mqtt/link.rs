@@ -133,6 +133,9 @@ impl MqttTransport {
         if link.and_then(|link| link.up).is_some_and(|(since, _)| since.elapsed() >= GOOD_AFTER) {
             self.backoff.reset();
         }
+        if self.settings.keeping.progressed() {
+            self.backoff.reset();
+        }
         self.retry_at = Instant::now() + self.backoff.wait();
         Event::Lost(why)
     }

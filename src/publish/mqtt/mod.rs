@@ -26,6 +26,7 @@ mod config;
 mod connection;
 #[cfg(test)]
 mod fake_broker;
+mod keeping;
 mod link;
 mod reason;
 #[cfg(test)]
@@ -41,7 +42,6 @@ pub use config::{MqttConfig, Protocol, TlsConfig};
 pub(crate) use topic::{fault as topic_fault, filter_fault};
 
 use super::transport::{Message, Transport};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// How the transport is used; not the user's business.
@@ -78,9 +78,8 @@ pub(crate) struct Settings {
     will: Option<Message>,
     transport: rumqttc::Transport,
     options: Options,
-    /// Set when the broker has refused something because it keeps no messages: nothing is asked to be kept from then on, as long as this
-    /// program runs.
-    no_retain: AtomicBool,
+    /// Whether messages are to be kept.
+    keeping: keeping::Keeping,
 }
 
 /// A transport that connects with its first poll. `client_id` is used where the configuration has none; `will` is what the
@@ -152,6 +151,6 @@ fn settings(config: &MqttConfig, client_id: &str, will: Option<Message>, options
         will,
         transport,
         options,
-        no_retain: AtomicBool::new(false),
+        keeping: keeping::Keeping::default(),
     })
 }

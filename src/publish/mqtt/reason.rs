@@ -82,7 +82,7 @@ pub(super) fn closed(broker: &str, accepted: bool, spoken: &str, other: &str) ->
         ),
         false => format!(
             "the broker at {broker} closed the connection instead of accepting it; look into its log, try mqtt.protocol = \"{other}\" if it \
-             does not know {spoken}, and see whether it wants TLS or a client's certificate (mqtt.tls)"
+             does not know {spoken}, and see whether it wants TLS or a client's certificate (mqtt.tls) or keeps no messages ([retain])"
         ),
     }
 }
@@ -107,6 +107,14 @@ pub(super) fn retain_refused(broker: &str) -> String {
     format!(
         "the broker at {broker} refuses what it is asked to keep (retain); it is connected to again without asking, until the next start of \
          this program"
+    )
+}
+
+/// It took a connection that asks for nothing to be kept, after it had closed others.
+pub(super) fn retain_tried(broker: &str) -> String {
+    format!(
+        "the broker at {broker} accepts a connection whose last will is not to be kept (retain); it is connected to once more to see whether it \
+         refuses one that is"
     )
 }
 

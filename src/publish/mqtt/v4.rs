@@ -1,6 +1,7 @@
 //! MQTT 3.1.1.
 
 use super::connection::{Client, Granted, Heard, REQUESTS, Task};
+use super::keeping::Attempt;
 use super::reason::{self, Refusal};
 use super::{Settings, topic};
 use crate::publish::transport::{Delivery, Message, Qos};
@@ -18,7 +19,12 @@ pub(super) fn packet_bytes(message: &Message) -> usize {
 
 /// A client, and the task that makes the connection and keeps it until it ends; its result says why it ended.
 pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box<dyn Client>, Task) {
-    let (client, mut events) = AsyncClient::new(options(settings), REQUESTS);
+    let attempt = match settings.will.as_ref().is_some_and(|will| will.retain) {
+        true => settings.keeping.attempt(),
+        false => Attempt::Ask,
+    };
+    let retain = attempt == Attempt::Ask;
+    let (client, mut events) = AsyncClient::new(options(settings, retain), REQUESTS);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     // rumqttc takes this for the time that a write may take, too; making the connection has a limit of its own below.
@@ -31,14 +37,32 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
             let event = match first {
                 true => match tokio::time::timeout(settings.connect_timeout, events.poll()).await {
                     Ok(event) => event,
-                    Err(_) => return reason::timeout(&settings.broker),
+                    Err(_) => {
+                        settings.keeping.failed();
+                        return reason::timeout(&settings.broker);
+                    }
                 },
                 false => events.poll().await,
             };
             let news = match event {
-                Ok(event) => translate(event, &settings),
-                Err(error) => return sentence(&settings, &error, !first),
+                Ok(event) => translate(event, &settings, retain),
+                Err(error) => {
+                    if first && is_closed(&error) {
+                        if settings.keeping.closed(attempt) {
+                            return reason::retain_refused(&settings.broker);
+                        }
+                    } else if first {
+                        settings.keeping.failed();
+                    }
+                    return sentence(&settings, &error, !first);
+                }
             };
+            if matches!(news, Heard::Connected(_)) {
+                settings.keeping.accepted(attempt);
+                if attempt == Attempt::Trial {
+                    return reason::retain_tried(&settings.broker);
+                }
+            }
             first = false;
             if heard.send(news).await.is_err() {
                 return String::new();
@@ -48,7 +72,7 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
     (Box::new(V4(client)), Box::pin(task))
 }
 
-fn options(settings: &Settings) -> MqttOptions {
+fn options(settings: &Settings, retain: bool) -> MqttOptions {
     let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
     options
         .set_transport(settings.transport.clone())
@@ -60,7 +84,8 @@ fn options(settings: &Settings) -> MqttOptions {
         options.set_credentials(name, password.reveal());
     }
     if let Some(will) = &settings.will {
-        options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), qos(will.qos), will.retain));
+        let retain = will.retain && retain;
+        options.set_last_will(LastWill::new(&will.topic, will.payload.clone(), qos(will.qos), retain));
     }
     options
 }
@@ -72,10 +97,10 @@ fn qos(qos: Qos) -> QoS {
     }
 }
 
-fn translate(event: Event, settings: &Settings) -> Heard {
+fn translate(event: Event, settings: &Settings, retain: bool) -> Heard {
     match event {
         Event::Incoming(Incoming::ConnAck(_)) => {
-            Heard::Connected(Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain: true })
+            Heard::Connected(Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain })
         }
         Event::Incoming(Incoming::PubAck(ack)) => Heard::Acked(ack.pkid),
         Event::Incoming(Incoming::SubAck(ack)) => Heard::Subscribed(
@@ -94,6 +119,21 @@ fn translate(event: Event, settings: &Settings) -> Heard {
         Event::Outgoing(Outgoing::Publish(pkid)) => Heard::Sent(pkid),
         Event::Outgoing(Outgoing::Disconnect) => Heard::Disconnected,
         Event::Outgoing(_) => Heard::Nothing,
+    }
+}
+
+/// Whether the broker closed the connection without a word.
+fn is_closed(error: &ConnectionError) -> bool {
+    let io = |e: &std::io::Error| reason::io("", e).is_none();
+    match error {
+        ConnectionError::Io(e) => io(e),
+        #[cfg(feature = "tls")]
+        ConnectionError::Tls(rumqttc::TlsError::Io(e)) => io(e),
+        ConnectionError::MqttState(
+            StateError::Io(e) | StateError::Deserialization(rumqttc::mqttbytes::Error::Io(e)),
+        ) => io(e),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => true,
+        _ => false,
     }
 }
 

@@ -12,7 +12,6 @@ use rumqttc::v5::mqttbytes::{self, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, Incoming, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, Outgoing};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -141,7 +140,7 @@ fn options(settings: &Settings) -> MqttOptions {
             correlation_data: None,
             user_properties: Vec::new(),
         };
-        let retain = will.retain && !settings.no_retain.load(Ordering::Relaxed);
+        let retain = will.retain && settings.keeping.asks();
         let will = LastWill::new(&will.topic, will.payload.clone(), qos(will.qos), retain, Some(properties));
         options.set_last_will(will);
     }
@@ -157,7 +156,7 @@ fn qos(qos: Qos) -> QoS {
 
 /// What the broker allows, and the keep-alive from now on; an error if it allows too little.
 fn granted(ack: &ConnAck, settings: &Settings) -> Result<(Granted, Duration), String> {
-    let retain = !settings.no_retain.load(Ordering::Relaxed);
+    let retain = settings.keeping.asks();
     let mut granted = Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain };
     let mut keep_alive = settings.keep_alive;
     if let Some(properties) = &ack.properties {
@@ -317,7 +316,7 @@ fn refusal(error: &ConnectionError, accepted: bool) -> Option<u8> {
 
 /// The broker keeps no messages and takes none that is to be kept, last will included. The next connection is made without.
 fn not_kept(settings: &Settings) -> String {
-    settings.no_retain.store(true, Ordering::Relaxed);
+    settings.keeping.never();
     reason::retain_refused(&settings.broker)
 }
 

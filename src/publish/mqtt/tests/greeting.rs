@@ -76,6 +76,53 @@ fn a_broker_that_keeps_nothing_is_not_asked_to() {
     assert_eq!(next(&mut mqtt), Event::Acked(ticket));
 }
 
+/// MQTT 3.1.1 has no word for it: mosquitto closes the connection.
+#[test]
+fn a_broker_that_keeps_nothing_and_says_nothing_is_found_out() {
+    let broker = FakeBroker::start(|conn| {
+        let Some(connect) = conn.read() else { return };
+        if connect.body[7] & 0x20 != 0 {
+            return;
+        }
+        conn.send(&[0x20, 2, 0, 0]);
+        while let Some(packet) = conn.read() {
+            match packet.is_publish() && packet.head & 1 != 0 {
+                true => return,
+                false => conn.answer(&packet, 4),
+            }
+        }
+    });
+    let mut mqtt = transport(broker.port, Protocol::V311);
+    for part in ["[retain]", "[retain]", "[retain]", "once more", "without asking"] {
+        let why = lost(&mut mqtt);
+        assert!(why.contains(part) && !why.contains('\n'), "{part}: {why}");
+    }
+    assert_eq!(next(&mut mqtt), Event::Connected);
+    let ticket = mqtt.publish(&Message { retain: true, ..message("1") }).unwrap();
+    assert_eq!(next(&mut mqtt), Event::Acked(ticket));
+    assert_eq!(broker.connections.load(Ordering::SeqCst), 6);
+}
+
+/// One that is away behind a forwarder closes connections too, until it is there again.
+#[test]
+fn a_broker_that_was_away_is_asked_to_keep() {
+    for away in 0..9 {
+        let broker = FakeBroker::start(move |conn| match conn.number < away {
+            true => drop(conn.read()),
+            false => good(conn),
+        });
+        let mut mqtt = transport(broker.port, Protocol::V311);
+        let mut event = next(&mut mqtt);
+        while event != Event::Connected {
+            event = next(&mut mqtt);
+        }
+        let connects: Vec<u8> = broker.packets().iter().filter(|p| p.kind() == 1).map(|p| p.body[7] & 0x20).collect();
+        assert_eq!(connects.last(), Some(&0x20), "{away}: {connects:?}");
+        let trials = connects.iter().filter(|retain| **retain == 0).count();
+        assert!(trials <= 1 + away / 2 && (away >= 3 || trials == 0), "{away}: {connects:?}");
+    }
+}
+
 #[test]
 fn nobody_listening_is_explained() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
