@@ -3,6 +3,7 @@
 use super::backoff::Backoff;
 use super::config::Protocol;
 use super::connection::{Client, Heard, InFlight, Link, Size, Task};
+use super::too_large::TooLarge;
 use super::{Settings, reason, topic, v4, v5};
 use crate::guard::guarded;
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
@@ -24,8 +25,6 @@ const GOOD_AFTER: Duration = Duration::from_secs(30);
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
 /// How often is looked whether what needs no acknowledgement was written.
 const SHORT_WAIT: Duration = Duration::from_millis(10);
-/// What was too large for the broker is not tried again for so long. Then it is: somebody may have raised the limit.
-const TOO_LARGE_FOR: Duration = Duration::from_secs(600);
 /// A pause between polls that is not the broker's fault.
 const LATE_POLL: Duration = Duration::from_millis(500);
 
@@ -49,8 +48,7 @@ pub(super) struct MqttTransport {
     closed: bool,
     /// What was said of subscriptions that were refused: at most one sentence for each.
     not_subscribed: Vec<String>,
-    /// The smallest message that was too large for the broker, and when that was.
-    too_large: Option<(Size, Instant)>,
+    too_large: Option<TooLarge>,
     /// Whether it was told that the broker keeps nothing.
     told: bool,
 }
@@ -216,6 +214,9 @@ impl MqttTransport {
             Heard::Connected(granted) => {
                 log::info!("connected to the broker at {} as {}", self.settings.broker, self.settings.client_id);
                 link.up = Some((Instant::now(), granted));
+                if let Some(refused) = &mut self.too_large {
+                    refused.connected(Instant::now());
+                }
                 return Some(Event::Connected);
             }
             Heard::Sent(0) => link.unsent = link.unsent.saturating_sub(1),
@@ -231,7 +232,7 @@ impl MqttTransport {
                 let size = link.in_flight.as_ref().map(|in_flight| in_flight.size);
                 let ticket = link.landed(pkid)?;
                 // It ends the connection each time; one that is smaller and is refused too says more.
-                self.too_large = size.map(|size| (size, Instant::now()));
+                self.too_large = size.map(|size| TooLarge::new(size, Instant::now()));
                 return Some(Event::Refused(ticket, why));
             }
             Heard::Subscribed(granted) => {
@@ -304,9 +305,9 @@ impl Transport for MqttTransport {
         };
         let bytes = (self.packet_bytes)(message);
         let size = Size { payload: message.payload.len(), packet: bytes };
-        let (limit, mend) = match self.too_large {
-            Some((refused, at)) if at.elapsed() < TOO_LARGE_FOR && size.reaches(refused) => {
-                (refused.packet - 1, "raise the broker's limit (mosquitto: message_size_limit)")
+        let (limit, mend) = match &self.too_large {
+            Some(refused) if refused.refuses(size, Instant::now()) => {
+                (refused.size.packet - 1, "raise the broker's limit (mosquitto: message_size_limit)")
             }
             _ => (limit, mend),
         };

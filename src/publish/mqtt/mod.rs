@@ -33,6 +33,7 @@ mod reason;
 mod tests;
 #[cfg(feature = "tls")]
 mod tls;
+mod too_large;
 mod topic;
 mod v4;
 mod v5;
