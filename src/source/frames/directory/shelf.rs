@@ -272,6 +272,7 @@ mod tests {
                 shelf.list(root.path(), &none, now).unwrap();
                 file = shelf.take();
                 now += Duration::from_secs(1);
+                assert!(now - start < Duration::from_secs(300), "it is given again");
             }
             assert_eq!(shelf.try_later(&file.take().unwrap(), now), tried == 0);
             assert!(shelf.next_look(now).is_some_and(|look| look > now));
