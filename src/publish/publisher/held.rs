@@ -42,11 +42,6 @@ impl Held {
         self.record.as_ref().is_some_and(|record| record.id == id && now < record.until)
     }
 
-    /// Whether any record waits.
-    pub fn waits(&self, now: Instant) -> bool {
-        self.record.as_ref().is_some_and(|record| now < record.until)
-    }
-
     /// A new connection: the broker may have been mended.
     pub fn hasten(&mut self, now: Instant) {
         if let Some(record) = &mut self.record {
@@ -71,7 +66,7 @@ mod tests {
         let (mut held, mut now, mut told) = (Held::default(), start, 0);
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
             told += u32::from(held.deny(7, now));
-            assert!(held.waits(now) && held.holds(7, now) && !held.holds(8, now));
+            assert!(held.holds(7, now) && !held.holds(8, now));
             assert!(held.holds(7, now + Duration::from_secs(pause) - Duration::from_millis(1)), "{pause}");
             now += Duration::from_secs(pause);
             assert!(!held.holds(7, now), "{pause}");
@@ -80,7 +75,7 @@ mod tests {
         assert!(held.deny(7, start + REPEAT_LOG), "again, as it lasts");
         assert!(!held.deny(8, now) && held.holds(8, now), "another one begins with a short pause");
         held.hasten(now);
-        assert!(!held.holds(8, now) && !held.waits(now), "a new connection tries at once");
+        assert!(!held.holds(8, now), "a new connection tries at once");
         assert!(held.release() && !held.release());
         assert!(!held.deny(9, now) && !held.release(), "nothing was told this time");
     }

@@ -126,7 +126,7 @@ impl Publisher {
     }
 
     /// Without a connection there is nothing to wait for.
-    fn may_end(&self, ending: Option<Ending>) -> bool {
+    fn may_end(&mut self, ending: Option<Ending>) -> bool {
         let Some(Ending { send_by, .. }) = ending else { return false };
         let done = self.in_flight.is_none()
             && self.birth.is_empty()
@@ -148,8 +148,9 @@ impl Publisher {
         self.shared.touch();
     }
 
-    fn no_record_to_send(&self) -> bool {
-        self.queue.is_empty() || self.held.waits(Instant::now())
+    /// Whether the outbox is empty, or what is at its head has to wait.
+    fn no_record_to_send(&mut self) -> bool {
+        self.queue.peek().is_none_or(|entry| self.held.holds(entry.id, Instant::now()))
     }
 
     /// True if a message at most once has to wait, though not for an event.
