@@ -7,9 +7,34 @@ use node_support::child::{Program, node_config};
 use node_support::{Mosquitto, SOON, Subscriber, wait_for};
 use rustix::process::Signal;
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const STATE: &str = "ocr/n/field/a/state";
+
+/// A node's configuration, its broker, somebody who listens to everything, and the manager's end of the socket.
+struct Scene {
+    dir: tempfile::TempDir,
+    _broker: Mosquitto,
+    listener: Subscriber,
+    socket: PathBuf,
+    manager: UnixDatagram,
+}
+
+impl Scene {
+    /// `None` without mosquitto, which has been said then.
+    fn new() -> Option<Scene> {
+        if !Mosquitto::available() {
+            return None;
+        }
+        let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
+        let listener = Subscriber::new(broker.port(), &["#"]);
+        node_config(dir.path(), broker.port(), "");
+        let socket = dir.path().join("notify");
+        let manager = UnixDatagram::bind(&socket).expect("a socket");
+        Some(Scene { dir, _broker: broker, listener, socket, manager })
+    }
+}
 
 /// What comes next that is no sign of life.
 fn told(manager: &UnixDatagram) -> String {
@@ -26,14 +51,7 @@ fn told(manager: &UnixDatagram) -> String {
 /// systemd took a reload for the end, because of STOPPING=1, and killed the node that followed.
 #[test]
 fn a_reload_is_not_told_as_an_end() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
-    let listener = Subscriber::new(broker.port(), &["#"]);
-    node_config(dir.path(), broker.port(), "");
-    let socket = dir.path().join("notify");
-    let manager = UnixDatagram::bind(&socket).expect("a socket");
+    let Some(Scene { dir, _broker, listener, socket, manager }) = Scene::new() else { return };
     manager.set_read_timeout(Some(SOON)).expect("set");
     let mut node = Program::node_of_manager(dir.path(), &socket, Duration::from_millis(300));
     assert!(told(&manager).starts_with("READY=1"));
@@ -52,14 +70,7 @@ fn a_reload_is_not_told_as_an_end() {
 /// The node hung at the first message for which the socket had no room.
 #[test]
 fn a_manager_that_does_not_listen_keeps_nothing_back() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
-    let listener = Subscriber::new(broker.port(), &["#"]);
-    node_config(dir.path(), broker.port(), "");
-    let socket = dir.path().join("notify");
-    let _manager = UnixDatagram::bind(&socket).expect("a socket");
+    let Some(Scene { dir, _broker, listener, socket, manager: _manager }) = Scene::new() else { return };
     let filler = UnixDatagram::unbound().expect("a socket");
     filler.connect(&socket).expect("connected");
     filler.set_nonblocking(true).expect("set");
