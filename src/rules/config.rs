@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 pub struct RulesConfig {
     /// Which part of the text is looked at.
     pub select: Select,
-    /// Characters that are removed before anything else, for example `" -"`.
+    /// Characters that are removed before anything else, for example `" /"`. A dash in it is no minus any more.
     pub strip: String,
     /// Characters that are replaced, for example `{ "€" = "C" }`; after `strip`.
     pub replace: BTreeMap<char, char>,
@@ -166,13 +166,15 @@ pub enum Select {
     LongestLine,
     /// The same of words, which spaces divide.
     LongestWord,
-    /// The same of numbers, by their digits: runs of digits with single points or commas between them and perhaps a minus before.
+    /// The same of numbers, by their digits: runs of digits with single points or commas between them. A minus stays with its number.
     LargestNumber,
     /// Where `regex` first fits.
     FirstMatch,
 }
 
-/// How a text is a number.
+/// How a text is a number. A minus counts also apart from the digits (`- 12.5`) and as any kind of dash. Where a dash may as well be a hyphen
+/// or stands behind (`A-12`, `5 - 12`, `12.5-`), and where a number stands in parentheses, the sign is not clear and the reading is refused;
+/// a dash for which `regex` asks outside of its group is a hyphen.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NumberConfig {
@@ -197,6 +199,7 @@ pub enum Separator {
     #[serde(rename = ",")]
     Comma,
     /// Either. If both are there, the last one; the others must part groups of three, as must one kind that is there several times.
+    /// `12,345` may be both: it is refused unless only one of the two numbers is in `range` or near the last good value.
     #[serde(rename = "auto")]
     Auto,
 }

@@ -1,7 +1,11 @@
 //! The text of a region → the characters that are the value, with their scores.
 
-use super::config::{RulesConfig, Select};
+mod pieces;
+
+use super::config::{RulesConfig, Select, Separator};
 use super::reading::{CharGuess, Observation};
+use super::sign::{Sign, is_minus, sign};
+use pieces::{numbers, parted, pieces, trim};
 use regex_lite::{Regex, RegexBuilder};
 use std::ops::Range;
 
@@ -11,6 +15,9 @@ pub(super) const MAX_VALUE_BYTES: usize = 16 << 10;
 pub(super) const MAX_TEXT_CHARS: usize = MAX_VALUE_BYTES + 1;
 /// Most bytes of a compiled expression: it bounds the time of a search too.
 const MAX_REGEX_SIZE: usize = 256 << 10;
+
+/// Characters of a value that an error names.
+const MAX_SHOWN_CHARS: usize = 40;
 
 /// Characters that are taken for digits when look-alikes are wanted.
 const LOOK_ALIKES: [(&str, char); 7] =
@@ -22,6 +29,12 @@ pub(super) struct Extractor {
     strip: String,
     replace: Vec<(char, char)>,
     regex: Option<(Regex, usize)>,
+    /// Whether values are numbers, whose sign must not be lost.
+    numeric: bool,
+    /// What may stand before decimals.
+    marks: &'static str,
+    /// Whether ℃ and ℉ are taken for °C and °F, which recognisers do not tell apart: `regex` has only one of them.
+    degrees: bool,
 }
 
 /// A value and where it stood.
@@ -29,7 +42,18 @@ pub(super) struct Extractor {
 pub(super) struct Found {
     /// Its characters. Of a line break the score is 1.
     pub chars: Vec<CharGuess>,
+    /// Whether the first of them is a minus from elsewhere in the text.
+    signed: bool,
     /// What the expression matched before and after it.
+    around: (String, String),
+}
+
+/// Where a value stands in a text.
+struct Fit {
+    /// What was looked at.
+    piece: Range<usize>,
+    value: Range<usize>,
+    /// What the expression matched before and after the value.
     around: (String, String),
 }
 
@@ -42,44 +66,106 @@ impl Extractor {
         if rules.digits_look_alikes {
             replace.extend(LOOK_ALIKES.iter().flat_map(|(from, to)| from.chars().map(move |from| (from, *to))));
         }
-        Ok(Extractor { select: rules.select, strip: rules.strip.clone(), replace, regex })
+        let marks = match rules.number.as_ref().map(|number| number.decimal_separator) {
+            Some(Separator::Point) => ".",
+            Some(Separator::Comma) => ",",
+            Some(Separator::Auto) | None => ".,",
+        };
+        let numeric = rules.number.is_some() || rules.select == Select::LargestNumber;
+        let degrees = rules.regex.as_ref().is_some_and(|regex| !regex.contains(['℃', '℉']));
+        Ok(Extractor { select: rules.select, strip: rules.strip.clone(), replace, regex, numeric, marks, degrees })
     }
 
     /// The value in a text; `Ok(None)` if there is no text, `Err` if it has not the form.
     pub(super) fn extract(&self, observation: &Observation) -> Result<Option<Found>, String> {
-        let lines = self.clean(observation);
-        if lines.is_empty() {
+        let text = self.clean(observation).join(&CharGuess { ch: '\n', score: 1.0, second: None });
+        if text.is_empty() {
             return Ok(None);
         }
-        let found = match self.select {
-            Select::Whole | Select::FirstMatch => self.fit(&join(&lines)),
-            Select::LongestLine => self.longest(lines.iter().map(|line| (line.len(), line.as_slice()))),
-            Select::LongestWord => {
-                let words = lines.iter().flat_map(|line| line.split(|c| c.ch.is_whitespace()));
-                self.longest(words.map(|word| (word.len(), word)))
-            }
-            Select::LargestNumber => {
-                let numbers = lines.iter().flat_map(|line| numbers(line).into_iter().map(|range| &line[range]));
-                self.longest(numbers.map(|n| (n.iter().filter(|c| c.ch.is_ascii_digit()).count(), n)))
-            }
+        let fit = match self.select {
+            Select::Whole | Select::FirstMatch => self.fit(&text, 0..text.len()),
+            Select::LongestLine => self.longest(&text, pieces(&text, |c| c == '\n')),
+            Select::LongestWord => self.longest(&text, pieces(&text, char::is_whitespace)),
+            Select::LargestNumber => self.longest(&text, numbers(&text)),
         };
-        match found {
-            Some(found) if found.chars.iter().map(|guess| guess.ch.len_utf8()).sum::<usize>() > MAX_VALUE_BYTES => Err(
-                format!("the value has more than {MAX_VALUE_BYTES} bytes; take less of the picture as the field's roi"),
-            ),
-            Some(found) => Ok(Some(found)),
-            None if self.regex.is_some() => Err("the text does not fit regex".into()),
-            None => Err("there is no number in the text".into()),
+        let Some(fit) = fit else {
+            let reason =
+                if self.regex.is_some() { "the text does not fit regex" } else { "there is no number in the text" };
+            return Err(reason.into());
+        };
+        if fit.value.clone().map(|i| text[i].ch.len_utf8()).sum::<usize>() > MAX_VALUE_BYTES {
+            return Err(format!(
+                "the value has more than {MAX_VALUE_BYTES} bytes; take less of the picture as the field's roi"
+            ));
         }
+        let minus = if self.numeric { self.minus(&text, &fit)? } else { None };
+        let mut chars: Vec<CharGuess> = minus.into_iter().chain(fit.value.map(|i| text[i])).collect();
+        if self.numeric && is_minus(chars[0].ch) {
+            // One dash in all frames, or they would vote against each other.
+            let second = chars[0].second.filter(|(other, _)| !is_minus(*other));
+            chars[0] = CharGuess { ch: '-', second, ..chars[0] };
+        }
+        Ok(Some(Found { chars, signed: minus.is_some(), around: fit.around }))
     }
 
     /// Whether `text` in the place of the value found would have been taken out in the same way.
     pub(super) fn accepts(&self, found: &Found, text: &str) -> bool {
+        let text = match found.signed {
+            true => match text.strip_prefix('-') {
+                Some(rest) => rest,
+                None => return false,
+            },
+            false => text,
+        };
         let Some((regex, group)) = &self.regex else { return true };
         let (before, after) = &found.around;
         let whole = format!("{before}{text}{after}");
         let value = regex.captures(&whole).and_then(|captures| captures.get(*group).map(|value| value.range()));
         value == Some(before.len()..before.len() + text.len())
+    }
+
+    /// The minus that stands apart from a number.
+    ///
+    /// # Errors
+    /// The number's sign is not clear, or some of its digits are not in it.
+    fn minus(&self, text: &[CharGuess], fit: &Fit) -> Result<Option<CharGuess>, String> {
+        let chars: Vec<char> = text.iter().map(|guess| guess.ch).collect();
+        let value: String = chars[fit.value.clone()].iter().take(MAX_SHOWN_CHARS).collect();
+        if self.select == Select::LargestNumber
+            && let Some(at) = parted(&chars, &fit.value, self.marks)
+        {
+            let mark = chars[at];
+            return Err(format!(
+                "{value:?} may be a part of a number because of the {mark:?} beside it; leave other numbers out of the roi"
+            ));
+        }
+        match sign(&chars, fit.value.clone()) {
+            Sign::None => Ok(None),
+            Sign::Minus(at) if !self.names(text, fit, at) => Ok(Some(text[at])),
+            Sign::Unclear(at) if self.names(text, fit, at) => Ok(None),
+            Sign::Minus(at) => Err(format!(
+                "regex leaves out the {:?} before {value:?}, which looks like a minus; take it into the group, or remove it with strip",
+                chars[at]
+            )),
+            Sign::Unclear(at) => Err(format!(
+                "the sign of {value:?} is unclear because of the {:?} beside it; if that is no sign match it in regex outside of the group, or remove it with strip",
+                chars[at]
+            )),
+        }
+    }
+
+    /// Whether the expression asks for the very character at `at`: with any other or none in its place it does not find the value.
+    fn names(&self, text: &[CharGuess], fit: &Fit, at: usize) -> bool {
+        let Some((regex, group)) = self.regex.as_ref().filter(|_| fit.piece.contains(&at)) else { return false };
+        let of = |range: Range<usize>| text[range].iter().map(|guess| guess.ch).collect::<String>();
+        let value = of(fit.value.clone());
+        ["", " ", "x", "#"].iter().all(|other| {
+            let text = of(fit.piece.start..at) + other + &of(at + 1..fit.piece.end);
+            let found = regex
+                .captures(&text)
+                .and_then(|captures| captures.get(*group).map(|found| found.as_str().trim().to_owned()));
+            found.is_none_or(|found| found != value)
+        })
     }
 
     /// Lines without what is stripped, with what is replaced, trimmed; empty ones left out.
@@ -114,9 +200,16 @@ impl Extractor {
                     other => second = Some((other, probability(p))),
                 }
             }
-            lines.last_mut().expect("never empty").push(CharGuess { ch, score, second });
+            let line = lines.last_mut().expect("never empty");
+            match ch {
+                '℃' | '℉' if self.degrees => {
+                    let letter = if ch == '℃' { 'C' } else { 'F' };
+                    line.extend(['°', letter].map(|ch| CharGuess { ch, score, second: None }));
+                }
+                _ => line.push(CharGuess { ch, score, second }),
+            }
         }
-        lines.iter().map(|line| trim(line).to_vec()).filter(|line| !line.is_empty()).collect()
+        lines.iter().map(|line| line[trim(line, 0..line.len())].to_vec()).filter(|line| !line.is_empty()).collect()
     }
 
     fn replaced(&self, ch: char) -> char {
@@ -124,30 +217,30 @@ impl Extractor {
     }
 
     /// The longest piece that fits, the first of several.
-    fn longest<'a>(&self, pieces: impl Iterator<Item = (usize, &'a [CharGuess])>) -> Option<Found> {
-        let mut best: Option<(usize, Found)> = None;
+    fn longest(&self, text: &[CharGuess], pieces: Vec<(usize, Range<usize>)>) -> Option<Fit> {
+        let mut best: Option<(usize, Fit)> = None;
         for (length, piece) in pieces {
             if length > best.as_ref().map_or(0, |(longest, _)| *longest)
-                && let Some(found) = self.fit(piece)
+                && let Some(fit) = self.fit(text, piece)
             {
-                best = Some((length, found));
+                best = Some((length, fit));
             }
         }
-        best.map(|(_, found)| found)
+        best.map(|(_, fit)| fit)
     }
 
     /// The value in a piece of text.
-    fn fit(&self, piece: &[CharGuess]) -> Option<Found> {
+    fn fit(&self, text: &[CharGuess], piece: Range<usize>) -> Option<Fit> {
         let Some((regex, group)) = &self.regex else {
-            return Some(Found { chars: piece.to_vec(), around: Default::default() });
+            return Some(Fit { value: piece.clone(), piece, around: Default::default() });
         };
-        let text: String = piece.iter().map(|c| c.ch).collect();
-        let captures = regex.captures(&text)?;
+        let part: String = text[piece.clone()].iter().map(|c| c.ch).collect();
+        let captures = regex.captures(&part)?;
         let (whole, value) = (captures.get(0)?.range(), captures.get(*group)?.range());
-        let start = text[..value.start].chars().count();
-        let chars = trim(&piece[start..start + text[value.clone()].chars().count()]);
-        let around = (text[whole.start..value.start].to_owned(), text[value.end..whole.end].to_owned());
-        (!chars.is_empty()).then(|| Found { chars: chars.to_vec(), around })
+        let start = piece.start + part[..value.start].chars().count();
+        let found = trim(text, start..start + part[value.clone()].chars().count());
+        let around = (part[whole.start..value.start].to_owned(), part[value.end..whole.end].to_owned());
+        (!found.is_empty()).then_some(Fit { piece, value: found, around })
     }
 }
 
@@ -174,161 +267,10 @@ pub(super) fn compile(regex: &str, search: bool) -> Result<(Regex, usize), Strin
     Ok((built, group))
 }
 
-fn join(lines: &[Vec<CharGuess>]) -> Vec<CharGuess> {
-    lines.join(&CharGuess { ch: '\n', score: 1.0, second: None })
-}
-
-fn trim(line: &[CharGuess]) -> &[CharGuess] {
-    let text = |c: &CharGuess| !c.ch.is_whitespace();
-    match (line.iter().position(text), line.iter().rposition(text)) {
-        (Some(first), Some(last)) => &line[first..=last],
-        _ => &[],
-    }
-}
-
-/// Runs of digits with single points or commas between them, and a minus before that follows nothing or a space.
-fn numbers(line: &[CharGuess]) -> Vec<Range<usize>> {
-    let ch = |i: usize| line.get(i).map(|c| c.ch);
-    let digit = |i: usize| ch(i).is_some_and(|c| c.is_ascii_digit());
-    let mut found = Vec::new();
-    let mut i = 0;
-    while i < line.len() {
-        if !digit(i) {
-            i += 1;
-            continue;
-        }
-        let mut start = i;
-        while digit(i) || (matches!(ch(i), Some('.' | ',')) && digit(i + 1)) {
-            i += 1;
-        }
-        let minus = start.checked_sub(1).filter(|at| matches!(ch(*at), Some('-' | '\u{2212}')));
-        if let Some(at) = minus
-            && at.checked_sub(1).is_none_or(|before| ch(before).is_some_and(char::is_whitespace))
-        {
-            start = at;
-        }
-        found.push(start..i);
-    }
-    found
-}
-
 /// A score as it should be.
 pub(super) fn probability(score: f32) -> f32 {
     if score.is_nan() { 0.0 } else { score.clamp(0.0, 1.0) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn value(toml: &str, text: &str) -> Result<Option<String>, String> {
-        let extractor = Extractor::new(&toml::from_str(toml).unwrap()).unwrap();
-        let observation = Observation { text: text.into(), score: 0.9, chars: Vec::new() };
-        extractor.extract(&observation).map(|found| found.map(|f| f.chars.iter().map(|c| c.ch).collect()))
-    }
-
-    fn ok(text: &str) -> Result<Option<String>, String> {
-        Ok(Some(text.into()))
-    }
-
-    #[test]
-    fn which_part_of_the_text() {
-        let text = "  Water \nm³ 12\n00123,5 No 7";
-        assert_eq!(value("", text), ok("Water\nm³ 12\n00123,5 No 7"));
-        assert_eq!(value("select = 'longest-line'", text), ok("00123,5 No 7"));
-        assert_eq!(value("select = 'longest-word'", text), ok("00123,5"));
-        assert_eq!(value("select = 'largest-number'", text), ok("00123,5"));
-        assert_eq!(value("select = 'longest-word'\nregex = '[A-Za-z]+'", text), ok("Water"));
-        assert_eq!(value("select = 'first-match'\nregex = '\\d+'", text), ok("12"));
-        assert_eq!(value("select = 'first-match'\nregex = 'No (\\d)'", text), ok("7"));
-        assert!(value("select = 'largest-number'", "none").is_err());
-    }
-
-    #[test]
-    fn a_minus_belongs_to_a_number_only_where_nothing_is_before_it() {
-        assert_eq!(value("select = 'largest-number'", "t -12.5 C"), ok("-12.5"));
-        assert_eq!(value("select = 'largest-number'", "A-123"), ok("123"));
-        assert_eq!(value("select = 'largest-number'", "1..2 3,"), ok("1"));
-    }
-
-    /// A page of print was refused when a value had 1024 characters at most.
-    #[test]
-    fn a_page_is_a_value_and_a_book_is_not() {
-        let page = "This is a line of a page in print.\n".repeat(200);
-        assert_eq!(value("", &page), ok(page.trim_end()));
-        for ch in ["x", "é", "語"] {
-            let text = ch.repeat(MAX_VALUE_BYTES / ch.len());
-            assert_eq!(value("", &text), ok(&text));
-            assert!(value("", &(text + "xxx")).unwrap_err().contains("16384 bytes"));
-        }
-    }
-
-    #[test]
-    fn the_expression_is_for_the_whole_text() {
-        assert_eq!(value(r"regex = '\d+'", "123"), ok("123"));
-        assert!(value(r"regex = '\d+'", "a123").is_err());
-        assert_eq!(value(r"regex = '.*?(\d+).*'", "a123b"), ok("123"));
-        assert_eq!(value(r"regex = '(\w)(?P<n>\d+)(\w)'", "a123b"), ok("123"));
-        assert_eq!(value(r"regex = '(?P<n>\w)(?P<value>\d+)(\w)'", "a123b"), ok("123"));
-        assert_eq!(value(r"regex = 'a|b'", "b"), ok("b"), "alternatives are bracketed");
-        assert!(value(r"regex = 'x(\d+)?'", "x").is_err(), "the group took no part");
-    }
-
-    #[test]
-    fn strip_replace_and_look_alikes_come_first() {
-        assert_eq!(value("strip = ' -'", "AB-1 2"), ok("AB12"));
-        assert_eq!(value("digits_look_alikes = true\nregex = '\\d+'", "OI2SB"), ok("01258"));
-        assert_eq!(
-            value("digits_look_alikes = true\nreplace = { O = \"9\" }", "O"),
-            ok("9"),
-            "the user's own come first"
-        );
-        assert_eq!(value("strip = '.'", "..\n "), Ok(None), "nothing is left");
-        assert_eq!(value("", ""), Ok(None));
-    }
-
-    #[test]
-    fn guesses_stay_with_their_characters() {
-        let chars: Vec<_> = "a1O2".chars().map(|ch| CharGuess { ch, score: 0.5, second: Some(('0', 0.25)) }).collect();
-        let observation = Observation { text: "a1\nO2".into(), score: 0.9, chars };
-        let rules: RulesConfig = toml::from_str("strip = 'a'\ndigits_look_alikes = true").unwrap();
-        let found = Extractor::new(&rules).unwrap().extract(&observation).unwrap().unwrap();
-        assert_eq!(found.chars[0], CharGuess { ch: '1', score: 0.5, second: Some(('0', 0.25)) });
-        assert_eq!(found.chars[1].ch, '\n');
-        assert_eq!(found.chars[2], CharGuess { ch: '0', score: 0.75, second: None }, "O and 0 are the same now");
-        // Guesses of another text are not believed.
-        let other = Observation { text: "12".into(), ..observation };
-        let found = Extractor::new(&rules).unwrap().extract(&other).unwrap().unwrap();
-        assert_eq!(found.chars[0], CharGuess { ch: '1', score: 0.9, second: None });
-    }
-
-    #[test]
-    fn another_text_in_the_same_place() {
-        let rules: RulesConfig = toml::from_str(r"regex = 'No ([0-9]{3}) .*'").unwrap();
-        let extractor = Extractor::new(&rules).unwrap();
-        let observation = Observation { text: "No 123 x".into(), score: 1.0, chars: Vec::new() };
-        let found = extractor.extract(&observation).unwrap().unwrap();
-        assert!(extractor.accepts(&found, "128"));
-        assert!(!extractor.accepts(&found, "12B"));
-        assert!(!extractor.accepts(&found, "1234"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_and_any_guesses(
-            text in "(?s).{0,40}",
-            guesses in "(?s).{0,40}",
-            score: f32,
-            select in prop::sample::select(vec!["whole", "longest-line", "longest-word", "largest-number", "first-match"]),
-        ) {
-            let toml = format!("select = '{select}'\nregex = '.?([^x]+)'\ndigits_look_alikes = true\nstrip = ' '");
-            let extractor = Extractor::new(&toml::from_str(&toml).unwrap()).unwrap();
-            let chars = guesses.chars().map(|ch| CharGuess { ch, score, second: Some((ch, score)) }).collect();
-            if let Ok(Some(found)) = extractor.extract(&Observation { text, score, chars }) {
-                prop_assert!(!found.chars.is_empty());
-                prop_assert!(found.chars.iter().all(|c| (0.0..=1.0).contains(&c.score)));
-            }
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use super::clock::{Moment, Stamp};
 use super::config::{Monotonic, RulesConfig};
 use super::extract::{Extractor, Found, MAX_VALUE_BYTES, probability};
 use super::meter::{Meter, Verdict};
-use super::number::{self, Number};
+use super::number::{self, Known, Number};
 use super::reading::{Candidate, CharGuess, Observation, Reading, Status, Value};
 use super::state::{FieldState, STATE_VERSION};
 use super::vote::{self, Ballot, MAX_FRAMES};
@@ -270,7 +270,9 @@ impl Field {
     }
 
     fn number(&self, text: &str) -> Result<Option<Number>, Refusal> {
-        let number = self.rules.number.as_ref().map(|config| number::parse(text, config)).transpose();
+        let last = self.meter.base().map(|base| (base.value, base.decimals));
+        let known = Known { range: self.rules.range, last };
+        let number = self.rules.number.as_ref().map(|config| number::parse(text, config, &known)).transpose();
         number.map_err(|reason| (Status::Pattern, format!("the value is no number because {reason}")))
     }
 

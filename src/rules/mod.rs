@@ -18,6 +18,7 @@ mod field;
 mod meter;
 mod number;
 mod reading;
+mod sign;
 mod state;
 mod state_file;
 #[cfg(test)]

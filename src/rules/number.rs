@@ -1,6 +1,7 @@
 //! Text → number, strictly: what is not surely a number is none.
 
 use super::config::{NumberConfig, Separator};
+use super::sign::is_minus;
 
 /// Digits that count, after leading zeros: as many as every f64 keeps.
 const MAX_DIGITS: usize = 15;
@@ -39,14 +40,23 @@ pub(super) fn step(exponent: i32) -> f64 {
     format!("1e{exponent}").parse().unwrap_or(1.0)
 }
 
+/// What is known of a number before it is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// Smallest and largest value.
+    pub range: Option<[f64; 2]>,
+    /// The last good value and its decimals.
+    pub last: Option<(f64, u8)>,
+}
+
 /// Reads a number: an optional sign, digits, an optional separator with digits on both sides. No exponent, no infinity, no digits
 /// but 0 to 9. Spaces inside a line do not count: meters leave gaps between their wheels.
 ///
 /// # Errors
 /// Why it is none, to go on after "… because".
-pub(super) fn parse(text: &str, config: &NumberConfig) -> Result<Number, String> {
+pub(super) fn parse(text: &str, config: &NumberConfig, known: &Known) -> Result<Number, String> {
     let text = text.trim();
-    let (negative, text) = match text.strip_prefix(['-', '\u{2212}']) {
+    let (negative, text) = match text.strip_prefix(is_minus) {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
@@ -70,7 +80,43 @@ pub(super) fn parse(text: &str, config: &NumberConfig) -> Result<Number, String>
     let mantissa =
         if significant.is_empty() { 0 } else { significant.parse().map_err(|_| "it is no number".to_owned())? };
     let exponent = i32::from(config.decimals_shift) - decimals.len() as i32;
-    Ok(Number { negative, mantissa, exponent })
+    let number = Number { negative, mantissa, exponent };
+    if config.decimal_separator == Separator::Auto && may_be_thousands(&text) {
+        let thousands = Number { exponent: config.decimals_shift.into(), ..number };
+        return known.choose(number, thousands).ok_or_else(|| {
+            format!("{text:?} may be {} or {} (number.decimal_separator says which)", number.value(), thousands.value())
+        });
+    }
+    Ok(number)
+}
+
+/// Whether the mark in `12,345` may part thousands: there is one, three digits follow it, and at most three stand before it that are
+/// not a single 0.
+fn may_be_thousands(text: &str) -> bool {
+    let Some((whole, decimals)) = text.split_once(['.', ',']) else { return false };
+    decimals.len() == 3 && !decimals.contains(['.', ',']) && (1..=3).contains(&whole.len()) && whole != "0"
+}
+
+impl Known {
+    /// Which of the two a number is whose mark stands before decimals or before thousands, if it is known.
+    fn choose(&self, decimal: Number, thousands: Number) -> Option<Number> {
+        let fits = |number: &Number| self.range.is_none_or(|[low, high]| (low..=high).contains(&number.value()));
+        match (fits(&decimal), fits(&thousands)) {
+            (true, true) => {}
+            (false, true) => return Some(thousands),
+            // If neither is in the range the caller says so.
+            (_, false) => return Some(decimal),
+        }
+        let (last, decimals) = self.last?;
+        // They are a factor of 1000 apart: at most one is near.
+        let near = |number: Number| (0.1..=10.0).contains(&(number.value() / last));
+        let as_before = decimals == decimal.decimals() && decimals != thousands.decimals();
+        match (near(decimal), near(thousands)) {
+            (true, _) => Some(decimal),
+            (false, true) => Some(thousands).filter(|_| !as_before),
+            (false, false) => Some(decimal).filter(|_| as_before),
+        }
+    }
 }
 
 /// Digits before and after the decimal separator.
@@ -121,7 +167,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(text: &str, toml: &str) -> Result<(f64, u8), String> {
-        parse(text, &toml::from_str(toml).unwrap()).map(|n| (n.value(), n.decimals()))
+        known(text, toml, Known::default())
+    }
+
+    fn known(text: &str, toml: &str, known: Known) -> Result<(f64, u8), String> {
+        parse(text, &toml::from_str(toml).unwrap(), &known).map(|n| (n.value(), n.decimals()))
     }
 
     #[test]
@@ -133,7 +183,9 @@ mod tests {
         assert_eq!(read("12345678", "decimals_shift = -3"), Ok((12345.678, 3)));
         assert_eq!(read("12.5", "decimals_shift = 3"), Ok((12500.0, 0)));
         assert_eq!(read("-12.5", ""), Ok((-12.5, 1)));
-        assert_eq!(read("\u{2212}1", ""), Ok((-1.0, 0)));
+        for dash in ["\u{2212}", "\u{2013}", "— ", "- "] {
+            assert_eq!(read(&format!("{dash}1"), ""), Ok((-1.0, 0)), "{dash}");
+        }
         assert_eq!(read("+1", ""), Ok((1.0, 0)));
         assert_eq!(read("-0.0", "").map(|(value, _)| value.is_sign_negative()), Ok(false));
         assert_eq!(read("999999999999999", ""), Ok((999_999_999_999_999.0, 0)));
@@ -154,6 +206,42 @@ mod tests {
         }
         assert!(read("1.2.3", "").is_err());
         assert!(read("1.234.567", "").is_err(), "no groups where a point is the decimal separator");
+    }
+
+    #[test]
+    fn thousands_or_decimals_is_refused() {
+        let auto = "decimal_separator = 'auto'";
+        for text in ["12,345", "12.345", "1,234", "-123,456", "012,345", "12, 345"] {
+            let error = read(text, auto).unwrap_err();
+            assert!(error.contains("may be") && error.contains("decimal_separator"), "{text}: {error}");
+        }
+        assert!(read("12,345", "decimal_separator = 'auto'\ndigits = 5").is_err(), "both have five");
+        for (text, value) in [("0,345", 0.345), ("1234,567", 1234.567), ("12,34", 12.34), ("12,3456", 12.3456)] {
+            assert_eq!(read(text, auto).map(|(value, _)| value), Ok(value), "{text}");
+        }
+        assert_eq!(read("12,345", "decimal_separator = ','"), Ok((12.345, 3)));
+    }
+
+    #[test]
+    fn range_or_last_value_decides_about_thousands() {
+        let auto = "decimal_separator = 'auto'";
+        let within = |low, high| known("12,345", auto, Known { range: Some([low, high]), last: None });
+        assert_eq!(within(0.0, 100.0), Ok((12.345, 3)));
+        assert_eq!(within(1000.0, 99999.0), Ok((12345.0, 0)));
+        assert!(within(0.0, 99999.0).is_err());
+        let after = |value, decimals| known("12,345", auto, Known { range: None, last: Some((value, decimals)) });
+        assert_eq!(after(12.3, 1), Ok((12.345, 3)));
+        assert_eq!(after(12_344.0, 0), Ok((12345.0, 0)));
+        assert_eq!(after(999.0, 0).ok(), None, "12.345 and 12345 are both far");
+        assert_eq!(after(0.005, 3), Ok((12.345, 3)), "as many decimals as before");
+        assert_eq!(after(12_344.678, 3).ok(), None, "as large, but with other decimals");
+        for last in [0.0, -12.0] {
+            assert!(after(last, 0).is_err(), "{last}");
+        }
+        let shifted =
+            |last| known("12,345", "decimal_separator = 'auto'\ndecimals_shift = -3", Known { range: None, last });
+        assert_eq!(shifted(Some((12.3, 3))), Ok((12.345, 3)));
+        assert_eq!(shifted(Some((0.012, 6))), Ok((0.012_345, 6)));
     }
 
     #[test]

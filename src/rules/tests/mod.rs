@@ -2,6 +2,7 @@
 
 mod properties;
 mod scenarios;
+mod signs;
 mod water_meter;
 
 use super::{CharGuess, Field, Moment, Observation, Reading, RulesConfig};
