@@ -1,8 +1,9 @@
 //! `edge-ocr eval`: reads the pictures of a labels file and writes predictions, one JSON object a line.
 
 use super::heap;
+use super::interrupt::Guarded;
 use super::options::Options;
-use super::{Stop, exit, load, overwrite, write_failed};
+use super::{Stop, exit, load, overwrite, sink, write_failed};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Pipeline};
 use serde::Serialize;
@@ -14,7 +15,7 @@ use std::time::Instant;
 pub struct Args {
     /// JSON lines with an "image" in each, relative to this file
     labels: PathBuf,
-    /// Where the predictions go
+    /// Where the predictions go; - for standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Only the first N pictures
@@ -71,14 +72,15 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         .chain(images.iter().map(|image| folder.join(image)))
         .map(Input::Path)
         .collect();
-    overwrite::refuse(&[("--out", Some(&args.out))], &read)?;
+    overwrite::refuse(&[("--out", sink::file(Some(&args.out)))], &read)?;
     let mut pipeline = Pipeline::from_config(&config)?;
     // Making plans is part of loading; a picture pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;
     let limits = pipeline.config().limits;
     let most_bytes = pipeline.config().most_decoded_bytes();
-    let out_name = args.out.display().to_string();
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&args.out).map_err(write_failed(&out_name))?);
+    let (out_name, out) = sink::create(Some(&args.out))?;
+    // A prediction is written when its picture is read, and none is cut by a signal.
+    let out = Guarded::new(out, |mut out| out.flush())?;
     let mut bad = 0;
     for image in &images {
         let input = Input::Path(folder.join(image));
@@ -96,10 +98,13 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
             bad += 1;
             prediction.error = Some(error.to_string());
         }
-        serde_json::to_writer(&mut out, &prediction).map_err(std::io::Error::from).map_err(write_failed(&out_name))?;
-        out.write_all(b"\n").map_err(write_failed(&out_name))?;
+        out.with(|out| {
+            serde_json::to_writer(&mut *out, &prediction)?;
+            out.write_all(b"\n")?;
+            out.flush()
+        })
+        .map_err(write_failed(&out_name))?;
     }
-    out.flush().map_err(write_failed(&out_name))?;
     if bad > 0 {
         eprintln!("edge-ocr: {bad} of {} pictures could not be read", images.len());
         return Ok(exit::INPUT);

@@ -12,6 +12,7 @@ mod bench;
 mod check;
 mod eval;
 mod heap;
+mod interrupt;
 mod load;
 mod logger;
 mod models;
@@ -22,6 +23,7 @@ mod overwrite;
 #[cfg(feature = "packaging")]
 mod package;
 mod read;
+mod sink;
 #[cfg(feature = "node")]
 mod successor;
 mod targets;
@@ -77,7 +79,7 @@ impl Verb {
     }
 }
 
-/// Exit codes, the same for every verb.
+/// Exit codes, the same for every verb. One that a signal ended while it wrote results has 128 and the signal's number: 130, 143.
 pub mod exit {
     /// Done.
     pub const OK: u8 = 0;
@@ -89,6 +91,8 @@ pub mod exit {
     pub const INPUT: u8 = 4;
     /// No text was found, and that was asked to be an error.
     pub const NO_TEXT: u8 = 5;
+    /// Standard output was closed before all was written: what a shell shows of a program that SIGPIPE ended, as it ends others.
+    pub const CLOSED: u8 = 128 + 13;
 }
 
 /// Runs the program; gives its exit code.
@@ -137,7 +141,7 @@ pub fn main() -> u8 {
     };
     let (sentence, code) = match result {
         Ok(code) => (None, code),
-        Err(Stop::Quiet) => (None, exit::OK),
+        Err(Stop::Quiet) => (None, exit::CLOSED),
         Err(Stop::Failed(sentence)) => (Some(sentence), exit::FAILED),
         #[cfg(feature = "node")]
         Err(Stop::Node(error)) => (Some(error.to_string()), error.exit_code()),
@@ -165,7 +169,7 @@ enum Stop {
     /// The node's.
     #[cfg(feature = "node")]
     Node(edge_ocr::node::NodeError),
-    /// Whoever read our output has gone: nothing to say, and no mistake.
+    /// Whoever read our output has gone: nothing to say.
     Quiet,
 }
 

@@ -1,8 +1,9 @@
 //! `edge-ocr read`: pictures in, text out.
 
 use super::heap;
+use super::interrupt::Guarded;
 use super::options::Options;
-use super::{Stop, exit, load, overwrite, write_failed};
+use super::{Stop, exit, load, overwrite, sink, write_failed};
 use clap::ValueEnum;
 use edge_ocr::image::Picture;
 use edge_ocr::output::{self, Document, Font, Format, Writer};
@@ -14,7 +15,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -28,7 +29,7 @@ pub struct Args {
     /// Form of the result
     #[arg(short, long, value_enum, default_value = "text")]
     format: FormatName,
-    /// Where the result goes (default: standard output)
+    /// Where the result goes; - for standard output (default)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Also write the words and characters with their boxes and scores (json, jsonl)
@@ -76,8 +77,12 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let inputs = source::expand(&args.inputs, args.recursive)?;
     heap::keep_small(&config, inputs.len());
     let several = inputs.len() > 1;
+    if args.annotate.as_deref() == Some(Path::new("-")) {
+        return Err(Error::Config("--annotate draws to a file, not to standard output; name one".into()).into());
+    }
     let drawing = args.annotate.as_deref().filter(|_| !several);
-    overwrite::refuse(&[("--output", args.output.as_deref()), ("--annotate", drawing)], &inputs)?;
+    let output = sink::file(args.output.as_deref());
+    overwrite::refuse(&[("--output", output), ("--annotate", drawing)], &inputs)?;
     let mut annotator = args
         .annotate
         .as_deref()
@@ -89,19 +94,21 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let names = pipeline.names().clone();
     let models = output::Models { det: names.det, cls: names.cls, rec: names.rec };
 
-    let target = args.output.as_deref().map_or("standard output".to_string(), |p| p.display().to_string());
-    let mut out: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(std::io::BufWriter::new(std::fs::File::create(path).map_err(write_failed(&target))?)),
-        None => Box::new(std::io::BufWriter::new(std::io::stdout().lock())),
-    };
-    let mut writer = Writer::new(args.format.into(), output::Options { chars: args.chars }, &mut out);
+    let (target, out) = sink::create(output)?;
+    let writer = Writer::new(args.format.into(), output::Options { chars: args.chars }, out);
+    let writer = if several { writer.several() } else { writer };
     let progress = progress(inputs.len());
+    let bar = progress.clone();
+    let results = Guarded::new(writer, move |writer| {
+        bar.finish_and_clear();
+        writer.finish()
+    })?;
     let limits = pipeline.config().limits;
     // Boxes are drawn on the whole picture.
     let most_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().most_decoded_bytes() };
     let (mut bad, mut empty) = (0, 0);
     let mut code = exit::OK;
-    for input in &inputs {
+    let mut read = |input: &Input| {
         let name = input.name();
         progress.set_message(name.to_string());
         let read = load::load(input, &limits, most_bytes)
@@ -116,28 +123,38 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                     );
                 }
                 let document = Document { source: &name, page, models: &models, params: &params, engine: names.engine };
-                writer.document(&document).map_err(write_failed(&target))?;
-                if let Some(annotator) = &mut annotator {
-                    annotator.draw(input, page, picture)?;
-                }
+                results.with(|writer| {
+                    writer.document(&document).map_err(write_failed(&target))?;
+                    annotator.as_mut().map_or(Ok(()), |annotator| annotator.draw(input, page, picture))
+                })?;
             }
             Err(error) => {
                 progress.suspend(|| eprintln!("edge-ocr: {name}: {error}"));
-                writer.failure(&name, &error.to_string()).map_err(write_failed(&target))?;
+                results.with(|writer| writer.failure(&name, &error.to_string())).map_err(write_failed(&target))?;
+                bad += 1;
+                code = error.exit_code();
                 // An engine that fails once fails again; a bad picture is only itself.
                 if !matches!(error, Error::Image(_) | Error::Source(_)) {
-                    return Ok(error.exit_code());
+                    return Ok(false);
                 }
-                bad += 1;
-                code = exit::INPUT;
             }
         }
         progress.inc(1);
+        Ok(true)
+    };
+    let mut goes_on: Result<bool, Stop> = Ok(true);
+    for input in &inputs {
+        goes_on = read(input);
+        if !matches!(goes_on, Ok(true)) {
+            break;
+        }
     }
-    writer.finish().map_err(write_failed(&target))?;
-    out.flush().map_err(write_failed(&target))?;
+    // Also after an error: what was read before it is a whole document.
+    let closed = results.close(Writer::finish).map_err(write_failed(&target));
     progress.finish_and_clear();
-    if bad > 0 && inputs.len() > 1 {
+    let tried_all = goes_on?;
+    closed?;
+    if bad > 0 && tried_all && inputs.len() > 1 {
         eprintln!("edge-ocr: {bad} of {} pictures could not be read", inputs.len());
     }
     if code == exit::OK && args.fail_on_empty && empty > 0 {

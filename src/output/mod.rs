@@ -1,8 +1,8 @@
 //! Pages to bytes: the formats people already parse, streamed to any [`io::Write`].
 //!
 //! A [`Writer`] takes one [`Document`] per picture, or one failure, and closes the output in
-//! [`Writer::finish`]. JSON and text look different for one picture and for several, so their first
-//! document is held back until the second one or the end arrives; nothing else is buffered.
+//! [`Writer::finish`], and flushes each. JSON and text look different for one picture and for several, so
+//! without [`Writer::several`] their first document is held back until the second one or the end arrives.
 
 pub(crate) mod annotate;
 mod hocr;
@@ -114,10 +114,12 @@ pub struct Document<'a> {
 /// Each call may fail with the error of the underlying writer; the output is then incomplete and the
 /// writer of no further use. Without [`Writer::finish`] the output is incomplete, too.
 #[must_use = "call finish, or the output is not closed"]
-pub struct Writer<'w> {
+pub struct Writer<W: Write> {
     format: Format,
     options: Options,
-    out: &'w mut dyn Write,
+    out: W,
+    /// Whether several pictures are known to follow.
+    several: bool,
     /// Pictures so far, failed ones included.
     pictures: usize,
     /// Entries of the array, or texts, written or held back.
@@ -128,10 +130,17 @@ pub struct Writer<'w> {
     opened: bool,
 }
 
-impl<'w> Writer<'w> {
+impl<W: Write> Writer<W> {
     /// A writer that has written nothing yet.
-    pub fn new(format: Format, options: Options, out: &'w mut dyn Write) -> Self {
-        Writer { format, options, out, pictures: 0, entries: 0, held: None, opened: false }
+    pub fn new(format: Format, options: Options, out: W) -> Self {
+        Writer { format, options, out, several: false, pictures: 0, entries: 0, held: None, opened: false }
+    }
+
+    /// Takes the output as that of several pictures, however many documents there will be: JSON is an array, each text has
+    /// its heading, and nothing is held back.
+    pub fn several(mut self) -> Self {
+        self.several = true;
+        self
     }
 
     /// Writes the result of one picture.
@@ -142,25 +151,26 @@ impl<'w> Writer<'w> {
         self.pictures += 1;
         let number = self.pictures;
         match self.format {
-            Format::Text => self.entry(document.source, |out| text::page(out, document.page)),
+            Format::Text => self.entry(document.source, |out| text::page(out, document.page))?,
             Format::Json => {
                 let chars = self.options.chars;
-                self.entry(document.source, |out| json::document(out, document, chars))
+                self.entry(document.source, |out| json::document(out, document, chars))?;
             }
             Format::Jsonl => {
                 json::document(&mut self.out, document, self.options.chars)?;
-                self.out.write_all(b"\n")
+                self.out.write_all(b"\n")?;
             }
             Format::Tsv => {
                 self.open(tsv::header)?;
-                tsv::page(self.out, document.page, number)
+                tsv::page(&mut self.out, document.page, number)?;
             }
             Format::Hocr => {
                 self.open(hocr::header)?;
-                hocr::page(self.out, document, number)
+                hocr::page(&mut self.out, document, number)?;
             }
-            Format::Paddle => self.entry(document.source, |out| paddle::document(out, document)),
+            Format::Paddle => self.entry(document.source, |out| paddle::document(out, document))?,
         }
+        self.out.flush()
     }
 
     /// Notes a picture that could not be read: in the JSON family an object with `source` and `error`,
@@ -171,13 +181,14 @@ impl<'w> Writer<'w> {
     pub fn failure(&mut self, source: &str, message: &str) -> io::Result<()> {
         self.pictures += 1;
         match self.format {
-            Format::Json | Format::Paddle => self.entry(source, |out| json::failure(out, source, message)),
+            Format::Json | Format::Paddle => self.entry(source, |out| json::failure(out, source, message))?,
             Format::Jsonl => {
                 json::failure(&mut self.out, source, message)?;
-                self.out.write_all(b"\n")
+                self.out.write_all(b"\n")?;
             }
-            Format::Text | Format::Tsv | Format::Hocr => Ok(()),
+            Format::Text | Format::Tsv | Format::Hocr => {}
         }
+        self.out.flush()
     }
 
     /// Closes and flushes the output. Without any document JSON is an empty array, TSV a header, hOCR
@@ -205,7 +216,7 @@ impl<'w> Writer<'w> {
             Format::Tsv => self.open(tsv::header)?,
             Format::Hocr => {
                 self.open(hocr::header)?;
-                hocr::footer(self.out)?;
+                hocr::footer(&mut self.out)?;
             }
         }
         self.out.flush()
@@ -214,7 +225,7 @@ impl<'w> Writer<'w> {
     /// Writes the opening of the file, once.
     fn open(&mut self, header: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         if !std::mem::replace(&mut self.opened, true) {
-            header(self.out)?;
+            header(&mut self.out)?;
         }
         Ok(())
     }
@@ -222,7 +233,7 @@ impl<'w> Writer<'w> {
     /// Adds an entry of which there may be one or several: the first is held back.
     fn entry(&mut self, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         self.entries += 1;
-        if self.entries == 1 {
+        if self.entries == 1 && !self.several {
             let mut bytes = Vec::new();
             write(&mut bytes)?;
             self.held = Some((name.to_owned(), bytes));
@@ -232,14 +243,14 @@ impl<'w> Writer<'w> {
             self.separate(&first_name, true)?;
             self.out.write_all(&bytes)?;
         }
-        self.separate(name, false)?;
-        write(self.out)
+        self.separate(name, self.entries == 1)?;
+        write(&mut self.out)
     }
 
     /// What stands before one of several entries.
     fn separate(&mut self, name: &str, first: bool) -> io::Result<()> {
         match self.format {
-            Format::Text => text::heading(self.out, name, first),
+            Format::Text => text::heading(&mut self.out, name, first),
             _ => self.out.write_all(if first { b"[\n" } else { b",\n" }),
         }
     }

@@ -76,6 +76,68 @@ fn text_has_a_heading_only_for_several_pictures() {
     assert_eq!(text, "a\"b\\<c>&'d e f  [31m\u{202e}שלום مرحبا  \u{ffff}\n");
 }
 
+/// What has been written after each picture, the end left out.
+fn written_so_far(format: Format, pictures: &[(&str, Option<&Page>)]) -> Vec<String> {
+    #[derive(Clone, Default)]
+    struct Pipe(std::rc::Rc<std::cell::RefCell<(Vec<u8>, usize)>>);
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            let mut pipe = self.0.borrow_mut();
+            pipe.1 = pipe.0.len();
+            Ok(())
+        }
+    }
+    let (pipe, models) = (Pipe::default(), Models::default());
+    let mut writer = Writer::new(format, Options::default(), io::BufWriter::new(pipe.clone())).several();
+    let mut after = Vec::new();
+    for &(source, page) in pictures {
+        let params = &json!({});
+        match page {
+            Some(page) => writer.document(&Document { source, page, models: &models, params, engine: "arena" }),
+            None => writer.failure(source, "it is broken"),
+        }
+        .expect("memory takes all");
+        let pipe = pipe.0.borrow();
+        after.push(String::from_utf8(pipe.0[..pipe.1].to_vec()).expect("UTF-8"));
+    }
+    after
+}
+
+#[test]
+fn each_picture_is_written_when_it_is_read() {
+    let (one, two) = (page(&["first"]), page(&["second"]));
+    for format in Format::ALL {
+        let after = written_so_far(format, &[("a.png", Some(&one)), ("b.png", Some(&two))]);
+        assert!(after[0].contains("first") && !after[0].contains("second"), "{format}: {:?}", after[0]);
+        assert!(after[1].contains("second"), "{format}: {:?}", after[1]);
+    }
+    assert_eq!(written_so_far(Format::Text, &[("bad", None), ("a.png", Some(&one))])[1], "==> a.png <==\nfirst\n");
+}
+
+#[test]
+fn several_pictures_of_which_one_is_read_look_like_several() {
+    let page = page(&["x"]);
+    let all = |format, pictures: &[(&str, Option<&Page>)]| {
+        let mut bytes = Vec::new();
+        let (models, params) = (Models::default(), json!({}));
+        let mut writer = Writer::new(format, Options::default(), &mut bytes).several();
+        for &(source, page) in pictures {
+            let page = page.expect("a page");
+            writer.document(&Document { source, page, models: &models, params: &params, engine: "arena" }).unwrap();
+        }
+        writer.finish().unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    assert_eq!(all(Format::Text, &[("a.png", Some(&page))]), "==> a.png <==\nx\n");
+    assert_eq!(all(Format::Text, &[]), "");
+    assert_eq!(parsed(&all(Format::Json, &[("a.png", Some(&page))])).as_array().map(Vec::len), Some(1));
+    assert_eq!(parsed(&all(Format::Paddle, &[])), json!([]));
+}
+
 #[test]
 fn json_of_one_picture_is_an_object() {
     let mut page = page(&[]);
