@@ -115,6 +115,47 @@ fn a_bad_picture_does_not_stop_the_others() {
     assert!(lines[0]["error"].is_string() && lines[1]["lines"].is_array());
 }
 
+/// As `lost+found` on every ext4 disk, for whoever is not root.
+#[cfg(unix)]
+#[test]
+fn directory_that_is_closed_hides_no_other() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mode =
+        |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
+    mode(folder.path(), 0o755);
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).expect("a folder");
+    for name in ["a.png", "closed/b.png", "z.png"] {
+        fs::copy(root().join("tests/golden/digit.png"), folder.path().join(name)).expect("copied");
+    }
+    mode(&closed, 0);
+    const NOBODY: u32 = 65534;
+    let root_opens_all = fs::read_dir(&closed).is_ok();
+    let read = |args: &[&str]| {
+        let mut command = support::program();
+        if root_opens_all {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.args(["read", "--line", "-f", "jsonl"]).args(args).output().map(support::finish)
+    };
+    let path = folder.path().to_str().expect("UTF-8");
+    for args in [&["-r", path][..], &[&format!("{path}/**/*.png")]] {
+        let (code, out, err) = match read(args) {
+            Ok(done) => done,
+            Err(e) if root_opens_all && support::skip(&format!("a program that nobody may start ({e})")) => break,
+            Err(e) => panic!("{e}"),
+        };
+        assert_eq!(code, 4, "{err}");
+        assert!(err.contains(&format!("{path}/closed cannot be read")), "{err}");
+        let text =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["lines"][0]["text"].clone();
+        assert_eq!(out.lines().map(text).collect::<Vec<_>>(), ["7", "7"], "{err}");
+    }
+    mode(&closed, 0o755);
+}
+
 #[test]
 fn no_text_is_a_mistake_only_when_asked() {
     assert_eq!(run(&["read", "tests/golden/blank.png"]).0, 0);

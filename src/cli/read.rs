@@ -74,9 +74,9 @@ impl From<FormatName> for Format {
 pub fn run(args: &Args) -> Result<u8, Stop> {
     // What can be wrong is found before the models are loaded: configuration first, then the inputs.
     let config = args.options.config()?;
-    let inputs = source::expand(&args.inputs, args.recursive)?;
+    let source::Expanded { inputs, unreadable } = source::expand(&args.inputs, args.recursive)?;
     heap::keep_small(&config, inputs.len());
-    let several = inputs.len() > 1;
+    let several = inputs.len() + unreadable.len() > 1;
     if args.annotate.as_deref() == Some(Path::new("-")) {
         return Err(Error::Config("--annotate draws to a file, not to standard output; name one".into()).into());
     }
@@ -108,6 +108,10 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let most_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().most_decoded_bytes() };
     let (mut bad, mut empty) = (0, 0);
     let mut code = exit::OK;
+    for error in &unreadable {
+        eprintln!("edge-ocr: {error}");
+        code = exit::INPUT;
+    }
     let mut read = |input: &Input| {
         let name = input.name();
         progress.set_message(name.to_string());

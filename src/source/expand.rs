@@ -11,7 +11,16 @@ pub const EXTENSIONS: [&str; 16] = [
     "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
 ];
 
-/// The inputs that `args` name, in the order of the arguments.
+/// What arguments name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expanded {
+    /// The inputs, in the order of the arguments.
+    pub inputs: Vec<Input>,
+    /// Why some directories were not searched ([`SourceError::Unreadable`]); the others were.
+    pub unreadable: Vec<SourceError>,
+}
+
+/// The inputs that `args` name.
 ///
 /// - `-` is standard input.
 /// - An existing file is taken whatever its name, even if the name looks like a pattern.
@@ -22,24 +31,24 @@ pub const EXTENSIONS: [&str; 16] = [
 ///
 /// # Errors
 /// [`SourceError`] for no arguments, a second `-`, a name that does not exist, a directory without pictures, a pattern
-/// that fits nothing or is none, and a directory that cannot be listed.
-pub fn expand(args: &[impl AsRef<OsStr>], recursive: bool) -> Result<Vec<Input>, SourceError> {
+/// that fits nothing or is none, and a directory that cannot be listed if there is nothing else to read.
+pub fn expand(args: &[impl AsRef<OsStr>], recursive: bool) -> Result<Expanded, SourceError> {
     if args.is_empty() {
         return Err(SourceError::Nothing);
     }
-    let mut inputs = Vec::new();
+    let Expanded { mut inputs, mut unreadable } = Expanded::default();
     for arg in args {
         let path = Path::new(arg);
         let arg = path.to_string_lossy();
+        let problems = unreadable.len();
         if arg == "-" {
             if inputs.contains(&Input::Stdin) {
                 return Err(SourceError::StdinTwice);
             }
             inputs.push(Input::Stdin);
         } else if path.is_dir() {
-            let mut files = Vec::new();
-            list(path, recursive, &mut files)?;
-            if files.is_empty() {
+            let mut files = list(path, recursive, &mut unreadable);
+            if files.is_empty() && unreadable.len() == problems {
                 let hint = if recursive { "" } else { " or search its subdirectories too (--recursive)" };
                 return Err(SourceError::EmptyDirectory { path: arg.into_owned(), hint });
             }
@@ -48,25 +57,47 @@ pub fn expand(args: &[impl AsRef<OsStr>], recursive: bool) -> Result<Vec<Input>,
         } else if path.exists() {
             inputs.push(Input::Path(path.to_owned()));
         } else if arg.contains(['*', '?', '[']) {
-            inputs.extend(matches(&arg)?.into_iter().map(Input::Path));
+            let files = matches(&arg, &mut unreadable)?;
+            if files.is_empty() && unreadable.len() == problems {
+                return Err(SourceError::NoMatch { pattern: arg.into_owned() });
+            }
+            inputs.extend(files.into_iter().map(Input::Path));
         } else {
             return Err(SourceError::Missing { path: arg.into_owned() });
         }
     }
-    Ok(inputs)
+    if inputs.is_empty() && !unreadable.is_empty() {
+        return Err(unreadable.swap_remove(0));
+    }
+    Ok(Expanded { inputs, unreadable })
 }
 
-/// Adds the pictures of a directory to `files`, in no particular order.
-fn list(directory: &Path, recursive: bool, files: &mut Vec<PathBuf>) -> Result<(), SourceError> {
+/// The pictures of a directory, in no particular order.
+fn list(directory: &Path, recursive: bool, unreadable: &mut Vec<SourceError>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
     // A work list instead of recursion: nesting then costs no stack.
     let mut waiting = vec![directory.to_owned()];
     while let Some(directory) = waiting.pop() {
-        let unreadable = |e: std::io::Error| SourceError::Unreadable {
+        let why = |e: std::io::Error| SourceError::Unreadable {
             path: directory.display().to_string(),
             reason: e.to_string(),
         };
-        for entry in fs::read_dir(&directory).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(e) => {
+                unreadable.push(why(e));
+                continue;
+            }
+        };
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                // The rest of the directory would fail likewise, for ever on some disks.
+                Err(e) => {
+                    unreadable.push(why(e));
+                    break;
+                }
+            };
             let path = entry.path();
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
@@ -81,7 +112,7 @@ fn list(directory: &Path, recursive: bool, files: &mut Vec<PathBuf>) -> Result<(
             }
         }
     }
-    Ok(())
+    files
 }
 
 /// Whether a name ends like a picture's.
@@ -92,21 +123,17 @@ fn is_picture(path: &Path) -> bool {
 }
 
 /// The files that match a pattern.
-fn matches(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
+fn matches(pattern: &str, unreadable: &mut Vec<SourceError>) -> Result<Vec<PathBuf>, SourceError> {
     let paths = glob::glob(pattern)
         .map_err(|e| SourceError::BadPattern { pattern: pattern.to_owned(), reason: e.msg.to_owned() })?;
     let mut files = Vec::new();
     for path in paths {
-        let path = path.map_err(|e| SourceError::Unreadable {
-            path: e.path().display().to_string(),
-            reason: e.error().to_string(),
-        })?;
-        if path.is_file() {
-            files.push(path);
+        match path {
+            Ok(path) if path.is_file() => files.push(path),
+            Ok(_) => {}
+            Err(e) => unreadable
+                .push(SourceError::Unreadable { path: e.path().display().to_string(), reason: e.error().to_string() }),
         }
-    }
-    if files.is_empty() {
-        return Err(SourceError::NoMatch { pattern: pattern.to_owned() });
     }
     Ok(files)
 }
@@ -129,7 +156,8 @@ mod tests {
 
     fn names(root: &str, args: &[&str], recursive: bool) -> Result<Vec<String>, SourceError> {
         let args: Vec<String> = args.iter().map(|arg| arg.replace('@', root)).collect();
-        let inputs = expand(&args, recursive)?;
+        let Expanded { inputs, unreadable } = expand(&args, recursive)?;
+        assert_eq!(unreadable, []);
         Ok(inputs.iter().map(|input| input.name().replace(root, "@")).collect())
     }
 
@@ -161,6 +189,32 @@ mod tests {
         assert!(message(&["@"]).contains("has no picture") && message(&["@"]).contains("--recursive"));
         assert_eq!(names(&root, &["-", "@sub", "-"], false), Err(SourceError::StdinTwice));
         assert_eq!(expand(&[""; 0], false), Err(SourceError::Nothing));
+    }
+
+    /// A directory that nobody can open, root neither: its path is longer than the system takes.
+    #[cfg(target_os = "linux")]
+    fn closed(parent: &Path) -> String {
+        let step = "x".repeat(200);
+        let script = format!(
+            "cd \"$0\" && for i in 0 1 2 3 4 5 6 7 8 9 a b c d e f g h i j k l; do mkdir {step} && cd -P {step} || exit; done"
+        );
+        let made = std::process::Command::new("sh").args(["-c", &script]).arg(parent).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        step
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn directory_that_cannot_be_listed_hides_no_other() {
+        let (guard, root) = directory(&["a.png", "sub/b.png"]);
+        let step = closed(guard.path());
+        let expanded = expand(&[&root], true).unwrap();
+        let names: Vec<String> = expanded.inputs.iter().map(|input| input.name().replace(&root, "@")).collect();
+        assert_eq!(names, ["@a.png", "@sub/b.png"]);
+        let [SourceError::Unreadable { path, .. }] = &expanded.unreadable[..] else { panic!("{expanded:?}") };
+        assert!(path.contains(&step));
+        let alone = format!("{root}{step}");
+        assert!(matches!(expand(&[alone], true), Err(SourceError::Unreadable { .. })), "nothing is left to read");
     }
 
     #[cfg(unix)]

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 pub use error::SourceError;
-pub use expand::{EXTENSIONS, expand};
+pub use expand::{EXTENSIONS, Expanded, expand};
 pub use read::read;
 
 /// One thing to read a picture from.

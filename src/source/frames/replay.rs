@@ -5,7 +5,7 @@ use super::config::Common;
 use super::picture::{Developer, as_keys, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use crate::shown::Shown;
-use crate::source::{Input, expand, read};
+use crate::source::{Expanded, Input, expand, read};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
@@ -70,7 +70,10 @@ impl Replay {
             Some(path) => std::slice::from_ref(path),
             None => &config.files,
         };
-        let inputs = expand(paths, false).map_err(|e| e.to_string())?;
+        let Expanded { inputs, unreadable } = expand(paths, false).map_err(|e| e.to_string())?;
+        if let Some(error) = unreadable.first() {
+            return Err(error.to_string());
+        }
         if inputs.contains(&Input::Stdin) {
             return Err("a replay cannot read standard input; name files".into());
         }
