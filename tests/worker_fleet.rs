@@ -167,6 +167,29 @@ fn every_job_is_done_whoever_is_killed() {
     assert!(wait_for(SOON, || ids.iter().all(gone)), "they say farewell");
 }
 
+/// A picture that is being read when the worker is told to end has its result, and its job is acknowledged.
+#[test]
+fn job_in_hand_is_answered_at_sigterm() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let picture = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/receipt.jpg")).expect("a picture");
+    for (signal, job) in [(Signal::TERM, "term"), (Signal::INT, "int")] {
+        let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
+        let listener = Subscriber::new(broker.port(), &["ocr/results/+", "ocr/workers/+/status"]);
+        config(dir.path(), broker.port(), "5", "");
+        let mut worker = worker(dir.path(), "w1");
+        assert!(wait_for(SOON, || online(&listener, "w1")), "{:#?}", worker.lines());
+        let before = worker.cpu_seconds();
+        listener.publish(&format!("ocr/jobs/{job}"), &picture, false);
+        assert!(wait_for(SOON, || worker.cpu_seconds() > before + 0.02), "it reads");
+        worker.signal(signal);
+        assert_eq!(worker.exit_code(SOON), Some(0), "{:#?}", worker.lines());
+        assert!(wait_for(SOON, || results(&listener).contains_key(job)), "{:#?}", worker.lines());
+        assert!(!worker.lines().iter().any(|line| line.contains("not acknowledged")), "{:#?}", worker.lines());
+    }
+}
+
 /// A worker does not lose the job in hand when the broker restarts, and comes back by itself.
 #[test]
 fn a_broker_that_restarts_is_found_again() {

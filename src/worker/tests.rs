@@ -334,6 +334,27 @@ fn the_job_in_hand_is_finished_at_the_end_but_not_for_ever() {
     assert_eq!((counters.done, fake.wire().acked.len()), (0, 0), "the broker gives it to another");
 }
 
+/// A stop while the connection was down gave up what had been read.
+#[test]
+fn result_is_published_by_next_connection_at_end() {
+    let (counters, fake) = with_worker(WorkerConfig::default(), |fake, reader, stop| {
+        fake.job("1", b"slow", 1);
+        fake.until("taken", |wire| wire.events.is_empty());
+        fake.push(Event::Lost("gone".into()));
+        fake.until("lost", |wire| wire.events.is_empty());
+        stop.set();
+        reader.let_go();
+        // The loop has seen that it is to end.
+        for _ in 0..2 {
+            fake.push(Event::Idle);
+            fake.until("turn", |wire| wire.events.is_empty());
+        }
+        fake.push(Event::Connected);
+    });
+    assert_eq!((counters.done, fake.wire().acked.as_slice()), (1, &[1u64][..]));
+    assert_eq!(fake.wire().subscribed.len(), 1, "no new jobs at the end");
+}
+
 /// Says when it has a picture, and reads it until the test ends.
 struct Stuck(mpsc::Sender<()>, mpsc::Receiver<()>);
 

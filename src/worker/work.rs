@@ -119,8 +119,9 @@ impl Worker<'_> {
                 // Not acknowledged: the broker gives them to others.
                 self.waiting.clear();
             }
+            // Without a connection too: what was read is not lost while there is time for the next one.
             if let Some(end) = end
-                && (self.current.is_none() || !self.up || Instant::now() >= end)
+                && (self.current.is_none() || Instant::now() >= end)
             {
                 break;
             }
@@ -213,7 +214,7 @@ impl Worker<'_> {
             Event::Idle => {}
             Event::Connected => {
                 self.up = true;
-                self.hello = Some(None);
+                self.hello = (!ending).then_some(None);
                 if !ending && let Err(error) = self.transport.subscribe(&[(self.config.filter(), Qos::AtLeastOnce)]) {
                     log::debug!("no subscription: {error}");
                 }
