@@ -34,7 +34,7 @@ fn minus_apart_from_number_stays_with_it() {
         "select = 'first-match'\nnumber = {}\nregex = '[0-9.]+'",
         "select = 'longest-line'\nnumber = {}\nregex = '.*?([0-9.]+).*'",
         "number = {}\nregex = '.*?([0-9.]+)'",
-        "number = {}\nregex = '-? *([0-9.]+)'",
+        "number = {}\nregex = '[-–—−]? *([0-9.]+)'",
     ] {
         for text in ["- 12.5", "\u{2212} 12.5", "\u{2013}12.5", "— 12.5"] {
             assert_eq!(value(toml, text), ok("-12.5"), "{toml} {text}");
