@@ -73,6 +73,8 @@ mod shown;
 pub mod signals;
 pub mod source;
 pub mod target;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "node")]
 pub mod worker;
 

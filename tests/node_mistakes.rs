@@ -85,7 +85,11 @@ fn sources() {
         source("kind = 'directory'\npath = 'in'\nlimits = { max_pixels = 0 }", "[source] limits.max_pixels is 0"),
         source("kind = 'directory'\npath = 'in'\nbackoff_min_ms = 5000\nbackoff_max_ms = 1000", "backoff_max_ms"),
         source("kind = 'http'", "url is missing"),
-        source("kind = 'http'\nurl = 'https://camera/shot'", "https"),
+        match cfg!(feature = "tls") {
+            true => source("kind = 'http'\nurl = 'https://a/b'\nca_file = 'DIR/none'", "ca_file: "),
+            false => source("kind = 'http'\nurl = 'https://camera/shot'", "https"),
+        },
+        source("kind = 'http'\nurl = 'http://a/b'\nfollow_redirects = 'everywhere'", "everywhere"),
         source("kind = 'http'\nurl = 'http://me:hunter2@camera/shot'", "username and password_file"),
         source("kind = 'http'\nurl = 'rtsp://camera/hunter2'", "http://"),
         source("kind = 'http'\nurl = 'http://a/b'\npassword_in_clear = 'hunter2'", "username"),

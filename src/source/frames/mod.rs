@@ -33,7 +33,7 @@ pub use command::{CommandConfig, CommandFormat};
 pub use config::{Common, SourceConfig, SourceKind, open};
 pub use directory::{After, DirectoryConfig, WatchBy};
 pub use error::CameraError;
-pub use http::{Auth, HttpConfig};
+pub use http::{Auth, HttpConfig, Redirects};
 pub use pixels::{Layout, Range};
 pub use replay::ReplayConfig;
 pub use v4l2::{V4l2Config, V4l2Format};

@@ -4,7 +4,7 @@ use super::super::CameraError;
 use super::super::config::Common;
 use super::challenge::{Login, best};
 use super::url::Url;
-use super::{Auth, HttpConfig};
+use super::{Auth, HttpConfig, Redirects};
 use crate::secret::Secret;
 use std::io::{self, Read};
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub struct Client {
     agent: Agent,
     url: Url,
     name: String,
+    redirects: Redirects,
     allow: Auth,
     user: Option<(String, Secret)>,
     login: Option<Login>,
@@ -67,10 +68,13 @@ impl Client {
                 .timeout_recv_response(Some(timeout))
                 .timeout_per_read(Some(timeout)),
         };
+        #[cfg(feature = "tls")]
+        let agent = agent.tls_config(super::tls::config(&url, config.ca_file.as_deref())?);
         Ok(Client {
             agent: agent.build().new_agent(),
             name: url.shown(),
             url,
+            redirects: config.follow_redirects,
             allow: config.auth,
             user: config.username.clone().map(|user| (user, password.unwrap_or_else(|| Secret::new("")))),
             login: None,
@@ -128,6 +132,7 @@ impl Client {
                         let reason = format!("it redirects to an address that cannot be used: {reason}");
                         self.failed(&reason, "give the final address as url")
                     })?;
+                    self.check_redirect(&url)?;
                     self.drain(&mut response);
                 }
                 401 if ours && self.user.is_some() && !answered => {
@@ -143,6 +148,20 @@ impl Client {
                 status => return Err(self.refused(status)),
             }
         }
+    }
+
+    /// A camera must not make the node ask for whatever it likes in the network behind it.
+    fn check_redirect(&self, to: &Url) -> Result<(), CameraError> {
+        let allowed = match self.redirects {
+            Redirects::Never => false,
+            Redirects::SameHost => self.url.same_server(to),
+            Redirects::Anywhere => true,
+        };
+        if allowed {
+            return Ok(());
+        }
+        let reason = format!("it redirects to {}, which follow_redirects does not allow", to.server());
+        Err(self.failed(&reason, "give the final address as url, or set follow_redirects"))
     }
 
     /// Reads a short answer to its end; a long one costs its connection. A stream's request has no end by time, so it pays in any case.
@@ -214,6 +233,10 @@ impl Client {
     }
 
     fn explain_io(&self, error: &io::Error) -> CameraError {
+        #[cfg(feature = "tls")]
+        if let Some((reason, mend)) = super::tls::explain(error) {
+            return self.failed(&reason, mend);
+        }
         match error.kind() {
             io::ErrorKind::ConnectionRefused => {
                 self.failed("the connection was refused", "check the port in url, and that the camera's server is on")

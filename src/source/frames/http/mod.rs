@@ -4,6 +4,8 @@ mod challenge;
 mod client;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod tls;
 mod url;
 
 use super::backoff::{LOOK, Tries, deadline};
@@ -32,12 +34,30 @@ pub enum Auth {
     Digest,
 }
 
+/// Which redirections are followed, at most three for a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Redirects {
+    /// None.
+    Never,
+    /// Those to the same host and port, and from `http` to `https` there: a camera cannot make the node ask others.
+    #[default]
+    SameHost,
+    /// All. Credentials are never sent to another host or port.
+    Anywhere,
+}
+
 /// Keys of `kind = "http"` and `kind = "mjpeg"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// Address of the picture or stream. `http` only; without user and password. Its query is never shown.
+    /// Address of the picture or stream, `http`, or `https` with the feature `tls`; without user and password. Its query is never shown.
     pub url: String,
+    /// Authority that has signed an `https` camera's certificate, PEM; those that the system trusts if not given. The certificate must be valid
+    /// for the name or address in `url`.
+    pub ca_file: Option<PathBuf>,
+    /// Which redirections are followed. Default `same-host`.
+    pub follow_redirects: Redirects,
     /// User to log in as.
     pub username: Option<String>,
     /// File with the password.
@@ -61,6 +81,8 @@ impl Default for HttpConfig {
     fn default() -> Self {
         HttpConfig {
             url: String::new(),
+            ca_file: None,
+            follow_redirects: Redirects::SameHost,
             username: None,
             password_file: None,
             password_env: None,
@@ -74,8 +96,10 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    pub(super) const KEYS: [&str; 9] = [
+    pub(super) const KEYS: [&str; 11] = [
         "url",
+        "ca_file",
+        "follow_redirects",
         "username",
         "password_file",
         "password_env",
@@ -96,6 +120,13 @@ impl HttpConfig {
         }
         url::Url::parse(&self.url).map_err(|reason| format!("url cannot be used because {reason}"))?;
         within("connect_timeout_ms", self.connect_timeout_ms, 50, 60_000)?;
+        if self.ca_file.is_some() && cfg!(not(feature = "tls")) {
+            return Err(
+                "ca_file is given, but this program was built without TLS; leave it out, or build it with the \
+                 feature tls"
+                    .into(),
+            );
+        }
         let secret = self.secret()?;
         match &self.username {
             None if secret.is_some() => Err("a password is given without username; give both".into()),

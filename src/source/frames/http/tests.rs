@@ -168,7 +168,11 @@ fn redirections_end_and_keep_the_password() {
         "GET /shot?token=hunter2" => respond(stream, "302 Found", &["Location: next"], b""),
         _ => respond(stream, "307 Temporary Redirect", &[&format!("Location: {target}")], b""),
     });
-    assert_eq!(next(&mut open(&server, with_user)), Ok(9));
+    let mut anywhere = open(&server, |config| {
+        with_user(config);
+        config.follow_redirects = Redirects::Anywhere;
+    });
+    assert_eq!(next(&mut anywhere), Ok(9));
     assert!(server.requests().last().unwrap().header("Authorization").is_some(), "the same server");
     assert!(other.requests()[0].header("Authorization").is_none(), "another server");
 
@@ -176,8 +180,25 @@ fn redirections_end_and_keep_the_password() {
         said(move |_, stream| respond(stream, "302 Found", &[&format!("Location: {location}")], b""))
     };
     assert!(said_of("/shot?token=hunter2").contains("more than 3 times"));
-    assert!(said_of("https://hunter2/").contains("no TLS"));
     assert!(said(|_, stream| respond(stream, "302 Found", &[], b"")).contains("it is empty"));
+}
+
+/// A camera could have the node ask any machine and port of the network that it is in.
+#[test]
+fn redirect_to_another_server_is_refused() {
+    let other = Server::start(|_, stream| respond(stream, "200 OK", &[], &png(9)));
+    let elsewhere = other.url("/elsewhere?hunter2");
+    let server = Server::start(move |request, stream| match &*request.line {
+        "GET /shot?token=hunter2" => respond(stream, "302 Found", &["Location: /near"], b""),
+        "GET /near" => respond(stream, "302 Found", &[&format!("Location: {elsewhere}")], b""),
+        _ => respond(stream, "200 OK", &[], &png(1)),
+    });
+    let said = |change: fn(&mut HttpConfig)| next(&mut open(&server, change)).unwrap_err().to_string();
+    for said in [said(|_| {}), said(|config| config.follow_redirects = Redirects::Never)] {
+        assert!(said.contains("follow_redirects does not allow") && !said.contains("hunter2"), "{said}");
+    }
+    assert!(other.requests().is_empty(), "it is not asked");
+    assert_eq!(server.requests().len(), 3, "within the camera it is followed, unless never");
 }
 
 #[test]
@@ -299,7 +320,10 @@ fn contradictions_are_refused() {
         said
     };
     assert!(of(|c| c.url = String::new()).contains("url is missing"));
-    assert!(of(|c| c.url = "https://cam/?hunter2".into()).contains("no TLS"));
+    if cfg!(not(feature = "tls")) {
+        assert!(of(|c| c.url = "https://cam/?hunter2".into()).contains("without TLS"));
+        assert!(of(|c| c.ca_file = Some("ca.pem".into())).contains("without TLS"));
+    }
     assert!(of(|c| c.url = "http://a:hunter2@cam/".into()).contains("password_file"));
     assert!(of(|c| c.password_in_clear = Some(Secret::new("hunter2"))).contains("without username"));
     assert!(of(|c| c.username = Some("a:b".into())).contains("colon"));
