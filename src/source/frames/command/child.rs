@@ -1,5 +1,6 @@
 //! A child process that is never left behind.
 
+use super::messages::presentable;
 use super::pipe::{Over, Pipe};
 use std::io::Read;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
@@ -15,8 +16,6 @@ const REAP: Duration = Duration::from_secs(2);
 const WORDS: Duration = Duration::from_millis(200);
 /// How often a program's end is looked for.
 const LOOK: Duration = Duration::from_millis(10);
-/// Longest line of its messages that is kept.
-const MOST_LINE_BYTES: usize = 200;
 /// A line that is longer is taken for several.
 const MOST_READ_BYTES: usize = 4096;
 /// Most lines of its messages in a period that go to the log.
@@ -207,49 +206,4 @@ fn relay(mut stderr: Pipe<ChildStderr>, last_line: &Mutex<String>, name: &str) {
         }
     }
     tell(&line);
-}
-
-/// One line without control characters, not endless, and without the passwords of URLs, which programs like to repeat.
-pub fn presentable(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let words: Vec<String> = words.map(without_user).collect();
-    let mut line = words.join(" ");
-    if line.len() > MOST_LINE_BYTES {
-        let cut = (0..=MOST_LINE_BYTES).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
-        line.truncate(cut);
-        line.push('…');
-    }
-    line
-}
-
-/// `rtsp://user:password@host/…` → `rtsp://***@host/…`.
-fn without_user(word: &str) -> String {
-    let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
-    // A password may hold a slash or an at sign of its own: up to the last one.
-    match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}"),
-        None => word.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_are_one_line_without_passwords() {
-        for (line, want) in [
-            (&b"  no\tcamera\r\n"[..], "no camera"),
-            (b"\x1b[31mred\x07", "[31mred"),
-            (b"open 'rtsp://me:hunter2@cam/x': no", "open 'rtsp://***@cam/x': no"),
-            (b"rtsp://me:hun/ter@2@cam", "rtsp://***@cam"),
-            (b"http://cam/x \xff", "http://cam/x \u{fffd}"),
-            (b"\r\n", ""),
-        ] {
-            assert_eq!(presentable(line), want.trim_start());
-        }
-        let long = presentable("é".repeat(500).as_bytes());
-        assert!(long.len() <= MOST_LINE_BYTES + 3 && long.ends_with('…'));
-    }
 }

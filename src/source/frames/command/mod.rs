@@ -4,6 +4,7 @@
 //! linking one.
 
 mod child;
+mod messages;
 mod once;
 mod pipe;
 mod stream;
