@@ -69,6 +69,24 @@ pub struct PixelRect {
     pub h: usize,
 }
 
+impl PixelRect {
+    /// The same part of the same picture at another size: from `from` (width and height) to `to`. Inside if it was, and at least a pixel.
+    pub fn scaled(&self, from: [usize; 2], to: [usize; 2]) -> PixelRect {
+        let edge = |at: usize, from: usize, to: usize| {
+            let (at, from, to) = (at as u64, from.max(1) as u64, to as u64);
+            // Both below 2^31 for every picture that fits into memory.
+            usize::try_from((at.saturating_mul(to) + from / 2) / from).unwrap_or(usize::MAX)
+        };
+        let span = |start: usize, length: usize, from: usize, to: usize| {
+            let first = edge(start, from, to).min(to.saturating_sub(1));
+            (first, edge(start + length, from, to).saturating_sub(first).max(1))
+        };
+        let (x, w) = span(self.x, self.w, from[0], to[0]);
+        let (y, h) = span(self.y, self.h, from[1], to[1]);
+        PixelRect { x, y, w, h }
+    }
+}
+
 impl Roi {
     /// The region in a picture of `width`×`height` pixels.
     ///
@@ -176,7 +194,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_region_of_a_reduced_picture() {
+        let scaled = |text: &str, to: [usize; 2]| resolve(text, 4000, 3001).unwrap().scaled([4000, 3001], to);
+        assert_eq!(scaled("400,800,1200,160", [500, 376]), PixelRect { x: 50, y: 100, w: 150, h: 20 });
+        assert_eq!(scaled("0,0,4000,3001", [2000, 1501]), PixelRect { x: 0, y: 0, w: 2000, h: 1501 });
+        assert_eq!(scaled("3999,3000,1,1", [500, 376]), PixelRect { x: 499, y: 375, w: 1, h: 1 });
+        assert_eq!(scaled("7,7,30,40", [4000, 3001]), PixelRect { x: 7, y: 7, w: 30, h: 40 });
+    }
+
     proptest! {
+        #[test]
+        fn a_scaled_region_is_inside(w in 1usize..9000, h in 1usize..9000, n in 1usize..9, x in 0usize..100, part in 1usize..100) {
+            let at = |side: usize, part: usize| (side * part / 100).min(side - 1);
+            let rect = PixelRect { x: at(w, x), y: at(h, x), w: 1, h: 1 };
+            let rect = PixelRect { w: at(w - rect.x, part).max(1), h: at(h - rect.y, part).max(1), ..rect };
+            let to = [w.div_ceil(n), h.div_ceil(n)];
+            let small = rect.scaled([w, h], to);
+            prop_assert!(small.w >= 1 && small.h >= 1 && small.x + small.w <= to[0] && small.y + small.h <= to[1]);
+        }
+
         #[test]
         fn any_text_is_refused_or_resolved_inside(text in "[0-9%,. e-]{0,24}|\\PC{0,12}", w in 0usize..5000, h in 0usize..5000) {
             if let Ok(rect) = resolve(&text, w, h) {

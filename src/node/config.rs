@@ -169,6 +169,11 @@ impl NodeConfig {
         within("trigger", self.trigger.validate())?;
         if let Some(align) = &self.align {
             align.validate()?;
+            if self.source.as_ref().is_some_and(|source| source.common.reduce_above_px > 0) {
+                return Err("align cannot be used with reduce_above_px, because marks are compared with the frame pixel by pixel; set \
+                     reduce_above_px = 0, or have the camera give smaller pictures"
+                    .into());
+            }
         }
         within("pipeline", self.pipeline.validate().map_err(|sentence| load::as_keys(&sentence)))?;
         within("pipeline", self.only_what_counts())?;
@@ -282,6 +287,19 @@ mod tests {
         assert!(is_header(first));
         lines.take_while(|line| !is_header(line)).map(|line| line.trim_start_matches("# ").to_owned() + "\n").collect()
     }
+    #[test]
+    fn align_with_reduced_frames_is_refused() {
+        let with = |pixels: u64| {
+            let text = format!(
+                "[source]\nkind = 'http'\nurl = 'http://a/'\nreduce_above_px = {pixels}\n[[field]]\nname = 'a'\n\
+                 [[align.marks]]\npicture = 'a.png'\n[topics]\nnode_id = 'n'\n"
+            );
+            toml::from_str::<NodeConfig>(&text).unwrap().validate()
+        };
+        assert_eq!(with(0), Ok(()));
+        assert!(with(1000).unwrap_err().contains("align cannot be used with reduce_above_px"));
+    }
+
 
     /// The keys of a default, tables within it included, that a table of the default configuration does not have.
     fn missing(header: &str, default: &Value) -> Vec<String> {

@@ -160,13 +160,22 @@ impl FieldReader {
     /// # Errors
     /// [`Error::Infer`] if a network fails, [`Error::Config`] for a frame that is too small for the place of a mark.
     pub fn read(&mut self, frame: &Picture) -> Result<FrameReadings, Error> {
+        self.read_reduced(frame, [frame.width(), frame.height()])
+    }
+
+    /// The same for a picture that was decoded smaller than the frame, which has `full_px` (width and height): regions in pixels are of the
+    /// frame. The places in the answer are of the picture. Marks are of the picture, too: a node with marks takes whole frames.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_reduced(&mut self, frame: &Picture, full_px: [usize; 2]) -> Result<FrameReadings, Error> {
         let start = Instant::now();
         let view = frame.view();
         let alignment = self.aligner.as_ref().map(|(aligner, _)| aligner.locate(view)).transpose().map_err(unusable)?;
         let align_ms = ms(start);
         let mut fields = Vec::with_capacity(self.fields.len());
         for i in 0..self.fields.len() {
-            fields.push(self.read_field(i, view, alignment.as_ref())?);
+            fields.push(self.read_field(i, view, full_px, alignment.as_ref())?);
         }
         Ok(FrameReadings { fields, alignment, align_ms, total_ms: ms(start) })
     }
@@ -175,6 +184,7 @@ impl FieldReader {
         &mut self,
         index: usize,
         frame: PixelView<'_>,
+        full_px: [usize; 2],
         alignment: Option<&Alignment>,
     ) -> Result<FieldReading, Error> {
         let start = Instant::now();
@@ -188,7 +198,7 @@ impl FieldReader {
             read_ms: 0.0,
         };
         let on_lost = self.aligner.as_ref().map_or(OnLost::default(), |(_, on_lost)| *on_lost);
-        let (place, problem) = locate(field.roi, frame, alignment, on_lost);
+        let (place, problem) = locate(field.roi, frame, full_px, alignment, on_lost);
         if let Some(place) = &place {
             reading.region = place.quad();
         }
@@ -216,13 +226,14 @@ impl FieldReader {
 fn locate(
     roi: Option<Roi>,
     frame: PixelView<'_>,
+    full_px: [usize; 2],
     alignment: Option<&Alignment>,
     on_lost: OnLost,
 ) -> (Option<Place>, Option<FieldProblem>) {
     let (width, height) = (frame.width(), frame.height());
     let Some(roi) = roi else { return (Some(Place::Rect(PixelRect { x: 0, y: 0, w: width, h: height })), None) };
-    let rect = match roi.resolve(width, height) {
-        Ok(rect) => rect,
+    let rect = match roi.resolve(full_px[0], full_px[1]) {
+        Ok(rect) => rect.scaled(full_px, [width, height]),
         Err(error) => return (None, Some(error.into())),
     };
     let Some(alignment) = alignment else { return (Some(Place::Rect(rect)), None) };

@@ -131,7 +131,7 @@ impl Node {
             Err(error) => return Ok(Err(error)),
         };
         self.counters.time(Step::Capture, start.elapsed().as_secs_f32() * 1e3);
-        let readings = self.reader.read(&captured.picture)?;
+        let readings = self.reader.read_reduced(&captured.picture, captured.full_px)?;
         self.counters.time(Step::Read, readings.total_ms);
         self.counters.frames += 1;
         log::debug!("{} read in {:.0} ms", captured.name, readings.total_ms);

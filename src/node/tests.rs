@@ -69,7 +69,9 @@ impl FrameSource for Camera {
         if let Some(ms) = after {
             self.0.set(ms);
         }
-        Ok(Captured { picture: picture(number), captured_at, name: number.to_string() })
+        let picture = picture(number);
+        let full_px = [picture.width(), picture.height()];
+        Ok(Captured { picture, full_px, captured_at, name: number.to_string() })
     }
 
     fn done(&mut self) {

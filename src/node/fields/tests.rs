@@ -220,3 +220,18 @@ fn a_large_line_is_read_small() {
         assert_eq!(read.fields[0].lines, [[[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]]], "in pixels of the frame");
     }
 }
+
+/// It was taken in pixels of the reduced picture: outside of it, or another place.
+#[test]
+fn region_in_pixels_is_of_the_whole_frame() {
+    let (scene, word) = (Scene::new(), golden("word.png"));
+    let doubled = [WORD_AT[0], WORD_AT[1], word.width(), word.height()].map(|side| (2 * side).to_string()).join(",");
+    let fields = [field("pixels", Some(doubled)), field("parts", Some("25%,0,50%,100%".into()))];
+    let mut reader = FieldReader::new(&Config::default(), &fields, None).unwrap();
+    let read = reader.read_reduced(&scene.picture, SIDES.map(|side| 2 * side)).unwrap();
+    let [pixels, parts] = &read.fields[..] else { panic!() };
+    assert_eq!((pixels.observation.text.as_str(), &pixels.problem), (expected().as_str(), &None));
+    let [left, top] = WORD_AT.map(|at| at as f32);
+    assert_eq!(pixels.region[0], [left, top], "places are of the picture that was read");
+    assert_eq!(parts.region[2], [570.0, 420.0]);
+}

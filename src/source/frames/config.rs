@@ -26,7 +26,8 @@ pub struct Common {
     pub limits: Limits,
     /// Turn of the picture clockwise, after that by its own EXIF: 0, 90, 180 or 270. Default 0.
     pub rotate_deg: u16,
-    /// A JPEG with more pixels is decoded at a half, a quarter or an eighth of its width and height; 0 (the default): never.
+    /// A JPEG with more pixels is decoded at a half, a quarter or an eighth of its width and height; 0 (the default): never. Regions in pixels
+    /// are of the whole frame in any case.
     pub reduce_above_px: u64,
     /// First pause after a failure in milliseconds, 10 to 3 600 000; each further one is twice as long. Default 1000.
     pub backoff_min_ms: u64,

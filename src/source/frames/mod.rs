@@ -47,6 +47,8 @@ use std::time::{Duration, SystemTime};
 pub struct Captured {
     /// Upright RGB8 pixels.
     pub picture: Picture,
+    /// Width and height of the frame in pixels, upright. `picture` may be smaller, see [`Common::reduce_above_px`].
+    pub full_px: [usize; 2],
     /// When it was taken, as far as the source knows; otherwise when its last byte came.
     pub captured_at: SystemTime,
     /// Name for logs: a path, a URL without secrets, or `frame 17`.

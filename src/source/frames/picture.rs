@@ -21,6 +21,14 @@ pub(super) struct RawShape {
     pub stride: usize,
 }
 
+/// An upright picture, and the size of the frame it was made of.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub picture: Picture,
+    /// Width and height of the whole frame, upright: those of `picture`, or more if it was decoded smaller.
+    pub full_px: [usize; 2],
+}
+
 /// Makes pictures of frames, within limits.
 #[derive(Clone, Debug)]
 pub(super) struct Developer {
@@ -43,7 +51,7 @@ impl Developer {
     ///
     /// # Errors
     /// [`CameraError::BadFrame`]. A JPEG that was cut counts as broken: its grey rest would be read as an empty display.
-    pub fn encoded(&self, source: &str, bytes: &[u8]) -> Result<Picture, CameraError> {
+    pub fn encoded(&self, source: &str, bytes: &[u8]) -> Result<Decoded, CameraError> {
         // The decoder guards its own foreign code; this net is for the steps around it.
         let work = || {
             let bytes = with_tables(bytes);
@@ -52,7 +60,7 @@ impl Developer {
             }
             let reduced =
                 decode::decode_reduced(&bytes, &self.limits, self.most_bytes).map_err(|e| as_keys(&e.to_string()))?;
-            self.turned(reduced.picture).map_err(|e| e.to_string())
+            self.turned(reduced.picture, reduced.full_px).map_err(|e| e.to_string())
         };
         self.guard(source, work)
     }
@@ -61,35 +69,36 @@ impl Developer {
     ///
     /// # Errors
     /// [`CameraError::BadFrame`].
-    pub fn raw(&self, source: &str, bytes: &[u8], shape: &RawShape) -> Result<Picture, CameraError> {
+    pub fn raw(&self, source: &str, bytes: &[u8], shape: &RawShape) -> Result<Decoded, CameraError> {
         let work = || {
             let picture = to_picture(bytes, shape.layout, shape.range, shape.width, shape.height, shape.stride)?;
-            self.turned(picture).map_err(|e| e.to_string())
+            self.turned(picture, [shape.width, shape.height]).map_err(|e| e.to_string())
         };
         self.guard(source, work)
     }
 
-    fn guard(&self, source: &str, work: impl FnOnce() -> Result<Picture, String>) -> Result<Picture, CameraError> {
+    fn guard(&self, source: &str, work: impl FnOnce() -> Result<Decoded, String>) -> Result<Decoded, CameraError> {
         let result = guarded(work).unwrap_or_else(|_| Err("its decoder failed on it".into()));
         result.map_err(|reason| CameraError::BadFrame { source_name: source.into(), reason })
     }
 
-    fn turned(&self, picture: Picture) -> Result<Picture, ImageError> {
+    fn turned(&self, picture: Picture, full_px: [usize; 2]) -> Result<Decoded, ImageError> {
         let (w, h) = (picture.width(), picture.height());
         if self.rotate_deg == 0 {
-            return Ok(picture);
+            return Ok(Decoded { picture, full_px });
         }
         let mut data = picture.into_raw();
         if self.rotate_deg == 180 {
             half_in_place(&mut data);
-            return Picture::from_raw(data, w, h);
+            return Ok(Decoded { picture: Picture::from_raw(data, w, h)?, full_px });
         }
         transpose_in_place(&mut data, w, h)?;
         match self.rotate_deg {
             90 => mirror_rows(&mut data, h),
             _ => mirror_columns(&mut data, h),
         }
-        Picture::from_raw(data, h, w)
+        let [full_w, full_h] = full_px;
+        Ok(Decoded { picture: Picture::from_raw(data, h, w)?, full_px: [full_h, full_w] })
     }
 }
 
@@ -106,8 +115,9 @@ pub(super) fn as_keys(message: &str) -> String {
 }
 
 /// A frame that was taken at `captured_at`.
-pub(super) fn captured(picture: Picture, captured_at: SystemTime, name: String) -> Captured {
-    Captured { picture, captured_at, name }
+pub(super) fn captured(decoded: Decoded, captured_at: SystemTime, name: String) -> Captured {
+    let Decoded { picture, full_px } = decoded;
+    Captured { picture, full_px, captured_at, name }
 }
 
 #[cfg(test)]
@@ -130,7 +140,9 @@ mod tests {
             (180, [6, 5, 4, 3, 2, 1], 3),
             (270, [3, 6, 2, 5, 1, 4], 2),
         ] {
-            let picture = developer(|c| c.rotate_deg = rotate_deg).raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap();
+            let decoded = developer(|c| c.rotate_deg = rotate_deg).raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap();
+            let picture = decoded.picture;
+            assert_eq!(decoded.full_px, [picture.width(), picture.height()]);
             let grey: Vec<u8> = picture.as_raw().iter().step_by(3).copied().collect();
             assert_eq!((grey, picture.width()), (want.to_vec(), width), "{rotate_deg}");
         }
@@ -139,9 +151,15 @@ mod tests {
     #[test]
     fn large_frames_are_reduced_when_asked() {
         let frame = jpeg(1);
-        let size = |developer: Developer| developer.encoded("x", &frame).map(|p| (p.width(), p.height())).unwrap();
-        assert_eq!(size(developer(|_| {})), (48, 32));
-        assert_eq!(size(developer(|c| c.reduce_above_px = 1000)), (24, 16));
+        let sizes = |change: fn(&mut Common)| {
+            let decoded = developer(change).encoded("x", &frame).unwrap();
+            ([decoded.picture.width(), decoded.picture.height()], decoded.full_px)
+        };
+        assert_eq!(sizes(|_| {}), ([48, 32], [48, 32]));
+        // Regions in pixels are of the whole frame.
+        assert_eq!(sizes(|c| c.reduce_above_px = 1000), ([24, 16], [48, 32]));
+        assert_eq!(sizes(|c| (c.reduce_above_px, c.rotate_deg) = (1000, 90)), ([16, 24], [32, 48]));
+        assert_eq!(sizes(|c| (c.reduce_above_px, c.rotate_deg) = (1000, 180)), ([24, 16], [48, 32]));
     }
 
     #[test]
@@ -149,7 +167,7 @@ mod tests {
         let frame = jpeg(1);
         let reason = |bytes: &[u8]| match developer(|_| {}).encoded("camera", bytes) {
             Err(CameraError::BadFrame { source_name, reason }) if source_name == "camera" => reason,
-            other => panic!("{:?}", other.map(|p| p.width())),
+            other => panic!("{other:?}"),
         };
         assert!(reason(&frame[..frame.len() - 200]).contains("cut off"));
         assert!(reason(b"<html>").contains("not a picture"));

@@ -12,10 +12,9 @@ mod stream;
 mod tests;
 
 use super::config::{Common, within};
-use super::picture::{Developer, RawShape};
+use super::picture::{Decoded, Developer, RawShape};
 use super::pixels::{Layout, Range};
 use super::{CameraError, FrameSource};
-use crate::image::Picture;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -145,7 +144,7 @@ impl Development {
         Development { developer: Developer::new(common), raw, name }
     }
 
-    fn picture(&self, bytes: &[u8]) -> Result<Picture, CameraError> {
+    fn picture(&self, bytes: &[u8]) -> Result<Decoded, CameraError> {
         match &self.raw {
             Some((shape, _)) => self.developer.raw(&self.name, bytes, shape),
             None => self.developer.encoded(&self.name, bytes),
