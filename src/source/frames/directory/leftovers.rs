@@ -1,6 +1,7 @@
 //! Files that could not be put away: they are tried again now and then, and told about once.
 
-use super::shelf::{File, put_away};
+use super::dispose::put_away;
+use super::shelf::File;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

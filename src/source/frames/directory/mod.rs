@@ -5,6 +5,7 @@
 //! network folders have none of what other machines do, and queues of events overflow.
 
 mod leftovers;
+mod dispose;
 mod shelf;
 mod watch;
 

@@ -4,16 +4,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::hash::{BuildHasher, RandomState};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Most files in the folder. Of each that stays, eight bytes are remembered, and every look costs a question to the system.
 const MOST_FILES: usize = 100_000;
 /// Most complete files that wait by name; the rest is found by the next look.
 const MOST_WAITING: usize = 256;
-/// Longest name on the usual file systems.
-const MOST_NAME_BYTES: usize = 255;
 /// After which time a file is tried again that could not be read: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// The folder is not listed for such a file alone before this time is over: there may be thousands.
@@ -33,7 +30,7 @@ pub struct File {
 }
 
 impl File {
-    fn new(name: OsString, about: &Metadata) -> File {
+    pub(super) fn new(name: OsString, about: &Metadata) -> File {
         // Where there are no times, the length has to do.
         File { name, bytes: about.len(), modified: about.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
     }
@@ -175,87 +172,6 @@ impl Shelf {
     }
 }
 
-/// Moves a file to the folder `to`, under a name that is free there, or deletes it. A file that has changed since it was found is left
-/// alone: it will be read again.
-///
-/// # Errors
-/// One clause.
-pub fn put_away(folder: &Path, file: &File, to: Option<&Path>) -> Result<(), String> {
-    let path = folder.join(&file.name);
-    match fs::symlink_metadata(&path) {
-        Ok(about) if File::new(file.name.clone(), &about) == *file => {}
-        Ok(_) => return Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e.to_string()),
-    }
-    let Some(to) = to else { return fs::remove_file(&path).map_err(|e| e.to_string()) };
-    fs::create_dir_all(to).map_err(|e| e.to_string())?;
-    let target = free_name(to, &file.name)?;
-    match fs::rename(&path, &target) {
-        Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
-            move_across(&path, to, &target).map_err(|e| e.to_string())
-        }
-        moved => moved.map_err(|e| e.to_string()),
-    }
-}
-
-/// `name`, or `name-1`, `name-2`… before the ending, whichever is free in `folder`.
-fn free_name(folder: &Path, name: &OsStr) -> Result<PathBuf, String> {
-    let plain = Path::new(name);
-    for number in 0..1000 {
-        let path = match number {
-            0 => folder.join(name),
-            _ => {
-                let mut tail = OsString::from(format!("-{number}"));
-                if let Some(ending) = plain.extension() {
-                    tail.push(".");
-                    tail.push(ending);
-                }
-                folder.join(fitting(plain.file_stem().unwrap_or_default(), &tail))
-            }
-        };
-        match fs::symlink_metadata(&path) {
-            // Taken.
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(path),
-            Err(e) => return Err(e.to_string()),
-        }
-    }
-    Err(format!("{} has a thousand files of that name", folder.display()))
-}
-
-/// `stem` and `tail`, with so much of `stem` as a name has room for.
-fn fitting(stem: &OsStr, tail: &OsStr) -> OsString {
-    let room = MOST_NAME_BYTES.saturating_sub(tail.len());
-    let mut name = match stem.len() <= room {
-        true => stem.to_owned(),
-        false => {
-            let text = stem.to_string_lossy();
-            OsString::from(&text[..text.floor_char_boundary(room)])
-        }
-    };
-    name.push(tail);
-    name
-}
-
-/// Moves a file to another file system so that it is never half there.
-fn move_across(path: &Path, to: &Path, target: &Path) -> io::Result<()> {
-    let mut stem = OsString::from(".");
-    stem.push(target.file_name().unwrap_or_default());
-    let hidden = to.join(fitting(&stem, OsStr::new(".part")));
-    let copied = fs::copy(path, &hidden)
-        .and_then(|_| fs::File::open(&hidden)?.sync_all())
-        .and_then(|()| fs::rename(&hidden, target));
-    if copied.is_err() {
-        let _ = fs::remove_file(&hidden);
-    }
-    copied?;
-    fs::remove_file(path).inspect_err(|_| {
-        // It is tried again, and each time would leave another copy.
-        let _ = fs::remove_file(target);
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,41 +199,5 @@ mod tests {
         shelf.list(root.path(), &none, now).unwrap();
         let other = shelf.take().unwrap();
         assert!(shelf.try_later(&other, now), "of another file");
-    }
-
-    /// Any error counted as "taken", and a suffix made a long name too long.
-    #[test]
-    fn a_name_that_is_too_long_with_a_number_is_shortened() {
-        let root = tempfile::tempdir().unwrap();
-        for (long, last) in [("x".repeat(251) + ".png", "x-1.png"), ("é".repeat(125) + "x.png", "é-1.png")] {
-            assert!(long.len() <= MOST_NAME_BYTES);
-            fs::write(root.path().join(&long), b"taken").unwrap();
-            let free = free_name(root.path(), OsStr::new(&long)).unwrap();
-            let name = free.file_name().unwrap().to_str().unwrap().to_owned();
-            assert!(name.ends_with(last) && name.len() <= MOST_NAME_BYTES && name.len() > 250, "{name}");
-            fs::write(&free, b"it can be used").unwrap();
-        }
-        let error = free_name(root.path(), OsStr::new(&"x".repeat(300))).unwrap_err();
-        assert!(!error.contains("thousand"), "{error}");
-        let no_folder = root.path().join("file");
-        fs::write(&no_folder, b"").unwrap();
-        let error = free_name(&no_folder, OsStr::new("a")).unwrap_err();
-        assert!(!error.contains("thousand"), "{error}");
-    }
-
-    #[test]
-    fn a_long_name_goes_to_another_file_system() {
-        let root = tempfile::tempdir().unwrap();
-        let (from, to) = (root.path().join("from"), root.path().join("to"));
-        fs::create_dir(&to).unwrap();
-        fs::write(&from, b"picture").unwrap();
-        let target = to.join("x".repeat(251) + ".png");
-        move_across(&from, &to, &target).unwrap();
-        assert_eq!((fs::read(&target).unwrap().as_slice(), from.exists()), (&b"picture"[..], false));
-        assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "nothing is left beside it");
-        // What cannot be removed here is not there either: `from` is a folder now, which can be neither read nor removed as a file.
-        fs::create_dir(&from).unwrap();
-        assert!(move_across(&from, &to, &to.join("second")).is_err());
-        assert_eq!(fs::read_dir(&to).unwrap().count(), 1);
     }
 }
