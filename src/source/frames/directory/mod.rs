@@ -1,11 +1,12 @@
 //! New files in a folder: what a camera, a scanner or another program puts there.
 //!
 //! A file counts as complete when the system says that it was closed after writing or renamed into the folder, or when
-//! its size and time stood still for a while. The folder is listed now and then in any case: events only make it quicker, because
-//! network folders have none of what other machines do, and queues of events overflow.
+//! its size and time stood still for a while and the system does not say that it is open. One that is no whole picture then may still be
+//! unfinished: it is tried again, and stays untouched, until it has stood still for long. The folder is listed now and then in any case: events
+//! only make it quicker and surer, because network folders have none of what other machines do, and queues of events overflow.
 
-mod leftovers;
 mod dispose;
+mod leftovers;
 mod shelf;
 mod watch;
 
@@ -16,7 +17,8 @@ use super::{CameraError, Captured, FrameSource, Stop};
 use crate::source::{Input, SourceError, read};
 use leftovers::Leftovers;
 use serde::{Deserialize, Serialize};
-use shelf::{File, Shelf};
+use shelf::{File, Shelf, Told};
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 use watch::Watch;
@@ -56,7 +58,9 @@ pub struct DirectoryConfig {
     pub watch: WatchBy,
     /// Time between two lists in milliseconds, 50 to 3 600 000. Default 1000.
     pub poll_ms: u64,
-    /// How long size and time of a file must stand still in milliseconds, 10 to 600 000. Default 1000.
+    /// How long size and time of a file must stand still before it is read, in milliseconds, 10 to 600 000; not needed where the system says
+    /// that it was closed after writing. Default 1000. What is no whole picture then is tried again, and is taken for broken when it has
+    /// stood still for 60 times as long, or for 15 times if it was closed; never while it is open for writing.
     pub settle_ms: u64,
     /// Whether files that are there at the start are read. Default true.
     pub existing: bool,
@@ -175,7 +179,9 @@ impl Directory {
         }
         let complete = self.watch.as_ref().map(Watch::complete).unwrap_or_default();
         let now = Instant::now();
-        let listed = self.shelf.list(&self.config.path, &complete, now);
+        let watch = &self.watch;
+        let is_open = |name: &OsStr| watch.as_ref().is_some_and(|watch| watch.is_open(name));
+        let listed = self.shelf.list(&self.config.path, &Told { complete, is_open: &is_open }, now);
         let often = if self.watch.is_some() { 10 } else { 1 };
         let next = Duration::from_millis(self.config.poll_ms.saturating_mul(often));
         self.due = self.shelf.next_look(now).map_or(now + next, |look| look.min(now + next));
@@ -201,15 +207,27 @@ impl Directory {
             // That says nothing of what is in it, and a moment later it may be otherwise.
             Err(SourceError::Unreadable { reason, .. }) => {
                 let mend = "check the file's rights and its disk; it stays and is tried again".into();
-                let now = Instant::now();
-                let news = self.shelf.try_later(file, now);
-                self.due = self.shelf.next_look(now).map_or(self.due, |look| look.min(self.due));
+                let news = self.shelf.try_later(file, Instant::now());
+                self.look_again();
                 let reason = format!("it cannot be read ({reason})");
                 return news.then_some(Err(CameraError::Failed { source_name: name, reason, mend }));
             }
             Err(error) => Err(bad(as_keys(&error.to_string()))),
         };
         Some(picture.map(|picture| captured(picture, file.modified, name)))
+    }
+
+    /// Whether a file that is no picture will not become one either: it has stood still for long. Otherwise it is given again.
+    fn is_broken(&mut self, file: &File) -> bool {
+        let is_open = self.watch.as_ref().is_some_and(|watch| watch.is_open(&file.name));
+        let broken = self.shelf.is_broken(file, is_open, Instant::now());
+        self.look_again();
+        broken
+    }
+
+    /// Lists the folder when the next file is due, if that is sooner.
+    fn look_again(&mut self) {
+        self.due = self.shelf.next_look(Instant::now()).map_or(self.due, |look| look.min(self.due));
     }
 
     /// Moves a file away or deletes it, if it is still the one that was read. That it cannot be is no failure of the camera.
@@ -240,6 +258,10 @@ impl FrameSource for Directory {
                         return Ok(frame);
                     }
                     Some(Err(error)) => {
+                        if matches!(error, CameraError::BadFrame { .. }) && !self.is_broken(&file) {
+                            log::debug!("{error}; it is tried again, because it may be unfinished");
+                            continue;
+                        }
                         if let (CameraError::BadFrame { .. }, Some(folder)) = (&error, self.config.failed_to.clone()) {
                             self.clear(file, Some(folder));
                         }
@@ -285,3 +307,5 @@ impl FrameSource for Directory {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unfinished_tests;

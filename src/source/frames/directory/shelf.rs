@@ -11,6 +11,11 @@ use std::time::{Duration, Instant, SystemTime};
 const MOST_FILES: usize = 100_000;
 /// Most complete files that wait by name; the rest is found by the next look.
 const MOST_WAITING: usize = 256;
+/// How many times `settle_ms` a file must stand still before it is taken for broken: longer than a writer or a network pauses. Until then it is
+/// tried again.
+const PATIENCE: u32 = 60;
+/// The same if the system said that it was closed after writing. Its writer may still open it again to go on.
+const PATIENCE_CLOSED: u32 = 15;
 /// After which time a file is tried again that could not be read: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// The folder is not listed for such a file alone before this time is over: there may be thousands.
@@ -46,6 +51,39 @@ impl File {
     }
 }
 
+/// A file that has not been read yet.
+#[derive(Clone, Debug)]
+struct Tracked {
+    file: File,
+    /// Since when it stands still.
+    since: Instant,
+    /// Whether the system said that it was closed after writing, or moved here.
+    closed: bool,
+    /// Whether it is among the files that wait by name.
+    waits: bool,
+    /// When it is to be read; `None`: when something happens to it.
+    due: Option<Instant>,
+    /// If it was read in vain.
+    retry: Option<Retry>,
+}
+
+/// When a file is read again.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    /// `None` while it is open for writing: nothing is gained by reading it before it is closed.
+    at: Option<Instant>,
+    /// How long after that, if it is in vain once more.
+    pause: Duration,
+}
+
+/// What the system has told of files.
+pub struct Told<'a> {
+    /// Closed after writing, or moved here, since the last time.
+    pub complete: HashSet<OsString>,
+    /// Whether a file is open and has been written to.
+    pub is_open: &'a dyn Fn(&OsStr) -> bool,
+}
+
 /// The memory of a watched folder.
 #[derive(Debug)]
 pub struct Shelf {
@@ -53,12 +91,10 @@ pub struct Shelf {
     /// Hashes of files that are not to be read (again): those read, and those there at the start if they are not wanted.
     seen: HashSet<u64>,
     hasher: RandomState,
-    /// Files that are not complete yet, and since when they stand still.
-    growing: HashMap<OsString, (File, Instant)>,
+    /// Files that are not read yet.
+    tracked: HashMap<OsString, Tracked>,
     /// Complete files, oldest first.
     waiting: VecDeque<File>,
-    /// Files that could not be read, when each is tried again, and after which time if it fails once more.
-    unreadable: HashMap<OsString, (File, Instant, Duration)>,
     /// Whether what is found first counts as seen.
     skip_existing: bool,
 }
@@ -69,9 +105,8 @@ impl Shelf {
             settle,
             seen: HashSet::new(),
             hasher: RandomState::new(),
-            growing: HashMap::new(),
+            tracked: HashMap::new(),
             waiting: VecDeque::new(),
-            unreadable: HashMap::new(),
             skip_existing: !existing,
         }
     }
@@ -81,15 +116,14 @@ impl Shelf {
         self.hasher.hash_one((&file.name, file.bytes, age))
     }
 
-    /// Looks into the folder. Files named in `complete` need not stand still first.
+    /// Looks into the folder.
     ///
     /// # Errors
     /// One clause saying why the folder cannot be listed.
-    pub fn list(&mut self, folder: &Path, complete: &HashSet<OsString>, now: Instant) -> Result<(), String> {
+    pub fn list(&mut self, folder: &Path, told: &Told<'_>, now: Instant) -> Result<(), String> {
         let mut present = HashSet::new();
-        let mut growing = HashMap::new();
+        let mut tracked = HashMap::new();
         let mut ready = Vec::new();
-        let mut unreadable = HashMap::new();
         let mut count = 0;
         for entry in fs::read_dir(folder).map_err(|e| format!("it cannot be listed ({e})"))? {
             let entry = entry.map_err(|e| format!("it cannot be listed ({e})"))?;
@@ -109,36 +143,50 @@ impl Shelf {
                 present.insert(hash);
                 continue;
             }
-            if let Some(known) = self.unreadable.get(&file.name).filter(|(before, ..)| *before == file) {
-                if known.1 <= now {
-                    ready.push(file.clone());
-                }
-                unreadable.insert(file.name.clone(), known.clone());
-                continue;
+            let known = self.look(file, told, now);
+            if known.due.is_some_and(|due| due <= now) {
+                ready.push(known.file.clone());
             }
-            let since = match self.growing.get(&file.name) {
-                Some((before, since)) if *before == file => *since,
-                _ => now,
-            };
-            // An empty file is one that nobody has written to yet.
-            if file.bytes > 0 && (complete.contains(&file.name) || now.duration_since(since) >= self.settle) {
-                ready.push(file);
-            } else {
-                growing.insert(file.name.clone(), (file, since));
-            }
+            tracked.insert(known.file.name.clone(), known);
         }
         self.skip_existing = false;
         self.seen = present;
+        self.tracked = tracked;
         ready.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
-        // Those that do not wait by name stand still already: the next look must not let them begin anew.
-        for file in ready.drain(MOST_WAITING.min(ready.len())..) {
-            let since = now.checked_sub(self.settle).unwrap_or(now);
-            growing.insert(file.name.clone(), (file, since));
+        ready.truncate(MOST_WAITING);
+        for file in &ready {
+            if let Some(known) = self.tracked.get_mut(&file.name) {
+                known.waits = true;
+            }
         }
-        self.growing = growing;
-        self.unreadable = unreadable;
         self.waiting = ready.into();
         Ok(())
+    }
+
+    /// What is known of a file that is there, and when it is to be read.
+    fn look(&self, file: File, told: &Told<'_>, now: Instant) -> Tracked {
+        let mut known = match self.tracked.get(&file.name) {
+            Some(known) if known.file == file => known.clone(),
+            _ => Tracked { file, since: now, closed: false, waits: false, due: None, retry: None },
+        };
+        let (just_closed, is_open) = (told.complete.contains(&known.file.name), (told.is_open)(&known.file.name));
+        known.waits = false;
+        known.closed = (known.closed || just_closed) && !is_open;
+        if let Some(retry) = &mut known.retry
+            && (just_closed || retry.at.is_none() && !is_open)
+        {
+            retry.at = Some(now);
+        }
+        known.due = match &known.retry {
+            // An empty file is one that nobody has written to yet.
+            _ if known.file.bytes == 0 => None,
+            Some(retry) => retry.at,
+            None if known.closed => Some(known.since),
+            // Some writers never close.
+            None if is_open => Some(known.since + PATIENCE * self.settle),
+            None => Some(known.since + self.settle),
+        };
+        known
     }
 
     /// The oldest complete file. It is not given again.
@@ -150,11 +198,36 @@ impl Shelf {
 
     /// A file that was given could not be read, and will be given again after a while. True if that is news.
     pub fn try_later(&mut self, file: &File, now: Instant) -> bool {
-        self.forget(file);
-        let before = self.unreadable.get(&file.name).filter(|(before, ..)| before == file).map(|(_, _, pause)| *pause);
-        let pause = before.unwrap_or(RETRY.0);
-        self.unreadable.insert(file.name.clone(), (file.clone(), now + pause, (2 * pause).min(RETRY.1)));
+        let before = self.retry(file);
+        let pause = before.map_or(RETRY.0, |retry| retry.pause);
+        self.set_retry(file, Retry { at: Some(now + pause), pause: (2 * pause).min(RETRY.1) });
         before.is_none()
+    }
+
+    /// A file that was given is no picture. False if it may only be unfinished: then it will be given again when something happens to it, and
+    /// after a while. `is_open`: it is being written to.
+    pub fn is_broken(&mut self, file: &File, is_open: bool, now: Instant) -> bool {
+        let Some(known) = self.tracked.get(&file.name) else { return true };
+        let patience = self.settle * if known.closed { PATIENCE_CLOSED } else { PATIENCE };
+        let end = known.since + patience;
+        if !is_open && end <= now {
+            return true;
+        }
+        let pause = known.retry.map_or(RETRY.0, |retry| retry.pause);
+        let at = (!is_open).then(|| end.min(now + pause));
+        self.set_retry(file, Retry { at, pause: (2 * pause).min(RETRY.1) });
+        false
+    }
+
+    fn retry(&self, file: &File) -> Option<Retry> {
+        self.tracked.get(&file.name).filter(|known| known.file == *file).and_then(|known| known.retry)
+    }
+
+    fn set_retry(&mut self, file: &File, retry: Retry) {
+        self.forget(file);
+        if let Some(known) = self.tracked.get_mut(&file.name) {
+            (known.waits, known.due, known.retry) = (false, retry.at, Some(retry));
+        }
     }
 
     /// A file that was given is gone: one of the same name, length and time that is put there is another one.
@@ -165,10 +238,11 @@ impl Shelf {
 
     /// When a file may have become complete; `None` if none is waited for.
     pub fn next_look(&self, now: Instant) -> Option<Instant> {
-        // An empty file may stay so for ever, and is looked at as often as any other.
-        let growing = self.growing.values().filter(|(file, _)| file.bytes > 0);
-        let again = self.unreadable.values().map(|(_, again, _)| (*again).max(now + REST));
-        growing.map(|(_, since)| (*since + self.settle).max(now)).chain(again).min()
+        let due = |known: &Tracked| {
+            let due = known.due.filter(|_| !known.waits)?;
+            Some(due.max(if known.retry.is_some() { now + REST } else { now }))
+        };
+        self.tracked.values().filter_map(due).min()
     }
 }
 
@@ -181,7 +255,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a"), b"picture").unwrap();
         let mut shelf = Shelf::new(true, Duration::ZERO);
-        let (mut now, none, start) = (Instant::now(), HashSet::new(), Instant::now());
+        let none = Told { complete: HashSet::new(), is_open: &|_| false };
+        let (mut now, start) = (Instant::now(), Instant::now());
         let mut file = None;
         for tried in 0..8 {
             while file.is_none() {
@@ -199,5 +274,35 @@ mod tests {
         shelf.list(root.path(), &none, now).unwrap();
         let other = shelf.take().unwrap();
         assert!(shelf.try_later(&other, now), "of another file");
+    }
+
+    /// What was given of one file, second by second, and when it counted as broken.
+    fn tries(told: &Told<'_>, seconds: u64) -> (Vec<u64>, Option<u64>) {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a"), b"half a picture").unwrap();
+        let mut shelf = Shelf::new(true, Duration::from_secs(1));
+        let (start, mut given) = (Instant::now(), Vec::new());
+        for second in 0..seconds {
+            let now = start + Duration::from_secs(second);
+            shelf.list(root.path(), told, now).unwrap();
+            let Some(file) = shelf.take() else { continue };
+            given.push(second);
+            if shelf.is_broken(&file, (told.is_open)(&file.name), now) {
+                return (given, Some(second));
+            }
+        }
+        (given, None)
+    }
+
+    /// It was taken for broken as soon as it had stood still once, while its writer only paused.
+    #[test]
+    fn unfinished_file_is_broken_only_after_patience() {
+        let none = Told { complete: HashSet::new(), is_open: &|_| false };
+        assert_eq!(tries(&none, 100), (vec![1, 3, 7, 15, 31, 60], Some(60)));
+        let closed = Told { complete: HashSet::from(["a".into()]), is_open: &|_| false };
+        let (_, broken) = tries(&closed, 100);
+        assert_eq!(broken, Some(15));
+        let open = Told { complete: HashSet::new(), is_open: &|_| true };
+        assert_eq!(tries(&open, 1000), (vec![60], None), "as long as it is open");
     }
 }

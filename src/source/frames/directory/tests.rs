@@ -4,27 +4,27 @@ use std::fs;
 
 const LONG: Duration = Duration::from_secs(20);
 
-struct Folder {
-    root: tempfile::TempDir,
-    source: Directory,
+pub(super) struct Folder {
+    pub(super) root: tempfile::TempDir,
+    pub(super) source: Directory,
 }
 
 impl Folder {
-    fn new(change: impl FnOnce(&mut DirectoryConfig, &Path)) -> Folder {
+    pub(super) fn new(change: impl FnOnce(&mut DirectoryConfig, &Path)) -> Folder {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("in")).unwrap();
         let source = Folder::open(&root, change);
         Folder { root, source }
     }
 
-    fn open(root: &tempfile::TempDir, change: impl FnOnce(&mut DirectoryConfig, &Path)) -> Directory {
+    pub(super) fn open(root: &tempfile::TempDir, change: impl FnOnce(&mut DirectoryConfig, &Path)) -> Directory {
         let path = root.path().join("in");
         let mut config = DirectoryConfig { path, poll_ms: 50, settle_ms: 60, ..DirectoryConfig::default() };
         change(&mut config, root.path());
         Directory::open(&config, &Common::default()).unwrap()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
@@ -38,7 +38,7 @@ impl Folder {
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
     }
 
-    fn next(&mut self) -> u8 {
+    pub(super) fn next(&mut self) -> u8 {
         match self.source.next(LONG, &Stop::default()) {
             Ok(frame) => frame.picture.as_raw()[0],
             Err(e) => panic!("{e}"),
@@ -46,7 +46,7 @@ impl Folder {
     }
 
     /// Nothing comes although there was time for several looks.
-    fn nothing(&mut self) {
+    pub(super) fn nothing(&mut self) {
         let got = self.source.next(Duration::from_millis(250), &Stop::default());
         assert!(matches!(got, Err(CameraError::NothingNew { .. })), "{:?}", got.map(|f| f.name));
     }
@@ -55,7 +55,7 @@ impl Folder {
 use std::time::SystemTime;
 
 /// By events and by listing alone.
-fn both(test: impl Fn(WatchBy)) {
+pub(super) fn both(test: impl Fn(WatchBy)) {
     test(WatchBy::Auto);
     test(WatchBy::Poll);
 }

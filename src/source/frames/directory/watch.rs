@@ -5,7 +5,7 @@ use super::super::backoff::LOOK;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -17,6 +17,8 @@ const MOST_NAMES: usize = 4096;
 struct News {
     /// Files that were closed after writing or renamed into the folder.
     complete: HashSet<OsString>,
+    /// Files that were written to and have not been closed since.
+    open: HashSet<OsString>,
     /// Whether there is anything to look at.
     any: bool,
 }
@@ -33,24 +35,40 @@ impl Shared {
     }
 
     fn take_in(&self, event: notify::Result<Event>) {
-        let complete = match &event {
-            // Own reading must not wake: opening and closing without writing is no news.
-            Ok(event) => match event.kind {
-                EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-                EventKind::Modify(ModifyKind::Name(RenameMode::To)) => true,
-                EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => false,
-                _ if event.need_rescan() => false,
-                _ => return,
-            },
-            Err(_) => false,
-        };
         let mut news = self.lock();
-        news.any = true;
-        if complete && let Ok(event) = event {
-            let room = MOST_NAMES.saturating_sub(news.complete.len());
-            let names = event.paths.iter().filter_map(|path| path.file_name());
-            news.complete.extend(names.take(room).map(OsString::from));
+        let Ok(event) = event else {
+            news.any = true;
+            return self.changed.notify_all();
+        };
+        let names = || event.paths.iter().filter_map(|path| path.file_name());
+        let forget = |news: &mut News| news.open.retain(|open| names().all(|name| name != open.as_os_str()));
+        match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
+                let room = MOST_NAMES.saturating_sub(news.complete.len());
+                news.complete.extend(names().take(room).map(OsString::from));
+                forget(&mut news);
+            }
+            // Not at its creation: a second name for a file is created, too, and never closed.
+            EventKind::Modify(ModifyKind::Data(_)) => {
+                let room = MOST_NAMES.saturating_sub(news.open.len());
+                news.open.extend(names().take(room).map(OsString::from));
+                return;
+            }
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+                forget(&mut news);
+            }
+            EventKind::Remove(_) => {
+                forget(&mut news);
+                return;
+            }
+            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {}
+            // Events were lost.
+            _ if event.need_rescan() => news.open.clear(),
+            // Own reading must not wake: opening and closing without writing is no news.
+            _ => return,
         }
+        news.any = true;
         self.changed.notify_all();
     }
 }
@@ -90,6 +108,11 @@ impl Watch {
         let mut news = self.shared.lock();
         news.any = false;
         std::mem::take(&mut news.complete)
+    }
+
+    /// Whether a file is open and has been written to, as far as the system says.
+    pub fn is_open(&self, name: &OsStr) -> bool {
+        self.shared.lock().open.contains(name)
     }
 
     /// Waits for news, until `end`, or until the node ends.
