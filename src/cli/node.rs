@@ -12,7 +12,7 @@ pub struct Args {
     /// The node's configuration; --print-default-config writes one to begin with
     #[arg(long, value_name = "FILE", required_unless_present_any = ["print_default_config", "demo"])]
     config: Option<PathBuf>,
-    /// Say whether the configuration can be used, and end
+    /// Say whether the configuration can be used, in which time zone, and when rounds begin, and end
     #[arg(long, requires = "config", conflicts_with_all = ["demo", "clear_retained"])]
     check_config: bool,
     /// Write a configuration with every key, its default and what it does, and end
@@ -50,6 +50,7 @@ pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
     if args.check_config {
         node::check(&config).map_err(Ended::Node)?;
         say!("{} can be used", path.display());
+        say!("{}", node::timing(&config));
         return Ok(exit::OK);
     }
     if args.clear_retained {

@@ -15,7 +15,7 @@
 //! | `desk` | observations → judged, numbered records |
 //! | `voice` | what the node says of itself on each connection |
 //! | `fields`, `annotate` | reading named regions of a frame; drawing them |
-//! | `schedule`, `clock` | when a frame is taken; which run this is, and whether the clock is set |
+//! | `schedule`, `zone`, `clock` | when a frame is taken; the local time zone; which run this is, and whether the clock is set |
 //! | `stats`, `metrics`, `systemd` | how it is doing, and who is told |
 //! | `printer` | readings on standard output |
 //! | `seldom` | trouble that comes often is logged seldom |
@@ -49,6 +49,7 @@ mod voice;
 mod wake;
 
 pub use annotate::{AnnotateConfig, AnnotateError, FrameAnnotator};
+mod zone;
 pub use clear::clear_retained;
 pub use config::{DEFAULT_TOML, FieldSection, NodeConfig, NodeSection, Which};
 pub use error::NodeError;
@@ -57,6 +58,7 @@ pub use fields::{FieldProblem, FieldReader, FieldReading, FrameReadings};
 pub use run::{Ended, Recheck};
 
 use crate::signals::Signals;
+pub use setup::timing;
 use crate::source::frames::Stop;
 
 /// Sets `stop` on SIGTERM and SIGINT; a second signal ends the program at once.

@@ -1,5 +1,6 @@
 //! When a frame is taken.
 
+use super::zone::Zone;
 use crate::shown::Shown;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
@@ -127,15 +128,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule that begins at `now`, in the system's time zone.
-    ///
-    /// # Errors
-    /// As [`TriggerConfig::validate`].
-    pub fn new(config: &TriggerConfig, now: Now) -> Result<Schedule, String> {
-        Self::in_zone(config, now, TimeZone::system())
-    }
-
-    /// As [`new`](Self::new), in the time zone `zone`.
+    /// A schedule that begins at `now`, in the time zone `zone`.
     ///
     /// # Errors
     /// As [`TriggerConfig::validate`].
@@ -211,17 +204,33 @@ impl CronPlan {
 
     /// Works out the first round after `now`.
     fn plan(&mut self, now: Now) -> Option<SystemTime> {
-        let (cron, zone) = (&self.cron, &self.zone);
-        let due = crate::guard::guarded(|| {
-            let timestamp = jiff::Timestamp::try_from(now.wall).ok()?;
-            let next = cron.find_next_occurrence(&Zoned::new(timestamp, zone.clone()), false).ok()?;
-            Some(SystemTime::from(next.timestamp()))
-        });
+        let next = next_time(&self.cron, &self.zone, now.wall);
         // Without one (years that no calendar has), it is looked for again later.
-        let due = due.ok().flatten().filter(|due| *due > now.wall);
+        let due = next.map(|next| SystemTime::from(next.timestamp())).filter(|due| *due > now.wall);
         self.next = due.map(|due| (due, now));
         due
     }
+}
+
+/// The first time after `now` that fits.
+fn next_time(cron: &Cron, zone: &TimeZone, now: SystemTime) -> Option<Zoned> {
+    let next = crate::guard::guarded(|| {
+        let timestamp = jiff::Timestamp::try_from(now).ok()?;
+        cron.find_next_occurrence(&Zoned::new(timestamp, zone.clone()), false).ok()
+    });
+    next.ok().flatten()
+}
+
+/// When rounds begin, for people.
+pub fn describe(config: &TriggerConfig, zone: &Zone, now: SystemTime) -> String {
+    let name = &zone.name;
+    let Some(cron) = &config.cron else {
+        let every = Shown(config.interval_s.unwrap_or(TriggerConfig::DEFAULT_INTERVAL_S));
+        return format!("a round begins every {every} s; the time zone is {name}");
+    };
+    let next = parse(cron).ok().and_then(|cron| next_time(&cron, &zone.rules, now));
+    let next = next.map_or_else(|| "not known".into(), |next| next.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string());
+    format!("rounds begin by cron {cron:?} in the time zone {name}; the next one is {next}")
 }
 
 /// Until a round is due by the wall clock, but not longer than that is trusted.

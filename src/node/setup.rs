@@ -8,11 +8,12 @@ use super::error::NodeError;
 use super::fields::FieldReader;
 use super::printer::Printer;
 use super::run::Node;
-use super::schedule::Schedule;
+use super::schedule::{self, Schedule};
 use super::stats::Counters;
 use super::systemd::Manager;
 use super::voice::Voice;
 use super::wake::{self, Outlet, Wake};
+use super::zone::{self, Zone};
 use super::{FieldConfig, load, metrics};
 use crate::error::Error;
 use crate::infer::arena;
@@ -27,11 +28,10 @@ use crate::publish::{
 use crate::rules::{StateConfig, StateFile};
 use crate::source::frames::{self, FrameSource, Stop};
 use crate::target;
-use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// What the fields remember.
 const STATE_FILE: &str = "fields.state";
@@ -48,6 +48,7 @@ pub struct Parts {
     source: Box<dyn FrameSource>,
     reader: FieldReader,
     annotator: FrameAnnotator,
+    zone: Zone,
 }
 
 impl Parts {
@@ -57,6 +58,7 @@ impl Parts {
     /// [`NodeError`] about the configuration, or the networks.
     pub fn new(config: &NodeConfig) -> Result<Parts, NodeError> {
         config.validate().map_err(NodeError::Config)?;
+        let zone = local_zone(config)?;
         let source = config.source.as_ref().ok_or_else(|| NodeError::Config("there is no [source]".into()))?;
         let source = frames::open(source).map_err(|e| NodeError::Config(format!("[source] {e}")))?;
         let fields: Vec<FieldConfig> = config.fields.iter().map(|field| field.read.clone()).collect();
@@ -74,7 +76,33 @@ impl Parts {
         let options = mqtt::Options::default();
         mqtt::connect(&config.mqtt, &client_id(&topics), None, options)
             .map_err(|e| NodeError::Config(e.to_string()))?;
-        Ok(Parts { topics, metas, source, reader, annotator })
+        Ok(Parts { topics, metas, source, reader, annotator, zone })
+    }
+}
+
+/// The local time zone. With `cron`, there has to be one.
+fn local_zone(config: &NodeConfig) -> Result<Zone, NodeError> {
+    zone::local().or_else(|sentence| match config.trigger.cron {
+        Some(_) => Err(NodeError::Config(format!("[trigger] cron is in local time, but {sentence}"))),
+        None => {
+            log::warn!("{sentence}; local times are told in UTC meanwhile");
+            Ok(Zone::utc("UTC"))
+        }
+    })
+}
+
+/// Whether files are read as they come: from a stock, without a trigger.
+fn as_they_come(config: &NodeConfig) -> bool {
+    let is_stock = config.source.as_ref().is_some_and(frames::SourceConfig::is_stock);
+    is_stock && config.trigger.interval_s.is_none() && config.trigger.cron.is_none()
+}
+
+/// When rounds of a configuration that was [checked](super::check) begin, and in which time zone, for people.
+pub fn timing(config: &NodeConfig) -> String {
+    let zone = zone::local().unwrap_or_else(|_| Zone::utc("UTC"));
+    match as_they_come(config) {
+        true => format!("files are read as they come; the time zone is {}", zone.name),
+        false => schedule::describe(&config.trigger, &zone, SystemTime::now()),
     }
 }
 
@@ -111,7 +139,7 @@ impl Node {
     /// The same with clocks and a connection of the caller's.
     pub(super) fn assemble(
         config: NodeConfig,
-        Parts { topics, metas, source, reader, annotator }: Parts,
+        Parts { topics, metas, source, reader, annotator, zone }: Parts,
         clock: Clock,
         transport: Box<dyn Transport>,
         stop: Stop,
@@ -139,7 +167,7 @@ impl Node {
         let is_stock = config.source.as_ref().is_some_and(frames::SourceConfig::is_stock);
         let files_go = config.files_go();
         let desk = Desk::new(&config.fields, clock.clone(), is_stock, states.as_ref()).map_err(NodeError::Config)?;
-        let encoder = |form| Encoder::new(topics.clone(), &metas, form, &config.retain, TimeZone::system());
+        let encoder = |form| Encoder::new(topics.clone(), &metas, form, &config.retain, zone.rules.clone());
         let form = config.node.payload;
         let discovery = discover(&config, &topics, &metas, state_dir.as_deref()).map_err(NodeError::Config)?;
         let info = info(&config, &topics, &metas, &clock, &*source, &reader);
@@ -157,11 +185,13 @@ impl Node {
             log::info!("metrics are served at http://{at}/metrics");
         }
         let now = Instant::now();
-        let trigger = &config.trigger;
-        let as_they_come = is_stock && trigger.interval_s.is_none() && trigger.cron.is_none();
-        let schedule = match as_they_come {
+        let schedule = match as_they_come(&config) {
             true => None,
-            false => Some(Schedule::new(trigger, clock.both()).map_err(NodeError::Config)?),
+            false => {
+                log::info!("{}", schedule::describe(&config.trigger, &zone, clock.now()));
+                let schedule = Schedule::in_zone(&config.trigger, clock.both(), zone.rules);
+                Some(schedule.map_err(NodeError::Config)?)
+            }
         };
         log::info!(
             "node {}: {} fields of {}, broker {}, outbox {}",

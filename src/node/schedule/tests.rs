@@ -216,3 +216,13 @@ proptest! {
         prop_assert!(beats.windows(2).all(|b| b[0] < b[1]), "{:?}", beats);
     }
 }
+
+#[test]
+fn description_names_zone_and_next_round() {
+    let rules = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+    let (zone, now) = (Zone { rules, name: "Europe/Berlin".into() }, Clock::new().0.wall);
+    let told = describe(&cron("0 6 * * *"), &zone, now);
+    assert!(told.contains("Europe/Berlin") && told.ends_with(" 2026-07-07T06:00:00+02:00"), "{told}");
+    let told = describe(&every(2.5), &zone, now);
+    assert!(told.contains("every 2.5 s") && told.contains("Europe/Berlin"), "{told}");
+}
