@@ -88,12 +88,13 @@ fn demo(_: Option<u64>, _: Signals) -> Result<u8, Ended> {
 fn demo(messages: Option<u64>, signals: Signals) -> Result<u8, Ended> {
     use edge_ocr::node::demo::{Broker, config, write_pictures};
     let broken = |e: std::io::Error| Ended::Failed(format!("the demo has no place for its pictures: {e}"));
-    let folder = tempfile_dir().map_err(broken)?;
-    write_pictures(&folder).map_err(Ended::Failed)?;
+    // One that is new and closed to others: they can write to the folder that it is in.
+    let folder = tempfile::Builder::new().prefix("edge-ocr-demo-").tempdir().map_err(broken)?;
+    write_pictures(folder.path()).map_err(Ended::Failed)?;
     let broker = Broker::start().map_err(Ended::Failed)?;
-    say!("broker at {}, pictures in {}; what a subscriber to # gets:", broker.address, folder.display());
+    say!("broker at {}, pictures in {}; what a subscriber to # gets:", broker.address, folder.path().display());
     let stop = edge_ocr::source::frames::Stop::default();
-    let (config, ended) = (config(broker.address, &folder).map_err(Ended::Failed)?, stop.clone());
+    let (config, ended) = (config(broker.address, folder.path()).map_err(Ended::Failed)?, stop.clone());
     let node =
         std::thread::spawn(move || node::run(config, ended, signals, &|| Err("the demo has no configuration".into())));
     let mut left = messages.unwrap_or(u64::MAX);
@@ -107,15 +108,7 @@ fn demo(messages: Option<u64>, signals: Signals) -> Result<u8, Ended> {
     }
     stop.set();
     let result = node.join().map_err(|_| Ended::Failed("the demo's node ended in a panic".into()));
-    let _ = std::fs::remove_dir_all(&folder);
+    let _ = folder.close();
     result?.map_err(Ended::Node)?;
     Ok(exit::OK)
-}
-
-/// A folder of the demo's own.
-#[cfg(feature = "demo")]
-fn tempfile_dir() -> std::io::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("edge-ocr-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
 }
