@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-/// Replaces the file, for readers; after a power cut it may be empty.
+/// Replaces the file, for readers who may be others: they may read it whatever the process's umask says. After a power cut it may be empty.
 ///
 /// # Errors
 /// The system's. What was there is still there.
@@ -61,7 +61,7 @@ fn swap(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     }
     let written = File::create(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
-        if sync { file.sync_all() } else { Ok(()) }
+        if sync { file.sync_all() } else { readable(&file) }
     });
     let done = written.and_then(|()| fs::rename(&beside, path));
     if done.is_err() {
@@ -69,6 +69,18 @@ fn swap(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
     }
     done
+}
+
+/// A service's umask closes its files to others.
+#[cfg(unix)]
+fn readable(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// A named pipe, for tests.
@@ -118,6 +130,15 @@ mod tests {
             fs::create_dir(&taken).unwrap();
             assert!(replace(&taken, b"x").is_err());
             assert!(replace(&folder.path().join("none/x"), b"x").is_err() && replace(Path::new("/"), b"x").is_err());
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // The umask of this process cannot be changed here; that of the file beside it would be kept.
+            fs::write(folder.path().join("numbers.prom.new"), b"").unwrap();
+            fs::set_permissions(folder.path().join("numbers.prom.new"), fs::Permissions::from_mode(0o600)).unwrap();
+            replace(&path, b"three").unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644, "others may read it");
         }
         let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
