@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-/// The configuration that `--print-default-config` writes: every key with its default and what it does.
+/// The configuration that `--print-default-config` writes: every key with its default, or an example that is marked as one, and what it does.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 
 /// A node's configuration. Every table may be left out but `source` and at least one `field`.
@@ -271,144 +271,6 @@ impl FieldSection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::MarkConfig;
-    use crate::publish::mqtt::TlsConfig;
-    use crate::rules::{NumberConfig, VoteConfig};
-    use crate::source::frames::{
-        CommandConfig, Common, DirectoryConfig, HttpConfig, ReplayConfig, SourceKind, V4l2Config,
-    };
-    use serde_json::{Value, to_value};
-
-    /// The lines of a table of the default configuration, those too that are commented out.
-    fn section(header: &str) -> String {
-        let is_header = |line: &str| line.starts_with('[') || line.starts_with("# [");
-        let mut lines = DEFAULT_TOML.lines().skip_while(|line| line.trim_start_matches("# ") != header);
-        let first = lines.next().unwrap_or_else(|| panic!("no {header} in default.toml"));
-        assert!(is_header(first));
-        lines.take_while(|line| !is_header(line)).map(|line| line.trim_start_matches("# ").to_owned() + "\n").collect()
-    }
-    #[test]
-    fn align_with_reduced_frames_is_refused() {
-        let with = |pixels: u64| {
-            let text = format!(
-                "[source]\nkind = 'http'\nurl = 'http://a/'\nreduce_above_px = {pixels}\n[[field]]\nname = 'a'\n\
-                 [[align.marks]]\npicture = 'a.png'\n[topics]\nnode_id = 'n'\n"
-            );
-            toml::from_str::<NodeConfig>(&text).unwrap().validate()
-        };
-        assert_eq!(with(0), Ok(()));
-        assert!(with(1000).unwrap_err().contains("align cannot be used with reduce_above_px"));
-    }
-
-
-    /// The keys of a default, tables within it included, that a table of the default configuration does not have.
-    fn missing(header: &str, default: &Value) -> Vec<String> {
-        let text = section(header);
-        let mut missing = Vec::new();
-        let mut look = vec![default];
-        while let Some(value) = look.pop() {
-            for (key, value) in value.as_object().into_iter().flatten() {
-                look.push(value);
-                let given = text.match_indices(key.as_str()).any(|(at, _)| {
-                    let before = text[..at].chars().next_back().unwrap_or('\n');
-                    "\n {.".contains(before) && text[at + key.len()..].trim_start_matches(' ').starts_with(['=', '.'])
-                });
-                if !given {
-                    missing.push(format!("{header} {key}"));
-                }
-            }
-        }
-        missing
-    }
-
-    #[test]
-    fn the_default_configuration_has_every_key_that_there_is() {
-        let json = |value: serde_json::Result<Value>| value.unwrap();
-        let source = |kind| json(to_value(SourceConfig { kind, common: Common::default() }));
-        let mut pipeline = json(to_value(Config::default()));
-        // Of which the fields decide.
-        for key in ["mode", "classify", "rec_score_thresh", "regions", "rotate_deg", "enhance"] {
-            pipeline.as_object_mut().unwrap().remove(key).unwrap();
-        }
-        for key in ["allowed_chars", "pattern"] {
-            pipeline["recognise"].as_object_mut().unwrap().remove(key).unwrap();
-        }
-        let mut field = json(to_value(FieldConfig::default()));
-        let rules = RulesConfig { number: Some(NumberConfig::default()), ..RulesConfig::default() };
-        field.as_object_mut().unwrap().extend(json(to_value(rules)).as_object().unwrap().clone());
-        field["home_assistant"] = json(to_value(FieldLabels::default()));
-        field["publish"] = json(to_value(Which::default()));
-        field["vote"] = json(to_value(VoteConfig::default()));
-        let mut mqtt = json(to_value(MqttConfig::default()));
-        // Never written out.
-        mqtt["password_in_clear"] = Value::Null;
-        mqtt.as_object_mut().unwrap().remove("tls").unwrap();
-        let mut align = json(to_value(AlignConfig::default()));
-        align.as_object_mut().unwrap().remove("marks").unwrap();
-        let tables = [
-            ("[node]", json(to_value(NodeSection::default()))),
-            ("[source]", source(SourceKind::Directory(DirectoryConfig::default()))),
-            ("[source]", json(to_value(HttpConfig::default()))),
-            ("[source]", json(to_value(CommandConfig::default()))),
-            ("[source]", json(to_value(V4l2Config::default()))),
-            ("[source]", json(to_value(ReplayConfig::default()))),
-            ("[trigger]", json(to_value(TriggerConfig::default()))),
-            ("[[field]]", field),
-            ("[align]", align),
-            ("[[align.marks]]", json(to_value(MarkConfig::default()))),
-            ("[pipeline]", pipeline),
-            ("[image]", json(to_value(AnnotateConfig::default()))),
-            ("[mqtt]", mqtt),
-            ("[mqtt.tls]", json(to_value(TlsConfig::default()))),
-            ("[publish]", json(to_value(PublisherConfig::default()))),
-            ("[topics]", json(to_value(TopicsConfig::default()))),
-            ("[retain]", json(to_value(RetainConfig::default()))),
-            ("[discovery]", json(to_value(DiscoveryConfig::default()))),
-            ("[outbox]", json(to_value(OutboxConfig::default()))),
-            ("[metrics]", json(to_value(MetricsConfig::default()))),
-        ];
-        let missing: Vec<String> = tables.iter().flat_map(|(header, default)| missing(header, default)).collect();
-        assert!(missing.is_empty(), "{missing:#?}");
-    }
-
-    #[test]
-    fn what_is_commented_out_in_the_default_configuration_can_be_used() {
-        let lines: Vec<&str> = DEFAULT_TOML.lines().collect();
-        let (mut header, mut count) = (0, 0);
-        for (at, line) in lines.iter().enumerate() {
-            let plain = line.trim_start_matches("# ");
-            if plain.starts_with('[') {
-                header = at;
-            }
-            let key = plain.split(" = ").next().unwrap_or_default();
-            let is_key = key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.".contains(&b));
-            // Keys of other kinds of source are not to stand beside the one that is given.
-            if !line.starts_with("# ") || !is_key || !plain.contains(" = ") || lines[header] == "[source]" {
-                continue;
-            }
-            let with = |(i, line): (usize, &&str)| match i == at || i == header {
-                true => line.trim_start_matches("# ").to_owned() + "\n",
-                false => (*line).to_owned() + "\n",
-            };
-            let text: String = lines.iter().enumerate().map(with).collect();
-            let config: Result<NodeConfig, String> = load::text_of(&text, "default.toml");
-            assert!(config.is_ok(), "{line}: {config:?}");
-            count += 1;
-        }
-        assert!(count > 30, "{count}");
-    }
-
-    #[test]
-    fn what_the_default_configuration_gives_is_the_default() {
-        let given: NodeConfig = toml::from_str(DEFAULT_TOML).unwrap();
-        let source = given.source.clone().unwrap();
-        assert_eq!(source.common, Common::default());
-        let fields = vec![FieldSection {
-            read: FieldConfig { name: "text".into(), mode: crate::config::Mode::Page, ..FieldConfig::default() },
-            ..FieldSection::default()
-        }];
-        assert_eq!(given, NodeConfig { source: given.source.clone(), fields, ..NodeConfig::default() });
-    }
 
     /// With fewer, a picture was deleted whose readings had no room while there was neither disk nor broker.
     #[test]
@@ -423,6 +285,19 @@ mod tests {
         assert_eq!((with("delete", 2), with("keep", 1)), (Ok(()), Ok(())));
         let said = with("delete", 1).unwrap_err();
         assert!(said.starts_with("outbox.memory_records is 1") && said.contains("fields, 2,"), "{said}");
+    }
+
+    #[test]
+    fn align_with_reduced_frames_is_refused() {
+        let with = |pixels: u64| {
+            let text = format!(
+                "[source]\nkind = 'http'\nurl = 'http://a/'\nreduce_above_px = {pixels}\n[[field]]\nname = 'a'\n\
+                 [[align.marks]]\npicture = 'a.png'\n[topics]\nnode_id = 'n'\n"
+            );
+            toml::from_str::<NodeConfig>(&text).unwrap().validate()
+        };
+        assert_eq!(with(0), Ok(()));
+        assert!(with(1000).unwrap_err().contains("align cannot be used with reduce_above_px"));
     }
 
     #[test]

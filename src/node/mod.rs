@@ -26,6 +26,8 @@ pub mod annotate;
 mod clear;
 mod clock;
 mod config;
+#[cfg(test)]
+mod default_toml;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod desk;
@@ -47,18 +49,18 @@ mod systemd;
 mod tests;
 mod voice;
 mod wake;
+mod zone;
 
 pub use annotate::{AnnotateConfig, AnnotateError, FrameAnnotator};
-mod zone;
 pub use clear::clear_retained;
 pub use config::{DEFAULT_TOML, FieldSection, NodeConfig, NodeSection, Which};
 pub use error::NodeError;
 pub use field_config::{AlignConfig, FieldConfig, MarkConfig, OnLost};
 pub use fields::{FieldProblem, FieldReader, FieldReading, FrameReadings};
 pub use run::{Ended, Recheck};
+pub use setup::timing;
 
 use crate::signals::Signals;
-pub use setup::timing;
 use crate::source::frames::Stop;
 
 /// Sets `stop` on SIGTERM and SIGINT; a second signal ends the program at once.
