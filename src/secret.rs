@@ -162,7 +162,15 @@ impl SecretSource {
                         "credential {name} cannot be read because CREDENTIALS_DIRECTORY is not set; run the program by systemd with LoadCredential={name}:FILE"
                     ));
                 };
-                read(&Path::new(&directory).join(name))
+                let path = Path::new(&directory).join(name);
+                // What the shipped unit hands over where the file is missing.
+                if fs::read(&path).is_ok_and(|bytes| bytes == b"\n") {
+                    return Err(format!(
+                        "credential {name} is empty; put the secret into the file that LoadCredential= of the unit names for it, and \
+                         start the service again"
+                    ));
+                }
+                read(&path)
             }
             SecretSource::File(path) => read(path),
         }

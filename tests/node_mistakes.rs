@@ -381,3 +381,27 @@ fn examples_and_the_printed_default_are_right() {
     assert_eq!((code, err.as_str()), (0, ""));
     examine("default.toml", &default, dir.path());
 }
+
+/// What the shipped unit hands over where /etc/edge-ocr has no such file.
+#[cfg(unix)]
+#[test]
+fn empty_credential_names_the_unit_setting() {
+    let dir = tempfile::tempdir().expect("a folder");
+    secret_file(dir.path(), "mqtt-password", b"\n", 0o400);
+    let path = dir.path().join("node.toml");
+    let text = |mqtt: &str| {
+        format!(
+            "[source]\nkind = 'directory'\npath = 'in'\n[[field]]\nname = 'a'\n[topics]\nnode_id = 'n'\n[mqtt]\n{mqtt}\n"
+        )
+    };
+    let check = |mqtt: &str| {
+        fs::write(&path, text(mqtt)).expect("written");
+        let mut command = program();
+        command.args(["node", "--check-config", "--config"]).arg(&path).env("CREDENTIALS_DIRECTORY", dir.path());
+        finish(command.output().expect("run"))
+    };
+    let (code, _, err) = check("username = 'ocr'\npassword_credential = 'mqtt-password'");
+    assert!(code == 2 && err.contains("mqtt-password is empty") && err.contains("LoadCredential="), "{err}");
+    // A broker without a password does not ask for it.
+    assert_eq!(check("").0, 0);
+}
