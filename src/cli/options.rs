@@ -84,7 +84,7 @@ struct Picture {
     /// Turn the picture clockwise first: 90, 180 or 270
     #[arg(long, value_name = "DEGREES", default_value_t = 0)]
     rotate: u16,
-    /// Enhance the picture first: contrast, threshold, deskew
+    /// Enhance the picture first: contrast, threshold, otsu (one threshold for the whole picture), deskew
     #[arg(long, value_name = "HOW", value_delimiter = ',')]
     enhance: Vec<String>,
     /// Order of the lines: as a person reads, or as RapidOCR sorts

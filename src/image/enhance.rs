@@ -1,15 +1,17 @@
-//! Optional repair of poor pictures before they are read: contrast, local threshold, straightening.
+//! Optional repair of poor pictures before they are read: contrast, thresholds, straightening.
 //!
 //! None of this is on by default: the published models read ordinary photographs better as they are.
 
 use std::str::FromStr;
 
 use ::image::{GrayImage, RgbImage};
-use imageproc::contrast::{adaptive_threshold, otsu_level, stretch_contrast_mut};
+use imageproc::contrast::{adaptive_threshold, stretch_contrast_mut};
 use imageproc::geometric_transformations::{Border, Interpolation, Projection, warp_into};
 
 use super::decode::Limits;
 use super::{CHANNELS, ImageError, Picture, PixelView};
+
+mod otsu;
 
 /// Share of the darkest and of the brightest pixels that a contrast stretch may clip.
 const CLIPPED: f64 = 0.01;
@@ -34,6 +36,9 @@ pub enum Enhance {
     Contrast,
     /// Black where a pixel is darker than the mean around it, else white.
     Threshold,
+    /// Black on white by one threshold for the whole picture, between its dark and its bright pixels (Otsu's method). What is
+    /// rarer, dark or bright, becomes black. For displays whose unlit segments show faintly; it needs even light.
+    Otsu,
     /// Turn the picture by up to 15° so that its lines become level.
     Deskew,
 }
@@ -45,6 +50,7 @@ impl FromStr for Enhance {
         match name {
             "contrast" => Ok(Enhance::Contrast),
             "threshold" => Ok(Enhance::Threshold),
+            "otsu" => Ok(Enhance::Otsu),
             "deskew" => Ok(Enhance::Deskew),
             _ => Err(ImageError::UnknownEnhancement { name: name.to_owned() }),
         }
@@ -64,7 +70,7 @@ pub struct Enhanced {
 
 /// Applies `steps` in their order.
 ///
-/// Contrast works in place; the threshold takes one byte a pixel and about 10 MB; deskewing takes a second picture.
+/// Contrast works in place; a threshold takes one byte a pixel, the local one about 10 MB more; deskewing takes a second picture.
 ///
 /// # Errors
 /// [`ImageError::DeskewMemory`] if the picture and its straightened copy exceed
@@ -75,6 +81,7 @@ pub fn apply(picture: Picture, steps: &[Enhance], limits: &Limits) -> Result<Enh
         done = match step {
             Enhance::Contrast => Enhanced { picture: contrast(done.picture)?, ..done },
             Enhance::Threshold => Enhanced { picture: threshold(done.picture)?, ..done },
+            Enhance::Otsu => Enhanced { picture: otsu::threshold(done.picture)?, ..done },
             Enhance::Deskew => deskew(done, limits)?,
         };
     }
@@ -232,10 +239,8 @@ fn reduced(view: PixelView<'_>) -> Result<(Vec<u8>, usize), ImageError> {
 fn ink_edges(grey: &[u8], width: usize) -> Vec<(f32, f32)> {
     let height = grey.len() / width.max(1);
     let Some(image) = GrayImage::from_raw(width as u32, height as u32, grey.to_vec()) else { return Vec::new() };
-    let level = otsu_level(&image);
-    let dark = grey.iter().filter(|&&v| v <= level).count();
-    let ink_is_dark = dark * 2 <= grey.len();
-    let is_ink = |v: u8| (v <= level) == ink_is_dark;
+    let ink = otsu::Ink::of(&image);
+    let is_ink = |v: u8| ink.has(v);
     let (cx, cy) = (width as f32 / 2.0, height as f32 / 2.0);
     let mut points = Vec::new();
     for (y, (row, below)) in grey.chunks_exact(width).zip(grey.chunks_exact(width).skip(1)).enumerate() {
@@ -384,11 +389,11 @@ mod tests {
     #[test]
     fn the_smallest_pictures_survive() {
         for (width, height) in [(1, 1), (1, 50), (50, 1), (2, 2), (3000, 1), (1, 3000)] {
-            let steps = ["deskew", "threshold", "contrast", "deskew"].map(|name| name.parse().unwrap());
+            let steps = ["deskew", "threshold", "contrast", "otsu", "deskew"].map(|name| name.parse().unwrap());
             for fill in [[0; 3], [255; 3], [1, 200, 9]] {
                 apply(Picture::new(width, height, fill).unwrap(), &steps, &limits()).unwrap();
             }
         }
-        assert!("sharpen".parse::<Enhance>().unwrap_err().to_string().contains("contrast, threshold or deskew"));
+        assert!("sharpen".parse::<Enhance>().unwrap_err().to_string().contains("contrast, threshold, otsu or deskew"));
     }
 }

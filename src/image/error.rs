@@ -169,7 +169,7 @@ pub enum ImageError {
     },
 
     /// An enhancement nobody knows.
-    #[error("enhancement '{name}' is unknown; use contrast, threshold or deskew")]
+    #[error("enhancement '{name}' is unknown; use contrast, threshold, otsu or deskew")]
     UnknownEnhancement {
         /// The name as given.
         name: String,
