@@ -73,8 +73,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         Engine::Tract => None,
     };
     let picture = match &args.picture {
-        Some(name) if name == "-" => load::load(&Input::Stdin, &config.limits, u64::MAX)?.picture,
-        Some(name) => load::load(&Input::Path(name.into()), &config.limits, u64::MAX)?.picture,
+        Some(name) if name == "-" => load::first(&Input::Stdin, config.limits)?,
+        Some(name) => load::first(&Input::Path(name.into()), config.limits)?,
         None => decode::decode(PICTURE, &config.limits)?,
     };
     let before = Reading::of(Path::new(SYS));

@@ -4,6 +4,7 @@ use super::heap;
 use super::interrupt::Guarded;
 use super::options::Options;
 use super::{Stop, exit, load, overwrite, sink, write_failed};
+use edge_ocr::page::LineRef;
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Pipeline};
 use serde::Serialize;
@@ -21,6 +22,9 @@ pub struct Args {
     /// Only the first N pictures
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Exchange left and right first, for what is seen in a mirror
+    #[arg(long, help_heading = "Picture")]
+    mirror: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -41,6 +45,8 @@ struct Prediction<'a> {
 
 #[derive(Serialize)]
 struct Line {
+    /// Number of the page in its file, from 1.
+    page: usize,
     text: String,
     score: f32,
     #[serde(rename = "box")]
@@ -76,8 +82,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let mut pipeline = Pipeline::from_config(&config)?;
     // Making plans is part of loading; a picture pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;
-    let limits = pipeline.config().limits;
-    let most_bytes = pipeline.config().most_decoded_bytes();
+    let config = pipeline.config();
+    let loading = load::Loading { limits: config.limits, most_bytes: config.most_decoded_bytes(), mirror: args.mirror };
     let (out_name, out) = sink::create(Some(&args.out))?;
     // A prediction is written when its picture is read, and none is cut by a signal.
     let out = Guarded::new(out, |mut out| out.flush())?;
@@ -86,18 +92,28 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         let input = Input::Path(folder.join(image));
         let start = Instant::now();
         let mut prediction = Prediction { image, lines: Vec::new(), ms: 0.0, error: None };
-        let read = load::load(&input, &limits, most_bytes).and_then(|loaded| {
-            let page = pipeline.run(loaded.frame())?;
-            prediction.ms = start.elapsed().as_secs_f64() * 1e3;
-            prediction.lines =
-                page.lines().map(|l| Line { text: l.text().to_string(), score: l.score, quad: l.quad }).collect();
-            Ok(())
-        });
-        if let Err(error) = read {
-            eprintln!("edge-ocr: {image}: {error}");
-            bad += 1;
-            prediction.error = Some(error.to_string());
+        let mut failed = false;
+        // Of a file with several pages all lines, in their order.
+        for loaded in load::load(&input, loading) {
+            let read = loaded.and_then(|loaded| {
+                let page = pipeline.run(loaded.frame())?;
+                let line = |l: LineRef<'_>| Line {
+                    page: loaded.page,
+                    text: l.text().to_string(),
+                    score: l.score,
+                    quad: l.quad,
+                };
+                prediction.lines.extend(page.lines().map(line));
+                Ok(())
+            });
+            if let Err(error) = read {
+                eprintln!("edge-ocr: {image}: {error}");
+                failed = true;
+                prediction.error.get_or_insert(error.to_string());
+            }
         }
+        bad += usize::from(failed);
+        prediction.ms = start.elapsed().as_secs_f64() * 1e3;
         out.with(|out| {
             serde_json::to_writer(&mut *out, &prediction)?;
             out.write_all(b"\n")?;

@@ -221,6 +221,12 @@ struct LimitFlags {
     /// Memory for decoding, bytes
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_decode_bytes)]
     max_decode_bytes: u64,
+    /// Most pages of one file (TIFF)
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pages)]
+    max_pages: u64,
+    /// Pixels of all pages of one file together
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_total_pixels)]
+    max_total_pixels: u64,
 }
 
 impl Options {
@@ -232,6 +238,8 @@ impl Options {
             max_height_px: l.max_height,
             max_pixels: l.max_pixels,
             max_decode_bytes: l.max_decode_bytes,
+            max_pages: l.max_pages,
+            max_total_pixels: l.max_total_pixels,
         }
     }
 

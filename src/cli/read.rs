@@ -2,11 +2,12 @@
 
 use super::heap;
 use super::interrupt::Guarded;
+use super::load::Loaded;
 use super::options::Options;
 use super::{Stop, exit, load, overwrite, sink, write_failed};
 use clap::ValueEnum;
-use edge_ocr::image::Picture;
-use edge_ocr::output::{self, Document, Font, Format, Writer};
+use edge_ocr::image::decode::Notice;
+use edge_ocr::output::{self, Document, Font, Format, Part, Writer};
 use edge_ocr::page::{MAX_CHARS, MAX_LINES};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Page, Pipeline};
@@ -35,7 +36,7 @@ pub struct Args {
     /// Also write the words and characters with their boxes and scores (json, jsonl)
     #[arg(long)]
     chars: bool,
-    /// Draw boxes and text; a directory when there are several pictures
+    /// Draw boxes and text; a directory when there are several pictures. Further pages of a file get -2, -3, … before the ending
     #[arg(long, value_name = "PNG|DIR")]
     annotate: Option<PathBuf>,
     /// Font for that, TrueType (default: a built-in one with Latin, Greek and Cyrillic letters)
@@ -44,6 +45,9 @@ pub struct Args {
     /// Exit with 5 when a picture has no text
     #[arg(long)]
     fail_on_empty: bool,
+    /// Exchange left and right first, for what is seen in a mirror; boxes and regions are those of the exchanged picture
+    #[arg(long, help_heading = "Picture")]
+    mirror: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -89,8 +93,9 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         .map(|target| Annotator::new(target, args.annotate_font.as_deref(), several))
         .transpose()?;
     let mut pipeline = Pipeline::from_config(&config)?;
-    let params = serde_json::to_value(pipeline.config())
+    let mut params = serde_json::to_value(pipeline.config())
         .map_err(|e| Stop::Failed(format!("the parameters could not be written: {e}")))?;
+    params["mirror"] = args.mirror.into();
     let names = pipeline.names().clone();
     let models = output::Models { det: names.det, cls: names.cls, rec: names.rec };
 
@@ -103,9 +108,9 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         bar.finish_and_clear();
         writer.finish()
     })?;
-    let limits = pipeline.config().limits;
     // Boxes are drawn on the whole picture.
     let most_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().most_decoded_bytes() };
+    let loading = load::Loading { limits: pipeline.config().limits, most_bytes, mirror: args.mirror };
     let (mut bad, mut empty) = (0, 0);
     let mut code = exit::OK;
     for error in &unreadable {
@@ -115,34 +120,45 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let mut read = |input: &Input| {
         let name = input.name();
         progress.set_message(name.to_string());
-        let read = load::load(input, &limits, most_bytes)
-            .and_then(|loaded| pipeline.run(loaded.frame()).map(|page| (page, loaded.picture)));
-        match read {
-            Ok((page, picture)) => {
-                empty += usize::from(page.is_empty());
-                if page.truncated > 0 {
-                    log::warn!(
-                        "{name}: {} lines found no room, since a page holds {MAX_LINES} lines and {MAX_CHARS} characters; read it in parts with --roi",
-                        page.truncated
-                    );
+        let (mut failed, mut texts) = (false, false);
+        for loaded in load::load(input, loading) {
+            let read = loaded.and_then(|loaded| pipeline.run(loaded.frame()).map(|page| (page, loaded)));
+            match read {
+                Ok((page, loaded)) => {
+                    texts |= !page.is_empty();
+                    if page.truncated > 0 {
+                        log::warn!(
+                            "{name}: {} lines found no room, since a page holds {MAX_LINES} lines and {MAX_CHARS} characters; read it in parts with --roi",
+                            page.truncated
+                        );
+                    }
+                    let part = Part {
+                        page_number: loaded.page,
+                        page_count: loaded.pages,
+                        warnings: &loaded.notices.iter().map(Notice::to_string).collect::<Vec<_>>(),
+                    };
+                    let engine = names.engine;
+                    let document = Document { source: &name, page, models: &models, params: &params, engine, part };
+                    results.with(|writer| {
+                        writer.document(&document).map_err(write_failed(&target))?;
+                        annotator.as_mut().map_or(Ok(()), |annotator| annotator.draw(input, page, loaded))
+                    })?;
                 }
-                let document = Document { source: &name, page, models: &models, params: &params, engine: names.engine };
-                results.with(|writer| {
-                    writer.document(&document).map_err(write_failed(&target))?;
-                    annotator.as_mut().map_or(Ok(()), |annotator| annotator.draw(input, page, picture))
-                })?;
-            }
-            Err(error) => {
-                progress.suspend(|| eprintln!("edge-ocr: {name}: {error}"));
-                results.with(|writer| writer.failure(&name, &error.to_string())).map_err(write_failed(&target))?;
-                bad += 1;
-                code = error.exit_code();
-                // An engine that fails once fails again; a bad picture is only itself.
-                if !matches!(error, Error::Image(_) | Error::Source(_)) {
-                    return Ok(false);
+                Err(error) => {
+                    progress.suspend(|| eprintln!("edge-ocr: {name}: {error}"));
+                    results.with(|writer| writer.failure(&name, &error.to_string())).map_err(write_failed(&target))?;
+                    failed = true;
+                    code = error.exit_code();
+                    // An engine that fails once fails again; a bad picture is only itself.
+                    if !matches!(error, Error::Image(_) | Error::Source(_)) {
+                        bad += 1;
+                        return Ok(false);
+                    }
                 }
             }
         }
+        bad += usize::from(failed);
+        empty += usize::from(!failed && !texts);
         progress.inc(1);
         Ok(true)
     };
@@ -201,10 +217,19 @@ impl Annotator {
         Ok(Annotator { font, target: target.to_path_buf(), several, names: HashSet::new() })
     }
 
-    /// Where the drawing of `input` goes.
-    fn path(&mut self, input: &Input) -> PathBuf {
+    /// Where the drawing of a page of `input` goes.
+    fn path(&mut self, input: &Input, page: usize) -> PathBuf {
         if !self.several {
-            return self.target.clone();
+            if page == 1 {
+                return self.target.clone();
+            }
+            let mut name = self.target.file_stem().unwrap_or_default().to_os_string();
+            name.push(format!("-{page}"));
+            if let Some(ending) = self.target.extension() {
+                name.push(".");
+                name.push(ending);
+            }
+            return self.target.with_file_name(name);
         }
         let stem = match input {
             Input::Stdin => OsStr::new("stdin"),
@@ -221,10 +246,10 @@ impl Annotator {
         self.target.join(name)
     }
 
-    fn draw(&mut self, input: &Input, page: &Page, picture: Picture) -> Result<(), Stop> {
-        let path = self.path(input);
+    fn draw(&mut self, input: &Input, page: &Page, loaded: Loaded) -> Result<(), Stop> {
+        let path = self.path(input, loaded.page);
         let (width, height) = (page.width_px, page.height_px);
-        let Some(mut canvas) = image::RgbImage::from_raw(width, height, picture.into_raw()) else {
+        let Some(mut canvas) = image::RgbImage::from_raw(width, height, loaded.picture.into_raw()) else {
             return Err(Stop::Failed(format!("the picture {} has lost its pixels", input.name())));
         };
         output::annotate(page, &mut canvas, &self.font);

@@ -55,6 +55,37 @@ pub enum ImageError {
         limit: u64,
     },
 
+    /// A file has more pages than [`max_pages`](super::decode::Limits::max_pages).
+    #[error("file has more pages than the limit of {limit}; split it, or raise --max-pages")]
+    TooManyPages {
+        /// The limit in force.
+        limit: u64,
+    },
+
+    /// The pages of a file have more pixels than [`max_total_pixels`](super::decode::Limits::max_total_pixels).
+    #[error(
+        "the {pages} pages of the file have {pixels} pixels together, more than the limit of {limit}; split it, or raise --max-total-pixels"
+    )]
+    TooManyPagePixels {
+        /// Number of pages.
+        pages: usize,
+        /// Pixels of all of them by their headers.
+        pixels: u64,
+        /// The limit in force.
+        limit: u64,
+    },
+
+    /// One page of several cannot be used.
+    #[error("page {page} of {pages}: {error}")]
+    Page {
+        /// Number of the page, from 1.
+        page: usize,
+        /// Number of pages.
+        pages: usize,
+        /// Why.
+        error: Box<ImageError>,
+    },
+
     /// Decoding would take more than [`max_decode_bytes`](super::decode::Limits::max_decode_bytes).
     #[error(
         "decoding this {width}x{height} {format} picture would take at least {needed} bytes of memory, more than the limit of {limit} bytes; make the picture smaller or raise --max-decode-bytes"

@@ -173,6 +173,11 @@ impl Picture {
         self.data.get_mut(y * row..(y + 1) * row).unwrap_or_default()
     }
 
+    /// Exchanges left and right, in place: what a camera sees in a mirror becomes readable.
+    pub fn mirror(&mut self) {
+        turn::mirror_rows(&mut self.data, self.width);
+    }
+
     /// Red, green and blue of the pixel at (`x`, `y`); `None` outside the picture.
     pub fn pixel(&self, x: usize, y: usize) -> Option<[u8; 3]> {
         if x >= self.width || y >= self.height {
@@ -242,6 +247,13 @@ mod tests {
         assert!(view.crop(2, 1, 0, 1).is_err());
         assert!(view.crop(usize::MAX, 0, 2, 1).is_err());
         assert_eq!(crop.to_picture().unwrap().into_raw().len(), 12);
+    }
+
+    #[test]
+    fn mirror_exchanges_left_and_right() {
+        let mut picture = Picture::from_raw((0..18).collect(), 3, 2).unwrap();
+        picture.mirror();
+        assert_eq!(picture.as_raw(), [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11]);
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub fn as_keys(message: &str) -> String {
 }
 
 /// Flags that the pipeline's messages name, and their keys. None of a flag comes before a longer one.
-const FLAGS: [(&str, &str); 17] = [
+const FLAGS: [(&str, &str); 19] = [
     ("--allowed-chars", "allowed_chars"),
     ("--cls-thresh", "cls_thresh"),
     ("--det-canvas", "detect.scale.canvases_px"),
@@ -109,7 +109,9 @@ const FLAGS: [(&str, &str); 17] = [
     ("--max-bytes", "limits.max_bytes"),
     ("--max-decode-bytes", "limits.max_decode_bytes"),
     ("--max-height", "limits.max_height_px"),
+    ("--max-pages", "limits.max_pages"),
     ("--max-pixels", "limits.max_pixels"),
+    ("--max-total-pixels", "limits.max_total_pixels"),
     ("--max-width", "limits.max_width_px"),
     ("--rec-batch", "recognise.batch"),
     ("--rec-score-thresh", "rec_score_thresh"),

@@ -38,6 +38,11 @@ impl Serialize for Envelope<'_> {
         struct Fields<'a> {
             schema: &'a str,
             source: &'a str,
+            /// Number of the page in its file, from 1, and how many it has.
+            page: usize,
+            pages: usize,
+            #[serde(skip_serializing_if = "<[String]>::is_empty")]
+            warnings: &'a [String],
             width: u32,
             height: u32,
             engine: &'a str,
@@ -47,10 +52,13 @@ impl Serialize for Envelope<'_> {
             truncated: u32,
             lines: Lines<'a>,
         }
-        let Document { source, page, models, params, engine } = *self.document;
+        let Document { source, page, models, params, engine, part } = *self.document;
         Fields {
             schema: SCHEMA,
             source,
+            page: part.page_number,
+            pages: part.page_count,
+            warnings: part.warnings,
             width: page.width_px,
             height: page.height_px,
             engine,

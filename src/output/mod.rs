@@ -24,9 +24,9 @@ use std::str::FromStr;
 /// A format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// The text alone, one line for each line of the page; `==> name <==` before each of several pictures.
+    /// The text alone, one line for each line of the page; `==> name <==` before each of several pictures or pages.
     Text,
-    /// One object (`"schema": "edge-ocr/1"`), or an array of them for several pictures.
+    /// One object (`"schema": "edge-ocr/1"`), or an array of them for several pictures or pages.
     Json,
     /// One such object for each picture, each on one line.
     Jsonl,
@@ -107,6 +107,36 @@ pub struct Document<'a> {
     pub params: &'a serde_json::Value,
     /// Name of the engine.
     pub engine: &'a str,
+    /// Which part of its file it is.
+    pub part: Part<'a>,
+}
+
+impl Document<'_> {
+    /// The picture's name, with its page where the file has several.
+    fn title(&self) -> String {
+        match self.part {
+            Part { page_count: 1, .. } => self.source.to_owned(),
+            Part { page_number, page_count, .. } => format!("{} (page {page_number} of {page_count})", self.source),
+        }
+    }
+}
+
+/// Which page of its file a picture is, and what of the file is not in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Number of the page, from 1.
+    pub page_number: usize,
+    /// Number of pages of the file.
+    pub page_count: usize,
+    /// What a person should know, such as that only the first frame of an animation was read; one clause each.
+    pub warnings: &'a [String],
+}
+
+impl Default for Part<'_> {
+    /// The whole of a file.
+    fn default() -> Self {
+        Part { page_number: 1, page_count: 1, warnings: &[] }
+    }
 }
 
 /// Writes documents in one format.
@@ -143,7 +173,7 @@ impl<W: Write> Writer<W> {
         self
     }
 
-    /// Writes the result of one picture.
+    /// Writes the result of one picture; the pages of a file are pictures of their own.
     ///
     /// # Errors
     /// Those of the underlying writer.
@@ -151,7 +181,7 @@ impl<W: Write> Writer<W> {
         self.pictures += 1;
         let number = self.pictures;
         match self.format {
-            Format::Text => self.entry(document.source, |out| text::page(out, document.page))?,
+            Format::Text => self.entry(&document.title(), |out| text::page(out, document.page))?,
             Format::Json => {
                 let chars = self.options.chars;
                 self.entry(document.source, |out| json::document(out, document, chars))?;

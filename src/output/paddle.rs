@@ -28,7 +28,7 @@ impl Serialize for Res<'_> {
             use_doc_preprocessor: bool,
             use_textline_orientation: bool,
         }
-        let Document { source, page, models, params, .. } = *self.0;
+        let Document { source, page, models, params, part, .. } = *self.0;
         let oriented = models.cls.is_some();
         // 0 is upright, 1 on its head, -1 not asked.
         let orientation = |line: LineRef<'_>| match oriented {
@@ -37,7 +37,9 @@ impl Serialize for Res<'_> {
         };
         let mut res = serializer.serialize_map(None)?;
         res.serialize_entry("input_path", source)?;
-        res.serialize_entry("page_index", &())?;
+        // Counts from 0, and is null for files of one page.
+        let page_index = (part.page_count > 1).then(|| part.page_number.saturating_sub(1));
+        res.serialize_entry("page_index", &page_index)?;
         res.serialize_entry(
             "model_settings",
             &Settings { use_doc_preprocessor: false, use_textline_orientation: oriented },

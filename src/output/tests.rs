@@ -34,7 +34,8 @@ fn written(format: Format, chars: bool, pictures: &[(&str, Option<&Page>)]) -> S
     for &(source, page) in pictures {
         let result = match page {
             Some(page) => {
-                writer.document(&Document { source, page, models: &models, params: &params, engine: "arena" })
+                let part = Part::default();
+                writer.document(&Document { source, page, models: &models, params: &params, engine: "arena", part })
             }
             None => writer.failure(source, "it is \"broken\""),
         };
@@ -146,7 +147,7 @@ fn json_of_one_picture_is_an_object() {
     assert_eq!(
         written(Format::Json, false, &[("a.png", Some(&page))]),
         concat!(
-            r#"{"schema":"edge-ocr/1","source":"a.png","width":200,"height":100,"engine":"arena","#,
+            r#"{"schema":"edge-ocr/1","source":"a.png","page":1,"pages":1,"width":200,"height":100,"engine":"arena","#,
             r#""models":{"det":"det","cls":null,"rec":"rec"},"#,
             r#""params":{"det":{"thresh":0.3},"det_box_thresh":0.6,"rec-score-thresh":0.5},"#,
             r#""timing_ms":{"decode":1.235,"prepare":0.0,"detect":0.0,"classify":0.0,"recognise":0.0,"total":0.0},"#,
@@ -398,4 +399,50 @@ fn annotation_never_panics() {
     for (width, height) in [(200, 100), (1, 1), (0, 0), (3, 500)] {
         annotate(&page, &mut image::RgbImage::new(width, height), &font);
     }
+}
+
+/// The output for a file of two pages, of which the second has a warning.
+fn written_pages(format: Format) -> String {
+    let (models, params) = (Models::default(), json!({}));
+    let warnings = ["the file ends early".to_owned()];
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(format, Options::default(), &mut bytes);
+    for (i, text) in ["first", "second"].into_iter().enumerate() {
+        let part = Part { page_number: i + 1, page_count: 2, warnings: &warnings[..i] };
+        let page = page(&[text]);
+        let document =
+            Document { source: "a.tif", page: &page, models: &models, params: &params, engine: "arena", part };
+        writer.document(&document).expect("memory takes all");
+    }
+    writer.finish().expect("memory takes all");
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+#[test]
+fn pages_of_one_file_are_documents_of_their_own() {
+    assert_eq!(
+        written_pages(Format::Text),
+        "==> a.tif (page 1 of 2) <==\nfirst\n\n==> a.tif (page 2 of 2) <==\nsecond\n"
+    );
+    let json = parsed(&written_pages(Format::Json));
+    for (i, text) in ["first", "second"].into_iter().enumerate() {
+        assert_eq!(
+            (&json[i]["page"], &json[i]["pages"], &json[i]["source"]),
+            (&json!(i + 1), &json!(2), &json!("a.tif"))
+        );
+        assert_eq!(json[i]["lines"][0]["text"], text);
+    }
+    assert_eq!((&json[0]["warnings"], &json[1]["warnings"]), (&Value::Null, &json!(["the file ends early"])));
+    assert_eq!(
+        written_pages(Format::Jsonl).lines().map(|line| parsed(line)["page"].clone()).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    let paddle = parsed(&written_pages(Format::Paddle));
+    assert_eq!([0, 1].map(|i| paddle[i]["res"]["page_index"].clone()), [0, 1]);
+    let tsv = written_pages(Format::Tsv);
+    let pages: Vec<&str> =
+        tsv.lines().filter(|row| row.starts_with("5\t")).filter_map(|row| row.split('\t').nth(1)).collect();
+    assert_eq!(pages, ["1", "2"]);
+    let hocr = written_pages(Format::Hocr);
+    assert!(hocr.contains(r#"id="page_1""#) && hocr.contains(r#"id="page_2""#) && hocr.contains("ppageno 1"), "{hocr}");
 }

@@ -2,6 +2,7 @@
 //!
 //! ```json
 //! {"schema":"edge-ocr.job/1","job":"17","worker":"a1b2c3","status":"ok","result":{"schema":"edge-ocr/1",…}}
+//! {"schema":"edge-ocr.job/1","job":"18","worker":"a1b2c3","status":"ok","result":[{"page":1,…},{"page":2,…}]}
 //! {"schema":"edge-ocr.job/1","job":"17","worker":"a1b2c3","status":"error","code":"bad_picture","error":"…"}
 //! ```
 
@@ -42,7 +43,7 @@ impl Names {
         Message { retain: true, ..Message::new(&self.status_topic, payload, Content::Text) }
     }
 
-    /// The message for a job. `result` is a JSON object.
+    /// The message for a job. `result` is a JSON object, or an array of objects for a file with several pages.
     pub fn answer(&self, job: &Job, result: Result<&[u8], &Failure>, expiry_s: u32) -> Message {
         let mut message = Message::new(&job.topic, self.envelope(&job.id, result), Content::Json);
         message.expiry_s = Some(expiry_s);
@@ -83,7 +84,7 @@ impl Names {
         // Strings alone: serialising them cannot fail.
         let mut bytes = serde_json::to_vec(&envelope).unwrap_or_else(|_| b"{}".to_vec());
         if let Ok(result) = result {
-            // The object is put in as it is instead of being read and written again.
+            // It is put in as it is instead of being read and written again.
             bytes.pop();
             bytes.extend(b",\"result\":");
             bytes.extend(result);

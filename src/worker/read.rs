@@ -2,14 +2,14 @@
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::image::decode::{self, Reduced};
-use crate::output::{self, Document, Format, Writer};
+use crate::image::decode::{Decoded, Notice, Pages};
+use crate::output::{self, Document, Format, Part, Writer};
 use crate::pipeline::{Frame, Pipeline};
 use std::time::Instant;
 
 /// Reads the picture of a job.
 pub trait Read: Send {
-    /// The JSON object for an encoded picture. `job` is its name in the result.
+    /// The JSON object for an encoded picture, or the array of them for one with several pages. `job` is its name in the result.
     ///
     /// # Errors
     /// [`ReadError`]; the next picture may be fine.
@@ -52,18 +52,26 @@ impl PipelineReader {
         Ok(PipelineReader { engine: names.engine, pipeline, params, models, chars })
     }
 
+    /// One page that cannot be read is an error for all: a result never lacks a page silently.
     fn document(&mut self, job: &str, picture: &[u8]) -> Result<Vec<u8>, Error> {
         let (limits, most_bytes) = (self.pipeline.config().limits, self.pipeline.config().most_decoded_bytes());
-        let start = Instant::now();
-        let Reduced { picture, full_px } = decode::decode_reduced(picture, &limits, most_bytes)?;
-        let decode_ms = start.elapsed().as_secs_f32() * 1e3;
-        let page = self.pipeline.run(Frame { full_px, decode_ms, ..Frame::new(picture.view()) })?;
-        let document = Document { source: job, page, models: &self.models, params: &self.params, engine: self.engine };
+        let mut pages = Pages::new(picture, limits, most_bytes)?;
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(Format::Jsonl, output::Options { chars: self.chars }, &mut bytes);
+        let mut writer = Writer::new(Format::Json, output::Options { chars: self.chars }, &mut bytes);
         // Into memory: neither can fail.
-        let written = writer.document(&document).and_then(|()| writer.finish());
-        written.map_err(|e| Error::Config(format!("the result cannot be written ({e}); free memory")))?;
+        let written = |e| Error::Config(format!("the result cannot be written ({e}); free memory"));
+        loop {
+            let start = Instant::now();
+            let Some(decoded) = pages.next() else { break };
+            let Decoded { picture, full_px, page: page_number, notices } = decoded?;
+            let decode_ms = start.elapsed().as_secs_f32() * 1e3;
+            let page = self.pipeline.run(Frame { full_px, decode_ms, ..Frame::new(picture.view()) })?;
+            let warnings: Vec<String> = notices.iter().map(Notice::to_string).collect();
+            let part = Part { page_number, page_count: pages.page_count(), warnings: &warnings };
+            let (models, params, engine) = (&self.models, &self.params, self.engine);
+            writer.document(&Document { source: job, page, models, params, engine, part }).map_err(written)?;
+        }
+        writer.finish().map_err(written)?;
         bytes.truncate(bytes.trim_ascii_end().len());
         Ok(bytes)
     }
@@ -75,5 +83,30 @@ impl Read for PipelineReader {
             Error::Image(_) | Error::Source(_) => ReadError::Picture(error.to_string()),
             _ => ReadError::Engine(error.to_string()),
         })
+    }
+}
+
+#[cfg(all(test, feature = "formats"))]
+mod tests {
+    use super::*;
+
+    const PAGES: &[u8] = include_bytes!("../../tests/cases/three_pages.tif");
+
+    fn result(reader: &mut PipelineReader, picture: &[u8]) -> Result<serde_json::Value, ReadError> {
+        reader.read("7", picture).map(|json| serde_json::from_slice(&json).expect("JSON"))
+    }
+
+    #[test]
+    fn job_of_several_pages_has_them_all_or_an_error() {
+        let mut reader = PipelineReader::new(&Config::default(), false).expect("a reader");
+        let pages = result(&mut reader, PAGES).expect("read");
+        let texts: Vec<_> = (0..3).map(|page| pages[page]["lines"][0]["text"].clone()).collect();
+        assert_eq!(texts, ["Page one", "Page two", "Page three"]);
+        assert_eq!((&pages[2]["page"], &pages[2]["source"]), (&3.into(), &"7".into()));
+        let one = result(&mut reader, include_bytes!("../../tests/golden/word.png")).expect("read");
+        assert!(one["lines"][0]["text"].is_string() && one["pages"] == 1, "an object");
+        // Where the last directory would be.
+        let error = result(&mut reader, &PAGES[..PAGES.len() - 60]).unwrap_err();
+        assert!(matches!(&error, ReadError::Picture(sentence) if sentence.contains("after page 2")), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! The formats that cameras do not write: WebP, TIFF, GIF, BMP (feature `formats`).
 
+use super::patched::Patched;
 use super::{Job, indexed};
 use crate::image::header::tiff::orientation;
 use crate::image::{ImageError, Picture, header};
@@ -42,14 +43,32 @@ impl Job<'_> {
     }
 
     fn tiff(&self) -> Result<Picture, ImageError> {
-        if header::tiff::claims_too_much(self.bytes) {
+        let page = match self.directory {
+            Some(at) => header::tiff::Page::new(self.bytes, at),
+            None => {
+                header::tiff::chain(self.bytes, self.limits.max_pages).and_then(|chain| chain.pages.first().copied())
+            }
+        };
+        let Some(page) = page else {
+            let reason = "its header does not lead to a whole directory".into();
+            return Err(ImageError::Damaged { format: self.name, reason });
+        };
+        if page.claims_too_much() {
             let reason = "its directory claims more values than a picture can need".into();
             return Err(ImageError::Damaged { format: self.name, reason });
         }
-        if let Some(table) = header::tiff::table(self.bytes) {
-            return indexed::decode(self, &table);
+        if page.is_thumbnail_of_raw() {
+            let reason =
+                "it holds no more than a thumbnail outside its sub-directories, as raw files of cameras do".into();
+            return Err(ImageError::Unsupported { format: self.name, reason });
         }
-        let decoder = self.check(tiff::TiffDecoder::new(Cursor::new(self.bytes)))?;
+        // The decoder begins with the first page of what it is given.
+        let (at, offset) = page.as_first();
+        let file = Patched::new(self.bytes).patch(at, &offset);
+        if let Some(table) = header::tiff::table(&page) {
+            return indexed::decode(self, &table, file, page.orientation());
+        }
+        let decoder = self.check(tiff::TiffDecoder::new(file))?;
         let (width, height) = decoder.dimensions();
         // The decoder reads into a buffer of its own first.
         let each = match decoder.original_color_type() {
@@ -58,7 +77,7 @@ impl Job<'_> {
             _ => u64::from(decoder.color_type().bytes_per_pixel()),
         };
         let extra = (u64::from(width) * u64::from(height)).saturating_mul(each);
-        self.read(decoder, orientation(Some(self.bytes)), extra)
+        self.read(decoder, page.orientation(), extra)
     }
 
     fn gif(&self) -> Result<Picture, ImageError> {

@@ -1,31 +1,31 @@
 //! TIFF pictures with a palette or with greys of two or four bits, which the decoder reads only as numbers.
 //!
-//! It refuses palettes outright, so it is given a copy of the file that calls the numbers greys.
+//! It refuses palettes outright, so the file it is given is patched to call the numbers greys.
 
-use super::Job;
-use crate::image::header::tiff::{Table, orientation};
+use super::patched::Patched;
+use super::{Job, Pixels};
+use crate::image::header::tiff::Table;
 use crate::image::{ImageError, Picture, orient, reserve};
-use std::io::Cursor;
+use ::image::metadata::Orientation;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 
 /// Reads the picture and looks its numbers up in `table`.
-pub(super) fn decode(job: &Job<'_>, table: &Table) -> Result<Picture, ImageError> {
+pub(super) fn decode(
+    job: &Job<'_>,
+    table: &Table,
+    file: Patched<'_>,
+    orientation: Orientation,
+) -> Result<Picture, ImageError> {
     let format = job.name;
     let damaged = |reason: String| ImageError::Damaged { format, reason: super::one_line(&reason) };
-    let mut file = reserve(job.bytes.len())?;
-    file.extend_from_slice(job.bytes);
     let (at, black_is_zero) = table.photometric;
-    if let Some(value) = file.get_mut(at..at + 2) {
-        value.copy_from_slice(&black_is_zero);
-    }
-    let mut decoder = Decoder::new(Cursor::new(&file)).map_err(|e| damaged(e.to_string()))?;
+    let mut decoder = Decoder::new(file.patch(at, &black_is_zero)).map_err(|e| damaged(e.to_string()))?;
     let (width, height) = decoder.dimensions().map_err(|e| damaged(e.to_string()))?;
     job.check_size(width, height)?;
-    let orientation = orientation(Some(job.bytes));
     let turning = orient::scratch_bytes(orientation, u64::from(width), u64::from(height));
     let numbers = u64::from(width) * u64::from(height);
-    // The copy, the numbers (twice: the decoder has a buffer of its own), then the colours.
-    let needed = job.rgb_bytes(width, height) + file.len() as u64 + (2 * numbers).max(turning);
+    // The numbers (twice: the decoder has a buffer of its own), then the colours.
+    let needed = job.rgb_bytes(width, height) + (2 * numbers).max(turning);
     let spare = job.check_memory(width, height, needed)?;
     let mut limits = Limits::default();
     limits.decoding_buffer_size = usize::try_from(numbers + spare).unwrap_or(usize::MAX);
@@ -48,8 +48,7 @@ pub(super) fn decode(job: &Job<'_>, table: &Table) -> Result<Picture, ImageError
         }
     }
     drop(numbers);
-    let (width, height) = orient::apply(orientation, &mut data, width, height)?;
-    Picture::from_raw(data, width, height)
+    Pixels { data, width, height }.upright(orientation)
 }
 
 #[cfg(test)]

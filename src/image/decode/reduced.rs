@@ -3,7 +3,7 @@
 //! The usual decoder always makes the whole picture, 3 bytes a pixel: 104 MB for a page scanned at 600 dots an inch, of which
 //! the detector sees a ninth. This one never holds more than the reduced picture and its planes.
 
-use super::{GAVE_UP, Job, Limits, name, one_line};
+use super::{GAVE_UP, Job, Limits, Pixels, one_line};
 use crate::image::header::tiff::orientation;
 use crate::image::{ImageError, Picture, header, orient};
 use ::image::ImageFormat;
@@ -28,7 +28,7 @@ pub struct Reduced {
 pub fn decode_reduced(bytes: &[u8], limits: &Limits, most_bytes: u64) -> Result<Reduced, ImageError> {
     let jpeg = ::image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg);
     if jpeg && bytes.len() as u64 <= limits.max_bytes {
-        let job = Job { bytes, limits, name: name(ImageFormat::Jpeg) };
+        let job = Job::new(bytes, limits, ImageFormat::Jpeg);
         let reduced = crate::guard::guarded(|| reduce(&job, most_bytes))
             .unwrap_or_else(|_| Err(ImageError::Damaged { format: job.name, reason: GAVE_UP.into() }))?;
         if let Some(reduced) = reduced {
@@ -49,6 +49,9 @@ fn reduce(job: &Job<'_>, most_bytes: u64) -> Result<Option<Reduced>, ImageError>
         return Ok(None);
     }
     job.check_size(width, height)?;
+    if header.has_no_data() {
+        return Err(job.nothing_decoded());
+    }
     let side = |full: u32, n: u32| full.div_ceil(n);
     let fits = |n: &u32| job.rgb_bytes(side(width, *n), side(height, *n)) <= most_bytes;
     let n = [2, 4].into_iter().find(fits).unwrap_or(8);
@@ -79,15 +82,17 @@ fn reduce(job: &Job<'_>, most_bytes: u64) -> Result<Option<Reduced>, ImageError>
             let extra = (pixels * 3).saturating_sub(data.len());
             data.try_reserve_exact(extra).map_err(|_| ImageError::OutOfMemory { bytes: extra })?;
             data.resize(pixels * 3, 0);
-            super::to_rgb8(&mut data, ::image::ColorType::L8, pixels);
+            super::to_rgb8(&mut data, ::image::ColorType::L8, w as usize, h as usize);
         }
         _ => return Err(damaged("its samples are not bytes".into())),
     }
-    let (turned_w, turned_h) = orient::apply(turn, &mut data, w as usize, h as usize)?;
-    let picture = Picture::from_raw(data, turned_w, turned_h)?;
+    let pixels = Pixels { data, width: w as usize, height: h as usize };
+    job.refuse_undecoded(&header, &pixels, n as usize)?;
+    let picture = pixels.upright(turn)?;
     let (width, height) = (width as usize, height as usize);
     // Where the orientation makes columns of rows, the sides have changed places; a square is the same either way.
-    let full_px = if (turned_w, turned_h) == (w as usize, h as usize) { [width, height] } else { [height, width] };
+    let same = (picture.width(), picture.height()) == (w as usize, h as usize);
+    let full_px = if same { [width, height] } else { [height, width] };
     Ok(Some(Reduced { picture, full_px }))
 }
 

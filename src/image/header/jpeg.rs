@@ -22,6 +22,8 @@ pub(in crate::image) struct Jpeg<'a> {
     pub exif: Option<&'a [u8]>,
     /// Whether the picture's end follows: without it, the file was cut.
     pub ends: bool,
+    /// Bytes of coded data in the first scan.
+    pub first_scan_bytes: usize,
     /// Why no decoder here reads it, if the frame is of a kind that none does.
     pub unsupported: Option<&'static str>,
 }
@@ -30,6 +32,24 @@ impl Jpeg<'_> {
     /// Whether all coefficients must be kept until the last scan, rather than a row of blocks at a time.
     pub fn keeps_coefficients(&self) -> bool {
         self.progressive || usize::from(self.first_scan_components) < self.sampling.len()
+    }
+
+    /// Height in pixels of a row of blocks, over all components.
+    pub fn block_height(&self) -> u32 {
+        8 * u32::from(self.sampling.iter().map(|s| s.1).max().unwrap_or(1).max(1))
+    }
+
+    /// Whether the first scan has less data than one row of its blocks takes: each a bit, and without progression another one.
+    pub fn has_no_data(&self) -> bool {
+        let across = self.sampling.iter().map(|s| s.0).max().unwrap_or(1).max(1);
+        let units = u64::from(self.width.div_ceil(8 * u32::from(across)));
+        let interleaved = usize::from(self.first_scan_components) == self.sampling.len() && self.sampling.len() > 1;
+        let blocks = match interleaved {
+            true => self.sampling.iter().map(|&(h, v)| u64::from(h) * u64::from(v)).sum(),
+            false => 1,
+        };
+        let bits = if self.progressive { 1 } else { 2 };
+        (self.first_scan_bytes as u64) * 8 < units * blocks * bits
     }
 
     /// Number of DCT coefficients of the whole picture, each component padded to whole MCUs.
@@ -76,6 +96,7 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> Option<Jpeg<'_>> {
                 found.first_scan_components = *segment.first()?;
                 // In coded data a byte FF is never followed by D9.
                 found.ends = bytes.get(at..)?.windows(2).any(|pair| pair == [0xFF, 0xD9]);
+                found.first_scan_bytes = coded_bytes(bytes.get(at + 1 + length..).unwrap_or_default());
                 let scans = scans(&bytes[at - 1..]);
                 if scans > SCANS && scans * u64::from(found.width) * u64::from(found.height) > SCANNED_PIXELS {
                     found.unsupported = Some("it has more scans than its size allows");
@@ -89,12 +110,21 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> Option<Jpeg<'_>> {
     }
 }
 
+/// Bytes of coded data up to the next marker. In coded data a byte FF is followed by 00 or a restart marker; FF may also be
+/// repeated.
+fn coded_bytes(bytes: &[u8]) -> usize {
+    let marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7 | 0xFF);
+    bytes.windows(2).position(marker).unwrap_or(bytes.len())
+}
+
 /// Scans from the first one's marker on, up to the picture's end.
 fn scans(mut bytes: &[u8]) -> u64 {
     let mut count = 0;
-    // In coded data a byte FF is followed by 00 or a restart marker; FF may also be repeated.
-    while let Some(at) = bytes.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7 | 0xFF))
-    {
+    loop {
+        let at = coded_bytes(bytes);
+        if at + 1 >= bytes.len() {
+            break;
+        }
         let marker = bytes[at + 1];
         bytes = &bytes[at + 2..];
         match marker {

@@ -4,6 +4,7 @@
 //! they believe the file too readily. Nothing is trusted further than the length of the data: every walk ends at the first
 //! thing it does not understand, and the decoder then says what is wrong.
 
+pub(super) mod gif;
 pub(super) mod jpeg;
 pub(super) mod png;
 pub(super) mod tiff;

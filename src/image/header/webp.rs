@@ -6,6 +6,8 @@
 pub(in crate::image) struct WebP<'a> {
     /// Has a chunk of frames.
     pub animated: bool,
+    /// Number of such chunks.
+    pub frames: u32,
     /// Has a lossless picture.
     pub lossless: bool,
     /// Has a separate plane of alpha.
@@ -27,9 +29,12 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> WebP<'_> {
             b"VP8 " => found.lossy_size = found.lossy_size.or_else(|| lossy_size(data)),
             b"VP8L" => found.lossless = true,
             b"ALPH" => found.alpha = true,
-            b"ANMF" if !found.animated => {
+            b"ANMF" => {
+                if !found.animated {
+                    found.frame_disagrees = frame_disagrees(data);
+                }
                 found.animated = true;
-                found.frame_disagrees = frame_disagrees(data);
+                found.frames += 1;
             }
             b"ANIM" => {}
             b"EXIF" => found.exif = found.exif.or(Some(data)),
@@ -102,6 +107,7 @@ mod tests {
         let found = walk(&still);
         assert_eq!((found.alpha, found.lossy_size, found.exif), (true, Some((7, 9)), Some(&b"xyz"[..])));
         assert!(!walk(&file(&[frame(7, 9, &[key_frame(7, 9)])])).frame_disagrees);
+        assert_eq!(walk(&file(&[frame(7, 9, &[]), frame(7, 9, &[])])).frames, 2);
         assert!(walk(&file(&[frame(7, 9, &[key_frame(7, 8)])])).frame_disagrees);
         assert!(walk(&file(&[frame(7, 9, &[chunk(b"ALPH", b"a"), key_frame(8, 9)])])).frame_disagrees);
         for end in 0..still.len() {
