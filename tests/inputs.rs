@@ -192,6 +192,31 @@ fn mirrored_pictures_are_read_when_told() {
 }
 
 #[test]
+fn formats_that_are_not_read_are_named() {
+    let folder = folder();
+    let files: [(&str, &[u8], &str); 5] = [
+        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        ("b.avif", b"\0\0\0\x1Cftypavif\0\0\0\0avifmif1miaf", "AVIF"),
+        ("c.pdf", b"%PDF-1.7\n", "PDF"),
+        // By its content, whatever its name says.
+        ("d.jpg", b"\0\0\0\x0CjP  \r\n\x87\n\0\0\0\x14ftypjp2 ", "JPEG 2000"),
+        ("e.svg", b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "SVG"),
+    ];
+    for (name, bytes, format) in files {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let (code, _, err) = run(&["read", path.to_str().unwrap()]);
+        assert_eq!(code, 4, "{name}");
+        assert!(err.contains(name) && err.contains(format) && err.contains("cannot be read"), "{err}");
+    }
+    fs::copy(root().join("tests/golden/word.png"), folder.path().join("f.png")).unwrap();
+    let (code, out, err) = run(&["read", folder.path().to_str().unwrap()]);
+    assert_eq!(code, 4, "{err}");
+    assert!(!out.is_empty() && err.contains("5 of 6 pictures could not be read"), "{out}{err}");
+    files.iter().for_each(|(name, _, format)| assert!(err.contains(name) && err.contains(format), "{err}"));
+}
+
+#[test]
 fn jpeg_without_any_pixels_is_an_error() {
     let folder = folder();
     let bytes = fs::read(root().join("tests/golden/receipt.jpg")).unwrap();

@@ -13,7 +13,7 @@ use ::image::metadata::Orientation;
 use ::image::{ImageDecoder, ImageFormat};
 
 use super::header::tiff::orientation;
-use super::{ImageError, Picture, header, orient, reserve};
+use super::{ImageError, Picture, header, orient, reserve, signature};
 use convert::to_rgb8;
 
 mod convert;
@@ -57,6 +57,9 @@ fn check_file(bytes: &[u8], limits: &Limits) -> Result<ImageFormat, ImageError> 
     let length = bytes.len() as u64;
     if length > limits.max_bytes {
         return Err(ImageError::TooManyBytes { bytes: length, limit: limits.max_bytes });
+    }
+    if let Some(foreign) = signature::foreign(bytes) {
+        return Err(ImageError::ForeignFormat { format: foreign.name, mend: foreign.mend });
     }
     ::image::guess_format(bytes).map_err(|_| ImageError::UnknownFormat)
 }

@@ -13,6 +13,15 @@ pub enum ImageError {
     )]
     UnknownFormat,
 
+    /// The data is of a format that is not read.
+    #[error("this is {format}, which cannot be read; {mend}")]
+    ForeignFormat {
+        /// The format, with its article.
+        format: &'static str,
+        /// What to do about it.
+        mend: &'static str,
+    },
+
     /// The encoded picture is longer than [`max_bytes`](super::decode::Limits::max_bytes).
     #[error("picture file is {bytes} bytes, more than the limit of {limit} bytes; raise --max-bytes")]
     TooManyBytes {

@@ -12,6 +12,7 @@ mod header;
 mod orient;
 pub mod resize;
 pub mod roi;
+pub(crate) mod signature;
 pub mod turn;
 pub mod warp;
 

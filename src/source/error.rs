@@ -68,6 +68,17 @@ pub enum SourceError {
         reason: String,
     },
 
+    /// A file of a format that is not read, and longer than pictures may be.
+    #[error("{path} is {format}, which cannot be read; {mend}")]
+    ForeignFormat {
+        /// The path as given.
+        path: String,
+        /// The format, with its article.
+        format: &'static str,
+        /// What to do about it.
+        mend: &'static str,
+    },
+
     /// More bytes than allowed.
     #[error("{path} is more than the limit of {limit} bytes long; raise --max-bytes")]
     TooLong {

@@ -11,6 +11,14 @@ pub const EXTENSIONS: [&str; 16] = [
     "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
 ];
 
+/// Endings of pictures and documents that are not read. Such a file of a directory is an input all the same: it becomes an
+/// error that names its format, instead of being passed over.
+const FOREIGN_EXTENSIONS: [&str; 35] = [
+    "ai", "arw", "avif", "cr2", "cr3", "djvu", "dng", "emf", "eps", "exr", "hdr", "heic", "heics", "heif", "heifs",
+    "hif", "ico", "j2c", "j2k", "jp2", "jpf", "jpx", "jxl", "jxr", "nef", "orf", "pdf", "ps", "psd", "raf", "rw2",
+    "svg", "svgz", "wmf", "xcf",
+];
+
 /// What arguments name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expanded {
@@ -25,7 +33,8 @@ pub struct Expanded {
 /// - `-` is standard input.
 /// - An existing file is taken whatever its name, even if the name looks like a pattern.
 /// - A directory gives its files with one of the [`EXTENSIONS`] in any case, sorted by name; with `recursive` those of its
-///   subdirectories too, sorted by path. Names that begin with a dot and links to directories are passed over.
+///   subdirectories too, sorted by path. Names that begin with a dot and links to directories are passed over. Pictures and
+///   documents of formats that are not read (`.heic`, `.pdf`, …) are among them, so that reading names them.
 /// - Anything else with `*`, `?` or `[` in it is a pattern (`**` crosses directories) and gives the files that match,
 ///   sorted by path.
 ///
@@ -115,11 +124,12 @@ fn list(directory: &Path, recursive: bool, unreadable: &mut Vec<SourceError>) ->
     files
 }
 
-/// Whether a name ends like a picture's.
+/// Whether a name ends like a picture's, of a format that is read or not.
 fn is_picture(path: &Path) -> bool {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+    let known = |extension: &str| {
+        EXTENSIONS.iter().chain(&FOREIGN_EXTENSIONS).any(|known| extension.eq_ignore_ascii_case(known))
+    };
+    path.extension().and_then(|extension| extension.to_str()).is_some_and(known)
 }
 
 /// The files that match a pattern.
@@ -168,6 +178,12 @@ mod tests {
         assert_eq!(names(&root, &["@"], false).unwrap(), ["@a.jpeg", "@b.PNG"]);
         assert_eq!(names(&root, &["@"], true).unwrap(), ["@a.jpeg", "@b.PNG", "@sub/d.webp"]);
         assert_eq!(names(&root, &["@c.txt", "-", "@sub"], false).unwrap(), ["@c.txt", "-", "@sub/d.webp"]);
+    }
+
+    #[test]
+    fn directory_with_foreign_formats_gives_them() {
+        let (_guard, root) = directory(&["a.heic", "b.PDF", "c.png", "d.avif", "e.txt"]);
+        assert_eq!(names(&root, &["@"], false).unwrap(), ["@a.heic", "@b.PDF", "@c.png", "@d.avif"]);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::path::Path;
 
 use super::{Input, SourceError};
+use crate::image::signature::{self, Foreign};
 
 /// All bytes of `input`, at most `max_bytes` of them. No more than one byte beyond is ever read.
 ///
@@ -28,7 +30,7 @@ pub fn read(input: &Input, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
                 return Err(SourceError::NotRegular { path: name() });
             }
             if about.len() > max_bytes {
-                return Err(SourceError::TooLong { path: name(), limit: max_bytes });
+                return Err(too_long(path, name(), max_bytes));
             }
             (Box::new(File::open(path).map_err(unreadable)?), about.len())
         }
@@ -37,6 +39,18 @@ pub fn read(input: &Input, max_bytes: u64) -> Result<Vec<u8>, SourceError> {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(SourceError::TooLong { path: name(), limit: max_bytes }),
         Err(e) => Err(unreadable(e)),
+    }
+}
+
+/// What is said of a file that is longer than `limit`: a higher limit is of no use to one of a format that is not read.
+fn too_long(path: &Path, name: String, limit: u64) -> SourceError {
+    const SIGNATURE_BYTES: u64 = 1024;
+    let mut start = Vec::new();
+    // A file that cannot be read is too long all the same.
+    let _ = File::open(path).and_then(|file| file.take(SIGNATURE_BYTES).read_to_end(&mut start));
+    match signature::foreign(&start) {
+        Some(Foreign { name: format, mend }) => SourceError::ForeignFormat { path: name, format, mend },
+        None => SourceError::TooLong { path: name, limit },
     }
 }
 
@@ -66,6 +80,15 @@ mod tests {
         assert!(error.contains("picture") && error.contains("limit of 4 bytes"), "{error}");
         assert_eq!(read_limited(&b"12345"[..], 4, 0).unwrap(), None, "longer than it said");
         assert_eq!(read_limited(&b"12345"[..], u64::MAX, 2).unwrap().unwrap(), b"12345");
+    }
+
+    #[test]
+    fn long_file_of_foreign_format_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("scan");
+        fs::write(&path, b"%PDF-1.7 and so on").unwrap();
+        let error = read(&Input::Path(path), 4).unwrap_err().to_string();
+        assert!(error.contains("PDF") && !error.contains("--max-bytes"), "{error}");
     }
 
     #[test]
