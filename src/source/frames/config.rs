@@ -24,6 +24,9 @@ pub struct Common {
     pub max_bytes: u64,
     /// What decoding may cost.
     pub limits: Limits,
+    /// Whether left and right are exchanged, for a camera that sees through a mirror; before `rotate_deg`. Regions are those of
+    /// the exchanged picture. Default false.
+    pub mirror: bool,
     /// Turn of the picture clockwise, after that by its own EXIF: 0, 90, 180 or 270. Default 0.
     pub rotate_deg: u16,
     /// A JPEG with more pixels is decoded at a half, a quarter or an eighth of its width and height; 0 (the default): never. Regions in pixels
@@ -44,6 +47,7 @@ impl Default for Common {
             timeout_ms: 10_000,
             max_bytes: 16_000_000,
             limits: Limits::default(),
+            mirror: false,
             rotate_deg: 0,
             reduce_above_px: 0,
             backoff_min_ms: 1000,
@@ -54,10 +58,11 @@ impl Default for Common {
 }
 
 impl Common {
-    const KEYS: [&str; 8] = [
+    const KEYS: [&str; 9] = [
         "timeout_ms",
         "max_bytes",
         "limits",
+        "mirror",
         "rotate_deg",
         "reduce_above_px",
         "backoff_min_ms",

@@ -1,9 +1,10 @@
-//! Stored pictures, one after the other, as if a camera gave them: for demonstrations and tests.
+//! Stored pictures, one after the other, as if a camera gave them: for demonstrations and tests. Each page of a file is a frame.
 
 use super::backoff::{deadline, wait};
 use super::config::Common;
 use super::picture::{Developer, as_keys, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
+use crate::image::decode::Pages;
 use crate::shown::Shown;
 use crate::source::{Expanded, Input, expand, read};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ impl ReplayConfig {
 pub(super) struct Replay {
     inputs: Vec<Input>,
     next: usize,
+    /// The file whose pages are given now, with its name.
+    open: Option<(String, Pages<Vec<u8>>)>,
     repeat: bool,
     /// Time between frames, and when the next is due.
     pause: Duration,
@@ -84,6 +87,7 @@ impl Replay {
         Ok(Replay {
             inputs,
             next: 0,
+            open: None,
             repeat: config.repeat,
             pause: config.frames_per_s.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate)),
             due: Instant::now(),
@@ -96,7 +100,7 @@ impl Replay {
 
 impl FrameSource for Replay {
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
-        if self.next == self.inputs.len() {
+        if self.next == self.inputs.len() && self.open.is_none() {
             if !self.repeat {
                 return Err(CameraError::End { source_name: self.name.clone() });
             }
@@ -116,14 +120,30 @@ impl FrameSource for Replay {
         // From the time it was due: the rate does not fall by what reading takes. A pause is not made up for.
         let now = Instant::now();
         self.due = (self.due + self.pause).max(now.checked_sub(self.pause).unwrap_or(now));
-        let input = &self.inputs[self.next];
-        self.next += 1;
-        let name = input.name().into_owned();
-        let bytes = read(input, self.max_bytes)
-            .map_err(|e| CameraError::BadFrame { source_name: name.clone(), reason: as_keys(&e.to_string()) })?;
-        let picture = self.developer.encoded(&name, &bytes)?;
+        let (path, mut pages) = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let input = &self.inputs[self.next];
+                self.next += 1;
+                let name = input.name().into_owned();
+                let bytes = read(input, self.max_bytes).map_err(|e| CameraError::BadFrame {
+                    source_name: name.clone(),
+                    reason: as_keys(&e.to_string()),
+                })?;
+                let pages = self.developer.pages(&name, bytes)?;
+                (name, pages)
+            }
+        };
+        let page = self.developer.page(&path, &mut pages).transpose();
+        let count = pages.page_count();
+        let name = path.clone();
+        self.open = Some((path, pages)).filter(|(_, pages)| !pages.is_done());
+        let Some(page) = page? else {
+            return Err(CameraError::BadFrame { source_name: name, reason: "it has no pages".into() });
+        };
+        let name = if count > 1 { format!("{name} (page {} of {count})", page.page) } else { name };
         // Now, not the file's time: a replay stands for a camera.
-        Ok(captured(picture, SystemTime::now(), name))
+        Ok(captured(page.picture, SystemTime::now(), name))
     }
 
     fn describe(&self) -> String {
@@ -168,6 +188,19 @@ mod tests {
         (0..3).for_each(|i| assert_eq!(next(&mut once), Ok(10 * i + 10)));
         assert!(matches!(next(&mut once), Err(CameraError::End { .. })));
         assert!(matches!(next(&mut once), Err(CameraError::End { .. })), "and stays so");
+    }
+
+    #[cfg(feature = "formats")]
+    #[test]
+    fn pages_of_a_file_are_frames() {
+        let root = stock(&[10, 90]);
+        fs::write(root.path().join("0.png"), super::super::testing::tiff(&[20, 30])).unwrap();
+        let mut replay = open(&root, |_| {}).unwrap();
+        let values: Vec<u8> = (0..5).map(|_| next(&mut replay).unwrap()).collect();
+        assert_eq!(values, [20, 30, 90, 20, 30]);
+        let mut once = open(&root, |c| c.repeat = false).unwrap();
+        (0..3).for_each(|_| assert!(next(&mut once).is_ok()));
+        assert!(matches!(next(&mut once), Err(CameraError::End { .. })));
     }
 
     #[test]

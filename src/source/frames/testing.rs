@@ -61,6 +61,18 @@ pub fn png(value: u8) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// A TIFF with a small page of each of these colours.
+#[cfg(feature = "formats")]
+pub fn tiff(values: &[u8]) -> Vec<u8> {
+    use ::tiff::encoder::{TiffEncoder, colortype::Gray8};
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut bytes).unwrap();
+    for value in values {
+        encoder.write_image::<Gray8>(4, 3, &[*value; 12]).unwrap();
+    }
+    bytes.into_inner()
+}
+
 /// A JPEG of a picture with edges, so that its tables are really needed.
 pub fn jpeg(seed: u8) -> Vec<u8> {
     let pixels: Vec<u8> = (0..48 * 32 * 3).map(|i| ((i * 7 + i / 5 % 31 * usize::from(seed)) % 256) as u8).collect();

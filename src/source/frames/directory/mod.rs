@@ -4,6 +4,8 @@
 //! its size and time stood still for a while and the system does not say that it is open. One that is no whole picture then may still be
 //! unfinished: it is tried again, and stays untouched, until it has stood still for long. The folder is listed now and then in any case: events
 //! only make it quicker and surer, because network folders have none of what other machines do, and queues of events overflow.
+//!
+//! Each page of a file is a frame. A file is moved or deleted only when all that is in it was read.
 
 mod dispose;
 mod leftovers;
@@ -12,8 +14,9 @@ mod watch;
 
 use super::backoff::deadline;
 use super::config::{Common, within};
-use super::picture::{Developer, as_keys, captured};
+use super::picture::{Developer, Upright, as_keys, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
+use crate::image::decode::{Notice, Pages};
 use crate::source::{Input, SourceError, read};
 use leftovers::Leftovers;
 use serde::{Deserialize, Serialize};
@@ -65,7 +68,8 @@ pub struct DirectoryConfig {
     /// Whether files that are there at the start are read. Default true.
     pub existing: bool,
     /// What happens to a file when its readings are safe: on disk, or with the broker. Default `keep`. A file that cannot be put away stays and
-    /// is tried again every minute; the next run of the program reads it once more if it still lies there.
+    /// is tried again every minute; the next run of the program reads it once more if it still lies there. A file of which something was not
+    /// read (a damaged page, the further frames of an animation) stays, too.
     pub after: After,
     /// Folder for `after = "move"`.
     pub move_to: Option<PathBuf>,
@@ -131,6 +135,16 @@ fn same(a: &Path, b: &Path) -> bool {
     }
 }
 
+/// A file of which pages are being given.
+struct Open {
+    file: File,
+    pages: Pages<Vec<u8>>,
+    /// Pages given so far.
+    given: usize,
+    /// Why the file has to stay, if it has to; one clause.
+    stays: Option<String>,
+}
+
 /// The source.
 pub(super) struct Directory {
     config: DirectoryConfig,
@@ -143,7 +157,9 @@ pub(super) struct Directory {
     no_events: bool,
     /// When the folder is to be listed next.
     due: Instant,
-    /// Given, and not done yet: several if a reading takes several frames.
+    /// The file whose pages are given now.
+    open: Option<Open>,
+    /// Given to the last page, and not done yet: several if a reading takes several frames.
     given: Vec<File>,
     leftovers: Leftovers,
 }
@@ -159,6 +175,7 @@ impl Directory {
             watch: None,
             no_events: config.watch == WatchBy::Poll,
             due: Instant::now(),
+            open: None,
             given: Vec::new(),
             leftovers: Leftovers::default(),
             config: config.clone(),
@@ -197,24 +214,74 @@ impl Directory {
     }
 
     /// Reads a file; `None` if it is gone, or still cannot be read.
-    fn read(&mut self, file: &File) -> Option<Result<Captured, CameraError>> {
+    fn read(&mut self, file: &File) -> Option<Result<Pages<Vec<u8>>, CameraError>> {
         let path = self.config.path.join(&file.name);
         let name = path.display().to_string();
-        let bad = |reason| CameraError::BadFrame { source_name: name.clone(), reason };
-        let picture = match read(&Input::Path(path), self.max_bytes) {
-            Ok(bytes) => self.developer.encoded(&name, &bytes),
-            Err(SourceError::Missing { .. }) => return None,
+        match read(&Input::Path(path), self.max_bytes) {
+            Ok(bytes) => Some(self.developer.pages(&name, bytes)),
+            Err(SourceError::Missing { .. }) => None,
             // That says nothing of what is in it, and a moment later it may be otherwise.
             Err(SourceError::Unreadable { reason, .. }) => {
                 let mend = "check the file's rights and its disk; it stays and is tried again".into();
                 let news = self.shelf.try_later(file, Instant::now());
                 self.look_again();
                 let reason = format!("it cannot be read ({reason})");
-                return news.then_some(Err(CameraError::Failed { source_name: name, reason, mend }));
+                news.then_some(Err(CameraError::Failed { source_name: name, reason, mend }))
             }
-            Err(error) => Err(bad(as_keys(&error.to_string()))),
+            Err(error) => Some(Err(CameraError::BadFrame { source_name: name, reason: as_keys(&error.to_string()) })),
+        }
+    }
+
+    /// The next page of the open file; `None` if none is open. With its last page the file is closed.
+    fn page(&mut self) -> Option<Result<Captured, CameraError>> {
+        let open = self.open.as_mut()?;
+        let mut name = self.config.path.join(&open.file.name).display().to_string();
+        let page = self.developer.page(&name, &mut open.pages);
+        // A file of which nothing was given yet, and that ends early or cannot be decoded, may be unfinished.
+        let broken = match &page {
+            Some(Err(CameraError::BadFrame { .. })) => true,
+            Some(Ok(page)) => page.notices.contains(&Notice::EndsEarly),
+            _ => false,
         };
-        Some(picture.map(|picture| captured(picture, file.modified, name)))
+        if broken && open.given == 0 {
+            let file = open.file.clone();
+            if !self.is_broken(&file) {
+                log::debug!("{name} is tried again, because it may be unfinished");
+                self.open = None;
+                return None;
+            }
+        }
+        let open = self.open.as_mut()?;
+        let given = page.map(|page| {
+            let page = page.inspect_err(|error| open.stays = Some(error.to_string()))?;
+            open.given += 1;
+            if let Some(loss) = page.notices.iter().find(|notice| notice.is_loss()) {
+                open.stays = Some(loss.to_string());
+            }
+            if open.pages.page_count() > 1 {
+                name = format!("{name} (page {} of {})", page.page, open.pages.page_count());
+            }
+            let frame = Upright { picture: page.picture, full_px: page.full_px };
+            Ok(captured(frame, open.file.modified, name))
+        });
+        if open.pages.is_done() {
+            self.close();
+        }
+        given
+    }
+
+    /// All pages of the open file were given.
+    fn close(&mut self) {
+        let Some(Open { file, given, stays, .. }) = self.open.take() else { return };
+        match (given, stays, self.config.failed_to.clone()) {
+            (1.., None, _) => self.given.push(file),
+            (0, _, Some(folder)) => self.clear(file, Some(folder)),
+            (0, _, None) => {}
+            (_, Some(reason), _) => {
+                let path = self.config.path.join(&file.name);
+                log::warn!("{} stays, because not all of it was read: {reason}", path.display());
+            }
+        }
     }
 
     /// Whether a file that is no picture will not become one either: it has stood still for long. Otherwise it is given again.
@@ -250,13 +317,13 @@ impl FrameSource for Directory {
             if stop.is_set() {
                 return Err(CameraError::Stopped);
             }
+            if let Some(page) = self.page() {
+                return page;
+            }
             if let Some(file) = self.shelf.take() {
                 match self.read(&file) {
                     None => {}
-                    Some(Ok(frame)) => {
-                        self.given.push(file);
-                        return Ok(frame);
-                    }
+                    Some(Ok(pages)) => self.open = Some(Open { file, pages, given: 0, stays: None }),
                     Some(Err(error)) => {
                         if matches!(error, CameraError::BadFrame { .. }) && !self.is_broken(&file) {
                             log::debug!("{error}; it is tried again, because it may be unfinished");
@@ -298,6 +365,9 @@ impl FrameSource for Directory {
 
     fn keep(&mut self) {
         self.given.clear();
+        if let Some(open) = &mut self.open {
+            open.stays = Some("readings of it were dropped".into());
+        }
     }
 
     fn describe(&self) -> String {
@@ -305,6 +375,8 @@ impl FrameSource for Directory {
     }
 }
 
+#[cfg(all(test, feature = "formats"))]
+mod page_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
