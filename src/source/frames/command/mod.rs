@@ -12,7 +12,7 @@ mod stream;
 mod tests;
 
 use super::config::{Common, within};
-use super::picture::{Decoded, Developer, RawShape};
+use super::picture::{Developer, RawShape, Upright};
 use super::pixels::{Layout, Range};
 use super::{CameraError, FrameSource};
 use serde::{Deserialize, Serialize};
@@ -144,7 +144,7 @@ impl Development {
         Development { developer: Developer::new(common), raw, name }
     }
 
-    fn picture(&self, bytes: &[u8]) -> Result<Decoded, CameraError> {
+    fn picture(&self, bytes: &[u8]) -> Result<Upright, CameraError> {
         match &self.raw {
             Some((shape, _)) => self.developer.raw(&self.name, bytes, shape),
             None => self.developer.encoded(&self.name, bytes),
