@@ -98,7 +98,14 @@ fn written_so_far(format: Format, pictures: &[(&str, Option<&Page>)]) -> Vec<Str
     for &(source, page) in pictures {
         let params = &json!({});
         match page {
-            Some(page) => writer.document(&Document { source, page, models: &models, params, engine: "arena" }),
+            Some(page) => writer.document(&Document {
+                source,
+                page,
+                models: &models,
+                params,
+                engine: "arena",
+                part: Part::default(),
+            }),
             None => writer.failure(source, "it is broken"),
         }
         .expect("memory takes all");
@@ -128,7 +135,16 @@ fn several_pictures_of_which_one_is_read_look_like_several() {
         let mut writer = Writer::new(format, Options::default(), &mut bytes).several();
         for &(source, page) in pictures {
             let page = page.expect("a page");
-            writer.document(&Document { source, page, models: &models, params: &params, engine: "arena" }).unwrap();
+            writer
+                .document(&Document {
+                    source,
+                    page,
+                    models: &models,
+                    params: &params,
+                    engine: "arena",
+                    part: Part::default(),
+                })
+                .unwrap();
         }
         writer.finish().unwrap();
         String::from_utf8(bytes).unwrap()

@@ -2,7 +2,7 @@
 
 use super::backoff::{deadline, wait};
 use super::config::Common;
-use super::picture::{Developer, as_keys, captured};
+use super::picture::{Developer, Upright, as_keys, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use crate::image::decode::Pages;
 use crate::shown::Shown;
@@ -143,7 +143,8 @@ impl FrameSource for Replay {
         };
         let name = if count > 1 { format!("{name} (page {} of {count})", page.page) } else { name };
         // Now, not the file's time: a replay stands for a camera.
-        Ok(captured(page.picture, SystemTime::now(), name))
+        let frame = Upright { picture: page.picture, full_px: page.full_px };
+        Ok(captured(frame, SystemTime::now(), name))
     }
 
     fn describe(&self) -> String {
