@@ -60,7 +60,8 @@ fn some(out: &mut impl Read) -> String {
     String::from_utf8(bytes[..count].to_vec()).expect("UTF-8")
 }
 
-/// The second picture is standard input, which never comes: the first one's result must be there all the same, and whole after a signal.
+/// The second picture is standard input, which never comes: the first one's result must be there all the same, and whole
+/// after a signal.
 #[test]
 fn interrupted_read_leaves_whole_records_in_pipe() {
     for (format, signal, code) in

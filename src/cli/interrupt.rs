@@ -1,14 +1,17 @@
-//! SIGINT and SIGTERM while results are written: the program ends between two results, never within one, and the output is closed.
+//! SIGINT and SIGTERM while results are written: the program ends between two results, never within one, and the
+//! output is closed.
 
 use super::Stop;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Results on their way to a file or pipe. Whoever writes one has them for as long as that takes, and a signal has them next.
+/// Results on their way to a file or pipe. Whoever writes one has them for as long as that takes, and a signal has them
+/// next.
 pub struct Guarded<T>(Arc<Mutex<Option<T>>>);
 
 impl<T: Send + 'static> Guarded<T> {
-    /// From now on SIGINT and SIGTERM close the results by `close` and end the program; its exit code is 128 and the signal's number.
+    /// From now on SIGINT and SIGTERM close the results by `close` and end the program; its exit code is 128 plus the
+    /// signal's number.
     pub fn new(results: T, close: impl FnOnce(T) -> io::Result<()> + Send + 'static) -> Result<Guarded<T>, Stop> {
         let results = Arc::new(Mutex::new(Some(results)));
         let shared = results.clone();
@@ -49,8 +52,8 @@ mod system {
     use std::thread::Builder;
     use std::time::{Duration, Instant};
 
-    /// A later signal ends the program at once: whoever reads the results may have stopped, and the program waits for it. What comes
-    /// earlier is the same signal again: timeout(1) sends it to its child, and to the group of processes.
+    /// A later signal ends the program at once: whoever reads the results may have stopped, and the program waits for it.
+    /// What comes earlier is the same signal again: timeout(1) sends it to its child and to the process group.
     const AGAIN: Duration = Duration::from_millis(500);
 
     /// Calls `end` once, in a thread of its own, when a signal comes.

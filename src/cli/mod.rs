@@ -79,7 +79,7 @@ impl Verb {
     }
 }
 
-/// Exit codes, the same for every verb. One that a signal ended while it wrote results has 128 and the signal's number: 130, 143.
+/// Exit codes, the same for every verb. A signal while results are written gives 128 plus its number: 130, 143.
 pub mod exit {
     /// Done.
     pub const OK: u8 = 0;
@@ -91,7 +91,7 @@ pub mod exit {
     pub const INPUT: u8 = 4;
     /// No text was found, and that was asked to be an error.
     pub const NO_TEXT: u8 = 5;
-    /// Standard output was closed before all was written: what a shell shows of a program that SIGPIPE ended, as it ends others.
+    /// Standard output was closed before all was written: what a shell shows of programs that SIGPIPE ends.
     pub const CLOSED: u8 = 128 + 13;
 }
 

@@ -166,15 +166,16 @@ pub enum Select {
     LongestLine,
     /// The same of words, which spaces divide.
     LongestWord,
-    /// The same of numbers, by their digits: runs of digits with single points or commas between them. A minus stays with its number.
+    /// The same of numbers, by their digits: runs of digits with single points or commas between them. A minus stays with
+    /// its number.
     LargestNumber,
     /// Where `regex` first fits.
     FirstMatch,
 }
 
-/// How a text is a number. A minus counts also apart from the digits (`- 12.5`) and as any kind of dash. Where a dash may as well be a hyphen
-/// or stands behind (`A-12`, `5 - 12`, `12.5-`), and where a number stands in parentheses, the sign is not clear and the reading is refused;
-/// a dash for which `regex` asks outside of its group is a hyphen.
+/// How a text is a number. A minus counts also apart from the digits (`- 12.5`) and as any kind of dash. Where a dash may
+/// as well be a hyphen or stands behind (`A-12`, `5 - 12`, `12.5-`), and where a number stands in parentheses, the sign is
+/// unclear and the reading is refused; a dash for which `regex` asks outside of its group is a hyphen.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NumberConfig {

@@ -33,7 +33,7 @@ pub(super) struct Extractor {
     numeric: bool,
     /// What may stand before decimals.
     marks: &'static str,
-    /// Whether ℃ and ℉ are taken for °C and °F, which recognisers do not tell apart: `regex` has only one of them.
+    /// Whether ℃ and ℉ are taken for °C and °F, which recognisers do not tell apart: `regex` has not the former.
     degrees: bool,
 }
 
@@ -136,7 +136,8 @@ impl Extractor {
         {
             let mark = chars[at];
             return Err(format!(
-                "{value:?} may be a part of a number because of the {mark:?} beside it; leave other numbers out of the roi"
+                "{value:?} may be a part of a number because of the {mark:?} beside it; \
+                 leave other numbers out of the roi"
             ));
         }
         match sign(&chars, fit.value.clone()) {
@@ -144,17 +145,20 @@ impl Extractor {
             Sign::Minus(at) if !self.names(text, fit, at) => Ok(Some(text[at])),
             Sign::Unclear(at) if self.names(text, fit, at) => Ok(None),
             Sign::Minus(at) => Err(format!(
-                "regex leaves out the {:?} before {value:?}, which looks like a minus; take it into the group, or remove it with strip",
+                "regex leaves out the {:?} before {value:?}, which looks like a minus; \
+                 take it into the group, or remove it with strip",
                 chars[at]
             )),
             Sign::Unclear(at) => Err(format!(
-                "the sign of {value:?} is unclear because of the {:?} beside it; if that is no sign match it in regex outside of the group, or remove it with strip",
+                "the sign of {value:?} is unclear because of the {:?} beside it; \
+                 if that is no sign match it in regex outside of the group, or remove it with strip",
                 chars[at]
             )),
         }
     }
 
-    /// Whether the expression asks for the very character at `at`: with any other or none in its place it does not find the value.
+    /// Whether the expression asks for the very character at `at`: with any other or none in its place it does not find
+    /// the value.
     fn names(&self, text: &[CharGuess], fit: &Fit, at: usize) -> bool {
         let Some((regex, group)) = self.regex.as_ref().filter(|_| fit.piece.contains(&at)) else { return false };
         let of = |range: Range<usize>| text[range].iter().map(|guess| guess.ch).collect::<String>();

@@ -90,8 +90,8 @@ pub(super) fn parse(text: &str, config: &NumberConfig, known: &Known) -> Result<
     Ok(number)
 }
 
-/// Whether the mark in `12,345` may part thousands: there is one, three digits follow it, and at most three stand before it that are
-/// not a single 0.
+/// Whether the mark in `12,345` may part thousands: there is one, three digits follow it, and at most three stand
+/// before it that are not a single 0.
 fn may_be_thousands(text: &str) -> bool {
     let Some((whole, decimals)) = text.split_once(['.', ',']) else { return false };
     decimals.len() == 3 && !decimals.contains(['.', ',']) && (1..=3).contains(&whole.len()) && whole != "0"

@@ -1,8 +1,9 @@
 //! The sign of a number that was taken out of a text.
 //!
-//! A minus may stand apart from its number (`- 12.5`), before a currency (`-€5`), behind the number (`12.5-`) or as parentheses, and
-//! recognisers yield any kind of dash for it. A number is negative only where the dash can be nothing but a minus. Where it may as well be
-//! a hyphen, a bullet or a range the number is refused, because a wrong sign is worse than no reading:
+//! A minus may stand apart from its number (`- 12.5`), before a currency (`-€5`), behind the number (`12.5-`) or as
+//! parentheses, and recognisers yield any kind of dash for it. A number is negative only where the dash can be nothing
+//! but a minus. Where it may as well be a hyphen, a bullet or a range the number is refused, because a wrong sign is
+//! worse than no reading:
 //!
 //! | text | number |
 //! |---|---|

@@ -33,8 +33,9 @@ use crate::publish::Transport;
 use crate::publish::mqtt::{self, Options};
 use crate::source::frames::Stop;
 
-/// Works until `stop` is set. On the way out the job that is being read is finished, its result published and the job acknowledged, if that
-/// takes no longer than [`grace_ms`](WorkerConfig::grace_ms), a new connection included; the broker passes on what waits. A picture that takes longer is given up unacknowledged: its reader
+/// Works until `stop` is set. On the way out the job that is being read is finished, its result published and the job
+/// acknowledged, if that takes no longer than [`grace_ms`](WorkerConfig::grace_ms), a new connection included; the broker
+/// passes on what waits. A picture that takes longer is given up unacknowledged: its reader
 /// goes on in a thread that ends with the process.
 ///
 /// # Errors
