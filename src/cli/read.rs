@@ -36,7 +36,8 @@ pub struct Args {
     /// Also write the words and characters with their boxes and scores (json, jsonl)
     #[arg(long)]
     chars: bool,
-    /// Draw boxes and text; a directory when there are several pictures. Further pages of a file get -2, -3, … before the ending
+    /// Draw the picture with boxes, and the texts beside it; a directory when there are several pictures. Further pages of a
+    /// file get -2, -3, … before the ending
     #[arg(long, value_name = "PNG|DIR")]
     annotate: Option<PathBuf>,
     /// Font for that, TrueType (default: a built-in one with Latin, Greek and Cyrillic letters)
@@ -194,7 +195,7 @@ fn progress(pictures: usize) -> ProgressBar {
     ProgressBar::new(pictures as u64).with_style(style)
 }
 
-/// Draws pages onto their pictures.
+/// Draws pages.
 struct Annotator {
     font: Font,
     target: PathBuf,
@@ -249,15 +250,15 @@ impl Annotator {
     fn draw(&mut self, input: &Input, page: &Page, loaded: Loaded) -> Result<(), Stop> {
         let path = self.path(input, loaded.page);
         let (width, height) = (page.width_px, page.height_px);
-        let Some(mut canvas) = image::RgbImage::from_raw(width, height, loaded.picture.into_raw()) else {
+        let Some(canvas) = image::RgbImage::from_raw(width, height, loaded.picture.into_raw()) else {
             return Err(Stop::Failed(format!("the picture {} has lost its pixels", input.name())));
         };
-        output::annotate(page, &mut canvas, &self.font);
+        let canvas = output::annotate(page, canvas, &self.font).map_err(Error::from)?;
         // Encoded first: the encoder's own writer would swallow what goes wrong with its last bytes. By this encoder and not by
         // the picture's method, which brings the encoders of all formats into the program.
         let mut png = Vec::new();
         PngEncoder::new(&mut png)
-            .write_image(canvas.as_raw(), width, height, ExtendedColorType::Rgb8)
+            .write_image(canvas.as_raw(), canvas.width(), canvas.height(), ExtendedColorType::Rgb8)
             .map_err(std::io::Error::other)
             .and_then(|()| std::fs::write(&path, &png))
             .map_err(|e| Stop::Failed(format!("the annotated picture could not be written to {}: {e}; check the path, its permissions and the free space", path.display())))

@@ -1,13 +1,27 @@
-//! The picture with what was read drawn on it.
+//! The picture with boxes around what was read, and beside it the texts.
 
-use crate::page::{Page, Quad, bounds};
+use crate::memory::{self, NoMemory};
+use crate::page::{Bounds, Page, Quad, bounds};
 use ab_glyph::{Font as _, FontVec, PxScale, ScaleFont};
-use image::{Rgb, RgbImage};
+use image::{GrayImage, Luma, Rgb, RgbImage};
 use imageproc::drawing::{draw_filled_rect_mut, draw_line_segment_mut, draw_text_mut};
 use imageproc::rect::Rect;
 
-/// Most characters of a label; what is longer runs off any picture.
-const MAX_LABEL_CHARS: usize = 200;
+/// Most characters of a label or line that are drawn: more cannot be read at the size of a box.
+const MAX_LABEL_CHARS: usize = 500;
+/// Height of the letters in heights of their box, which is larger than the text in it.
+const TEXT_SCALE: f32 = 0.85;
+/// Free at both ends of a text, in heights of its box.
+const TEXT_PADDING: f32 = 0.12;
+/// Least and largest width of the letters in widths that the font gives them: they fill their box, but not at any price.
+const TEXT_STRETCH: (f32, f32) = (0.7, 1.2);
+/// Longest side of a line of text before it is laid into its box; longer ones are enlarged.
+const MAX_STRIP_PX: f32 = 4096.0;
+/// Between the picture and the texts.
+const RULE: Rgb<u8> = Rgb([160, 160, 160]);
+const RULE_PX: u32 = 2;
+/// A picture that is so many times as wide as high has the texts below it.
+const WIDE: u32 = 2;
 /// Smallest and largest height of a label in pixels.
 const LABEL_PX: (f32, f32) = (10.0, 32.0);
 /// Height of a label in heights of its box.
@@ -70,19 +84,102 @@ impl Font {
     }
 }
 
-/// Draws each line's box, 2 pixels wide, and its text above the box, or inside where there is no room.
+/// The picture with each line's box, and to the right of it (below it, if it is wide) the texts on white, each in the
+/// place and in the size of its box: nothing hides the picture.
 ///
-/// The colour tells the line's score: green from 0.9, amber from 0.6, red below. Characters the font
+/// The colour of a box tells the line's score: green from 0.9, amber from 0.6, red below. Characters the font
 /// lacks come out as its empty box, or not at all. Coordinates are those of `page`, so `rgb` must be the
 /// picture the page was read from; what lies outside is cut off.
-pub fn annotate(page: &Page, rgb: &mut RgbImage, font: &Font) {
+///
+/// # Errors
+/// There is no memory for a picture of twice the size.
+pub fn annotate(page: &Page, mut rgb: RgbImage, font: &Font) -> Result<RgbImage, NoMemory> {
+    let (width, height) = rgb.dimensions();
+    let below = width > height.saturating_mul(WIDE);
+    let twice = |side: u32| side.saturating_mul(2).saturating_add(RULE_PX);
+    let mut all = if below { white(width, twice(height))? } else { white(twice(width), height)? };
+    let (dx, dy) = if below { (0, height.saturating_add(RULE_PX)) } else { (width.saturating_add(RULE_PX), 0) };
+    let beside = |quad: Quad| quad.map(|[x, y]| [x + dx as f32, y + dy as f32]);
     for line in page.lines() {
-        outline(&line.quad, colour(line.score), rgb);
+        outline(&line.quad, colour(line.score), &mut rgb);
+        outline(&beside(line.quad), colour(line.score), &mut all);
     }
-    // Labels last, so that no box is drawn across one.
+    // Texts last, so that no box is drawn across one.
     for line in page.lines() {
-        label(&line.quad, colour(line.score), line.text().chars(), rgb, font);
+        write_into(&beside(line.reading_quad()), line.text().chars(), &mut all, font);
     }
+    // And then the picture, so that nothing is drawn across that.
+    let (rule_width, rule_height) = if below { (width, dy) } else { (dx, height) };
+    for y in 0..rule_height {
+        for x in 0..rule_width {
+            if let Some(pixel) = all.get_pixel_mut_checked(x, y) {
+                *pixel = rgb.get_pixel_checked(x, y).copied().unwrap_or(RULE);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// A white picture.
+fn white(width: u32, height: u32) -> Result<RgbImage, NoMemory> {
+    let bytes = usize::try_from(u64::from(width) * u64::from(height) * 3).unwrap_or(usize::MAX);
+    let mut pixels = memory::list(bytes, "the annotated picture")?;
+    pixels.resize(bytes, 255);
+    // As many bytes as there are pixels: it is never the empty picture.
+    Ok(RgbImage::from_raw(width, height, pixels).unwrap_or_default())
+}
+
+/// Writes a text into a box, of which the first corner is where the text's top left is.
+fn write_into(quad: &Quad, text: impl Iterator<Item = char>, onto: &mut RgbImage, font: &Font) {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    let text: String = text.take(MAX_LABEL_CHARS).map(shown).collect();
+    let [origin, right, _, down] = *quad;
+    let [along, across] = [right, down].map(|to| [to[0] - origin[0], to[1] - origin[1]]);
+    let [length, height] = [along, across].map(|side| side[0].hypot(side[1]));
+    let turned = along[0] * across[1] - along[1] * across[0];
+    if text.trim().is_empty() || !(length.is_finite() && height.is_finite()) || turned.abs() < 1.0 {
+        return;
+    }
+    // On a strip of the box's size first, which is then laid into the box.
+    let zoom = (MAX_STRIP_PX / length.max(height)).min(1.0);
+    let (strip_width, strip_height) = ((length * zoom).ceil().max(1.0), (height * zoom).ceil().max(1.0));
+    let size = strip_height * TEXT_SCALE;
+    let Some(width) = font.width(&text, PxScale::from(size)).filter(|width| *width > 0.0) else { return };
+    let padding = TEXT_PADDING * strip_height.min(strip_width);
+    let stretch = (strip_width - 2.0 * padding) / width;
+    // A text too long for its box is made lower as well as narrower.
+    let size = size * (stretch / TEXT_STRETCH.0).min(1.0);
+    let scale = PxScale { x: size * (stretch * strip_height * TEXT_SCALE / size).min(TEXT_STRETCH.1), y: size };
+    let mut strip = GrayImage::new(strip_width as u32, strip_height as u32);
+    let (left, top) = (padding.round() as i32, ((strip_height - size) / 2.0).round() as i32);
+    draw_text_mut(&mut strip, Luma([255]), left, top, scale, &font.0, &text);
+
+    let Bounds { left, top, right, bottom } = bounds(quad, onto.width(), onto.height());
+    for y in top..bottom {
+        for x in left..right {
+            let to = [x as f32 + 0.5 - origin[0], y as f32 + 0.5 - origin[1]];
+            let u = (to[0] * across[1] - to[1] * across[0]) / turned * strip_width;
+            let v = (along[0] * to[1] - along[1] * to[0]) / turned * strip_height;
+            let ink = coverage(&strip, u - 0.5, v - 0.5);
+            if let Some(pixel) = onto.get_pixel_mut_checked(x, y).filter(|_| ink > 0.0) {
+                pixel.0 = pixel.0.map(|value| (f32::from(value) * (1.0 - ink)) as u8);
+            }
+        }
+    }
+}
+
+/// How much of a point is letter, 0 to 1; between pixels by their weights, outside nothing.
+fn coverage(strip: &GrayImage, x: f32, y: f32) -> f32 {
+    let (left, top) = (x.floor(), y.floor());
+    let at = |dx: f32, dy: f32| {
+        let (x, y) = (left + dx, top + dy);
+        let inside = x >= 0.0 && y >= 0.0;
+        let pixel = inside.then(|| strip.get_pixel_checked(x as u32, y as u32)).flatten();
+        pixel.map_or(0.0, |pixel| f32::from(pixel.0[0]) / 255.0)
+    };
+    let (fx, fy) = (x - left, y - top);
+    let row = |dy: f32| at(0.0, dy) * (1.0 - fx) + at(1.0, dy) * fx;
+    row(0.0) * (1.0 - fy) + row(1.0) * fy
 }
 
 /// Colour of a score.
@@ -132,3 +229,6 @@ pub(crate) fn label(quad: &Quad, colour: Rgb<u8>, text: impl Iterator<Item = cha
     draw_filled_rect_mut(rgb, Rect::at(x, y).of_size(plate_width, size + 1), PLATE);
     draw_text_mut(rgb, colour, x + 1, y, scale, &font.0, &text);
 }
+
+#[cfg(test)]
+mod tests;

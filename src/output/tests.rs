@@ -3,11 +3,11 @@ use crate::page::{Char, LineDraft, Quad, Timing};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn rect(x: f32, y: f32, width: f32, height: f32) -> Quad {
+pub(super) fn rect(x: f32, y: f32, width: f32, height: f32) -> Quad {
     [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
 }
 
-fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8, score: f32) {
+pub(super) fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8, score: f32) {
     let count = text.chars().count().max(1) as f32;
     let place = |(i, ch)| Char { ch, score, start: i as f32 / count, end: (i as f32 + 1.0) / count, second: None };
     let chars: Vec<Char> = text.chars().enumerate().map(place).collect();
@@ -16,7 +16,7 @@ fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8, score: f32) 
 }
 
 /// A page of 200×100 pixels with the given texts, one below the other.
-fn page(texts: &[&str]) -> Box<Page> {
+pub(super) fn page(texts: &[&str]) -> Box<Page> {
     let mut page = Page::boxed();
     (page.width_px, page.height_px) = (200, 100);
     for (i, text) in texts.iter().enumerate() {
@@ -49,7 +49,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-const HOSTILE: &str = "a\"b\\<c>&'d\te\nf\u{0}\u{1b}[31m\u{202e}שלום مرحبا\u{85}\u{2028}\u{ffff}";
+pub(super) const HOSTILE: &str = "a\"b\\<c>&'d\te\nf\u{0}\u{1b}[31m\u{202e}שלום مرحبا\u{85}\u{2028}\u{ffff}";
 
 #[test]
 fn formats_have_names() {
@@ -374,46 +374,6 @@ proptest! {
         for format in Format::ALL {
             written(format, chars, &[("a", Some(&page)), ("b", None), ("c", Some(&page))]);
         }
-    }
-}
-
-/// The font the program carries.
-fn shipped_font() -> Font {
-    Font::from_bytes(include_bytes!("font/DejaVuSans-subset.ttf")).expect("a font")
-}
-
-#[test]
-fn bytes_that_are_no_font_are_refused() {
-    for bytes in [&b""[..], b"no font at all", &[0; 64]] {
-        let error = Font::from_bytes(bytes).expect_err("no font");
-        assert!(error.to_string().starts_with("the font cannot be"), "{error}");
-    }
-}
-
-#[test]
-fn annotation_draws_box_and_text() {
-    let font = shipped_font();
-    let mut page = page(&[]);
-    push(&mut page, "Hi", rect(20.0, 40.0, 100.0, 60.0), 0, 0.95);
-    let mut picture = image::RgbImage::from_pixel(200, 140, image::Rgb([128, 128, 128]));
-    annotate(&page, &mut picture, &font);
-    let green = image::Rgb([0, 140, 60]);
-    assert_eq!(*picture.get_pixel(70, 100), green);
-    assert_eq!(*picture.get_pixel(70, 101), green);
-    assert_eq!(*picture.get_pixel(70, 55), image::Rgb([128, 128, 128]));
-    let letters = (20..60).flat_map(|x| (5..40).map(move |y| (x, y)));
-    let inked = letters.filter(|&(x, y)| *picture.get_pixel(x, y) == green).count();
-    assert!(inked > 10, "{inked} pixels of the text");
-}
-
-#[test]
-fn annotation_never_panics() {
-    let font = shipped_font();
-    let mut page = page(&["漢字 ภาษาไทย \u{10ffff}", HOSTILE, ""]);
-    push(&mut page, &"long ".repeat(500), [[-1e30, f32::NAN], [1e30, 5.0], [f32::INFINITY, 1e9], [3.0, -7e8]], 1, 0.1);
-    push(&mut page, "corner", rect(199.0, 99.0, 1.0, 1.0), 0, 0.7);
-    for (width, height) in [(200, 100), (1, 1), (0, 0), (3, 500)] {
-        annotate(&page, &mut image::RgbImage::new(width, height), &font);
     }
 }
 
