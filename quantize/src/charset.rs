@@ -15,7 +15,8 @@ pub enum Charset {
     Full,
     /// Digits and what stands between them on displays, meters, prices, dates and times: `0123456789.,:;'+-±/%°()*#=`.
     Digits,
-    /// ASCII, letters of Latin-1 and Latin Extended-A, common currencies and punctuation, as far as the model knows them.
+    /// ASCII, letters of Latin-1 and Latin Extended-A, common currencies, punctuation and signs of measuring, as far as
+    /// the model knows them.
     Latin,
     /// The characters of a text; each must be one that the model knows.
     Custom(String),
@@ -23,6 +24,9 @@ pub enum Charset {
 
 const DIGITS: &str = "0123456789.,:;'+-±/%°()*#=";
 const LATIN_EXTRA: &str = "€£¥¢¤§©®™°±²³¹¼½¾×÷µ¿¡«»‹›“”‘’„‚–—…•·†‡ªº№₹₩₽₺₫₱¬¶ȘșȚț";
+/// Left out are signs that would take the place of others which mean the same (μ of µ, − of -, ∅ of Ø), and Greek
+/// letters that the network takes Latin ones for.
+const MEASURING: &str = "ΩΔπλφ≤≥≈≠√∞→←↑↓₂₃₄℃℉";
 /// A file of all Unicode characters has less than this.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 /// So many unknown characters are named, the others counted.
@@ -118,6 +122,7 @@ impl Charset {
                 (' '..='~').contains(&c)
                     || ('\u{c0}'..='\u{17f}').contains(&c) && c.is_alphabetic()
                     || LATIN_EXTRA.contains(c)
+                    || MEASURING.contains(c)
             }
         }
     }

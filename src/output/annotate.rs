@@ -44,7 +44,7 @@ pub enum FontError {
     NoHeight,
 }
 
-/// DejaVu Sans, reduced to Latin, Greek and Cyrillic; see NOTICE.
+/// DejaVu Sans, reduced to Latin, Greek, Cyrillic and signs of measuring; see NOTICE.
 const BUILT_IN: &[u8] = include_bytes!("font/DejaVuSans-subset.ttf");
 
 impl Font {

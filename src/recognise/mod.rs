@@ -356,6 +356,10 @@ impl Recogniser {
         ctc::extents(symbols, steps_of_text, extents);
         for (symbol, extent) in symbols.iter().zip(extents.iter()) {
             let text = self.charset.text(symbol.class);
+            // The network cannot tell ℃ from °C, and marks the degree twice where it is undecided.
+            if matches!(text, "℃" | "℉") && chars.last().is_some_and(|before| before.ch == '°') {
+                chars.pop();
+            }
             let share = (extent.end - extent.start) / text.chars().count().max(1) as f32;
             // Of longer entries no character of one has its like in the other.
             let second = symbol.second.and_then(|(class, p)| {
