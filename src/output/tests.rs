@@ -127,7 +127,7 @@ fn each_picture_is_written_when_it_is_read() {
 }
 
 #[test]
-fn several_pictures_of_which_one_is_read_look_like_several() {
+fn several_pictures_with_one_read_look_like_several() {
     let page = page(&["x"]);
     let all = |format, pictures: &[(&str, Option<&Page>)]| {
         let mut bytes = Vec::new();

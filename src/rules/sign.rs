@@ -173,7 +173,8 @@ fn trailing(text: &[char], end: usize) -> Option<usize> {
         }
         c if is_minus(c) => {
             let apart = text[number..at].iter().any(|c| is_blank(*c));
-            if apart { line_ends(at + 1) } else { !digit(at + 1) }.then_some(at)
+            let may_be_sign = if apart { line_ends(at + 1) } else { !digit(at + 1) };
+            may_be_sign.then_some(at)
         }
         // `5 EUR-`
         c if is_unit(c) => {
