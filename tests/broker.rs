@@ -225,6 +225,10 @@ impl Queue for MemoryQueue {
         self.0.lock().unwrap().front().cloned()
     }
 
+    fn next(&mut self, after: u64) -> Option<Entry> {
+        self.0.lock().unwrap().iter().find(|entry| entry.id > after).cloned()
+    }
+
     fn remove(&mut self, id: u64) {
         self.0.lock().unwrap().retain(|entry| entry.id != id);
     }

@@ -120,7 +120,10 @@ impl Outbox {
                     self.next_id = self.memory.renumber(log.next_id());
                     self.renumbered = true;
                 }
+                // Those on the disk may lie before where the publisher is.
+                self.renumbered |= log.live() > 0;
                 self.next_id = self.next_id.max(log.next_id());
+                self.newest = self.memory.last_id().unwrap_or(self.newest.max(log.newest()));
                 self.store = Store::Log(Box::new(log));
             }
             Err((files, e)) => {

@@ -36,6 +36,8 @@ pub(super) trait Files: Send {
     fn open(&mut self, number: u64, len: u64) -> io::Result<()>;
     /// Writes to the open segment.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Writes over bytes of any segment, the open one too, and makes that durable.
+    fn patch(&mut self, number: u64, patches: &[(u64, Vec<u8>)]) -> io::Result<()>;
     /// Makes durable what was written to the open segment.
     fn sync(&mut self) -> io::Result<()>;
     /// Makes durable which segments there are.
@@ -69,8 +71,9 @@ impl Disk {
         Ok(self.path(number))
     }
 
-    /// Where a disk was mounted there may be an empty directory now, on the disk below. What was written there would lie hidden as soon as the
-    /// right disk is back. That one may come back under another device number, but its directory keeps its own.
+    /// Where a disk was mounted there may be an empty directory now, on the disk below. What was written there would
+    /// lie hidden as soon as the right disk is back. That one may come back under another device number, but its
+    /// directory keeps its own.
     fn check_home(&self) -> io::Result<()> {
         #[cfg(unix)]
         if let Some((device, inode)) = self.home {
@@ -90,7 +93,8 @@ impl Disk {
         self.open.as_mut().map(|(_, file)| file).ok_or_else(|| io::Error::other("no segment is open"))
     }
 
-    /// A file whose directory was deleted, moved or put in place anew can be written and synced without an error, and nobody will read it.
+    /// A file whose directory was deleted, moved or put in place anew can be written and synced without an error, and
+    /// nobody will read it.
     fn check_in_place(&self) -> io::Result<()> {
         self.check_home()?;
         #[cfg(unix)]
@@ -214,6 +218,17 @@ impl Files for Disk {
         file.write_all(bytes)
     }
 
+    fn patch(&mut self, number: u64, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
+        let path = self.path_at_home(number)?;
+        check_regular(&path)?;
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        for (offset, bytes) in patches {
+            file.seek(SeekFrom::Start(*offset))?;
+            file.write_all(bytes)?;
+        }
+        file.sync_data()
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.written()?.sync_data()?;
         self.check_in_place()
@@ -265,7 +280,8 @@ mod tests {
         assert_eq!(second.prepare().unwrap(), Lock::Held);
     }
 
-    /// A directory that is deleted and made anew is as good as the first, and so is the same one under another device number.
+    /// A directory that is deleted and made anew is as good as the first, and so is the same one under another device
+    /// number.
     #[cfg(unix)]
     #[test]
     fn a_directory_on_another_disk_is_not_used() {

@@ -2,12 +2,22 @@
 //!
 //! ```text
 //! segment = header, frames, zeros up to the end
-//! header  = "EOCRBOX1", number u64, next id u64, removed u64, CRC-32 of these 32 bytes
+//! header  = "EOCRBOX", version "2", number u64, next id u64, removed u64, CRC-32 of these 32 bytes
 //! frame   = "eo", kind u16, length u32, id u64, CRC-32 of the payload, CRC-32 of these 20 bytes, payload
+//! kind    = 1 record, 2 mark (all ids up to this one have been removed),
+//!           3 next (ids up to this one may have been given), 4 removed record
 //! ```
 //!
-//! All numbers are little endian. A frame's head has a checksum of its own, so that a damaged payload does not cost the place of
-//! the next frame; it is seeded with the segment's number, so that bytes of another segment are never taken for its own.
+//! A record that is removed although older ones wait is marked in its place: its head is written again with kind 4. So
+//! what is known of a record lies with it, and each segment can be deleted as soon as nothing in it waits.
+//!
+//! Version 1 has no kind 4 and is read, and continued, as version 2. A program that knows version 1 only takes the
+//! header for damaged and passes over kind 4, so it sends what waits, and at most some records once more. Segments of
+//! a later version are left alone.
+//!
+//! All numbers are little endian. A frame's head has a checksum of its own, so that a damaged payload does not cost
+//! the place of the next frame; it is seeded with the segment's number, so that bytes of another segment are never
+//! taken for its own.
 
 use std::ops::Range;
 
@@ -20,11 +30,15 @@ pub(super) const MAX_SEGMENT_BYTES: u64 = 8 << 20;
 /// Larger ids are taken for damage; it leaves room to count on.
 pub(super) const MAX_ID: u64 = 1 << 62;
 
-const MAGIC: &[u8; 8] = b"EOCRBOX1";
+const MAGIC: &[u8; 7] = b"EOCRBOX";
+/// The version that is written, and the oldest that is read.
+const VERSION: u8 = b'2';
+const OLDEST_VERSION: u8 = b'1';
 const FRAME_MAGIC: &[u8; 2] = b"eo";
 const RECORD: u16 = 1;
 const MARK: u16 = 2;
 const NEXT: u16 = 3;
+const REMOVED: u16 = 4;
 
 /// What a segment says of the time when it was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +66,10 @@ pub(super) struct Slot {
 pub(super) struct Scan {
     /// `None` if it is damaged or was never written.
     pub header: Option<Header>,
-    /// Ids rise.
+    /// Records that were not removed one by one. Ids rise.
     pub slots: Vec<Slot>,
+    /// The last id of a record, removed or not, that was not found before.
+    pub last_id: u64,
     /// All ids up to here have been removed.
     pub removed: u64,
     /// No id from here on is known.
@@ -71,6 +87,7 @@ pub(super) struct Scan {
 pub(super) fn write_header(out: &mut Vec<u8>, header: Header) {
     let start = out.len();
     out.extend_from_slice(MAGIC);
+    out.push(VERSION);
     for value in [header.number, header.next_id, header.removed] {
         out.extend_from_slice(&value.to_le_bytes());
     }
@@ -103,6 +120,17 @@ fn write_frame(out: &mut Vec<u8>, number: u64, kind: u16, id: u64, payload: &[u8
     let crc = seeded_crc(number, &out[start..]);
     out.extend_from_slice(&crc.to_le_bytes());
     out.extend_from_slice(payload);
+}
+
+/// The head of a removed record, made from that of the record `id`; `None` if this is not its head.
+pub(super) fn removed_head(head: &[u8], number: u64, id: u64) -> Option<[u8; FRAME_BYTES]> {
+    let parsed = Head::parse(head, number).filter(|head| head.kind == RECORD && head.id == id);
+    let mut out: [u8; FRAME_BYTES] = head.get(..FRAME_BYTES)?.try_into().ok()?;
+    parsed?;
+    out[2..4].copy_from_slice(&REMOVED.to_le_bytes());
+    let crc = seeded_crc(number, &out[..20]);
+    out[20..].copy_from_slice(&crc.to_le_bytes());
+    Some(out)
 }
 
 fn seeded_crc(number: u64, bytes: &[u8]) -> u32 {
@@ -149,8 +177,19 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 fn read_header(bytes: &[u8], number: u64) -> Option<Header> {
     let bytes = bytes.get(..HEADER_BYTES)?;
     let header = Header { number: u64_at(bytes, 8), next_id: u64_at(bytes, 16), removed: u64_at(bytes, 24) };
-    let good = bytes.starts_with(MAGIC) && u32_at(bytes, 32) == crc32fast::hash(&bytes[..32]);
+    let good = version(bytes).is_some_and(|version| (OLDEST_VERSION..=VERSION).contains(&version));
     (good && header.number == number && header.next_id <= MAX_ID && header.removed <= MAX_ID).then_some(header)
+}
+
+/// The version of an undamaged header.
+fn version(bytes: &[u8]) -> Option<u8> {
+    let header = bytes.get(..HEADER_BYTES)?;
+    (header.starts_with(MAGIC) && u32_at(header, 32) == crc32fast::hash(&header[..32])).then(|| header[MAGIC.len()])
+}
+
+/// The version of a segment that a later program wrote, which this one cannot read.
+pub(super) fn later_version(bytes: &[u8]) -> Option<char> {
+    version(bytes).filter(|version| *version > VERSION).map(char::from)
 }
 
 /// Whether a segment begins with an undamaged header of this number.
@@ -158,19 +197,18 @@ pub(super) fn is_header(bytes: &[u8], number: u64) -> bool {
     read_header(bytes, number).is_some()
 }
 
-/// Reads the segment `number`. Records whose ids are not above `after`, or above those before them, are passed over: they have been
-/// found already.
+/// Reads the segment `number`. Records whose ids are not above `after`, or above those before them, are passed over:
+/// they have been found already.
 ///
 /// Nothing is believed without its checksum. After a damaged head the next good one is searched byte by byte.
 pub(super) fn scan(bytes: &[u8], number: u64, after: u64) -> Scan {
     let header = read_header(bytes, number);
-    let mut found = Scan { header, end: HEADER_BYTES.min(bytes.len()), ..Scan::default() };
+    let mut found = Scan { header, end: HEADER_BYTES.min(bytes.len()), last_id: after, ..Scan::default() };
     match header {
         Some(header) => (found.removed, found.next_id) = (header.removed, header.next_id),
         None if is_zero(bytes) => return found,
         None => found.damaged = 1,
     }
-    let mut last_id = after;
     let mut at = HEADER_BYTES;
     while let Some((start, head)) = next_head(bytes, number, at) {
         let end = start + FRAME_BYTES + head.len;
@@ -189,9 +227,11 @@ pub(super) fn scan(bytes: &[u8], number: u64, after: u64) -> Scan {
         found.last_mark = (head.kind == MARK).then_some(start);
         match head.kind {
             MARK => found.removed = found.removed.max(head.id),
-            RECORD if head.id > last_id => {
-                last_id = head.id;
-                found.slots.push(Slot { id: head.id, at: start, len: head.len });
+            RECORD | REMOVED if head.id > found.last_id => {
+                found.last_id = head.id;
+                if head.kind == RECORD {
+                    found.slots.push(Slot { id: head.id, at: start, len: head.len });
+                }
             }
             _ => {}
         }
@@ -251,6 +291,37 @@ mod tests {
         assert_eq!((found.end, found.last_mark), (end + FRAME_BYTES, Some(end)));
         assert_eq!(payloads(&bytes, 3), [(1, b"one".to_vec()), (2, vec![])]);
         assert!(scan(&bytes, 3, 1).slots.iter().all(|slot| slot.id == 2), "what is known is passed over");
+    }
+
+    #[test]
+    fn removed_record_is_no_slot() {
+        let mut bytes = segment(3, &[b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
+        let second = scan(&bytes, 3, 0).slots[1];
+        assert_eq!(removed_head(&bytes[second.at..], 3, 3), None, "another id");
+        assert_eq!(removed_head(&bytes[second.at..], 4, 2), None, "another segment");
+        let head = removed_head(&bytes[second.at..], 3, 2).unwrap();
+        bytes[second.at..second.at + FRAME_BYTES].copy_from_slice(&head);
+        let found = scan(&bytes, 3, 0);
+        assert_eq!((found.damaged, found.next_id, found.last_id), (0, 4, 3));
+        assert_eq!(payloads(&bytes, 3), [(1, b"one".to_vec()), (3, b"three".to_vec())]);
+        assert_eq!(payload(&bytes[second.at..], 3, 2), None);
+    }
+
+    #[test]
+    fn header_of_version_1_is_read() {
+        let header = |version: u8| {
+            let mut bytes = segment(3, &[b"one".to_vec()]);
+            bytes[7] = version;
+            let crc = crc32fast::hash(&bytes[..32]);
+            bytes[32..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+            bytes
+        };
+        for version in *b"12" {
+            assert!(is_header(&header(version), 3) && later_version(&header(version)).is_none());
+            assert_eq!(payloads(&header(version), 3), [(1, b"one".to_vec())]);
+        }
+        assert_eq!((is_header(&header(b'3'), 3), later_version(&header(b'3'))), (false, Some('3')));
+        assert!(!is_header(&header(b'0'), 3) && later_version(&header(b'0')).is_none());
     }
 
     #[test]

@@ -34,6 +34,24 @@ impl Memory {
         Some(entry)
     }
 
+    /// The oldest whose id is above `after`.
+    pub fn next(&self, after: u64) -> Option<&Entry> {
+        self.entries.get(self.entries.partition_point(|entry| entry.id <= after))
+    }
+
+    /// Removes the record `id`; says whether it was the oldest, if it was there.
+    pub fn remove(&mut self, id: u64) -> Option<bool> {
+        let at = self.entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        let entry = self.entries.remove(at)?;
+        self.bytes -= entry.bytes.len() as u64;
+        Some(at == 0)
+    }
+
+    /// The newest id.
+    pub fn last_id(&self) -> Option<u64> {
+        self.entries.back().map(|entry| entry.id)
+    }
+
     #[cfg(test)]
     pub fn ids(&self) -> impl Iterator<Item = u64> {
         self.entries.iter().map(|entry| entry.id)

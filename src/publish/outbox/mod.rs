@@ -5,12 +5,15 @@
 //!                    lock                   held by the process that has the outbox
 //! ```
 //!
-//! A record is in the file when [`Outbox::append`] returns, which the end of the process cannot change; it outlives a power cut
-//! after [`sync`](Queue::sync), or after [`OutboxConfig::sync_interval_ms`] at the latest. What is removed may come back after
-//! a kill, with the same id: at least once. When [`OutboxConfig::max_bytes`] is reached the oldest segment goes, and is counted.
+//! A record is in the file when [`Outbox::append`] returns, which the end of the process cannot change; it outlives a
+//! power cut after [`sync`](Queue::sync), or after [`OutboxConfig::sync_interval_ms`] at the latest. What is removed,
+//! in whatever order, may come back after a kill, with the same id: at least once. When [`OutboxConfig::max_bytes`] is
+//! reached the oldest segment goes, and is counted. Where records of one topic wait and those of the others are
+//! removed, that is always the waiting topic's loss: no record is dropped while an older one of any topic is there,
+//! and segments in which nothing waits any more are deleted wherever they are.
 //!
-//! A disk that is full, read-only or gone ends nothing: records are kept in memory, also bounded, and written when the disk
-//! works again.
+//! A disk that is full, read-only or gone ends nothing: records are kept in memory, also bounded, and written when the
+//! disk works again.
 
 mod config;
 mod dropped;
@@ -46,12 +49,14 @@ pub struct Outbox {
     /// Younger than all that is in the store. Empty while the store can be written.
     memory: Memory,
     next_id: u64,
+    /// The newest record that was added or found.
+    newest: u64,
     /// Of stores before this one, and of the memory.
     counters: Counters,
     problem: Option<Problem>,
     /// Why the disk could not be written last.
     full: bool,
-    /// Ids have changed since the publisher asked for one.
+    /// Ids have changed since the publisher asked whether they have.
     renumbered: bool,
     /// For which time-based things are waited, once `tick` has seen them.
     dirty_since: Option<Instant>,
@@ -67,8 +72,9 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Opens the outbox in `<state_dir>/outbox`, or one in memory only if there is no `state_dir`, or as long as that cannot be used;
-    /// [`status`](Self::status) tells. Values of `config` that do not fit are replaced by the nearest that do.
+    /// Opens the outbox in `<state_dir>/outbox`, or one in memory only if there is no `state_dir`, or as long as that
+    /// cannot be used; [`status`](Self::status) tells. Values of `config` that do not fit are replaced by the nearest
+    /// that do.
     ///
     /// # Errors
     /// [`OutboxError::InUse`] if another process has it.
@@ -83,6 +89,7 @@ impl Outbox {
             store: files.map_or(Store::None, |files| Store::Lost(files, 0)),
             memory: Memory::default(),
             next_id: 1,
+            newest: 0,
             counters: Counters::default(),
             problem: None,
             full: false,
@@ -97,6 +104,7 @@ impl Outbox {
         };
         if let Store::Lost(..) = outbox.store {
             outbox.reopen()?;
+            outbox.renumbered = false;
             outbox.try_disk();
         } else {
             outbox.problem = Some(Problem::NoDir);
@@ -105,7 +113,8 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Adds a record. Never fails: what cannot be written is kept in memory, and what has no room there goes, oldest first.
+    /// Adds a record. Never fails: what cannot be written is kept in memory, and what has no room there goes, oldest
+    /// first.
     pub fn append(&mut self, bytes: &[u8]) -> Appended {
         let before = self.dropped();
         let id = self.next_id;
@@ -121,6 +130,7 @@ impl Outbox {
             );
             false
         } else {
+            self.newest = id;
             self.add(Entry { id, bytes: bytes.to_vec() })
         };
         Appended { id, durable, dropped: self.dropped() - before }
@@ -173,8 +183,8 @@ impl Outbox {
         }
     }
 
-    /// What depends on time: making records durable, trying the disk again, reporting what was dropped. To be called about every second;
-    /// `now` must not go back.
+    /// What depends on time: making records durable, trying the disk again, reporting what was dropped. To be called
+    /// about every second; `now` must not go back.
     pub fn tick(&mut self, now: Instant) {
         if matches!(&self.store, Store::Log(log) if log.is_dirty()) {
             let since = *self.dirty_since.get_or_insert(now);
@@ -230,8 +240,8 @@ impl Outbox {
         totals
     }
 
-    /// [`sync`](Queue::sync), and what became of all that was added since the last answer other than [`Flushed::Waiting`]. An empty memory
-    /// alone says nothing: what was dropped is not there either.
+    /// [`sync`](Queue::sync), and what became of all that was added since the last answer other than
+    /// [`Flushed::Waiting`]. An empty memory alone says nothing: what was dropped is not there either.
     fn flush(&mut self) -> Flushed {
         self.sync();
         if self.memory.len() > 0 {
@@ -251,6 +261,7 @@ impl Outbox {
         };
         OutboxStatus {
             waiting: self.len(),
+            newest: self.newest,
             bytes: log_bytes + self.memory.bytes(),
             dropped_total: totals.dropped,
             damaged_total: totals.damaged,
@@ -261,8 +272,9 @@ impl Outbox {
         }
     }
 
-    /// Writes down what has been removed and makes everything durable; tries a disk that failed once more, and tells how many records are
-    /// lost because they are in memory only. Dropping does the same, if it was not done since the last record was added.
+    /// Writes down what has been removed and makes everything durable; tries a disk that failed once more, and tells
+    /// how many records are lost because they are in memory only. Dropping does the same, if it was not done since the
+    /// last record was added.
     pub fn close(&mut self) {
         if let Some(lost) = self.end() {
             log::warn!("{lost}");
@@ -283,41 +295,41 @@ impl Outbox {
 }
 
 impl Queue for Outbox {
-    fn peek(&mut self) -> Option<Entry> {
-        self.renumbered = false;
+    fn next(&mut self, after: u64) -> Option<Entry> {
         if let Store::Log(log) = &mut self.store {
-            match log.peek() {
+            match log.next(after) {
                 Ok(Some(entry)) => return Some(entry),
                 Ok(None) => {}
                 Err(e) => self.read_failed(&e),
             }
         }
-        self.memory.front().cloned()
+        self.memory.next(after).cloned()
     }
 
-    /// Forgets the oldest record if its id is `id`. Any other id is of a record that has been dropped meanwhile, and nothing happens.
     fn remove(&mut self, id: u64) {
         if self.renumbered {
             return;
         }
-        let mut marked = Ok(());
-        if let Store::Log(log) = &mut self.store {
-            match log.remove(id) {
-                Ok(true) => marked = log.mark_if_due(false),
-                // The next is in memory only if the log is empty.
-                Ok(false) if log.live() == 0 && self.memory.front().is_some_and(|entry| entry.id == id) => {
-                    self.memory.pop_front();
-                    log.note_removed(id);
+        let was_first = self.memory.remove(id);
+        let Store::Log(log) = &mut self.store else { return };
+        match was_first {
+            // It comes after all that were in the log.
+            Some(true) if log.live() == 0 => log.note_removed(id),
+            Some(_) => {}
+            None => match log.remove(id) {
+                Ok(true) => {
+                    if let Err(e) = log.mark_if_due(false) {
+                        self.write_failed(&e);
+                    }
                 }
                 Ok(false) => {}
                 Err(e) => self.read_failed(&e),
-            }
-        } else if self.memory.front().is_some_and(|entry| entry.id == id) {
-            self.memory.pop_front();
+            },
         }
-        if let Err(e) = marked {
-            self.write_failed(&e);
-        }
+    }
+
+    fn renumbered(&mut self) -> bool {
+        std::mem::take(&mut self.renumbered)
     }
 
     fn sync(&mut self) {

@@ -5,8 +5,8 @@ use super::{Appended, Flushed, Outbox, OutboxStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// An [`Outbox`] for several threads. A call waits while another one makes records durable, which takes an SD card up to
-/// some hundred milliseconds.
+/// An [`Outbox`] for several threads. A call waits while another one makes records durable, which takes an SD card up
+/// to some hundred milliseconds.
 #[derive(Clone)]
 pub struct SharedOutbox(Arc<Mutex<Outbox>>);
 
@@ -36,8 +36,8 @@ impl SharedOutbox {
         self.outbox().status()
     }
 
-    /// Makes everything added so far durable: before a picture is deleted whose readings are in the outbox. Says what became of all that was
-    /// added since it last said anything but [`Flushed::Waiting`].
+    /// Makes everything added so far durable: before a picture is deleted whose readings are in the outbox. Says what
+    /// became of all that was added since it last said anything but [`Flushed::Waiting`].
     #[must_use]
     pub fn flush(&self) -> Flushed {
         self.outbox().flush()
@@ -50,8 +50,8 @@ impl SharedOutbox {
 }
 
 impl Queue for SharedOutbox {
-    fn peek(&mut self) -> Option<Entry> {
-        self.outbox().peek()
+    fn next(&mut self, after: u64) -> Option<Entry> {
+        self.outbox().next(after)
     }
 
     fn remove(&mut self, id: u64) {
@@ -64,5 +64,9 @@ impl Queue for SharedOutbox {
 
     fn len(&self) -> usize {
         self.outbox().len()
+    }
+
+    fn renumbered(&mut self) -> bool {
+        self.outbox().renumbered()
     }
 }

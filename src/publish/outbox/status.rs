@@ -27,6 +27,8 @@ pub enum Flushed {
 pub struct OutboxStatus {
     /// Records that have not been removed.
     pub waiting: usize,
+    /// Id of the newest record that was added, or found at the start; 0 if there was none.
+    pub newest: u64,
     /// Bytes on disk, and of records in memory.
     pub bytes: u64,
     /// Records that were given up because there was no room, or because they were too long.

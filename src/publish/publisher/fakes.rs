@@ -119,6 +119,10 @@ impl Queue for FakeQueue {
         self.0.lock().unwrap().0.front().cloned()
     }
 
+    fn next(&mut self, after: u64) -> Option<Entry> {
+        self.0.lock().unwrap().0.iter().find(|entry| entry.id > after).cloned()
+    }
+
     fn remove(&mut self, id: u64) {
         self.0.lock().unwrap().0.retain(|entry| entry.id != id);
     }

@@ -1,20 +1,32 @@
-//! The beginning of the log, where records are taken.
+//! Where records are taken from the log.
 
 use super::super::super::Entry;
 use super::super::frame::{self, FRAME_BYTES, MAX_SEGMENT_BYTES, Slot};
-use super::Log;
+use super::{Live, Log};
 use std::collections::VecDeque;
 use std::io;
 
 impl Log {
-    /// The oldest record.
+    /// The oldest record whose id is above `after`.
     ///
     /// # Errors
     /// The disk cannot be read; [`give_up`](Self::give_up) must follow.
-    pub fn peek(&mut self) -> io::Result<Option<Entry>> {
-        while let Some((number, slot)) = self.front()? {
-            if let Some(entry) = self.unsynced.front().filter(|entry| entry.id == slot.id) {
-                return Ok(Some(entry.clone()));
+    pub fn next(&mut self, mut after: u64) -> io::Result<Option<Entry>> {
+        loop {
+            self.delete_spent();
+            let first = self.segments.partition_point(|segment| segment.last_id <= after);
+            let Some(index) = (first..self.segments.len()).find(|&index| self.segments[index].live > 0) else {
+                return Ok(None);
+            };
+            let (number, last_id) = (self.segments[index].number, self.segments[index].last_id);
+            let slots = self.load(index)?;
+            let at = slots.partition_point(|slot| slot.id <= after);
+            let Some(&slot) = slots.get(at) else {
+                after = last_id;
+                continue;
+            };
+            if let Ok(at) = self.unsynced.binary_search_by_key(&slot.id, |entry| entry.id) {
+                return Ok(Some(self.unsynced[at].clone()));
             }
             let bytes = self.files.read(number, slot.at as u64, (FRAME_BYTES + slot.len) as u64)?;
             if let Some(bytes) = frame::payload(&bytes, number, slot.id) {
@@ -22,90 +34,109 @@ impl Log {
             }
             // It was good when the segment was read.
             self.counters.damaged += 1;
-            self.forget(slot.id);
+            self.forget(index, at);
         }
-        Ok(None)
     }
 
-    /// Forgets the record `id` if it is the oldest; says whether it was.
+    /// Forgets the record `id`; says whether it was there.
     ///
     /// # Errors
     /// The disk cannot be read; [`give_up`](Self::give_up) must follow.
     pub fn remove(&mut self, id: u64) -> io::Result<bool> {
-        match self.front()? {
-            Some((_, slot)) if slot.id == id => self.forget(id),
-            _ => return Ok(false),
+        let index = self.segments.partition_point(|segment| segment.last_id < id);
+        if id <= self.removed || self.unmarked.contains(id) || self.segments.get(index).is_none_or(|s| s.live == 0) {
+            return Ok(false);
         }
+        let Ok(at) = self.load(index)?.binary_search_by_key(&id, |slot| slot.id) else { return Ok(false) };
+        self.forget(index, at);
         self.delete_spent();
         Ok(true)
     }
 
-    /// Takes note of the removal of a record that is not here but comes after all that were.
+    /// Takes note that everything up to `id` has been removed.
     pub fn note_removed(&mut self, id: u64) {
         self.removed = self.removed.max(id);
-        self.removals_unmarked = self.removals_unmarked.saturating_add(1);
+        let before = self.unmarked.len();
+        self.unmarked.forget_to(self.removed);
+        let included = (before - self.unmarked.len()) as u32;
+        self.removals_unmarked = self.removals_unmarked.saturating_add(1 + included);
     }
 
-    /// Drops the oldest record, whose id is `id`.
-    fn forget(&mut self, id: u64) {
-        self.head.as_mut().and_then(VecDeque::pop_front);
-        if let Some(front) = self.segments.front_mut() {
-            front.live = front.live.saturating_sub(1);
-        }
-        if let Some(entry) = self.unsynced.front().filter(|entry| entry.id == id) {
+    /// Drops a record of a segment that is loaded.
+    fn forget(&mut self, index: usize, at: usize) {
+        let Some(live) = &mut self.loaded else { return };
+        let Some(slot) = live.slots.remove(at) else { return };
+        let next = live.slots.front().map(|slot| slot.id);
+        if let Ok(at) = self.unsynced.binary_search_by_key(&slot.id, |entry| entry.id)
+            && let Some(entry) = self.unsynced.remove(at)
+        {
             self.unsynced_bytes = self.unsynced_bytes.saturating_sub(entry.bytes.len() as u64);
-            self.unsynced.pop_front();
         }
-        self.note_removed(id);
-    }
-
-    /// The oldest record's segment and place.
-    pub(super) fn front(&mut self) -> io::Result<Option<(u64, Slot)>> {
-        loop {
-            self.delete_spent();
-            let Some(front) = self.segments.front() else { return Ok(None) };
-            let number = front.number;
-            if self.head.is_none() {
-                let (after, last_id) = (front.after.max(self.removed), front.last_id);
-                let bytes = self.files.read(number, 0, MAX_SEGMENT_BYTES)?;
-                let mut slots = VecDeque::from(frame::scan(&bytes, number, after).slots);
-                slots.retain(|slot| slot.id <= last_id);
-                let Some(front) = self.segments.front_mut() else { return Ok(None) };
-                // Places that were damaged when the log was opened have been counted.
-                self.counters.damaged += front.live.saturating_sub(slots.len()) as u64;
-                front.live = slots.len();
-                self.head = Some(slots);
-            }
-            match self.head.as_ref().and_then(|head| head.front()) {
-                Some(slot) => return Ok(Some((number, *slot))),
-                None if self.segments.len() == 1 => return Ok(None),
-                // What was counted there is gone.
-                None => self.segments.front_mut().into_iter().for_each(|front| front.live = 0),
-            }
+        let segment = &mut self.segments[index];
+        segment.live = segment.live.saturating_sub(1);
+        let (number, last_id) = (segment.number, segment.last_id);
+        if at == 0 && self.segments.iter().take(index).all(|segment| segment.live == 0) {
+            // Those behind it that went before it are included.
+            self.note_removed(next.map_or(last_id, |next| next - 1));
+        } else {
+            self.unmarked.insert(slot.id, number, slot.at as u64);
         }
     }
 
-    /// Deletes segments in which nothing is left, but not the last one, which knows the ids. Durable or not: if such a file comes back,
-    /// its records are sent again at worst.
+    /// What waits in a segment.
+    fn load(&mut self, index: usize) -> io::Result<&mut VecDeque<Slot>> {
+        let Some(segment) = self.segments.get_mut(index) else { return Err(io::Error::other("there is no segment")) };
+        if self.loaded.as_ref().is_none_or(|live| live.number != segment.number) {
+            self.loaded = None;
+            let bytes = self.files.read(segment.number, 0, MAX_SEGMENT_BYTES)?;
+            let after = segment.after.max(self.removed);
+            let mut slots = VecDeque::from(frame::scan(&bytes, segment.number, after).slots);
+            slots.retain(|slot| slot.id <= segment.last_id && !self.unmarked.contains(slot.id));
+            // Places that were damaged when the log was opened have been counted.
+            self.counters.damaged += segment.live.saturating_sub(slots.len()) as u64;
+            segment.live = slots.len();
+            self.loaded = Some(Live { number: segment.number, slots });
+        }
+        match &mut self.loaded {
+            Some(live) => Ok(&mut live.slots),
+            None => Err(io::Error::other("there is no segment")),
+        }
+    }
+
+    /// Deletes segments in which nothing is left, but not the last one, which knows the ids. If such a file comes back
+    /// after a power cut, its records are sent again at worst; of the oldest ones a mark says that they have been
+    /// removed, of others only their absence does.
     pub(super) fn delete_spent(&mut self) {
-        while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.live == 0) {
-            if let Some(front) = self.segments.pop_front() {
-                let _ = self.files.remove(front.number);
-                self.head = None;
+        let mut index = 0;
+        while index + 1 < self.segments.len() {
+            if self.segments[index].live > 0 {
+                index += 1;
+            } else if let Some(segment) = self.segments.remove(index) {
+                let _ = self.files.remove(segment.number);
+                if index > 0 && self.files.sync_dir().is_ok() {
+                    self.counters.fsyncs += 1;
+                }
+                self.forget_segment(segment.number);
             }
         }
+    }
+
+    fn forget_segment(&mut self, number: u64) {
+        self.unmarked.forget_in(number, 0);
+        self.loaded.take_if(|live| live.number == number);
     }
 
     /// Deletes the oldest segment with all that is left in it.
     pub fn drop_oldest(&mut self) -> io::Result<()> {
         let Some(front) = self.segments.front() else { return Err(io::Error::other("there is no segment")) };
         self.files.remove(front.number)?;
+        let (number, last_id) = (front.number, front.last_id);
         if front.live > 0 {
-            self.counters.drop(front.live as u64, front.last_id);
+            self.counters.drop(front.live as u64, last_id);
         }
-        self.note_removed(front.last_id);
         self.segments.pop_front();
-        self.head = None;
+        self.forget_segment(number);
+        self.note_removed(last_id);
         self.resume = self.resume.filter(|_| !self.segments.is_empty());
         Ok(())
     }
@@ -117,7 +148,8 @@ impl Log {
         for segment in &self.segments {
             let Ok(bytes) = self.files.read(segment.number, 0, MAX_SEGMENT_BYTES) else { continue };
             let slots = frame::scan(&bytes, segment.number, segment.after.max(self.removed)).slots;
-            ids.extend(slots.iter().map(|slot| slot.id).filter(|&id| id <= segment.last_id));
+            let waits = |id: &u64| *id <= segment.last_id && !self.unmarked.contains(*id);
+            ids.extend(slots.iter().map(|slot| slot.id).filter(waits));
         }
         ids
     }

@@ -85,8 +85,8 @@ impl Log {
             start = tail.mark.unwrap_or(tail.end);
             frame::write_mark(&mut frames, last.number, self.removed);
         }
-        let at = start + frames.len() as u64;
-        frame::write_record(&mut frames, last.number, entry.id, &entry.bytes);
+        let (at, number) = (start + frames.len() as u64, last.number);
+        frame::write_record(&mut frames, number, entry.id, &entry.bytes);
         tail = Tail { end: start + frames.len() as u64, mark: None, ..tail };
         self.put(start, frames)?;
         self.tail = Some(tail);
@@ -96,8 +96,9 @@ impl Log {
             last.live += 1;
             last.last_id = entry.id;
         }
-        if let (1, Some(head)) = (self.segments.len(), &mut self.head) {
-            head.push_back(Slot { id: entry.id, at: at as usize, len: entry.bytes.len() });
+        self.newest = entry.id;
+        if let Some(live) = self.loaded.as_mut().filter(|live| live.number == number) {
+            live.slots.push_back(Slot { id: entry.id, at: at as usize, len: entry.bytes.len() });
         }
         self.unsynced_bytes += entry.bytes.len() as u64;
         self.unsynced.push_back(entry);
@@ -143,7 +144,10 @@ impl Log {
     /// # Errors
     /// As of [`append`](Self::append).
     pub fn mark_if_due(&mut self, now: bool) -> io::Result<()> {
-        if self.removals_unmarked >= if now { 1 } else { REMOVALS_PER_MARK } { self.mark() } else { Ok(()) }
+        if self.removals_unmarked >= if now { 1 } else { REMOVALS_PER_MARK } {
+            self.mark()?;
+        }
+        self.mark_removed(now)
     }
 
     /// Makes everything added so far durable.
@@ -177,9 +181,11 @@ impl Log {
         self.tail.is_some()
     }
 
-    /// Gives up the tail after an error and gives back the records in it that may not be durable. What is durable can still be read.
+    /// Gives up the tail after an error and gives back the records in it that may not be durable. What is durable can
+    /// still be read.
     pub fn abandon(&mut self) -> VecDeque<Entry> {
-        // A full disk usually has room for what has been taken already. After a failed fsync another one proves nothing.
+        // A full disk usually has room for what has been taken already. After a failed fsync another one proves
+        // nothing.
         if !self.sync_failed {
             let _ = self.sync();
         }
@@ -190,18 +196,20 @@ impl Log {
             if let Some(first) = unsynced.front() {
                 last.last_id = last.last_id.min(first.id - 1);
             }
-            let last_id = last.last_id;
-            self.cut = Some((last.number, tail.synced));
-            if let (1, Some(head)) = (self.segments.len(), &mut self.head) {
-                head.retain(|slot| slot.id <= last_id);
+            let (number, last_id) = (last.number, last.last_id);
+            self.cut = Some((number, tail.synced));
+            self.unmarked.forget_in(number, tail.synced);
+            if let Some(live) = self.loaded.as_mut().filter(|live| live.number == number) {
+                live.slots.retain(|slot| slot.id <= last_id);
             }
             let _ = self.cut_off();
         }
         unsynced
     }
 
-    /// Cuts off what may be durable of a tail that was given up. Part of it could come back beside the copies of its records that are
-    /// written elsewhere, with the last ids but not all of them, and ids must rise. Besides, it may end with half a frame.
+    /// Cuts off what may be durable of a tail that was given up. Part of it could come back beside the copies of its
+    /// records that are written elsewhere, with the last ids but not all of them, and ids must rise. Besides, it may
+    /// end with half a frame.
     fn cut_off(&mut self) -> io::Result<()> {
         let Some((number, end)) = self.cut else { return Ok(()) };
         match self.segments.iter_mut().find(|segment| segment.number == number) {
@@ -218,7 +226,8 @@ impl Log {
         Ok(())
     }
 
-    /// Ends with this disk, which cannot be read any more. Gives back the records that may not be durable, and the number of the others.
+    /// Ends with this disk, which cannot be read any more. Gives back the records that may not be durable, and the
+    /// number of the others.
     pub fn give_up(mut self) -> (Box<dyn Files>, VecDeque<Entry>, usize, Counters) {
         let unsynced = self.abandon();
         let live = self.live();

@@ -49,6 +49,8 @@ pub struct State {
     pub capacity: Option<usize>,
     pub syncs: usize,
     pub writes: usize,
+    /// Heads that were written over.
+    pub patches: usize,
 }
 
 /// Shared by the test and the outboxes it opens.
@@ -203,6 +205,30 @@ impl Files for Handle {
         }
         node.bytes[start..start + length].copy_from_slice(&bytes[..length]);
         result
+    }
+
+    fn patch(&mut self, number: u64, patches: &[(u64, Vec<u8>)]) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.check_writable()?;
+        let (fail_write, fail_sync) = (state.fail_write, state.fail_sync);
+        let node = state.files.get_mut(&number).ok_or_else(|| error(io::ErrorKind::NotFound))?;
+        for (offset, bytes) in patches {
+            let start = *offset as usize;
+            assert!(start + bytes.len() <= node.bytes.len(), "a patch lies within its file");
+            if let Some((kind, _)) = fail_write {
+                return Err(error(kind));
+            }
+            node.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        }
+        state.patches += patches.len();
+        state.syncs += 1;
+        if fail_sync {
+            return Err(io::Error::other("the disk has a scratch"));
+        }
+        if let Some(node) = state.files.get_mut(&number).filter(|node| !node.forgotten) {
+            node.durable = node.bytes.clone();
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod disk;
 mod faults;
+mod order;
 mod process;
 
 use super::super::{Entry, Queue};
