@@ -221,10 +221,6 @@ fn cutting_proxy(to: u16) -> u16 {
 struct MemoryQueue(Arc<Mutex<VecDeque<Entry>>>);
 
 impl Queue for MemoryQueue {
-    fn peek(&mut self) -> Option<Entry> {
-        self.0.lock().unwrap().front().cloned()
-    }
-
     fn next(&mut self, after: u64) -> Option<Entry> {
         self.0.lock().unwrap().iter().find(|entry| entry.id > after).cloned()
     }
@@ -284,7 +280,7 @@ fn every_record_arrives_over_connections_that_are_cut() {
             ..broker.config(protocol)
         };
         let queue = MemoryQueue::default();
-        queue.0.lock().unwrap().extend((0..RECORDS).map(|id| Entry { id, bytes: record(id) }));
+        queue.0.lock().unwrap().extend((0..RECORDS).map(|seq| Entry { id: seq + 1, bytes: record(seq) }));
         let setup = Setup {
             transport: client(&config, "n1", None),
             queue: Box::new(queue.clone()),
@@ -300,12 +296,11 @@ fn every_record_arrives_over_connections_that_are_cut() {
         };
         let (handle, _commands) = Publisher::spawn(setup).unwrap();
         let mut seen: HashMap<u64, String> = HashMap::new();
-        let mut last = 0;
         until(watcher.as_mut(), "all records", |event| {
             if let Some(text) = payload_of(event, "state") {
                 let seq: u64 = text.split(' ').next().unwrap().parse().unwrap();
-                assert!(seq == last || seq == last + 1, "in order, repetitions apart");
-                last = seq;
+                // After a lost connection the last ones may come once more.
+                assert!(seq <= seen.len() as u64, "{seq} comes before {}", seen.len());
                 // What is sent again is the same.
                 assert_eq!(seen.entry(seq).or_insert_with(|| text.clone()), &text);
             }

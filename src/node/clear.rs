@@ -79,7 +79,9 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
                 count += usize::from(messages.pop_front().is_some_and(|message| message.payload.is_empty()));
                 under_way = None;
             }
-            Event::Refused(_, reason) | Event::Denied(_, reason) => return Err(NodeError::Broker(reason)),
+            Event::Refused(_, reason) | Event::Denied(_, reason) | Event::TooLarge(_, reason) => {
+                return Err(NodeError::Broker(reason));
+            }
             Event::Lost(reason) if !connected && failures + 1 >= TRIES => return Err(NodeError::Broker(reason)),
             Event::Lost(reason) => (failures, quiet_at, under_way, problem) = (failures + 1, None, None, reason),
             _ => {}

@@ -107,6 +107,7 @@ pub fn text(snapshot: &Snapshot<'_>) -> String {
     out.one("mqtt_sent_total", "counter", publisher.sent as f64);
     out.one("mqtt_acknowledged_total", "counter", publisher.acked as f64);
     out.one("mqtt_refused_total", "counter", publisher.refused as f64);
+    out.one("mqtt_blocked_fields", "gauge", publisher.blocked_fields as f64);
     out.one("uptime_seconds", "gauge", snapshot.uptime_s);
     if let Some(bytes) = snapshot.resident_bytes {
         out.one("resident_memory_bytes", "gauge", bytes as f64);

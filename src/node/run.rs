@@ -151,8 +151,13 @@ impl Node {
         if self.publisher.silent_for() < PUBLISHER_SILENCE {
             self.manager.alive(now);
         }
-        if !self.held.is_empty() && self.publisher.connected() && self.outbox.status().waiting == 0 {
-            for (_, record) in std::mem::take(&mut self.held) {
+        if !self.held.is_empty() && self.publisher.connected() && self.outbox_is_sent() {
+            let publisher = &self.publisher;
+            let (blocked, free) =
+                std::mem::take(&mut self.held).into_iter().partition(|(field, _)| publisher.is_blocked(field));
+            self.held = blocked;
+            let free: BTreeMap<String, Record> = free;
+            for record in free.into_values() {
                 // It may have waited for hours, for the broker or for what was in the outbox.
                 let late = self.publisher.is_late(&record, now_ms);
                 if let Some(message) = self.voice.record(&record, late, now_ms) {
@@ -172,7 +177,7 @@ impl Node {
             self.retell_later(now);
         }
         // What waits in the outbox says it itself, in its order.
-        if self.retell_at.is_some_and(|at| at <= now) && self.outbox.status().waiting == 0 {
+        if self.retell_at.is_some_and(|at| at <= now) && self.outbox_is_sent() {
             self.retell_at = None;
             for message in self.voice.readings(now_ms) {
                 self.publisher.send(message);
@@ -189,6 +194,11 @@ impl Node {
             self.tell_metrics(now);
         }
         self.save_states(false);
+    }
+
+    /// Whether nothing waits in the outbox but records of fields that the broker does not take now.
+    fn outbox_is_sent(&self) -> bool {
+        self.publisher.has_sent(self.outbox.status().newest)
     }
 
     /// Home Assistant subscribes to an entity's topic some time after it was told of it, and would not get what was said meanwhile if the

@@ -86,13 +86,16 @@ pub enum Event {
     Acked(Ticket),
     /// The broker refused the message (MQTT 5); sending it again would be refused again.
     Refused(Ticket, String),
-    /// The broker does not take the message for a reason that can be mended there (MQTT 5): its access list, a quota. What must arrive is to be
-    /// given again after a while.
+    /// The broker does not take the message for a reason that can be mended there (MQTT 5): its access list, a quota.
+    /// What must arrive is to be given again after a while.
     Denied(Ticket, String),
+    /// The broker does not take a message of this size and ends the connection for it: [`Event::Lost`] follows.
+    TooLarge(Ticket, String),
     /// A message came in.
     Received(Delivery),
-    /// The connection is gone, or could not be made. The transport tries again by itself, after its back-off; messages without
-    /// an acknowledgement must be given to it again after the next [`Event::Connected`]. The text is one sentence.
+    /// The connection is gone, or could not be made. The transport tries again by itself, after its back-off; messages
+    /// without an acknowledgement must be given to it again after the next [`Event::Connected`]. The text is one
+    /// sentence.
     Lost(String),
     /// Nothing happened in time, or the waker was used.
     Idle,
@@ -104,10 +107,10 @@ pub enum TransportError {
     /// There is no connection now.
     #[error("there is no connection to the broker")]
     NotConnected,
-    /// A message at least once is still under way: there is one at a time.
-    #[error("a message is still under way")]
+    /// As many messages are under way as may be.
+    #[error("as many messages are under way as may be")]
     Busy,
-    /// The message can never be sent.
+    /// The message cannot be sent on this connection.
     #[error("the message for {topic} has {bytes} bytes, more than the limit of {limit}; {mend}")]
     TooLarge {
         /// Its topic.
@@ -145,14 +148,15 @@ impl Waker {
     }
 }
 
-/// A connection to a broker that is made and made again by itself. Used by one thread, which must call [`poll`](Self::poll) often:
-/// nothing moves otherwise.
+/// A connection to a broker that is made and made again by itself. Used by one thread, which must call
+/// [`poll`](Self::poll) often: nothing moves otherwise.
 pub trait Transport: Send {
     /// Works on the connection until something happens, at most for `timeout`.
     fn poll(&mut self, timeout: Duration) -> Event;
 
-    /// Takes a message to be sent. Of those at least once, one at a time: the next is taken after [`Event::Acked`],
-    /// [`Event::Refused`] or [`Event::Lost`].
+    /// Takes a message to be sent; messages are sent in the order in which they were taken. Of those at least once
+    /// only a few are under way at a time: each until its [`Event::Acked`], [`Event::Refused`], [`Event::Denied`] or
+    /// [`Event::TooLarge`], or [`Event::Lost`].
     ///
     /// # Errors
     /// [`TransportError`]; the message was not taken.
@@ -164,7 +168,8 @@ pub trait Transport: Send {
     /// [`TransportError::NotConnected`].
     fn subscribe(&mut self, filters: &[(String, Qos)]) -> Result<(), TransportError>;
 
-    /// Tells the broker that a message that came in has been dealt with. Only where acknowledging by hand was configured.
+    /// Tells the broker that a message that came in has been dealt with. Only where acknowledging by hand was
+    /// configured.
     fn ack(&mut self, delivery: &Delivery);
 
     /// Sends `last` and ends the connection in an orderly way, in at most `timeout`.

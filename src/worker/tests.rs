@@ -312,6 +312,22 @@ fn answers_go_where_they_were_wanted() {
     });
 }
 
+/// It was sent again on each connection, and ended each.
+#[test]
+fn result_too_large_for_broker_becomes_an_error() {
+    with_worker(WorkerConfig::default(), |fake, _, _| {
+        fake.wire().slow = true;
+        fake.job("1", b"picture", 1);
+        let ticket = fake.when("the result", |wire| wire.in_flight.is_some()).in_flight.unwrap();
+        fake.push(Event::TooLarge(ticket, "it is too large".into()));
+        fake.push(Event::Lost("closed".into()));
+        fake.wire().slow = false;
+        fake.push(Event::Connected);
+        let wire = fake.when("the error", |wire| Fake::results(wire).len() == 2);
+        assert_eq!(Fake::results(&wire)[1].1, "result_too_large");
+    });
+}
+
 #[test]
 fn the_job_in_hand_is_finished_at_the_end_but_not_for_ever() {
     let (counters, fake) = with_worker(WorkerConfig::default(), |fake, _, stop| {

@@ -49,7 +49,8 @@ struct Current {
     ticket: Option<Ticket>,
 }
 
-/// Works until `stop` is set. A reader that is still busy after the grace time is left to itself, and ends with the process.
+/// Works until `stop` is set. A reader that is still busy after the grace time is left to itself, and ends with the
+/// process.
 ///
 /// # Errors
 /// The system has no thread to give.
@@ -228,8 +229,18 @@ impl Worker<'_> {
                 log::error!("the result of a job was refused because {why}; check what the broker allows this worker");
                 self.finish(false);
             }
+            // The connection ends; its sender gets to know on the next one.
+            Event::TooLarge(ticket, why) if self.is_current(ticket) => match &mut self.current {
+                Some(current) if !current.failed => {
+                    let failure = Failure::new("result_too_large", why);
+                    current.settle(Err(&failure), self.names, self.config.result_expiry_s);
+                }
+                _ => self.finish(false),
+            },
             Event::Acked(_) => {}
-            Event::Refused(_, why) | Event::Denied(_, why) => log::warn!("a message was refused because {why}"),
+            Event::Refused(_, why) | Event::Denied(_, why) | Event::TooLarge(_, why) => {
+                log::warn!("a message was refused because {why}")
+            }
             Event::Lost(why) => {
                 // A broker may be away for weeks.
                 let known = self.told.as_ref().is_some_and(|(last, at)| *last == why && at.elapsed() < REPEAT_LOG);
@@ -264,8 +275,8 @@ impl Worker<'_> {
                 return;
             }
         };
-        // The one in hand once more: sent again by its sender, or by the broker after a lost connection. One result will do. Another
-        // sender's of that id is a job of its own.
+        // The one in hand once more: sent again by its sender, or by the broker after a lost connection. One result
+        // will do. Another sender's of that id is a job of its own.
         if let Some(current) = self.current.as_mut().filter(|current| job.repeats(&current.job)) {
             let earlier = std::mem::replace(&mut current.job.delivery, job.delivery);
             self.transport.ack(&earlier);

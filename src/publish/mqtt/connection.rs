@@ -8,9 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Requests that rumqttc may hold. More than there can be: [`MAX_UNSENT`], one message at least once, a subscription, the
-/// farewell, and acknowledgements, of which some may have to wait.
+/// Requests that rumqttc may hold. More than there can be: [`MAX_UNSENT`], [`WINDOW`], a subscription, the farewell,
+/// and acknowledgements, of which some may have to wait.
 pub(super) const REQUESTS: usize = 64;
+/// Messages at least once that are under way before the first is acknowledged, if the broker allows as many.
+pub(super) const WINDOW: u16 = 8;
+/// Packet ids before they start again. rumqttc has room for so many messages from the start, so 65,535 would cost
+/// megabytes.
+pub(super) const PACKET_IDS: u16 = 100;
 /// Runs a connection to its end; gives the sentence that says why it ended.
 pub(super) type Task = Pin<Box<dyn Future<Output = String> + Send>>;
 
@@ -32,8 +37,8 @@ pub(super) enum Heard {
     Refused(u16, String),
     /// The broker does not take it as it is set up now.
     Denied(u16, String),
-    /// Nor this one, because of its size.
-    TooLarge(u16, String),
+    /// Nor the oldest one that is under way, because of its size.
+    TooLarge(String),
     /// For each filter of the oldest subscription under way whether it was granted.
     Subscribed(Vec<bool>),
     /// `token` is the packet id.
@@ -56,6 +61,19 @@ pub(super) struct Granted {
     pub silence: Duration,
     /// Whether it keeps messages.
     pub retain: bool,
+    /// Messages at least once that may be under way.
+    pub window: u16,
+    /// Packet ids before they start again.
+    pub packet_ids: u16,
+}
+
+impl Granted {
+    /// With a broker that takes `receive_maximum` messages before the first is acknowledged. One is left for what must
+    /// always be possible: rumqttc sends nothing at all, not even its farewell, once as many are under way.
+    pub fn limit_window(&mut self, receive_maximum: u16) {
+        self.window = WINDOW.min(receive_maximum - 1).max(1);
+        self.packet_ids = PACKET_IDS.min(receive_maximum);
+    }
 }
 
 /// Bytes of a variable length that says `value` (MQTT 5, section 1.5.5).
@@ -82,8 +100,10 @@ pub(super) struct Link {
     pub up: Option<(Instant, Granted)>,
     /// When something last came in.
     pub heard_at: Instant,
-    /// The message at least once that is under way.
-    pub in_flight: Option<InFlight>,
+    /// The messages at least once that are under way, in the order in which they were given.
+    pub in_flight: VecDeque<InFlight>,
+    /// Packet ids that were used, or will be by what was given.
+    pub ids_used: u64,
     /// Messages at most once that are not yet written.
     pub unsent: usize,
     /// Messages to be acknowledged by hand, in the order in which they came, and whether they have been.
@@ -92,25 +112,13 @@ pub(super) struct Link {
     pub subscribing: VecDeque<(Instant, Vec<String>)>,
 }
 
-/// Bytes of a message: brokers limit one or the other.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Size {
-    pub payload: usize,
-    pub packet: usize,
-}
-
-impl Size {
-    /// Whether this is no smaller by either measure.
-    pub fn reaches(self, other: Size) -> bool {
-        self.payload >= other.payload && self.packet >= other.packet
-    }
-}
-
 pub(super) struct InFlight {
     pub ticket: Ticket,
     /// Known when it has been written.
     pub pkid: Option<u16>,
-    pub size: Size,
+    /// How many packet ids were used before it.
+    pub number: u64,
+    /// Since when its acknowledgement is the next one to come, or when it was given.
     pub since: Instant,
 }
 
@@ -121,10 +129,11 @@ impl Drop for Link {
 }
 
 impl Link {
-    /// When something will have taken too long; `None` while the connection is being made, which has a limit of its own.
+    /// When something will have taken too long; `None` while the connection is being made, which has a limit of its
+    /// own.
     pub fn overdue_at(&self) -> Option<Instant> {
         let limit = self.up?.1.silence;
-        let awaited = self.in_flight.as_ref().map(|m| m.since).into_iter().chain(self.subscribing.front().map(|s| s.0));
+        let awaited = self.in_flight.front().map(|m| m.since).into_iter().chain(self.subscribing.front().map(|s| s.0));
         awaited.chain([self.heard_at]).map(|since| since + limit).min()
     }
 
@@ -133,9 +142,46 @@ impl Link {
         self.up.is_some_and(|(_, granted)| self.heard_at.elapsed() >= granted.silence)
     }
 
-    /// The message under way, if this is its packet id. rumqttc ends the connection for an id that is not in use.
+    /// Whether another message at least once may be given. Packet ids start again after `packet_ids`; rumqttc stops
+    /// sending when it comes to one that is still in use, and may never go on.
+    pub fn has_room(&self) -> bool {
+        let Some((_, granted)) = &self.up else { return false };
+        self.in_flight.len() < usize::from(granted.window)
+            && self.in_flight.front().is_none_or(|m| self.ids_used - m.number < u64::from(granted.packet_ids))
+    }
+
+    /// Notes that a message at least once was given.
+    pub fn given(&mut self, ticket: Ticket) {
+        self.in_flight.push_back(InFlight { ticket, pkid: None, number: self.ids_used, since: Instant::now() });
+        self.ids_used += 1;
+    }
+
+    /// Notes the packet id of the oldest message that has none: they are sent in the order in which they were given.
+    pub fn sent(&mut self, pkid: u16) {
+        if let Some(in_flight) = self.in_flight.iter_mut().find(|m| m.pkid.is_none()) {
+            in_flight.pkid = Some(pkid);
+        }
+    }
+
+    /// The message under way with this packet id. rumqttc ends the connection for an id that is not in use.
     pub fn landed(&mut self, pkid: u16) -> Option<Ticket> {
-        self.in_flight.take_if(|in_flight| in_flight.pkid == Some(pkid)).map(|in_flight| in_flight.ticket)
+        let at = self.in_flight.iter().position(|m| m.pkid == Some(pkid))?;
+        self.take(at)
+    }
+
+    /// The oldest message under way.
+    pub fn landed_first(&mut self) -> Option<Ticket> {
+        self.take(0)
+    }
+
+    fn take(&mut self, at: usize) -> Option<Ticket> {
+        let taken = self.in_flight.remove(at)?;
+        if at == 0
+            && let Some(next) = self.in_flight.front_mut()
+        {
+            next.since = Instant::now();
+        }
+        Some(taken.ticket)
     }
 
     /// Notes that a message is dealt with.
@@ -146,8 +192,8 @@ impl Link {
         self.send_acks();
     }
 
-    /// Acknowledges what can be. Acknowledgements have the order of the messages (MQTT-4.6.0-2), and some brokers hang up otherwise. What
-    /// rumqttc has no room for waits for the next call.
+    /// Acknowledges what can be. Acknowledgements have the order of the messages (MQTT-4.6.0-2), and some brokers hang
+    /// up otherwise. What rumqttc has no room for waits for the next call.
     pub fn send_acks(&mut self) {
         while let Some(&(pkid, true)) = self.unacked.front()
             && self.client.ack(pkid)
@@ -159,7 +205,7 @@ impl Link {
     /// Nothing could be heard for `pause` because nobody polled.
     pub fn excuse(&mut self, pause: Duration) {
         self.heard_at += pause;
-        if let Some(in_flight) = &mut self.in_flight {
+        for in_flight in &mut self.in_flight {
             in_flight.since += pause;
         }
         for (since, _) in &mut self.subscribing {

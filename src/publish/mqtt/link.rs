@@ -2,8 +2,7 @@
 
 use super::backoff::Backoff;
 use super::config::Protocol;
-use super::connection::{Client, Heard, InFlight, Link, Size, Task};
-use super::too_large::TooLarge;
+use super::connection::{Client, Heard, Link, Task};
 use super::{Settings, reason, topic, v4, v5};
 use crate::guard::guarded;
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
@@ -48,7 +47,6 @@ pub(super) struct MqttTransport {
     closed: bool,
     /// What was said of subscriptions that were refused: at most one sentence for each.
     not_subscribed: Vec<String>,
-    too_large: Option<TooLarge>,
     /// Whether it was told that the broker keeps nothing.
     told: bool,
 }
@@ -91,7 +89,6 @@ impl MqttTransport {
             polled_at: Instant::now(),
             closed: false,
             not_subscribed: Vec::new(),
-            too_large: None,
             told: false,
         })
     }
@@ -117,7 +114,8 @@ impl MqttTransport {
             task,
             up: None,
             heard_at: Instant::now(),
-            in_flight: None,
+            in_flight: VecDeque::new(),
+            ids_used: 0,
             unsent: 0,
             unacked: VecDeque::new(),
             subscribing: VecDeque::new(),
@@ -214,27 +212,15 @@ impl MqttTransport {
             Heard::Connected(granted) => {
                 log::info!("connected to the broker at {} as {}", self.settings.broker, self.settings.client_id);
                 link.up = Some((Instant::now(), granted));
-                if let Some(refused) = &mut self.too_large {
-                    refused.connected(Instant::now());
-                }
                 return Some(Event::Connected);
             }
             Heard::Sent(0) => link.unsent = link.unsent.saturating_sub(1),
-            Heard::Sent(pkid) => {
-                if let Some(in_flight) = &mut link.in_flight {
-                    in_flight.pkid = Some(pkid);
-                }
-            }
+            Heard::Sent(pkid) => link.sent(pkid),
             Heard::Acked(pkid) => return link.landed(pkid).map(Event::Acked),
             Heard::Refused(pkid, why) => return link.landed(pkid).map(|ticket| Event::Refused(ticket, why)),
             Heard::Denied(pkid, why) => return link.landed(pkid).map(|ticket| Event::Denied(ticket, why)),
-            Heard::TooLarge(pkid, why) => {
-                let size = link.in_flight.as_ref().map(|in_flight| in_flight.size);
-                let ticket = link.landed(pkid)?;
-                // It ends the connection each time; one that is smaller and is refused too says more.
-                self.too_large = size.map(|size| TooLarge::new(size, Instant::now()));
-                return Some(Event::Refused(ticket, why));
-            }
+            // Acknowledgements have the order of the messages (MQTT-4.6.0-2).
+            Heard::TooLarge(why) => return link.landed_first().map(|ticket| Event::TooLarge(ticket, why)),
             Heard::Subscribed(granted) => {
                 let (_, filters) = link.subscribing.pop_front()?;
                 let refused = filters.iter().zip(granted.iter().chain(std::iter::repeat(&false))).find(|(_, ok)| !**ok);
@@ -268,10 +254,12 @@ impl MqttTransport {
 
     /// Works until nothing is under way, the connection is gone, or `end`. What comes in is dropped.
     fn settle(&mut self, end: Instant) {
-        let busy = |link: &Link| link.up.is_some() && (link.in_flight.is_some() || link.unsent > 0);
+        let busy = |link: &Link| link.up.is_some() && (!link.in_flight.is_empty() || link.unsent > 0);
         while self.link.as_ref().is_some_and(busy) && Instant::now() < end {
             // In short steps: that a message at most once was written is no event.
-            if let Event::Refused(_, why) | Event::Denied(_, why) = self.work(end.min(Instant::now() + SHORT_WAIT)) {
+            if let Event::Refused(_, why) | Event::Denied(_, why) | Event::TooLarge(_, why) =
+                self.work(end.min(Instant::now() + SHORT_WAIT))
+            {
                 log::warn!("a last message was refused because {why}");
             }
         }
@@ -304,20 +292,13 @@ impl Transport for MqttTransport {
             _ => (own as usize, "raise mqtt.max_packet_out_bytes"),
         };
         let bytes = (self.packet_bytes)(message);
-        let size = Size { payload: message.payload.len(), packet: bytes };
-        let (limit, mend) = match &self.too_large {
-            Some(refused) if refused.refuses(size, Instant::now()) => {
-                (refused.size.packet - 1, "raise the broker's limit (mosquitto: message_size_limit)")
-            }
-            _ => (limit, mend),
-        };
         if bytes > limit {
             return Err(TransportError::TooLarge { topic: message.topic.clone(), bytes, limit, mend });
         }
         let (Some(link), Some((_, granted))) = (&mut self.link, up) else { return Err(TransportError::NotConnected) };
         let busy = match message.qos {
             Qos::AtMostOnce => link.unsent >= MAX_UNSENT,
-            Qos::AtLeastOnce => link.in_flight.is_some(),
+            Qos::AtLeastOnce => !link.has_room(),
         };
         if busy || !link.client.publish(message, message.retain && granted.retain) {
             return Err(TransportError::Busy);
@@ -331,7 +312,7 @@ impl Transport for MqttTransport {
         let ticket = Ticket(self.tickets);
         match message.qos {
             Qos::AtMostOnce => link.unsent += 1,
-            Qos::AtLeastOnce => link.in_flight = Some(InFlight { ticket, pkid: None, size, since: Instant::now() }),
+            Qos::AtLeastOnce => link.given(ticket),
         }
         Ok(ticket)
     }
@@ -352,13 +333,15 @@ impl Transport for MqttTransport {
                 return Err(TransportError::NotConnected);
             }
             link.subscribing.push_back((Instant::now(), asked));
+            link.ids_used += 1;
         }
         Ok(())
     }
 
     fn ack(&mut self, delivery: &Delivery) {
         let pkid = (delivery.token & 0xffff) as u16;
-        // One of an earlier connection is not known to the broker any more; it sends the message again, perhaps to another.
+        // One of an earlier connection is not known to the broker any more; it sends the message again, perhaps to
+        // another.
         if pkid == 0 || delivery.token >> 16 != self.generation || !self.settings.options.manual_acks {
             return;
         }
@@ -369,14 +352,15 @@ impl Transport for MqttTransport {
 
     fn close(&mut self, last: &[Message], timeout: Duration) {
         let end = Instant::now() + timeout.min(LONGEST_POLL);
-        // A broker that acknowledges nothing must not take all of the time: half of what is left is for what comes after.
+        // A broker that acknowledges nothing must not take all of the time: half of what is left is for what comes
+        // after.
         let half = || Instant::now() + end.saturating_duration_since(Instant::now()) / 2;
         self.settle(half());
         for message in last {
             let mut message = message.clone();
-            // What is under way will not be acknowledged any more, and nothing at least once can be sent beside it. Without these words
-            // an orderly end would leave the broker with the last status: it forgets the will.
-            if self.link.as_ref().is_some_and(|link| link.in_flight.is_some()) {
+            // What is under way will not be acknowledged any more, and there may be no room for another one beside it.
+            // Without these words an orderly end would leave the broker with the last status: it forgets the will.
+            if self.link.as_ref().is_some_and(|link| !link.has_room()) {
                 message.qos = Qos::AtMostOnce;
             }
             match self.publish(&message) {

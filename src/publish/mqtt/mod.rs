@@ -9,16 +9,21 @@
 //!
 //! What rumqttc 0.25 does not do, or does wrongly, is done here:
 //!
-//! - *Nothing of one connection reaches the next.* The event loop keeps unacknowledged messages, drops them when the broker has
-//!   forgotten the session, and may wait for ever for an acknowledgement of the last one (`collision`). Each connection has an event
-//!   loop of its own, and whoever gave a message gives it again.
-//! - *One message at a time.* With one in flight there are no acknowledgements out of order, and it is plain whose each is.
+//! - *Nothing of one connection reaches the next.* The event loop keeps unacknowledged messages, drops them when the
+//!   broker has forgotten the session, and may wait for ever for an acknowledgement of the last one (`collision`).
+//!   Each connection has an event loop of its own, and whoever gave a message gives it again.
+//! - *A window of eight, without collisions.* With acknowledgements out of order rumqttc comes to a packet id that is
+//!   still in use and may wait for ever. Fewer messages are under way than there are ids, counted from the oldest one
+//!   that is not acknowledged.
+//! - *Acknowledgements before the end count.* What comes together with the end of the connection is not told by
+//!   `EventLoop::poll`.
 //! - *A pause between attempts.* `EventLoop::poll` connects again at once.
-//! - *The event loop is never interrupted.* It runs as a task; a poll that ends in the middle of a write would leave half a packet.
-//! - *A stuck connection ends.* With MQTT 5 rumqttc waits without end for a full socket; here twice the keep-alive without a packet
-//!   ends the connection, and so does a message that is not acknowledged in that time.
-//! - *Refusals in MQTT 5 are told*, not only logged, and so are reasons that rumqttc does not know; what is too large is refused before it is
-//!   sent.
+//! - *The event loop is never interrupted.* It runs as a task; a poll that ends in the middle of a write would leave
+//!   half a packet.
+//! - *A stuck connection ends.* With MQTT 5 rumqttc waits without end for a full socket; here twice the keep-alive
+//!   without a packet ends the connection, and so does a message that is not acknowledged in that time.
+//! - *Refusals in MQTT 5 are told*, not only logged, and so are reasons that rumqttc does not know; what is too large
+//!   is refused before it is sent.
 //! - *A panic in rumqttc is a lost connection.*
 
 mod backoff;
@@ -33,7 +38,6 @@ mod reason;
 mod tests;
 #[cfg(feature = "tls")]
 mod tls;
-mod too_large;
 mod topic;
 mod v4;
 mod v5;
@@ -83,12 +87,12 @@ pub(crate) struct Settings {
     keeping: keeping::Keeping,
 }
 
-/// A transport that connects with its first poll. `client_id` is used where the configuration has none; `will` is what the
-/// broker publishes when this client vanishes (usually `offline`, retained).
+/// A transport that connects with its first poll. `client_id` is used where the configuration has none; `will` is what
+/// the broker publishes when this client vanishes (usually `offline`, retained).
 ///
 /// # Errors
-/// [`MqttConfigError`]: a value out of range, no client id, a password or certificate that cannot be read, a will that cannot be sent,
-/// TLS in a program without it.
+/// [`MqttConfigError`]: a value out of range, no client id, a password or certificate that cannot be read, a will that
+/// cannot be sent, TLS in a program without it.
 pub fn connect(
     config: &MqttConfig,
     client_id: &str,

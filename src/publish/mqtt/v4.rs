@@ -1,6 +1,6 @@
 //! MQTT 3.1.1.
 
-use super::connection::{Client, Granted, Heard, REQUESTS, Task};
+use super::connection::{Client, Granted, Heard, PACKET_IDS, REQUESTS, Task, WINDOW};
 use super::keeping::Attempt;
 use super::reason::{self, Refusal};
 use super::{Settings, topic};
@@ -47,6 +47,12 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
             let news = match event {
                 Ok(event) => translate(event, &settings, retain),
                 Err(error) => {
+                    while let Some(event) = events.state.events.pop_front() {
+                        // What was acknowledged in the same moment.
+                        if let Event::Incoming(Incoming::PubAck(ack)) = event {
+                            let _ = heard.send(Heard::Acked(ack.pkid)).await;
+                        }
+                    }
                     if first && is_closed(&error) {
                         if settings.keeping.closed(attempt) {
                             return reason::retain_refused(&settings.broker);
@@ -78,6 +84,7 @@ fn options(settings: &Settings, retain: bool) -> MqttOptions {
         .set_transport(settings.transport.clone())
         .set_keep_alive(settings.keep_alive)
         .set_clean_session(true)
+        .set_inflight(PACKET_IDS)
         .set_manual_acks(settings.options.manual_acks)
         .set_max_packet_size(settings.max_in_bytes as usize, settings.max_out_bytes as usize);
     if let Some((name, password)) = &settings.login {
@@ -100,7 +107,8 @@ fn qos(qos: Qos) -> QoS {
 fn translate(event: Event, settings: &Settings, retain: bool) -> Heard {
     match event {
         Event::Incoming(Incoming::ConnAck(_)) => {
-            Heard::Connected(Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain })
+            let (max_out_bytes, silence) = (settings.max_out_bytes, settings.silence);
+            Heard::Connected(Granted { max_out_bytes, silence, retain, window: WINDOW, packet_ids: PACKET_IDS })
         }
         Event::Incoming(Incoming::PubAck(ack)) => Heard::Acked(ack.pkid),
         Event::Incoming(Incoming::SubAck(ack)) => Heard::Subscribed(

@@ -1,6 +1,6 @@
 //! MQTT 5.
 
-use super::connection::{Client, Granted, Heard, REQUESTS, Task};
+use super::connection::{Client, Granted, Heard, PACKET_IDS, REQUESTS, Task, WINDOW};
 use super::reason::{self, Refusal};
 use super::{Settings, topic};
 use crate::publish::transport::{Content, Delivery, Message, Qos};
@@ -14,9 +14,6 @@ use rumqttc::{NetworkOptions, Outgoing};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// Packet ids before they start again. rumqttc has room for so many messages from the start, so 65,535 would cost megabytes.
-const PACKET_IDS: u16 = 100;
 
 /// rumqttc refuses a shorter keep-alive.
 const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -61,8 +58,6 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
     let settings = Arc::clone(settings);
     let task = async move {
         let mut first = true;
-        // The message at least once that is under way, 0 for none.
-        let mut under_way = 0;
         loop {
             let event = match first {
                 true => match tokio::time::timeout(settings.connect_timeout, events.poll()).await {
@@ -79,19 +74,19 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
                     }
                     Err(why) => Err(why),
                 },
-                Ok(event) => {
-                    match &event {
-                        Event::Outgoing(Outgoing::Publish(pkid @ 1..)) => under_way = *pkid,
-                        Event::Incoming(Incoming::PubAck(_)) => under_way = 0,
-                        _ => {}
-                    }
-                    translate(event, &settings)
-                }
+                Ok(event) => translate(event, &settings),
                 Err(error) => {
+                    while let Some(event) = events.state.events.pop_front() {
+                        // What was answered in the same moment.
+                        if matches!(event, Event::Incoming(Incoming::PubAck(_)))
+                            && let Ok(news) = translate(event, &settings)
+                        {
+                            let _ = heard.send(news).await;
+                        }
+                    }
                     // It would be for ever: another connection does not make it smaller.
-                    if refusal(&error, !first) == Some(TOO_LARGE) && under_way != 0 {
-                        let why = reason::too_large_for_it(&settings.broker);
-                        let _ = heard.send(Heard::TooLarge(under_way, why)).await;
+                    if refusal(&error, !first) == Some(TOO_LARGE) {
+                        let _ = heard.send(Heard::TooLarge(reason::too_large_for_it(&settings.broker))).await;
                     }
                     Err(sentence(&settings, &error, !first))
                 }
@@ -157,7 +152,8 @@ fn qos(qos: Qos) -> QoS {
 /// What the broker allows, and the keep-alive from now on; an error if it allows too little.
 fn granted(ack: &ConnAck, settings: &Settings) -> Result<(Granted, Duration), String> {
     let retain = settings.keeping.asks();
-    let mut granted = Granted { max_out_bytes: settings.max_out_bytes, silence: settings.silence, retain };
+    let (max_out_bytes, silence) = (settings.max_out_bytes, settings.silence);
+    let mut granted = Granted { max_out_bytes, silence, retain, window: WINDOW, packet_ids: PACKET_IDS };
     let mut keep_alive = settings.keep_alive;
     if let Some(properties) = &ack.properties {
         if properties.max_qos == Some(0) {
@@ -166,11 +162,16 @@ fn granted(ack: &ConnAck, settings: &Settings) -> Result<(Granted, Duration), St
                 settings.broker
             ));
         }
+        match properties.receive_max {
+            Some(0) => return Err(reason::nonsense(&settings.broker, "a receive maximum of 0")),
+            Some(limit) => granted.limit_window(limit),
+            None => {}
+        }
         if let Some(limit) = properties.max_packet_size {
             granted.max_out_bytes = granted.max_out_bytes.min(limit);
         }
-        // A broker may ask for a keep-alive of its own. rumqttc has set its clock to it already, so a longer one means patience;
-        // 0 means none, which rumqttc takes for "all the time".
+        // A broker may ask for a keep-alive of its own. rumqttc has set its clock to it already, so a longer one means
+        // patience; 0 means none, which rumqttc takes for "all the time".
         if let Some(seconds @ 1..) = properties.server_keep_alive {
             let asked = Duration::from_secs(seconds.into());
             keep_alive = keep_alive.min(asked);
@@ -314,7 +315,8 @@ fn refusal(error: &ConnectionError, accepted: bool) -> Option<u8> {
     }
 }
 
-/// The broker keeps no messages and takes none that is to be kept, last will included. The next connection is made without.
+/// The broker keeps no messages and takes none that is to be kept, last will included. The next connection is made
+/// without.
 fn not_kept(settings: &Settings) -> String {
     settings.keeping.never();
     reason::retain_refused(&settings.broker)

@@ -11,7 +11,10 @@ use std::time::Duration;
 pub(crate) struct Wire {
     pub events: VecDeque<Event>,
     pub up: bool,
-    pub in_flight: Option<Ticket>,
+    /// What is under way, oldest first.
+    pub in_flight: VecDeque<Ticket>,
+    /// Messages at least once that may be under way; none is one.
+    pub window: usize,
     pub published: Vec<Message>,
     pub subscribed: usize,
     tickets: u64,
@@ -33,19 +36,30 @@ impl FakeTransport {
     pub fn push(&self, event: Event) {
         let mut wire = self.wire();
         match &event {
-            Event::Connected => (wire.up, wire.in_flight) = (true, None),
-            Event::Lost(_) => (wire.up, wire.in_flight) = (false, None),
-            Event::Acked(_) | Event::Refused(..) | Event::Denied(..) => wire.in_flight = None,
+            Event::Connected => (wire.up, wire.in_flight) = (true, VecDeque::new()),
+            Event::Lost(_) => (wire.up, wire.in_flight) = (false, VecDeque::new()),
+            Event::Acked(done) | Event::Refused(done, _) | Event::Denied(done, _) | Event::TooLarge(done, _) => {
+                wire.in_flight.retain(|ticket| ticket != done);
+            }
             _ => {}
         }
         wire.events.push_back(event);
         self.0.1.notify_all();
     }
 
-    /// Acknowledges what is under way.
+    /// What is under way for the longest time.
+    pub fn under_way(&self) -> Option<Ticket> {
+        self.wire().in_flight.front().copied()
+    }
+
+    /// Acknowledges it.
     pub fn ack(&self) {
-        let ticket = self.wire().in_flight.expect("something under way");
-        self.push(Event::Acked(ticket));
+        self.push(Event::Acked(self.under_way().expect("something under way")));
+    }
+
+    /// The broker does not take it now.
+    pub fn deny(&self) {
+        self.push(Event::Denied(self.under_way().expect("something under way"), "not allowed".into()));
     }
 
     pub fn payloads(&self) -> Vec<String> {
@@ -75,7 +89,7 @@ impl Transport for FakeTransport {
         if !wire.up {
             return Err(TransportError::NotConnected);
         }
-        if message.qos == Qos::AtLeastOnce && wire.in_flight.is_some() {
+        if message.qos == Qos::AtLeastOnce && wire.in_flight.len() >= wire.window.max(1) {
             return Err(TransportError::Busy);
         }
         wire.tickets += 1;
@@ -84,7 +98,7 @@ impl Transport for FakeTransport {
         if message.qos == Qos::AtLeastOnce {
             match wire.obliging {
                 true => wire.events.push_back(Event::Acked(ticket)),
-                false => wire.in_flight = Some(ticket),
+                false => wire.in_flight.push_back(ticket),
             }
         }
         Ok(ticket)
@@ -115,10 +129,6 @@ impl Transport for FakeTransport {
 pub(crate) struct FakeQueue(Arc<Mutex<(VecDeque<Entry>, usize)>>);
 
 impl Queue for FakeQueue {
-    fn peek(&mut self) -> Option<Entry> {
-        self.0.lock().unwrap().0.front().cloned()
-    }
-
     fn next(&mut self, after: u64) -> Option<Entry> {
         self.0.lock().unwrap().0.iter().find(|entry| entry.id > after).cloned()
     }

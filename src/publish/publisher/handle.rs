@@ -5,8 +5,9 @@ use super::volatile::Volatile;
 use super::{Counters, Publisher, PublisherConfig, Setup};
 use crate::publish::record::Record;
 use crate::publish::transport::{Delivery, Message, Waker};
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,6 +40,10 @@ pub(super) struct Shared {
     counters: Mutex<Counters>,
     ages: Mutex<Ages>,
     connected: AtomicBool,
+    /// Records up to this one have arrived or are of blocked fields.
+    sent_through: AtomicU64,
+    /// Fields of which the broker takes nothing now.
+    blocked: Mutex<BTreeSet<String>>,
     alive_at: Mutex<Instant>,
     /// Once that is asked for.
     pub ending: Mutex<Option<Ending>>,
@@ -57,6 +62,8 @@ impl Shared {
             counters: Mutex::default(),
             ages: Mutex::new(Ages::new(config.late_after_ms)),
             connected: AtomicBool::new(false),
+            sent_through: AtomicU64::new(0),
+            blocked: Mutex::default(),
             alive_at: Mutex::new(Instant::now()),
             ending: Mutex::new(None),
         }
@@ -87,6 +94,31 @@ impl Shared {
         self.connected.store(since_ms.is_some(), Ordering::Release);
     }
 
+    /// Records up to `id` have arrived or are of blocked fields.
+    pub(super) fn sent_through(&self, id: u64) {
+        self.sent_through.fetch_max(id, Ordering::AcqRel);
+    }
+
+    /// Records from `id` on are to be sent, after all.
+    pub(super) fn unsent_from(&self, id: u64) {
+        self.sent_through.fetch_min(id.saturating_sub(1), Ordering::AcqRel);
+    }
+
+    pub(super) fn set_blocked(&self, fields: BTreeSet<String>) {
+        self.count(|counters| counters.blocked_fields = fields.len() as u64);
+        *lock(&self.blocked) = fields;
+    }
+
+    #[cfg(test)]
+    pub(super) fn sent_through_now(&self) -> u64 {
+        self.sent_through.load(Ordering::Acquire)
+    }
+
+    #[cfg(test)]
+    pub(super) fn blocked_now(&self) -> Vec<String> {
+        lock(&self.blocked).iter().cloned().collect()
+    }
+
     pub(super) fn touch(&self) {
         *lock(&self.alive_at) = Instant::now();
     }
@@ -101,8 +133,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// A message that does not go through the outbox: status, picture, statistics, result of a command. It replaces one of the same
-    /// topic that still waits, and waits for a connection if there is none.
+    /// A message that does not go through the outbox: status, picture, statistics, result of a command. It replaces
+    /// one of the same topic that still waits, and waits for a connection if there is none.
     pub fn send(&self, message: Message) {
         let dropped = self.shared.volatile().push(message);
         if dropped > 0 {
@@ -111,8 +143,8 @@ impl Handle {
         self.waker.wake();
     }
 
-    /// Record number `seq` of this run was made now; its age is counted from here, however the wall clock is set. To be said before it is in
-    /// the outbox.
+    /// Record number `seq` of this run was made now; its age is counted from here, however the wall clock is set. To
+    /// be said before it is in the outbox.
     pub fn made(&self, seq: u64) {
         self.shared.ages().made(seq, Instant::now());
     }
@@ -122,8 +154,8 @@ impl Handle {
         self.shared.ages().is_late(record, now_ms, Instant::now())
     }
 
-    /// Messages that are sent all and in this order, also those of one topic, before anything else; they replace those of the same kind that
-    /// still wait for their turn.
+    /// Messages that are sent all and in this order, also those of one topic, before anything else; they replace those
+    /// of the same kind that still wait for their turn.
     pub fn introduce(&self, messages: Vec<Message>) {
         self.shared.introduce(messages);
         self.waker.wake();
@@ -144,10 +176,21 @@ impl Handle {
         lock(&self.shared.counters).clone()
     }
 
-    /// How long ago the thread last went round, connected or not. More than some ten seconds mean that it is stuck or dead: a reason
-    /// not to tell the watchdog that all is well.
+    /// How long ago the thread last went round, connected or not. More than some ten seconds mean that it is stuck or
+    /// dead: a reason not to tell the watchdog that all is well.
     pub fn silent_for(&self) -> Duration {
         lock(&self.shared.alive_at).elapsed()
+    }
+
+    /// Whether records up to number `newest` of the outbox have arrived, apart from those that the broker does not
+    /// take now.
+    pub fn has_sent(&self, newest: u64) -> bool {
+        self.shared.sent_through.load(Ordering::Acquire) >= newest
+    }
+
+    /// Whether the broker takes nothing of a field now, so that its records wait.
+    pub fn is_blocked(&self, field: &str) -> bool {
+        lock(&self.shared.blocked).contains(field)
     }
 
     /// Ends the thread: sends what it can, says farewell in the last two seconds of `grace` at the latest, and waits for its end. All of it

@@ -3,20 +3,26 @@
 //! ```text
 //! on each connection:  subscribe → birth messages (online, discovery, info)
 //! then:                volatile messages (status, picture, statistics): the latest of each topic
-//!                      outbox records: the oldest, until it is acknowledged; then the next
+//!                      outbox records: the oldest first, several before the first is acknowledged
 //! at the end:          what can be sent within the grace time → farewell (offline) → DISCONNECT
 //! ```
 //!
-//! A record leaves the outbox when the broker has acknowledged it, when the broker or MQTT can never take it (counted and logged), or
-//! when it cannot be decoded (likewise). One that the broker does not allow, has no quota for, or closes the connection over holds up those
-//! behind it until the outbox is full and drops its oldest: nothing is thrown away for a mistake in a configuration that will be put right,
-//! and nothing overtakes. It is tried again after a pause that grows, and at once on a new connection (`held`).
+//! A record leaves the outbox when the broker has acknowledged it, when its topic or payload can never be taken
+//! (counted and logged), or when it cannot be decoded (likewise). One that the broker does not take now, because of
+//! its access list, a quota or its size, stays, and so do later ones of its topic (of a size that is too large: only
+//! those that are as large), so that the order of a topic holds: nothing is thrown away for a mistake in a
+//! configuration that will be put right. All others are sent. It is tried again after a pause that grows, and at once
+//! on a new connection (`blocked`). When the outbox is full it drops its oldest records, which are those that wait.
+//!
+//! MQTT 3.1.1 has no answer for such a record: the broker closes the connection. After a connection was lost with
+//! records under way the next one sends them one by one, and a record that was under way alone when three connections
+//! in a row were closed is the cause.
 
 mod ages;
+mod blocked;
 #[cfg(test)]
 pub(crate) mod fakes;
 mod handle;
-mod held;
 #[cfg(test)]
 mod tests;
 mod volatile;
@@ -32,9 +38,10 @@ use serde::{Deserialize, Serialize};
 
 /// Turns records into messages: topic, payload, whether it is kept.
 pub trait Encode: Send {
-    /// The message for a record. `historical` says that it is not news: older than [`late_after_ms`](PublisherConfig::late_after_ms)
-    /// by the wall clock or by the one that never jumps, or of an earlier run. `published_at_ms` is now, milliseconds since 1970.
-    /// The message is always sent at least once, whatever its quality of service.
+    /// The message for a record. `historical` says that it is not news: older than
+    /// [`late_after_ms`](PublisherConfig::late_after_ms) by the wall clock or by the one that never jumps, or of an
+    /// earlier run. `published_at_ms` is now, milliseconds since 1970. The message is always sent at least once,
+    /// whatever its quality of service.
     fn encode(&self, record: &Record, historical: bool, published_at_ms: i64) -> Message;
 }
 
@@ -50,7 +57,8 @@ impl<F: Fn(&Record, bool, i64) -> Message + Send> Encode for F {
 pub struct PublisherConfig {
     /// A reading that is sent later than this after it was taken is marked as historical, 1,000 to 3,600,000 ms.
     pub late_after_ms: u32,
-    /// Most status, picture and statistics messages that wait, each for another topic, 8 to 1,024. The oldest goes first.
+    /// Most status, picture and statistics messages that wait, each for another topic, 8 to 1,024. The oldest goes
+    /// first.
     pub max_volatile: usize,
     /// Most bytes of their payloads, 65,536 to 67,108,864.
     pub max_volatile_bytes: usize,
@@ -114,7 +122,7 @@ pub struct Counters {
     pub acked: u64,
     /// Records that were sent once more because the connection was lost before their acknowledgement.
     pub sent_again: u64,
-    /// Records that were given up because the broker or MQTT can never take them.
+    /// Records that were given up because the broker or MQTT can never take their topic or payload.
     pub refused: u64,
     /// Records that were given up because they cannot be decoded.
     pub undecodable: u64,
@@ -132,4 +140,6 @@ pub struct Counters {
     pub last_problem: Option<String>,
     /// Records waiting in the outbox.
     pub waiting: u64,
+    /// Fields of which the broker takes nothing now, so that their records wait.
+    pub blocked_fields: u64,
 }

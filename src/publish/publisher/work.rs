@@ -1,14 +1,15 @@
 //! The loop itself.
 
+mod messages;
 mod records;
 
+use super::blocked::{Blocked, Cause};
 use super::handle::{Ending, Shared, lock};
-use super::held::Held;
 use super::{Encode, Setup};
 use crate::publish::queue::Queue;
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError};
 use records::Encoded;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,10 @@ pub(super) const REPEAT_LOG: Duration = Duration::from_secs(600);
 const BARREN: u32 = 3;
 /// So long it says and asks for nothing else.
 const RECORDS_FIRST: Duration = Duration::from_secs(30);
-/// A record that ends so many connections in a row is told about, and again at each further multiple.
-const SUSPICIOUS: u32 = 5;
+/// A broker that was connected to later than that after it refused a message for its size may be another.
+const SIZE_KNOWN: Duration = Duration::from_secs(60);
+/// A record that was under way alone when so many connections in a row ended is the cause.
+const SUSPICIOUS: u32 = 3;
 
 /// Sends what is to be sent. See the module.
 pub struct Publisher {
@@ -45,10 +48,34 @@ pub struct Publisher {
     /// When to subscribe and to send the birth messages, if not at once.
     begin_at: Option<Instant>,
     birth: VecDeque<Message>,
-    in_flight: Option<(Ticket, Sent)>,
-    encoded: Option<Encoded>,
-    held: Held,
-    /// Whether birth messages of this connection were denied, so that they are to be said again when the broker is mended.
+    /// What is under way, in the order in which it was sent.
+    in_flight: VecDeque<(Ticket, Sent)>,
+    /// One message is sent at a time, because the last connection ended with records under way.
+    cautious: bool,
+    /// The record that was under way alone when the last connection ended, and how many in a row did so.
+    suspect: Option<(u64, u32)>,
+    /// When a record was sent last.
+    sent_at: Instant,
+    /// Whether the last connection ended because of a record, or a message that is too large, which is known to be the
+    /// cause.
+    ended_by_record: bool,
+    /// All records up to this one have been looked at on this connection.
+    cursor: u64,
+    /// The newest record that was ever looked at.
+    newest: u64,
+    /// Messages of records that were sent, or are to be sent next.
+    encoded: BTreeMap<u64, Encoded>,
+    blocked: Blocked,
+    /// Fields of which a record has arrived on this connection.
+    open_fields: BTreeSet<String>,
+    /// The newest record of each field that has arrived.
+    arrived: BTreeMap<String, u64>,
+    /// Bytes of topic and payload of the largest message that has arrived.
+    largest_arrived: usize,
+    /// Those of the smallest message other than a record that was too large for the broker, and when.
+    too_large: Option<(usize, Instant)>,
+    /// Whether birth messages of this connection were denied, so that they are to be said again when the broker is
+    /// mended.
     birth_denied: bool,
     /// Whose turn it is: volatile messages at least once and records take turns.
     volatile_next: bool,
@@ -57,9 +84,25 @@ pub struct Publisher {
 
 /// What is under way.
 enum Sent {
-    Birth,
+    /// With its bytes.
+    Birth(usize),
     Volatile(Message),
     Record(u64),
+}
+
+/// How long to wait for an event.
+enum Pace {
+    /// Until there is one.
+    Event,
+    /// A message at most once has to wait, though not for an event.
+    Soon,
+    /// There is more to do.
+    Now,
+}
+
+/// Bytes of topic and payload.
+fn bytes_of(message: &Message) -> usize {
+    message.topic.len() + message.payload.len()
 }
 
 /// What became of a message.
@@ -88,9 +131,19 @@ impl Publisher {
             barren: 0,
             begin_at: None,
             birth: VecDeque::new(),
-            in_flight: None,
-            encoded: None,
-            held: Held::default(),
+            in_flight: VecDeque::new(),
+            cautious: false,
+            suspect: None,
+            sent_at: Instant::now(),
+            ended_by_record: false,
+            cursor: 0,
+            newest: 0,
+            encoded: BTreeMap::new(),
+            blocked: Blocked::default(),
+            open_fields: BTreeSet::new(),
+            arrived: BTreeMap::new(),
+            largest_arrived: 0,
+            too_large: None,
             birth_denied: false,
             volatile_next: false,
             last_log: None,
@@ -121,7 +174,7 @@ impl Publisher {
     /// Without a connection there is nothing to wait for.
     fn may_end(&mut self, ending: Option<Ending>) -> bool {
         let Some(Ending { send_by, .. }) = ending else { return false };
-        let done = self.in_flight.is_none()
+        let done = self.in_flight.is_empty()
             && self.birth.is_empty()
             && self.shared.volatile().is_empty()
             && self.no_record_to_send();
@@ -133,131 +186,103 @@ impl Publisher {
         if self.begin_at.is_some_and(|at| at <= Instant::now()) && self.no_record_to_send() {
             self.begin();
         }
-        let blocked = self.connected_at_ms.is_some() && self.send_what_can_be();
-        let event = self.transport.poll(if blocked { timeout.min(SHORT_ROUND) } else { timeout });
+        let pace = match self.connected_at_ms {
+            Some(_) => self.send_what_can_be(),
+            None => Pace::Event,
+        };
+        let event = self.transport.poll(match pace {
+            Pace::Event => timeout,
+            Pace::Soon => timeout.min(SHORT_ROUND),
+            Pace::Now => Duration::ZERO,
+        });
         self.handle(event);
         let waiting = self.queue.len() as u64;
         self.shared.count(|counters| counters.waiting = waiting);
         self.shared.touch();
     }
 
-    /// Whether the outbox is empty, or what is at its head has to wait.
+    /// Whether the outbox is empty, or what is left in it has to wait.
     fn no_record_to_send(&mut self) -> bool {
-        self.queue.peek().is_none_or(|entry| self.held.holds(entry.id, Instant::now()))
+        !self.in_flight.iter().any(|(_, sent)| matches!(sent, Sent::Record(_)))
+            && self.queue.next(self.cursor).is_none()
     }
 
-    /// True if a message at most once has to wait, though not for an event.
-    fn send_what_can_be(&mut self) -> bool {
+    /// Messages at least once that may be under way; the connection may allow fewer.
+    fn window(&self) -> usize {
+        if self.cautious || self.blocked.is_costly_try() { 1 } else { usize::MAX }
+    }
+
+    fn send_what_can_be(&mut self) -> Pace {
         if self.birth.is_empty() {
             self.birth.extend(self.shared.take_introduction());
         }
         while let Some(message) = self.birth.front() {
             let once = message.qos == Qos::AtMostOnce;
-            if !once && self.in_flight.is_some() {
-                return false;
+            if !once && self.in_flight.len() >= self.window() {
+                return Pace::Event;
             }
             let message = message.clone();
-            match self.give(&message) {
-                Given::Taken(ticket) if !once => self.in_flight = Some((ticket, Sent::Birth)),
+            match self.give_volatile(&message) {
+                Given::Taken(ticket) if !once => self.in_flight.push_back((ticket, Sent::Birth(bytes_of(&message)))),
                 Given::Taken(_) => {}
-                Given::Later => return once,
+                Given::Later => return if once { Pace::Soon } else { Pace::Event },
                 Given::Never(error) => self.drop_volatile(&error),
             }
             self.birth.pop_front();
         }
         // Everything else waits for the birth messages to be through.
-        if matches!(self.in_flight, Some((_, Sent::Birth))) {
-            return false;
+        if self.in_flight.iter().any(|(_, sent)| matches!(sent, Sent::Birth(_))) {
+            return Pace::Event;
         }
         let blocked = self.send_at_most_once();
-        if self.in_flight.is_none() {
+        let mut more = false;
+        if self.in_flight.len() < self.window() {
             self.volatile_next = !self.volatile_next;
             let volatile_first = self.volatile_next;
             if volatile_first {
                 self.send_volatile();
             }
-            if self.in_flight.is_none() {
-                self.send_record();
-            }
-            if self.in_flight.is_none() && !volatile_first {
+            more = self.send_records();
+            if !volatile_first {
                 self.send_volatile();
             }
         }
-        blocked
-    }
-
-    fn give(&mut self, message: &Message) -> Given {
-        match self.transport.publish(message) {
-            Ok(ticket) => {
-                self.shared.count(|counters| counters.sent += 1);
-                Given::Taken(ticket)
-            }
-            Err(TransportError::Busy | TransportError::NotConnected) => Given::Later,
-            Err(error) => Given::Never(error),
+        match (more, blocked) {
+            (true, _) => Pace::Now,
+            (false, true) => Pace::Soon,
+            (false, false) => Pace::Event,
         }
-    }
-
-    fn drop_volatile(&mut self, error: &TransportError) {
-        log::error!("a message is dropped: {error}");
-        self.shared.count(|counters| counters.volatile_dropped += 1);
-    }
-
-    /// True if one has to wait.
-    fn send_at_most_once(&mut self) -> bool {
-        loop {
-            let taken = self.shared.volatile().take(Qos::AtMostOnce);
-            let Some(message) = taken else { return false };
-            match self.give(&message) {
-                Given::Taken(_) => {}
-                Given::Later => {
-                    self.shared.volatile().put_back(message);
-                    return true;
-                }
-                Given::Never(error) => self.drop_volatile(&error),
-            }
-        }
-    }
-
-    fn send_volatile(&mut self) {
-        loop {
-            let taken = self.shared.volatile().take(Qos::AtLeastOnce);
-            let Some(message) = taken else { return };
-            match self.give(&message) {
-                Given::Taken(ticket) => {
-                    self.in_flight = Some((ticket, Sent::Volatile(message)));
-                    return;
-                }
-                Given::Later => return self.shared.volatile().put_back(message),
-                Given::Never(error) => self.drop_volatile(&error),
-            }
-        }
-    }
-
-    fn refuse_volatile(&mut self, why: &str) {
-        self.log(&format!("a message was refused because {why}"));
-        self.shared.count(|counters| counters.volatile_dropped += 1);
     }
 
     fn handle(&mut self, event: Event) {
         match event {
             Event::Idle => {}
             Event::Connected => self.connected(),
-            Event::Acked(ticket) => {
-                if let Some(Sent::Record(id)) = self.landed(ticket) {
-                    self.record_arrived(id);
+            Event::Acked(ticket) => match self.landed(ticket) {
+                Some(Sent::Record(id)) => self.record_arrived(id),
+                Some(Sent::Birth(bytes)) => self.largest_arrived = self.largest_arrived.max(bytes),
+                Some(Sent::Volatile(message)) => {
+                    self.largest_arrived = self.largest_arrived.max(bytes_of(&message));
                 }
-            }
+                None => {}
+            },
             Event::Refused(ticket, why) => match self.landed(ticket) {
                 Some(Sent::Record(id)) => self.refuse_record(id, &why),
-                Some(Sent::Birth | Sent::Volatile(_)) => self.refuse_volatile(&why),
+                Some(Sent::Birth(_) | Sent::Volatile(_)) => self.refuse_volatile(&why),
                 None => {}
             },
             Event::Denied(ticket, why) => match self.landed(ticket) {
-                Some(Sent::Record(id)) => self.hold_record(id, &why),
+                Some(Sent::Record(id)) => self.block(id, Cause::Denied, &why),
                 Some(sent) => {
-                    self.birth_denied |= matches!(sent, Sent::Birth);
+                    self.birth_denied |= matches!(sent, Sent::Birth(_));
                     self.refuse_volatile(&why);
                 }
+                None => {}
+            },
+            Event::TooLarge(ticket, why) => match self.landed(ticket) {
+                Some(Sent::Record(id)) => self.block(id, Cause::TooLargeClosed, &why),
+                Some(Sent::Birth(bytes)) => self.volatile_too_large(bytes, &why),
+                Some(Sent::Volatile(message)) => self.volatile_too_large(bytes_of(&message), &why),
                 None => {}
             },
             Event::Received(delivery) => {
@@ -272,22 +297,26 @@ impl Publisher {
     }
 
     fn landed(&mut self, ticket: Ticket) -> Option<Sent> {
-        self.in_flight.take_if(|(t, _)| *t == ticket).map(|(_, sent)| sent)
+        let at = self.in_flight.iter().position(|(t, _)| *t == ticket)?;
+        self.in_flight.remove(at).map(|(_, sent)| sent)
     }
 
     fn connected(&mut self) {
         let now = (self.clock)();
         self.connected_at_ms = Some(now);
-        self.in_flight = None;
+        self.in_flight.clear();
         self.birth_denied = false;
-        self.held.hasten(Instant::now());
+        let by_record = std::mem::take(&mut self.ended_by_record);
+        // The broker may take more now.
+        self.too_large.take_if(|(_, at)| !by_record && at.elapsed() >= SIZE_KNOWN);
+        self.blocked.reconnected(Instant::now(), by_record);
         self.shared.count(|counters| counters.connections += 1);
         self.shared.set_connected(Some(now));
         if self.barren < BARREN || self.queue.is_empty() {
             return self.begin();
         }
-        // A message that the broker keeps and that is too large for this client, or a birth message that the broker does not like, ends
-        // every connection at its beginning. Readings must get through all the same.
+        // A message that the broker keeps and that is too large for this client, or a birth message that the broker
+        // does not like, ends every connection at its beginning. Readings must get through all the same.
         self.begin_at = Some(Instant::now() + RECORDS_FIRST);
         // Once: the causes are told again and again, and would take turns with it.
         if self.barren == BARREN {
@@ -309,28 +338,16 @@ impl Publisher {
     }
 
     fn lost(&mut self, why: String) {
-        if self.connected_at_ms.take().is_some() {
+        self.records_lost();
+        if self.connected_at_ms.take().is_some() && !self.ended_by_record {
             self.barren = self.barren.saturating_add(1);
         }
         self.begin_at = None;
         self.birth.clear();
-        match self.in_flight.take() {
-            Some((_, Sent::Volatile(message))) => self.shared.volatile().put_back(message),
-            Some((_, Sent::Record(id))) => {
-                if let Some(encoded) = self.encoded.as_mut().filter(|encoded| encoded.id == id) {
-                    encoded.losses = encoded.losses.saturating_add(1);
-                    if encoded.losses.is_multiple_of(SUSPICIOUS) {
-                        log::error!(
-                            "{} connections were lost while record {id} for {} was under way; check that the broker allows its topic and \
-                             its {} bytes",
-                            encoded.losses,
-                            encoded.message.topic,
-                            encoded.message.payload.len()
-                        );
-                    }
-                }
+        for (_, sent) in std::mem::take(&mut self.in_flight) {
+            if let Sent::Volatile(message) = sent {
+                self.shared.volatile().put_back(message);
             }
-            Some((_, Sent::Birth)) | None => {}
         }
         self.log(&why);
         self.shared.set_connected(None);

@@ -7,7 +7,7 @@ mod outgoing;
 use super::fake_broker::{Conn, DEADLINE, FakeBroker};
 use super::link::MqttTransport;
 use super::*;
-use crate::publish::transport::{Content, Event, Qos, TransportError};
+use crate::publish::transport::{Content, Event, Qos, Ticket, TransportError};
 use proptest::prelude::*;
 use std::sync::atomic::Ordering;
 use std::time::Instant;

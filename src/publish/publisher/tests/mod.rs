@@ -1,5 +1,9 @@
 //! The loop with a connection, an outbox and a clock that the tests command.
 
+mod blocked;
+mod ending;
+mod window;
+
 use super::fakes::{FakeQueue, FakeTransport};
 use super::*;
 use crate::publish::record::RECORD_VERSION;
@@ -11,8 +15,12 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 fn record(seq: u64, captured_at_ms: i64) -> Record {
+    record_of("main", seq, captured_at_ms)
+}
+
+fn record_of(field: &str, seq: u64, captured_at_ms: i64) -> Record {
     let reading = Reading {
-        field: "main".into(),
+        field: field.into(),
         status: Status::Ok,
         value: Some(Value::Number { value: 1.5, decimals: 1 }),
         raw: "1.5".into(),
@@ -39,8 +47,9 @@ fn setup(transport: &FakeTransport, queue: &FakeQueue, clock: &Arc<AtomicI64>) -
     let time = Arc::clone(clock);
     let encode = |record: &Record, historical: bool, at: i64| {
         let payload = format!("{}{} at {at}", record.seq, if historical { " old" } else { "" });
+        let topic = if record.reading.field == "main" { "state" } else { &record.reading.field };
         // Records are sent at least once, whatever is said here.
-        Message { qos: Qos::AtMostOnce, ..Message::new("state", payload, Content::Json) }
+        Message { qos: Qos::AtMostOnce, retain: true, ..Message::new(topic, payload, Content::Json) }
     };
     Setup {
         transport: Box::new(transport.clone()),
@@ -186,7 +195,8 @@ fn a_clock_that_is_put_back_makes_nothing_young() {
     }
 }
 
-/// A kept message that is too large ends each connection as soon as there is a subscription; so does a birth message that is not liked.
+/// A kept message that is too large ends each connection as soon as there is a subscription; so does a birth message
+/// that is not liked.
 #[test]
 fn readings_get_through_though_every_beginning_ends_the_connection() {
     let mut rig = rig();
@@ -224,11 +234,11 @@ fn what_can_never_be_sent_does_not_block_the_rest() {
     let mut later = good.clone();
     later[0] = RECORD_VERSION + 1;
     for (id, bytes) in [vec![], vec![0xff; 40], later, good[..good.len() / 2].to_vec(), good].into_iter().enumerate() {
-        rig.queue.add(id as u64, bytes);
+        rig.queue.add(id as u64 + 1, bytes);
     }
     rig.step();
     assert_eq!(rig.transport.payloads(), ["0 at 100000"]);
-    let ticket = rig.transport.wire().in_flight.unwrap();
+    let ticket = rig.transport.under_way().unwrap();
     rig.transport.push(Event::Refused(ticket, "not allowed".into()));
     rig.step();
     assert!(rig.queue.is_empty());
@@ -246,8 +256,7 @@ fn what_the_broker_does_not_allow_waits_until_it_does() {
     rig.step();
     for _ in 0..2 {
         rig.step();
-        let ticket = rig.transport.wire().in_flight.unwrap();
-        rig.transport.push(Event::Denied(ticket, "not allowed".into()));
+        rig.transport.deny();
         rig.step();
     }
     rig.transport.wire().published.clear();
@@ -256,13 +265,16 @@ fn what_the_broker_does_not_allow_waits_until_it_does() {
     }
     for _ in 0..5 {
         rig.step();
-        let under_way = rig.transport.wire().in_flight;
-        if let Some(ticket) = under_way {
-            rig.transport.push(Event::Denied(ticket, "not allowed".into()));
+        if rig.transport.under_way().is_some() {
+            rig.transport.deny();
         }
         rig.step();
     }
-    assert_eq!(rig.transport.payloads(), ["0 at 100000"], "nothing overtakes it, and it is not sent without a pause");
+    assert_eq!(
+        rig.transport.payloads(),
+        ["0 at 100000"],
+        "none of its topic overtakes it, and it is not sent without a pause"
+    );
     assert_eq!((rig.queue.len(), rig.counters().refused), (3, 0));
     // Others need not wait for that: the status of a camera, and the end.
     rig.shared.volatile().push(Message::new("camera/status", "online", Content::Text));
@@ -270,39 +282,23 @@ fn what_the_broker_does_not_allow_waits_until_it_does() {
     assert_eq!(rig.transport.payloads(), ["0 at 100000", "online"]);
     rig.transport.ack();
     rig.step();
-    // A full outbox drops its oldest, and the next one need not wait.
+    // A full outbox drops its oldest: the next one is tried when that one would have been.
     rig.queue.clone().remove(1);
     rig.step();
-    assert_eq!(rig.transport.payloads().last().unwrap(), "1 at 100000");
-    let ticket = rig.transport.wire().in_flight.unwrap();
-    rig.transport.push(Event::Denied(ticket, "not allowed".into()));
-    rig.step();
-    // It is sent at once on a new connection.
+    assert_eq!(rig.transport.payloads(), ["0 at 100000", "online"]);
+    // That is at once on a new connection.
     rig.transport.push(Event::Lost("restarted".into()));
     rig.step();
     rig.connect();
     for expected in ["1 at 100000", "2 at 100000"] {
-        rig.step();
+        for _ in 0..3 {
+            rig.step();
+        }
         assert_eq!(rig.transport.payloads().last().unwrap(), expected);
         rig.transport.ack();
         rig.step();
     }
     assert_eq!((rig.queue.len(), rig.counters().acked), (0, 2));
-}
-
-#[test]
-fn a_record_whose_message_is_too_large_is_given_up() {
-    let mut rig = rig();
-    rig.publisher.encode_as(|record: &Record, _: bool, _: i64| {
-        let length = if record.seq == 0 { 2000 } else { 1 };
-        Message::new("state", vec![b'x'; length], Content::Json)
-    });
-    rig.connect();
-    rig.add(&record(0, 100_000));
-    rig.add(&record(1, 100_000));
-    rig.step();
-    assert_eq!(rig.transport.payloads(), ["x"]);
-    assert_eq!(rig.counters().refused, 1);
 }
 
 #[test]
@@ -375,58 +371,6 @@ fn commands_that_nobody_takes_are_counted() {
 }
 
 #[test]
-fn the_thread_empties_the_outbox_says_farewell_and_ends() {
-    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
-    transport.wire().obliging = true;
-    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
-    assert!(!handle.connected());
-    transport.push(Event::Connected);
-    for seq in 0..50 {
-        queue.add(seq, postcard::to_allocvec(&record(seq, 0)).unwrap());
-        handle.notify_outbox();
-        handle.send(Message::new("stats", seq.to_string(), Content::Json));
-    }
-    let end = Instant::now() + Duration::from_secs(20);
-    while handle.counters().acked < 50 && Instant::now() < end {
-        std::thread::yield_now();
-    }
-    assert!(handle.connected() && handle.silent_for() < Duration::from_secs(5));
-    handle.stop(Duration::from_secs(20));
-    assert!(queue.is_empty() && !handle.connected());
-    let wire = transport.wire();
-    assert_eq!(wire.closed.as_deref().unwrap()[0].payload, b"offline");
-    assert_eq!(wire.published.iter().rfind(|m| m.topic == "stats").unwrap().payload, b"49");
-    drop(wire);
-    handle.stop(Duration::from_secs(1));
-}
-
-#[test]
-fn without_a_connection_the_end_does_not_wait() {
-    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
-    queue.add(0, postcard::to_allocvec(&record(0, 0)).unwrap());
-    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
-    let start = Instant::now();
-    handle.stop(Duration::from_secs(60));
-    assert!(start.elapsed() < Duration::from_secs(20));
-    assert_eq!(queue.len(), 1, "kept for the next run");
-}
-
-/// The end took two seconds more than it was given.
-#[test]
-fn a_broker_that_acknowledges_nothing_does_not_lengthen_the_end() {
-    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
-    transport.push(Event::Connected);
-    queue.add(0, postcard::to_allocvec(&record(0, 0)).unwrap());
-    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
-    let grace = Duration::from_secs(4);
-    handle.stop(grace);
-    let wire = transport.wire();
-    assert_eq!(wire.closed.as_deref().unwrap()[0].payload, b"offline");
-    let left = wire.close_within;
-    assert!(left > Duration::ZERO && left <= grace / 2, "{left:?} are left for the farewell");
-}
-
-#[test]
 fn limits_are_checked() {
     assert_eq!(PublisherConfig::default().validate(), Ok(()));
     for (text, key) in [
@@ -450,7 +394,7 @@ proptest! {
         }
         let mut acked = Vec::new();
         for fate in fates {
-            let under_way = rig.transport.wire().in_flight;
+            let under_way = rig.transport.under_way();
             let top = rig.transport.wire().published.last().cloned();
             match (fate, under_way) {
                 (0, _) => rig.transport.push(Event::Lost("gone".into())),

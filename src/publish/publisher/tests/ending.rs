@@ -1,0 +1,55 @@
+//! How the thread ends.
+
+use super::*;
+
+#[test]
+fn the_thread_empties_the_outbox_says_farewell_and_ends() {
+    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
+    transport.wire().obliging = true;
+    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
+    assert!(!handle.connected());
+    transport.push(Event::Connected);
+    for seq in 0..50 {
+        queue.add(seq + 1, postcard::to_allocvec(&record(seq, 0)).unwrap());
+        handle.notify_outbox();
+        handle.send(Message::new("stats", seq.to_string(), Content::Json));
+    }
+    let end = Instant::now() + Duration::from_secs(20);
+    while handle.counters().acked < 50 && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    assert!(handle.connected() && handle.silent_for() < Duration::from_secs(5));
+    handle.stop(Duration::from_secs(20));
+    assert!(queue.is_empty() && !handle.connected());
+    let wire = transport.wire();
+    assert_eq!(wire.closed.as_deref().unwrap()[0].payload, b"offline");
+    assert_eq!(wire.published.iter().rfind(|m| m.topic == "stats").unwrap().payload, b"49");
+    drop(wire);
+    handle.stop(Duration::from_secs(1));
+}
+
+#[test]
+fn without_a_connection_the_end_does_not_wait() {
+    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
+    queue.add(1, postcard::to_allocvec(&record(0, 0)).unwrap());
+    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
+    let start = Instant::now();
+    handle.stop(Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_secs(20));
+    assert_eq!(queue.len(), 1, "kept for the next run");
+}
+
+/// The end took two seconds more than it was given.
+#[test]
+fn a_broker_that_acknowledges_nothing_does_not_lengthen_the_end() {
+    let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
+    transport.push(Event::Connected);
+    queue.add(1, postcard::to_allocvec(&record(0, 0)).unwrap());
+    let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
+    let grace = Duration::from_secs(4);
+    handle.stop(grace);
+    let wire = transport.wire();
+    assert_eq!(wire.closed.as_deref().unwrap()[0].payload, b"offline");
+    let left = wire.close_within;
+    assert!(left > Duration::ZERO && left <= grace / 2, "{left:?} are left for the farewell");
+}
