@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// What is kept of the grace time for the farewell, if that is not more than half of it.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// What is kept for the thread to end after the farewell, if that is not more than a tenth of it.
+const AFTER: Duration = Duration::from_millis(200);
 
 /// When the thread is to end.
 #[derive(Clone, Copy)]
@@ -21,6 +23,8 @@ pub(super) struct Ending {
     /// Until then it sends what waits.
     pub send_by: Instant,
     /// The farewell is over by then.
+    pub farewell_by: Instant,
+    /// Nobody waits for the thread any longer.
     pub end_by: Instant,
 }
 
@@ -28,7 +32,8 @@ impl Ending {
     fn within(grace: Duration) -> Ending {
         let grace = grace.min(Duration::from_secs(3600));
         let end_by = Instant::now() + grace;
-        Ending { send_by: end_by - FAREWELL.min(grace / 2), end_by }
+        let farewell_by = end_by - AFTER.min(grace / 10);
+        Ending { send_by: end_by - FAREWELL.min(grace / 2), farewell_by, end_by }
     }
 }
 
@@ -129,7 +134,14 @@ impl Shared {
 pub struct Handle {
     shared: Arc<Shared>,
     waker: Waker,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    thread: Arc<Mutex<Option<Running>>>,
+}
+
+/// The publisher's thread.
+struct Running {
+    thread: JoinHandle<()>,
+    /// Closed when it has ended.
+    ended: mpsc::Receiver<()>,
 }
 
 impl Handle {
@@ -193,13 +205,23 @@ impl Handle {
         lock(&self.shared.blocked).contains(field)
     }
 
-    /// Ends the thread: sends what it can, says farewell in the last two seconds of `grace` at the latest, and waits for its end. All of it
-    /// takes no longer than `grace`, whatever the broker does. Without a connection it ends at once; what is in the outbox stays there.
+    /// Ends the thread: sends what it can, says farewell in the last two seconds of `grace` at the latest, and waits
+    /// for its end. All of it takes no longer than `grace`, whatever broker and disk do: a thread that is stuck in one
+    /// of them is left to itself and ends with the process. Without a connection it ends at once; what is in the
+    /// outbox stays there.
     pub fn stop(&self, grace: Duration) {
-        *lock(&self.shared.ending) = Some(Ending::within(grace));
+        let ending = Ending::within(grace);
+        *lock(&self.shared.ending) = Some(ending);
         self.waker.wake();
-        let thread = lock(&self.thread).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
+        let Some(Running { thread, ended }) = lock(&self.thread).take() else { return };
+        let left = ending.end_by.saturating_duration_since(Instant::now());
+        if let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(left) {
+            log::warn!(
+                "the publisher's thread does not end within {} s because the disk of the outbox does not answer, \
+                 or the broker; it is left behind",
+                grace.as_secs_f32()
+            );
+        } else if thread.join().is_err() {
             log::error!("the publisher's thread had ended in a panic; this is a mistake in edge-ocr");
         }
     }
@@ -212,8 +234,15 @@ impl Publisher {
     /// The system has no thread to give.
     pub fn spawn(setup: Setup) -> io::Result<(Handle, mpsc::Receiver<Delivery>)> {
         let waker = setup.transport.waker();
-        let (mut publisher, shared, deliveries) = Publisher::new(setup);
-        let thread = std::thread::Builder::new().name("publisher".into()).spawn(move || publisher.run())?;
-        Ok((Handle { shared, waker, thread: Arc::new(Mutex::new(Some(thread))) }, deliveries))
+        let (publisher, shared, deliveries) = Publisher::new(setup);
+        let (ends, ended) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("publisher".into()).spawn(move || {
+            // Dropped at the end, whichever it is, and after the publisher, which closes the outbox if nobody else has
+            // it.
+            let _ends: mpsc::Sender<()> = ends;
+            let mut publisher = publisher;
+            publisher.run();
+        })?;
+        Ok((Handle { shared, waker, thread: Arc::new(Mutex::new(Some(Running { thread, ended }))) }, deliveries))
     }
 }

@@ -166,7 +166,7 @@ impl Publisher {
             self.step(left);
             ending = *lock(&self.shared.ending);
         }
-        let left = ending.map_or(Duration::ZERO, |at| at.end_by.saturating_duration_since(Instant::now()));
+        let left = ending.map_or(Duration::ZERO, |at| at.farewell_by.saturating_duration_since(Instant::now()));
         self.transport.close(&self.farewell, left);
         self.shared.set_connected(None);
     }

@@ -1,6 +1,7 @@
 //! How the thread ends.
 
 use super::*;
+use std::sync::{Condvar, Mutex};
 
 #[test]
 fn the_thread_empties_the_outbox_says_farewell_and_ends() {
@@ -52,4 +53,57 @@ fn a_broker_that_acknowledges_nothing_does_not_lengthen_the_end() {
     assert_eq!(wire.closed.as_deref().unwrap()[0].payload, b"offline");
     let left = wire.close_within;
     assert!(left > Duration::ZERO && left <= grace / 2, "{left:?} are left for the farewell");
+}
+
+/// A disk whose fsync never returns, until it is let go.
+#[derive(Clone, Default)]
+struct StuckQueue {
+    inner: FakeQueue,
+    stuck: Arc<(Mutex<(bool, bool)>, Condvar)>,
+}
+
+impl Queue for StuckQueue {
+    fn next(&mut self, after: u64) -> Option<crate::publish::Entry> {
+        self.inner.next(after)
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.inner.remove(id);
+    }
+
+    fn sync(&mut self) {
+        let mut state = self.stuck.0.lock().unwrap();
+        state.0 = true;
+        self.stuck.1.notify_all();
+        drop(self.stuck.1.wait_while(state, |(_, free)| !*free).unwrap());
+    }
+
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+}
+
+/// The end waited for the thread without a limit.
+#[test]
+fn stop_with_stuck_disk_takes_no_longer_than_grace() {
+    let (transport, queue) = (FakeTransport::default(), StuckQueue::default());
+    transport.wire().obliging = true;
+    queue.inner.add(1, postcard::to_allocvec(&record(0, 0)).unwrap());
+    let setup = Setup { queue: Box::new(queue.clone()), ..setup(&transport, &queue.inner, &Arc::default()) };
+    let (handle, _deliveries) = Publisher::spawn(setup).unwrap();
+    transport.push(Event::Connected);
+    let (mutex, changed) = &*queue.stuck;
+    let (state, timeout) =
+        changed.wait_timeout_while(mutex.lock().unwrap(), Duration::from_secs(20), |(stuck, _)| !*stuck).unwrap();
+    assert!(!timeout.timed_out(), "it never came to the disk");
+    drop(state);
+    let (grace, start) = (Duration::from_millis(500), Instant::now());
+    handle.stop(grace);
+    let took = start.elapsed();
+    assert!(took >= grace && took < grace + Duration::from_secs(5), "{took:?}");
+    assert_eq!(queue.len(), 1, "nothing was sent");
+    handle.stop(Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_secs(20), "the second time there is nobody to wait for");
+    mutex.lock().unwrap().1 = true;
+    changed.notify_all();
 }
