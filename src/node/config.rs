@@ -181,6 +181,9 @@ impl NodeConfig {
         self.mqtt.validate()?;
         self.publish.validate()?;
         within("topics", self.topics.validate())?;
+        for (key, topic) in [("prefix", &self.discovery.prefix), ("birth_topic", &self.discovery.birth_topic)] {
+            within("topics", self.topics.check_response_prefix(&format!("{key} of [discovery]"), topic))?;
+        }
         self.outbox.validate()?;
         self.room_for_a_round()?;
         self.metrics.validate()?;

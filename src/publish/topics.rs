@@ -13,6 +13,9 @@
 //!
 //! All parts are checked and their lengths limited when the configuration is read, so no topic can be wrong later.
 
+#[cfg(test)]
+mod tests;
+
 use super::transport::Qos;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,11 +43,14 @@ pub struct TopicsConfig {
     pub base: String,
     /// The level after it, different for each node; made from the machine's id if empty.
     pub node_id: String,
+    /// First levels of the response topics (MQTT 5) to which answers to commands are sent; none if empty. Outside of
+    /// `base` and of Home Assistant's topics, so that no answer is taken for a reading or a device.
+    pub response_prefix: String,
 }
 
 impl Default for TopicsConfig {
     fn default() -> TopicsConfig {
-        TopicsConfig { base: "ocr".into(), node_id: String::new() }
+        TopicsConfig { base: "ocr".into(), node_id: String::new(), response_prefix: String::new() }
     }
 }
 
@@ -53,7 +59,31 @@ impl TopicsConfig {
     /// One sentence if a part cannot stand in a topic.
     pub fn validate(&self) -> Result<(), String> {
         check_base(&self.base)?;
-        if self.node_id.is_empty() { Ok(()) } else { check_node_id(&self.node_id) }
+        if !self.node_id.is_empty() {
+            check_node_id(&self.node_id)?;
+        }
+        self.check_response_prefix("base", &self.base)
+    }
+
+    /// Whether response topics stay clear of the topics below `other`, the value of `key`.
+    ///
+    /// # Errors
+    /// One sentence if they do not, or if the prefix cannot begin a topic.
+    pub fn check_response_prefix(&self, key: &str, other: &str) -> Result<(), String> {
+        let prefix = self.response_prefix.as_str();
+        if prefix.is_empty() {
+            return Ok(());
+        }
+        check_levels("response_prefix", prefix)?;
+        match is_below(prefix, other) || is_below(other, prefix) {
+            true => Err(format!(
+                "response_prefix = {:?} shares topics with {key} = {:?}, where answers to commands could be taken for \
+                 something else; choose another first level, such as \"answers\"",
+                excerpt(prefix),
+                excerpt(other)
+            )),
+            false => Ok(()),
+        }
     }
 
     /// The topics; of the node `fallback_node_id` if none is configured.
@@ -61,12 +91,15 @@ impl TopicsConfig {
     /// # Errors
     /// As [`validate`](Self::validate).
     pub fn topics(&self, fallback_node_id: &str) -> Result<Topics, String> {
-        Topics::new(&self.base, if self.node_id.is_empty() { fallback_node_id } else { &self.node_id })
+        let node_id = if self.node_id.is_empty() { fallback_node_id } else { &self.node_id };
+        let topics = Topics::new(&self.base, node_id)?;
+        self.check_response_prefix("base", &self.base)?;
+        Ok(Topics { response_prefix: fitted(&self.response_prefix), ..topics })
     }
 }
 
-/// A node id for a machine that was given none: 12 hexadecimal digits of a hash of `machine_id`, the content of `/etc/machine-id`.
-/// A hash, because that file's id is to be kept from networks (machine-id(5)).
+/// A node id for a machine that was given none: 12 hexadecimal digits of a hash of `machine_id`, the content of
+/// `/etc/machine-id`. A hash, because that file's id is to be kept from networks (machine-id(5)).
 pub fn node_id_of(machine_id: &str) -> String {
     let hash = Sha256::new().chain_update("edge-ocr node ").chain_update(machine_id.trim()).finalize();
     hash[..6].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -108,23 +141,24 @@ impl Verb {
 pub struct Topics {
     root: heapless::String<MAX_ROOT_BYTES>,
     node_id: heapless::String<MAX_NODE_ID_BYTES>,
+    /// Empty if answers go nowhere but below the root.
+    response_prefix: heapless::String<MAX_BASE_BYTES>,
 }
 
 impl Topics {
     /// Topics below `base/node_id`.
     ///
     /// # Errors
-    /// One sentence if `base` is not 1 to [`MAX_BASE_BYTES`] bytes of levels of ASCII letters, digits and `_ - .` with `/` between them, or
-    /// `node_id` not 1 to [`MAX_NODE_ID_BYTES`] ASCII letters, digits and `-`.
+    /// One sentence if `base` is not 1 to [`MAX_BASE_BYTES`] bytes of levels of ASCII letters, digits and `_ - .` with
+    /// `/` between them, or `node_id` not 1 to [`MAX_NODE_ID_BYTES`] ASCII letters, digits and `-`.
     pub fn new(base: &str, node_id: &str) -> Result<Topics, String> {
         check_base(base)?;
         check_node_id(node_id)?;
-        let mut topics = Topics { root: heapless::String::new(), node_id: heapless::String::new() };
+        let mut root = heapless::String::new();
         for part in [base, "/", node_id] {
-            fit(topics.root.push_str(part));
+            fit(root.push_str(part));
         }
-        fit(topics.node_id.push_str(node_id));
-        Ok(topics)
+        Ok(Topics { root, node_id: fitted(node_id), response_prefix: heapless::String::new() })
     }
 
     /// The node's id.
@@ -192,11 +226,17 @@ impl Topics {
 
     /// Whether a topic belongs to this node.
     pub fn owns(&self, topic: &str) -> bool {
-        topic.strip_prefix(self.root()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        is_below(topic, self.root())
     }
 
-    /// What to subscribe to: commands (one level, so that the answers do not come back), and where Home Assistant says that it has
-    /// started, if that is wanted.
+    /// Whether answers to commands may go to a topic that a sender names.
+    pub fn is_response_topic(&self, topic: &str) -> bool {
+        let below = topic.strip_prefix(self.response_prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        !self.response_prefix.is_empty() && below.is_some_and(|rest| !rest.is_empty()) && !self.owns(topic)
+    }
+
+    /// What to subscribe to: commands (one level, so that the answers do not come back), and where Home Assistant says
+    /// that it has started, if that is wanted.
     pub fn filters(&self, birth_topic: Option<&str>) -> Vec<(String, Qos)> {
         let commands = (self.join(&["/cmd/+"]).as_str().to_owned(), Qos::AtLeastOnce);
         [commands].into_iter().chain(birth_topic.map(|topic| (topic.to_owned(), Qos::AtLeastOnce))).collect()
@@ -215,6 +255,18 @@ impl Topics {
         }
         topic
     }
+}
+
+/// Whether a topic is `prefix` or below it.
+fn is_below(topic: &str, prefix: &str) -> bool {
+    topic.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A text whose length was checked before.
+fn fitted<const N: usize>(text: &str) -> heapless::String<N> {
+    let mut fitted = heapless::String::new();
+    fit(fitted.push_str(text));
+    fitted
 }
 
 /// All lengths were checked before, and their sum when the program was compiled.
@@ -239,19 +291,24 @@ pub fn check_field_name(name: &str) -> Result<(), String> {
 }
 
 fn check_base(base: &str) -> Result<(), String> {
+    check_levels("base", base)
+}
+
+fn check_levels(key: &str, base: &str) -> Result<(), String> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let level = |level: &str| !level.is_empty() && level.bytes().all(good);
     if base.len() > MAX_BASE_BYTES || !base.split('/').all(level) {
         return Err(format!(
-            "base = {:?} cannot begin a topic; write at most {MAX_BASE_BYTES} of the characters a-z, A-Z, 0-9, _, - and ., with / only \
-             between levels",
+            "{key} = {:?} cannot begin a topic; write at most {MAX_BASE_BYTES} of the characters a-z, A-Z, 0-9, _, - and ., \
+             with / only between levels",
             excerpt(base)
         ));
     }
     Ok(())
 }
 
-// Without an underscore: it parts the node from the rest in Home Assistant's unique ids, so those of two nodes never meet.
+// Without an underscore: it parts the node from the rest in Home Assistant's unique ids, so those of two nodes never
+// meet.
 fn check_node_id(node_id: &str) -> Result<(), String> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if node_id.is_empty() || node_id.len() > MAX_NODE_ID_BYTES || !node_id.bytes().all(good) {
@@ -271,89 +328,4 @@ pub(super) fn excerpt(text: &str) -> &str {
 /// At most `bytes` bytes of `text`, in whole characters.
 pub(super) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_tree() {
-        let topics = Topics::new("home/ocr", "a1b2c3").unwrap();
-        assert_eq!(topics.status(), "home/ocr/a1b2c3/status");
-        assert_eq!(topics.camera_image(), "home/ocr/a1b2c3/camera/image");
-        assert_eq!(topics.field_state("main").unwrap(), "home/ocr/a1b2c3/field/main/state");
-        assert_eq!(topics.command(Verb::SetValue), "home/ocr/a1b2c3/cmd/set_value");
-        assert_eq!(topics.result(Verb::Read), "home/ocr/a1b2c3/cmd/read/result");
-        assert_eq!(topics.everything(), "home/ocr/a1b2c3/#");
-        let filters = topics.filters(Some("homeassistant/status"));
-        assert_eq!(filters[0].0, "home/ocr/a1b2c3/cmd/+");
-        assert_eq!(filters[1].0, "homeassistant/status");
-        assert_eq!(topics.filters(None).len(), 1);
-    }
-
-    #[test]
-    fn verbs_and_owners() {
-        let topics = Topics::new("ocr", "a").unwrap();
-        for verb in Verb::ALL {
-            assert_eq!(topics.verb_of(&topics.command(verb)), Some(verb));
-            assert_eq!(topics.verb_of(&topics.result(verb)), None, "an answer is not a command");
-        }
-        assert_eq!(topics.verb_of("ocr/a/cmd/shell"), Some(Verb::Unknown));
-        assert_eq!(topics.verb_of("ocr/ab/cmd/read"), None, "another node");
-        assert!(topics.owns("ocr/a/status") && topics.owns("ocr/a") && !topics.owns("ocr/ab/status"));
-    }
-
-    #[test]
-    fn what_cannot_stand_in_a_topic() {
-        for base in ["", "/ocr", "ocr/", "a//b", "a b", "a/+", "#", "ö", "$SYS", "a\0", &"x".repeat(65)] {
-            let error = Topics::new(base, "a").unwrap_err();
-            assert!(error.starts_with("base = "), "{error}");
-        }
-        for node in ["", "a/b", "a_b", "a b", "ü", "+", &"x".repeat(33)] {
-            assert!(Topics::new("ocr", node).unwrap_err().starts_with("node_id = "), "{node}");
-        }
-        let topics = Topics::new("ocr", "a").unwrap();
-        for field in ["", "a b", "a/b", "#", "é", "\"", &"x".repeat(49)] {
-            assert!(topics.field_state(field).unwrap_err().contains("the field name"), "{field}");
-        }
-    }
-
-    #[test]
-    fn the_longest_of_all_parts_fit() {
-        let topics = Topics::new(&"b".repeat(MAX_BASE_BYTES), &"n".repeat(MAX_NODE_ID_BYTES)).unwrap();
-        let topic = topics.field_state(&"f".repeat(MAX_FIELD_BYTES)).unwrap();
-        assert!(topic.ends_with("f/state"));
-        assert!(topics.result(Verb::SetValue).ends_with("/set_value/result"));
-    }
-
-    #[test]
-    fn a_machine_has_an_id_that_is_not_its_machine_id() {
-        let id = node_id_of("8d3f1a2b4c5d6e7f8091a2b3c4d5e6f7\n");
-        assert_eq!(id, node_id_of("8d3f1a2b4c5d6e7f8091a2b3c4d5e6f7"));
-        assert_ne!(id, node_id_of("8d3f1a2b4c5d6e7f8091a2b3c4d5e6f8"));
-        assert!(id.len() == 12 && !"8d3f1a2b4c5d6e7f8091a2b3c4d5e6f7".contains(&id));
-        assert!(TopicsConfig::default().topics(&id).unwrap().status().starts_with(&format!("ocr/{id}/")));
-    }
-
-    #[test]
-    fn the_configuration_knows_its_keys() {
-        assert!(TopicsConfig::default().validate().is_ok());
-        assert!(toml::from_str::<TopicsConfig>("bases = 'x'").is_err());
-        let config: TopicsConfig = toml::from_str("base = 'a b'").unwrap();
-        assert!(config.validate().unwrap_err().contains("base = \"a b\""));
-    }
-
-    proptest! {
-        #[test]
-        fn any_names_give_a_topic_or_a_sentence(base in ".{0,70}", node in ".{0,40}", field in ".{0,60}") {
-            if let Ok(topic) = Topics::new(&base, &node).and_then(|topics| topics.field_state(&field)) {
-                prop_assert!(topic.len() <= MAX_TOPIC_BYTES);
-                prop_assert!(!topic.contains(['+', '#', '\0', ' ']) && !topic.starts_with('/') && topic.is_ascii());
-                let end = format!("/{node}/field/{field}/state");
-                prop_assert!(topic.ends_with(&end));
-            }
-        }
-    }
 }
