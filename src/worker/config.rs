@@ -16,23 +16,26 @@ pub(super) const HEADER_BYTES: u32 = 64 << 10;
 pub struct WorkerConfig {
     /// The broker.
     pub mqtt: MqttConfig,
-    /// Name of this worker, 1 to 64 of `A-Z a-z 0-9 _ -`; made from the machine's id if not given. No two workers may share one.
+    /// Name of this worker, 1 to 64 of `A-Z a-z 0-9 _ -`; made from the machine's id if not given. No two workers may
+    /// share one.
     pub id: Option<String>,
     /// Group of workers among which the broker spreads the jobs, 1 to 64 of the same characters.
     pub group: String,
     /// Topics begin with it: `<base>/jobs/<job>`, `<base>/results/<job>`, `<base>/workers/<id>/status`.
     pub base: String,
-    /// Longest picture of a job, 1,024 to 16,000,000 bytes. With MQTT 5 the broker is told not to send longer packets; with 3.1.1 one
-    /// beyond it by more than 64 KiB ends the connection, so set the broker's limit to the same.
+    /// Longest picture of a job, 1,024 to 16,000,000 bytes. With MQTT 5 the broker is told not to send longer packets;
+    /// with 3.1.1 one beyond it by more than 64 KiB ends the connection, so set the broker's limit to the same.
     pub max_job_bytes: u32,
-    /// Jobs that the broker sends before the first is acknowledged, 1 to 16 (MQTT 5 only). 2 fetches the next one while one is read.
+    /// Jobs that the broker sends before the first is acknowledged, 1 to 16 (MQTT 5 only). 2 fetches the next one
+    /// while one is read.
     pub receive_maximum: u16,
     /// Jobs that wait, 1 to 256.
     pub max_waiting: usize,
     /// Bytes of their pictures, at least `max_job_bytes`, at most 268,435,456.
     pub max_waiting_bytes: usize,
-    /// Whether results go to the response topic that a job names (MQTT 5), instead of `<base>/results/<job>`. Whoever may send
-    /// jobs can so have this worker publish anywhere the broker lets it: restrict it there.
+    /// Whether results go to the response topic that a job names (MQTT 5), instead of `<base>/results/<job>`. With it
+    /// whoever may send jobs can have this worker publish anywhere the broker lets it, so it is off by default;
+    /// restrict the worker at the broker first.
     pub response_topics: bool,
     /// Seconds after which the broker drops a result that nobody fetched (MQTT 5 only), 1 to 604,800.
     pub result_expiry_s: u32,
@@ -55,7 +58,7 @@ impl Default for WorkerConfig {
             receive_maximum: 2,
             max_waiting: 32,
             max_waiting_bytes: 16 << 20,
-            response_topics: true,
+            response_topics: false,
             result_expiry_s: 3600,
             chars: false,
             grace_ms: 10_000,

@@ -21,8 +21,8 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Gives the message back, without its payload, if it is none: of another topic, or kept by the broker from before (a job would
-    /// be done again at each start).
+    /// Gives the message back, without its payload, if it is none: of another topic, or kept by the broker from before
+    /// (a job would be done again at each start).
     pub fn of(mut delivery: Delivery, config: &WorkerConfig) -> Result<Job, Delivery> {
         let payload = std::mem::take(&mut delivery.payload);
         let id = delivery.topic.strip_prefix(&config.base).and_then(|rest| rest.strip_prefix("/jobs/"));
@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn results_go_where_they_are_wanted_but_never_among_the_jobs() {
-        let config = WorkerConfig::default();
-        let closed = WorkerConfig { response_topics: false, ..WorkerConfig::default() };
+        let config = WorkerConfig { response_topics: true, ..WorkerConfig::default() };
+        let closed = WorkerConfig::default();
         for (asked, expected) in [
             ("me/answers", "me/answers"),
             ("ocr/jobs/8", "ocr/results/7"),
@@ -110,7 +110,7 @@ mod tests {
         ] {
             let delivery = Delivery { response_topic: Some(asked.into()), ..delivery("ocr/jobs/7") };
             assert_eq!(Job::of(delivery.clone(), &config).unwrap().topic, expected);
-            assert_eq!(Job::of(delivery, &closed).unwrap().topic, "ocr/results/7");
+            assert_eq!(Job::of(delivery, &closed).unwrap().topic, "ocr/results/7", "not by default");
         }
     }
 

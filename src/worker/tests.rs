@@ -296,7 +296,8 @@ fn a_result_survives_a_lost_connection_and_waiting_jobs_go_elsewhere() {
 
 #[test]
 fn answers_go_where_they_were_wanted() {
-    with_worker(WorkerConfig::default(), |fake, _, _| {
+    let config = WorkerConfig { response_topics: true, ..WorkerConfig::default() };
+    with_worker(config, |fake, _, _| {
         fake.push(Event::Received(Delivery {
             topic: "ocr/jobs/1".into(),
             payload: b"picture".to_vec(),
