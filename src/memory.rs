@@ -9,6 +9,7 @@
 use crate::infer::MEMORY_ALIGN;
 use crate::target;
 use edge_ocr_engine::Arena;
+use edge_ocr_engine::arena::Lease;
 
 /// The one block in which the embedded networks run. Zeros: nothing in the program's file, and no page of it is real
 /// memory before it is used.
@@ -43,7 +44,7 @@ pub(crate) fn ask_for(bytes: usize, what: &'static str) -> Result<(), NoMemory> 
 
 /// The memory of one pipeline.
 pub struct Workbench {
-    arena: Option<&'static mut [u8]>,
+    arena: Option<Lease<'static, { target::ARENA_BYTES }>>,
     heap: Vec<u8>,
 }
 
@@ -53,9 +54,10 @@ impl Workbench {
         Workbench { arena: None, heap: Vec::new() }
     }
 
-    /// The static arena. It is there once: a second pipeline of the same process gets as much from the heap, now.
+    /// The static arena, which is free again when this is dropped. While another pipeline of the process has it, as
+    /// much from the heap.
     pub fn in_arena() -> Result<Workbench, NoMemory> {
-        match ARENA.take() {
+        match ARENA.lease() {
             Some(arena) => Ok(Workbench { arena: Some(arena), heap: Vec::new() }),
             None => {
                 let mut bench = Workbench::on_heap();
@@ -101,6 +103,7 @@ pub fn parts<const N: usize>(mut memory: &mut [u8], bytes: [usize; N]) -> [&mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn memory_is_aligned_grows_and_is_divided() {
@@ -112,6 +115,28 @@ mod tests {
         let [a, b, c] = parts(bench.bytes(room(10) + room(0) + room(100)).unwrap(), [10, 0, 100]);
         assert_eq!([a.len(), b.len(), c.len()], [10, 0, 100]);
         assert_eq!(c.as_ptr().align_offset(MEMORY_ALIGN), 0);
+    }
+
+    /// A pipeline that was made after another had been dropped took its memory from the heap.
+    #[test]
+    fn arena_is_free_after_drop() {
+        // Other tests of this process make pipelines, too: theirs is waited for.
+        let in_arena = || {
+            let end = Instant::now() + Duration::from_secs(120);
+            loop {
+                let bench = Workbench::in_arena().unwrap();
+                if bench.arena.is_some() {
+                    return bench;
+                }
+                assert!(Instant::now() < end, "the arena does not come back");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let first = in_arena();
+        let mut second = Workbench::in_arena().unwrap();
+        assert!(second.arena.is_none() && second.bytes(target::ARENA_BYTES).is_ok(), "from the heap, meanwhile");
+        drop(first);
+        drop(in_arena());
     }
 
     #[test]

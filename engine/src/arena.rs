@@ -5,6 +5,7 @@ use crate::plan::{Span, Tensor};
 use crate::tensor::{Element, SLACK_BYTES, Shape, View, ViewMut};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Alignment of an arena.
@@ -18,7 +19,7 @@ pub struct Arena<const N: usize> {
     taken: AtomicBool,
 }
 
-// SAFETY: the bytes are handed out once, as a mutable borrow.
+// SAFETY: the flag allows one borrower at a time, who has a mutable borrow.
 unsafe impl<const N: usize> Sync for Arena<N> {}
 
 impl<const N: usize> Arena<N> {
@@ -28,14 +29,47 @@ impl<const N: usize> Arena<N> {
         Arena { bytes: UnsafeCell::new([0; N]), taken: AtomicBool::new(false) }
     }
 
-    /// The memory; `None` from the second call on.
-    #[allow(clippy::mut_from_ref)] // the flag gives it away once only
+    /// The memory until the lease is dropped; `None` while somebody else has it. It holds whatever the last borrower
+    /// left there.
+    pub fn lease(&self) -> Option<Lease<'_, N>> {
+        // Acquire: all writes of the last borrower, whose drop was a release, are seen by this one.
+        (!self.taken.swap(true, Ordering::Acquire)).then_some(Lease { arena: self })
+    }
+
+    /// The memory for the rest of the program's life; `None` if somebody has it.
     pub fn take(&'static self) -> Option<&'static mut [u8]> {
-        if self.taken.swap(true, Ordering::AcqRel) {
-            return None;
-        }
-        // SAFETY: the flag lets one caller pass, ever.
-        Some(unsafe { &mut *self.bytes.get() })
+        let lease = core::mem::ManuallyDrop::new(self.lease()?);
+        // SAFETY: the lease is the only one, and as it is never dropped there is never another.
+        Some(unsafe { &mut *lease.arena.bytes.get() })
+    }
+}
+
+/// An [`Arena`] on loan. Dropping the lease gives the memory back.
+#[derive(Debug)]
+pub struct Lease<'a, const N: usize> {
+    arena: &'a Arena<N>,
+}
+
+impl<const N: usize> Deref for Lease<'_, N> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: there is one lease at a time, and `self` is borrowed for as long as the bytes are.
+        unsafe { &*self.arena.bytes.get() }
+    }
+}
+
+impl<const N: usize> DerefMut for Lease<'_, N> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: there is one lease at a time, and `self` is borrowed mutably for as long as the bytes are.
+        unsafe { &mut *self.arena.bytes.get() }
+    }
+}
+
+impl<const N: usize> Drop for Lease<'_, N> {
+    fn drop(&mut self) {
+        // Release: what was written here is seen by the next borrower.
+        self.arena.taken.store(false, Ordering::Release);
     }
 }
 

@@ -140,6 +140,34 @@ fn a_static_arena_is_given_once() {
     assert!(ARENA.take().is_none());
 }
 
+#[test]
+fn arena_lease_returns_on_drop() {
+    static ARENA: Arena<1024> = Arena::new();
+    for round in 0..3 {
+        let mut lease = ARENA.lease().unwrap();
+        assert!(lease.len() == 1024 && lease.as_ptr().addr().is_multiple_of(64));
+        lease[round] = 7;
+        assert!(ARENA.lease().is_none() && ARENA.take().is_none(), "one borrower at a time");
+    }
+    // Threads that borrow in turn see what the one before wrote.
+    let counts = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let count = || ARENA.lease().map(|mut lease| lease[1023] = lease[1023].wrapping_add(1));
+                    (0..1000).filter(|_| count().is_some()).count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+    });
+    let lease = ARENA.lease().unwrap();
+    assert_eq!((lease[0], lease[1], lease[2], lease[3]), (7, 7, 7, 0));
+    assert_eq!(usize::from(lease[1023]), counts % 256);
+    drop(lease);
+    assert!(ARENA.take().is_some() && ARENA.lease().is_none(), "taken for good");
+}
+
 /// Changes a few bytes; most of the time in the tables, and with a checksum that matches.
 fn mutate(random: &mut Rng, plan: &[u8]) -> Vec<u8> {
     let mut bytes = plan.to_vec();
