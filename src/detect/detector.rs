@@ -149,12 +149,14 @@ impl Detector {
         self.prepare_ms
     }
 
-    /// The boxes of text on a page, in page pixels, in no particular order.
+    /// The boxes of text on a page, in page pixels, in no particular order. `on_progress` is called after each run of
+    /// the network.
     pub fn detect(
         &mut self,
         page: PixelView<'_>,
         bench: &mut Workbench,
         pool: &mut Pool,
+        on_progress: &dyn Fn(),
     ) -> Result<&[TextBox], DetectError> {
         self.prepare_ms = 0.0;
         let (width, height) = (page.width(), page.height());
@@ -162,16 +164,16 @@ impl Detector {
             ScaleRule::Reference => {
                 // One canvas of the reference's size, which the page fills.
                 let whole = scale::reference_input(&self.scale, width, height);
-                self.boxes_on(page, scale::Layout { page: whole, canvas: whole }, bench, pool)?;
+                self.boxes_on(page, scale::Layout { page: whole, canvas: whole }, bench, pool, on_progress)?;
             }
             ScaleRule::Tiled => {
                 let layout = scale::layout(&self.scale, width, height);
                 let tiled = layout.page[0] > layout.canvas[0] || layout.page[1] > layout.canvas[1];
                 if tiled {
-                    self.boxes_on(page, scale::overview(&self.scale, width, height), bench, pool)?;
+                    self.boxes_on(page, scale::overview(&self.scale, width, height), bench, pool, on_progress)?;
                     std::mem::swap(&mut self.boxes, &mut self.large);
                 }
-                self.boxes_on(page, layout, bench, pool)?;
+                self.boxes_on(page, layout, bench, pool, on_progress)?;
                 if tiled {
                     let scale = layout.page[0] as f32 / width.max(1) as f32;
                     overview::merge(&mut self.large, &mut self.boxes, scale);
@@ -190,6 +192,7 @@ impl Detector {
         layout: scale::Layout,
         bench: &mut Workbench,
         pool: &mut Pool,
+        on_progress: &dyn Fn(),
     ) -> Result<(), DetectError> {
         let scale::Layout { page: [w, h], canvas } = layout;
         let overlap = self.scale.overlap_px;
@@ -220,6 +223,7 @@ impl Detector {
                 fill(tile, tensors)?;
                 self.prepare_ms += ms(start);
                 let answer = model.run(tensors, &[canvas[0]], Some(pool))?;
+                on_progress();
                 blend(map, [w, h], answer, tile, canvas, overlap, &mut self.across);
             }
         } else {
@@ -237,6 +241,7 @@ impl Detector {
                 for (answer, tile) in answers.into_iter().zip(&batch) {
                     blend(map, [w, h], answer, *tile, canvas, overlap, &mut self.across);
                 }
+                on_progress();
             }
         }
         let map = MapView::new(map, w, h).map_err(|e| DetectError::Map(e.to_string()))?;

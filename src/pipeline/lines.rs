@@ -160,6 +160,7 @@ impl LineReader {
             recogniser: &self.recogniser,
             restriction: how.restriction,
             classifier,
+            on_progress: how.on_progress,
             crop_bytes: crop,
             memory: std::array::from_fn(|_| Mutex::new(memory.next().unwrap_or_default())),
         };
@@ -206,6 +207,8 @@ pub struct How<'a> {
     pub restriction: &'a Restriction,
     /// Turn lines that stand on their head, if there is a classifier.
     pub classify: bool,
+    /// Called after each run of a network.
+    pub on_progress: &'a (dyn Fn() + Sync),
 }
 
 /// What the threads share.
@@ -218,6 +221,7 @@ struct Job<'a> {
     recogniser: &'a Recogniser,
     restriction: &'a Restriction,
     classifier: Option<&'a Classifier>,
+    on_progress: &'a (dyn Fn() + Sync),
     /// Bytes of the largest crop.
     crop_bytes: usize,
     /// Each thread's part.
@@ -237,6 +241,7 @@ impl Worker {
         self.result = Ok(());
         while let Some(batch) = job.order.chunks(job.recogniser.batch()).nth(job.next.fetch_add(1, Ordering::Relaxed)) {
             self.result = self.read(job, batch, memory);
+            (job.on_progress)();
             if self.result.is_err() {
                 return;
             }
@@ -260,6 +265,7 @@ impl Worker {
                     let start = Instant::now();
                     let turned = classifier.is_turned(crop.view()?, tensors, self.scratch.resize())?;
                     classify_ms += ms(start);
+                    (job.on_progress)();
                     if turned {
                         self.read_both_ways(job, &mut crop, *index, tensors)?;
                         continue;
@@ -306,6 +312,7 @@ impl Worker {
             upright = Some(line.score());
             read.push(index, turns, line);
         })?;
+        (job.on_progress)();
         crop.turn_over();
         let turns = crop.quarter_turns;
         job.recogniser.read(&[crop.view()?], job.restriction, tensors, scratch, |_, line| {

@@ -30,6 +30,7 @@ use crate::recognise::Recogniser;
 use crate::source::{self, Input};
 use lines::{LineReader, MAX_BOXES};
 use stages::Stages;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// One picture to read: borrowed RGB8 pixels.
@@ -49,6 +50,9 @@ impl<'a> Frame<'a> {
         Frame { pixels, decode_ms: 0.0, full_px: [pixels.width(), pixels.height()] }
     }
 }
+
+/// Is called, by any thread, when something is done; see [`Pipeline::on_progress`].
+pub type OnProgress = Arc<dyn Fn() + Send + Sync>;
 
 /// The largest dictionary that is read: a hundred times PP-OCRv6's.
 const MAX_DICT_BYTES: u64 = 8 << 20;
@@ -166,7 +170,8 @@ impl Pipeline {
         let profile = Profile::of_config(&config, reader.recogniser());
         let boxes = list(MAX_BOXES, "the lines of a page")?;
         let page = Page::try_boxed()?;
-        let stages = Stages { config, detector, reader, boxes, page, bench, pool, start: Instant::now() };
+        let on_progress: OnProgress = Arc::new(|| {});
+        let stages = Stages { config, detector, reader, boxes, page, bench, pool, on_progress, start: Instant::now() };
         Ok(Pipeline { names, regions, profile, stages })
     }
 
@@ -178,6 +183,12 @@ impl Pipeline {
         }
         self.stages.reader.recogniser().warm_up(plans)?;
         Ok(())
+    }
+
+    /// Calls `on_progress` after each run of a network: on a slow board a page takes minutes, and whoever watches over
+    /// it wants to know whether it gets on.
+    pub fn on_progress(&mut self, on_progress: OnProgress) {
+        self.stages.on_progress = on_progress;
     }
 
     /// The configuration in force: what was left to the manifests is filled in.

@@ -1,9 +1,9 @@
 //! The stages of a pipeline with their memory: one part of a frame after the other onto a page.
 
-use super::Frame;
 use super::lines::{How, LineBox, LineReader};
 use super::place::Place;
 use super::profile::Profile;
+use super::{Frame, OnProgress};
 use crate::config::{Config, Memory, Mode, Order};
 use crate::detect::detector::Detector;
 use crate::detect::scale::{self, ScaleRule};
@@ -41,6 +41,8 @@ pub struct Stages {
     pub bench: Workbench,
     /// Threads.
     pub pool: Pool,
+    /// Called after each run of a network.
+    pub on_progress: OnProgress,
     /// When the page was begun.
     pub start: Instant,
 }
@@ -85,7 +87,7 @@ impl Stages {
                 if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
                     self.reader.recogniser().release();
                 }
-                let found = detector.detect(view, &mut self.bench, &mut self.pool)?;
+                let found = detector.detect(view, &mut self.bench, &mut self.pool, &*self.on_progress)?;
                 self.boxes.extend(found.iter().map(LineBox::found));
                 let inputs = detector.prepare_ms();
                 self.page.timing.prepare_ms += before + inputs;
@@ -93,7 +95,8 @@ impl Stages {
             }
         }
         let first = self.page.len();
-        let how = How { restriction: &profile.restriction, classify: profile.classify };
+        let how =
+            How { restriction: &profile.restriction, classify: profile.classify, on_progress: &*self.on_progress };
         let summary = self.reader.read(view, &self.boxes, how, &mut self.bench, &mut self.pool)?;
         self.page.timing.classify_ms += summary.classify_ms;
         self.page.timing.recognise_ms += summary.recognise_ms;
