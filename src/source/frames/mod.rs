@@ -55,10 +55,15 @@ pub struct Captured {
     pub name: String,
 }
 
+/// The longest that a waiting source leaves [`Stop::is_set`] unasked.
+pub const MAX_WAIT_SLICE: Duration = backoff::LOOK;
+
 /// A source of frames. One at a time; nothing is read ahead that would be old when it is asked for, unless the source is a
 /// stock of files.
 pub trait FrameSource: Send {
-    /// The next frame. Blocks for at most `timeout`, and not much longer once `stop` is set.
+    /// The next frame. Blocks for at most `timeout`, in slices of at most [`MAX_WAIT_SLICE`]: between two of them it
+    /// asks `stop`, by which the node sees that the source waits and does not hang, and the source that it is to
+    /// return.
     ///
     /// # Errors
     /// [`CameraError`]: a status of the camera, not the end of the node. The next call tries again; the source itself
@@ -77,18 +82,36 @@ pub trait FrameSource: Send {
 }
 
 /// Set when the node is to end; shared by all threads.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub struct Stop {
+    set: Arc<AtomicBool>,
+    on_poll: Option<Arc<dyn Fn() + Send + Sync>>,
+}
 
 impl Stop {
+    /// The same flag for a wait that is watched over: `on_poll` is called whenever [`is_set`](Self::is_set) is asked,
+    /// which a [`FrameSource`] that waits does at least every [`MAX_WAIT_SLICE`].
+    pub fn with_poll(&self, on_poll: impl Fn() + Send + Sync + 'static) -> Stop {
+        Stop { set: self.set.clone(), on_poll: Some(Arc::new(on_poll)) }
+    }
+
     /// Ends the node.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        self.set.store(true, Ordering::Release);
     }
 
     /// Whether the node is to end.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        if let Some(on_poll) = &self.on_poll {
+            on_poll();
+        }
+        self.set.load(Ordering::Acquire)
+    }
+}
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Stop").field(&self.set).finish()
     }
 }
 
