@@ -4,8 +4,9 @@
 mod node_support;
 
 use node_support::child::{Program, node_config};
-use node_support::{Mosquitto, SOON, Subscriber, wait_for};
+use node_support::{Behaviour, HttpCamera, Mosquitto, SOON, Subscriber, wait_for};
 use rustix::process::Signal;
+use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -65,6 +66,63 @@ fn a_reload_is_not_told_as_an_end() {
     node.signal(Signal::TERM);
     assert!(told(&manager).starts_with("STOPPING=1"));
     assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
+}
+
+/// A configuration that is refused ends the reload, too: systemd would wait for that.
+#[test]
+fn refused_reload_ends_with_ready() {
+    let Some(Scene { dir, _broker, listener, socket, manager }) = Scene::new() else { return };
+    manager.set_read_timeout(Some(SOON)).expect("set");
+    let mut node = Program::node_of_manager(dir.path(), &socket, Duration::from_millis(300));
+    assert!(told(&manager).starts_with("READY=1") && listener.last(STATE).is_some());
+    fs::write(dir.path().join("node.toml"), "nonsense").expect("written");
+    node.signal(Signal::HUP);
+    assert!(told(&manager).starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert!(told(&manager).starts_with("READY=1"));
+    node.signal(Signal::TERM);
+    assert!(told(&manager).starts_with("STOPPING=1"));
+    assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
+}
+
+/// The longest time between two messages until `end`.
+fn longest_gap(manager: &UnixDatagram, end: impl Fn() -> bool) -> Duration {
+    let (mut longest, mut last, start) = (Duration::ZERO, Instant::now(), Instant::now());
+    manager.set_read_timeout(Some(Duration::from_millis(20))).expect("set");
+    let mut bytes = [0; 4096];
+    while !end() && start.elapsed() < 2 * SOON {
+        if manager.recv(&mut bytes).is_ok() {
+            last = Instant::now();
+        }
+        longest = longest.max(last.elapsed());
+    }
+    assert!(end(), "it ended");
+    longest
+}
+
+/// systemd killed a node whose round took longer than its watchdog, in every round: a vote over many frames of a slow
+/// camera, and a camera that does not answer.
+#[test]
+fn watchdog_is_kept_during_long_rounds() {
+    const WATCHDOG: Duration = Duration::from_secs(2);
+    let jpeg = fs::read("tests/golden/plate.jpg").expect("a picture");
+    let slow = Behaviour::Slow { piece_bytes: jpeg.len() / 8 + 1, pause: Duration::from_millis(50), jpeg };
+    for (behaviour, frames, timeout_ms) in [(slow, 15, 60_000), (Behaviour::Hang, 1, 6000)] {
+        let Some(Scene { dir, _broker: broker, listener, socket, manager }) = Scene::new() else { return };
+        let camera = HttpCamera::start(behaviour);
+        let more = format!(
+            "[source]\nkind = 'http'\nurl = '{}'\ntimeout_ms = {timeout_ms}\n[trigger]\ninterval_s = 1000\n\
+             [[field]]\nname = 'a'\nmode = 'line'\nvote = {{ frames = {frames} }}",
+            camera.url("/shot")
+        );
+        node_config(dir.path(), broker.port(), &more);
+        let mut node = Program::node_of_manager(dir.path(), &socket, WATCHDOG);
+        manager.set_read_timeout(Some(SOON)).expect("set");
+        assert!(told(&manager).starts_with("READY=1"), "{:#?}", node.lines());
+        let start = Instant::now();
+        let longest = longest_gap(&manager, || !listener.texts(STATE).is_empty());
+        assert!(start.elapsed() > 2 * WATCHDOG, "the round was no long one: {:?}", start.elapsed());
+        assert!(longest < WATCHDOG && node.runs(), "{longest:?} without a sign of life");
+    }
 }
 
 /// The node hung at the first message for which the socket had no room.

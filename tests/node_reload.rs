@@ -1,4 +1,5 @@
-//! What can go wrong when a node begins anew with another configuration, and must not end it. With a real mosquitto.
+//! A reload: what another configuration cannot have leaves the old one in force, and nothing of the old one is left.
+//! With a real mosquitto.
 #![cfg(all(feature = "node", unix))]
 
 mod node_support;
@@ -7,9 +8,10 @@ use node_support::child::{PROGRAM, Program, node_config};
 use node_support::{Mosquitto, Proxy, SOON, Subscriber, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const STATE: &str = "ocr/n/field/a/state";
 const KEPT: &str = "the old configuration stays in force";
@@ -49,7 +51,7 @@ impl Scene {
         assert!(node.runs() && self.another(), "it goes on: {:#?}", node.lines());
     }
 
-    /// Has the node begin anew with a second field, and waits for a reading of that.
+    /// Has the node go on with a second field, and waits for a reading of that.
     fn renewed(&self, node: &mut Program, config: &str, field: &str) {
         let config = config.replace("name = 'a'", &format!("name = 'a'\n[[field]]\nname = '{field}'"));
         fs::write(self.file("node.toml"), config).expect("written");
@@ -68,7 +70,7 @@ impl Scene {
 }
 
 #[test]
-fn what_the_new_one_cannot_have_leaves_the_old_one_in_force() {
+fn unusable_configuration_is_refused() {
     let Some(scene) = Scene::new("") else { return };
     let mut node = Program::node(scene.dir.path());
     assert!(scene.another(), "{:#?}", node.lines());
@@ -114,60 +116,58 @@ fn fields_that_cannot_be_taken_back_stay() {
     assert_eq!(node.exit_code(SOON), Some(0));
 }
 
-/// A package that is installed over the one that runs, and one that is half installed.
+/// A reload stays in the process, so what lies where the program was started from is of no account; an upgrade needs a
+/// restart.
 #[test]
-fn a_program_that_was_replaced_is_what_runs_next() {
+fn reload_works_without_the_program_file() {
     let Some(scene) = Scene::new("") else { return };
     let program = scene.file("edge-ocr");
-    let install = |from: &Path| {
-        let new = scene.file("edge-ocr.new");
-        fs::copy(from, &new).expect("copied");
-        fs::rename(&new, &program).expect("renamed");
-    };
-    install(Path::new(PROGRAM));
+    fs::copy(PROGRAM, &program).expect("copied");
     let mut node = Program::node_of(&program, scene.dir.path());
     assert!(scene.another(), "{:#?}", node.lines());
     let good = scene.config();
     fs::remove_file(&program).expect("removed");
-    scene.refused(&mut node, &good, 1);
-    fs::write(&program, "half of it").expect("written");
-    scene.refused(&mut node, &good, 2);
-    assert_eq!(node.count("install it again"), 2, "{:#?}", node.lines());
-    fs::remove_file(&program).expect("removed");
-    install(Path::new(PROGRAM));
     scene.renewed(&mut node, &good, "b");
-    install(Path::new(PROGRAM));
+    fs::write(&program, "half of another").expect("written");
     scene.renewed(&mut node, &good, "c");
-    let runs = fs::read_link(format!("/proc/{}/exe", node.pid()));
-    assert!(runs.as_ref().map_or(true, |path| path.file_name() == program.file_name()), "{runs:?}");
-    // What can only be found out by trying it. A shell takes the second and the last for scripts without fault.
-    let executable = fs::metadata(PROGRAM).expect("a file").permissions();
-    let half = fs::read(PROGRAM).expect("a program").drain(..100_000).collect::<Vec<u8>>();
-    let broken: [&[u8]; 5] = [b"#!/nowhere/at/all\n", b"", &half, b"#!/bin/sh\nexit 3\n", b"true\n"];
-    let before = node.count(KEPT);
-    for (number, bytes) in broken.iter().enumerate() {
-        let file = scene.file("edge-ocr.new");
-        fs::write(&file, bytes).expect("written");
-        fs::set_permissions(&file, executable.clone()).expect("executable");
-        fs::rename(&file, &program).expect("renamed");
-        scene.refused(&mut node, &scene.config(), before + number + 1);
-    }
-    assert_eq!(node.count("cannot be started anew"), 2 + broken.len(), "{:#?}", node.lines());
-    install(Path::new(PROGRAM));
-    scene.renewed(&mut node, &good, "d");
-    // By a link, as of packages that keep several versions: what it leads to now.
     node.signal(Signal::TERM);
-    assert_eq!(node.exit_code(SOON), Some(0));
-    let (link, second) = (scene.file("current"), scene.file("second"));
-    std::os::unix::fs::symlink(&program, &link).expect("a link");
-    fs::copy(PROGRAM, &second).expect("copied");
-    let mut node = Program::node_of(&link, scene.dir.path());
-    assert!(scene.another(), "{:#?}", node.lines());
-    fs::remove_file(&link).expect("removed");
-    std::os::unix::fs::symlink(&second, &link).expect("a link");
-    scene.renewed(&mut node, &good, "e");
-    let runs = fs::read_link(format!("/proc/{}/exe", node.pid()));
-    assert!(runs.as_ref().map_or(true, |path| path.file_name() == second.file_name()), "{runs:?}");
+    assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
+}
+
+/// What a process has: threads, open files, resident bytes.
+#[cfg(target_os = "linux")]
+fn has(node: &Program) -> [u64; 3] {
+    let count = |what: &str| fs::read_dir(format!("/proc/{}/{what}", node.pid())).map_or(0, Iterator::count) as u64;
+    [count("task"), count("fd"), node.memory().0]
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn repeated_reload_leaks_nothing() {
+    const RELOADS: usize = 20;
+    let Some(scene) = Scene::new("") else { return };
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
+    // A page, so that the detector is there too, and a port.
+    let more = format!("[[field]]\nname = 'page'\nmode = 'page'\n[metrics]\nlisten = '{address}'\n");
+    fs::write(scene.file("node.toml"), format!("{}\n{more}", scene.config())).expect("written");
+    let mut node = Program::node(scene.dir.path());
+    let runs = || numbers(&scene.listener).into_iter().map(|(run, _)| run).collect::<BTreeSet<String>>();
+    assert!(wait_for(SOON, || runs().len() == 1), "{:#?}", node.lines());
+    let mut settled = [0; 3];
+    for reload in 1..=RELOADS {
+        node.signal(Signal::HUP);
+        assert!(wait_for(SOON, || runs().len() == reload + 1), "reload {reload}: {:#?}", node.lines());
+        if reload == 5 {
+            // The threads of the run before have ended by now, or do so soon.
+            wait_for(SOON, || has(&node)[0] <= 12);
+            settled = has(&node);
+        }
+    }
+    let same = || has(&node)[..2].iter().zip(&settled).all(|(now, then)| now <= then);
+    assert!(wait_for(SOON, same), "threads and files: {:?} after {settled:?}", has(&node));
+    let grown = has(&node)[2].saturating_sub(settled[2]);
+    assert!(grown < 16 << 20, "{grown} bytes more in {} reloads", RELOADS - 5);
+    assert_eq!(node.said().0, 0, "nothing to warn of: {:#?}", node.lines());
     node.signal(Signal::TERM);
     assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
 }
@@ -214,14 +214,14 @@ fn a_folder_is_not_left_with_readings_in_it() {
     assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
     let numbers = numbers(&scene.listener);
     let first = numbers.iter().filter(|(run, _)| *run == numbers[0].0).map(|(_, seq)| *seq);
-    let first: std::collections::BTreeSet<u64> = first.collect();
+    let first: BTreeSet<u64> = first.collect();
     assert_eq!(first.last().map(|last| last + 1), Some(first.len() as u64), "all of the first run came: {first:?}");
     assert_eq!(node.count(KEPT), 1, "{:#?}", node.lines());
 }
 
 /// Without a folder a reload is as good as a stop: what can be sent is.
 #[test]
-fn readings_in_memory_are_sent_before_a_node_begins_anew() {
+fn reload_sends_readings_in_memory() {
     let Some(scene) = Scene::new("[node]\nstats_interval_s = 0") else { return };
     let mut node = Program::node(scene.dir.path());
     assert!(scene.another(), "{:#?}", node.lines());
@@ -234,8 +234,7 @@ fn readings_in_memory_are_sent_before_a_node_begins_anew() {
     scene.renewed(&mut node, &good, "b");
     scene.proxy.pass();
     let numbers = numbers(&scene.listener);
-    let first: std::collections::BTreeSet<u64> =
-        numbers.iter().filter(|(run, _)| *run == numbers[0].0).map(|(_, seq)| *seq).collect();
+    let first: BTreeSet<u64> = numbers.iter().filter(|(run, _)| *run == numbers[0].0).map(|(_, seq)| *seq).collect();
     assert_eq!(first.last().map(|last| last + 1), Some(first.len() as u64), "{first:?}");
     // Both runs say that they have no folder.
     assert_eq!((node.count("there is no state_dir"), node.said().0), (2, 2), "{:#?}", node.lines());

@@ -24,8 +24,6 @@ mod overwrite;
 mod package;
 mod read;
 mod sink;
-#[cfg(feature = "node")]
-mod successor;
 mod targets;
 #[cfg(feature = "node")]
 mod worker;

@@ -1,11 +1,11 @@
 //! `edge-ocr node`: the sensor node.
 
-use super::successor::Successor;
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
 use edge_ocr::node::{self, NodeConfig};
 use edge_ocr::signals::Signals;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -58,19 +58,12 @@ pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
         say!("{count} topics cleared");
         return Ok(exit::OK);
     }
-    let successor = Successor::find();
-    let recheck = || {
-        let config = NodeConfig::load(path)?;
-        node::check(&config).map_err(|e| e.to_string())?;
-        successor.as_ref()?.check(path)?;
-        Ok(config)
+    let load = {
+        let path = path.to_owned();
+        move || NodeConfig::load(&path)
     };
-    match node::run(config, Default::default(), caught(signals)?, &recheck).map_err(Ended::Node)? {
-        // In the same process: what was read, allocated or opened for the old configuration is gone for sure, and the service manager
-        // sees the same service.
-        node::Ended::Reload => Err(Ended::Failed(successor.map_or_else(|e| e, |successor| successor.run()))),
-        node::Ended::Stopped | node::Ended::NoMoreFrames => Ok(exit::OK),
-    }
+    node::run(config, Default::default(), caught(signals)?, &(Arc::new(load) as node::Load)).map_err(Ended::Node)?;
+    Ok(exit::OK)
 }
 
 /// They have been caught before, if they could be.
@@ -95,8 +88,8 @@ fn demo(messages: Option<u64>, signals: Signals) -> Result<u8, Ended> {
     say!("broker at {}, pictures in {}; what a subscriber to # gets:", broker.address, folder.path().display());
     let stop = edge_ocr::source::frames::Stop::default();
     let (config, ended) = (config(broker.address, folder.path()).map_err(Ended::Failed)?, stop.clone());
-    let node =
-        std::thread::spawn(move || node::run(config, ended, signals, &|| Err("the demo has no configuration".into())));
+    let load: node::Load = Arc::new(|| Err("the demo has no configuration to read again".into()));
+    let node = std::thread::spawn(move || node::run(config, ended, signals, &load));
     let mut left = messages.unwrap_or(u64::MAX);
     while left > 0 && !node.is_finished() {
         let Ok(got) = broker.messages.recv_timeout(std::time::Duration::from_millis(500)) else { continue };

@@ -2,6 +2,7 @@
 
 use super::annotate::AnnotateConfig;
 use super::field_config::{AlignConfig, FieldConfig, validate_fields};
+use super::limits::CommandsConfig;
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
 use super::{clock, load};
@@ -32,6 +33,8 @@ pub struct NodeConfig {
     pub source: Option<SourceConfig>,
     /// When they are taken.
     pub trigger: TriggerConfig,
+    /// How often others may ask for something.
+    pub commands: CommandsConfig,
     /// A reference mark by which regions follow a camera that moves.
     pub align: Option<AlignConfig>,
     /// What is read in a frame.
@@ -167,6 +170,7 @@ impl NodeConfig {
             Some(source) => within("source", source.validate())?,
         }
         within("trigger", self.trigger.validate())?;
+        within("commands", self.commands.validate())?;
         if let Some(align) = &self.align {
             align.validate()?;
             if self.source.as_ref().is_some_and(|source| source.common.reduce_above_px > 0) {

@@ -1,5 +1,6 @@
 //! Tests of `default.toml`: it has every key, each value in it is the default or marked `e.g.`, and each can be used.
 
+use super::limits::CommandsConfig;
 use super::config::{DEFAULT_TOML, FieldSection, NodeConfig, NodeSection, Which};
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
@@ -106,6 +107,7 @@ fn tables() -> Vec<(&'static str, Value)> {
         ("[source]", to_value(V4l2Config::default())),
         ("[source]", to_value(ReplayConfig::default())),
         ("[trigger]", trigger),
+        ("[commands]", to_value(CommandsConfig::default())),
         ("[[field]]", field),
         ("[align]", align),
         ("[[align.marks]]", to_value(MarkConfig::default())),

@@ -8,7 +8,7 @@ use crate::image::decode::{self, Limits};
 use crate::image::roi::{PixelRect, Roi};
 use crate::image::{CHANNELS, ImageError, Picture, PixelView, reserve, warp};
 use crate::page::{Page, Quad, ms};
-use crate::pipeline::{Frame, Names, Pipeline, Profile};
+use crate::pipeline::{Frame, Names, OnProgress, Pipeline, Profile};
 use crate::rules::{CharGuess, Observation};
 use crate::source::{self, Input};
 use image::{RgbImage, imageops};
@@ -118,6 +118,7 @@ pub struct FieldReader {
     aligner: Option<(Aligner, OnLost)>,
     /// Pixels of a turned region.
     turned: Vec<u8>,
+    on_progress: Option<OnProgress>,
 }
 
 impl FieldReader {
@@ -142,7 +143,7 @@ impl FieldReader {
             Ok(Field { name: field.name.clone(), roi: field.region().map_err(of_field)?, profile })
         });
         let fields = made.collect::<Result<_, Error>>()?;
-        Ok(FieldReader { pipeline, fields, aligner, turned: Vec::new() })
+        Ok(FieldReader { pipeline, fields, aligner, turned: Vec::new(), on_progress: None })
     }
 
     /// The models in use.
@@ -153,6 +154,18 @@ impl FieldReader {
     /// The pipeline, to read other things between frames; see [`Pipeline::profile`].
     pub fn pipeline(&mut self) -> &mut Pipeline {
         &mut self.pipeline
+    }
+
+    /// Calls `on_progress` whenever something is done: a field, the marks, and as [`Pipeline::on_progress`] does.
+    pub fn on_progress(&mut self, on_progress: OnProgress) {
+        self.pipeline.on_progress(on_progress.clone());
+        self.on_progress = Some(on_progress);
+    }
+
+    fn progress(&self) {
+        if let Some(on_progress) = &self.on_progress {
+            on_progress();
+        }
     }
 
     /// Reads all fields of a frame. That a field, or the marks, cannot be found in this frame is part of the answer.
@@ -173,9 +186,11 @@ impl FieldReader {
         let view = frame.view();
         let alignment = self.aligner.as_ref().map(|(aligner, _)| aligner.locate(view)).transpose().map_err(unusable)?;
         let align_ms = ms(start);
+        self.progress();
         let mut fields = Vec::with_capacity(self.fields.len());
         for i in 0..self.fields.len() {
             fields.push(self.read_field(i, view, full_px, alignment.as_ref())?);
+            self.progress();
         }
         Ok(FrameReadings { fields, alignment, align_ms, total_ms: ms(start) })
     }

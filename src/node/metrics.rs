@@ -5,7 +5,7 @@
 
 mod server;
 
-pub use server::{Shared, bind, serve};
+pub use server::{Server, Shared, bind, serve};
 
 use super::stats::{Counters, Step};
 use crate::publish::Counters as PublisherCounters;

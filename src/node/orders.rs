@@ -2,13 +2,14 @@
 
 use super::annotate::AnnotateError;
 use super::error::NodeError;
+use super::limits::MinInterval;
 use super::metrics::{self, Snapshot};
-use super::run::{Node, Recheck};
+use super::reload::Load;
+use super::run::Node;
 use super::stats::Step;
-use crate::publish::commands::{self, Command, Incoming, Request};
-use crate::publish::discovery;
+use crate::publish::Message;
+use crate::publish::commands::{Command, Request};
 use crate::publish::payload::{self, Latency, MqttStats, OutboxStats, Stats};
-use crate::publish::{Delivery, Message};
 use crate::replace::replace;
 use crate::rules::Status;
 use crate::sensors;
@@ -16,38 +17,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 impl Node {
-    /// Deals with a message from the broker; true if the node is to begin anew with another configuration.
+    /// Carries out a command and answers it; a `reload` is answered when the new configuration has been checked.
     ///
     /// # Errors
     /// As [`round`](Node::round), which a command may ask for.
-    pub(super) fn obey(&mut self, delivery: &Delivery, recheck: Recheck<'_>) -> Result<bool, NodeError> {
-        if let Some(within) = discovery::on_birth(&self.config.discovery, delivery) {
-            // Many nodes hear it at once; each waits for a time of its own.
-            let share = f64::from(crc32fast::hash(self.topics.node_id().as_bytes())) / f64::from(u32::MAX);
-            // Who says it again and again does not put it off.
-            self.introduce_at.get_or_insert(Instant::now() + within.mul_f64(share));
-            return Ok(false);
-        }
-        let request = match commands::parse(&self.topics, &self.metas, delivery) {
-            Incoming::Request(request) => request,
-            Incoming::Refused { reason, result } => {
-                self.troubles.commands.warn(&format_args!("a command was refused: {reason}"));
-                self.publisher.send(result);
-                return Ok(false);
-            }
-            Incoming::Retained(verb) => {
-                self.troubles.commands.warn(&format_args!(
-                    "the broker keeps a command ({}), which is not carried out; clear that topic",
-                    verb.as_str()
-                ));
-                return Ok(false);
-            }
-            Incoming::Other => return Ok(false),
-        };
+    pub(super) fn obey(&mut self, request: Request, load: &Load) -> Result<(), NodeError> {
         let Request { command, reply } = request;
         log::info!("command: {command:?}");
-        let mut reload = false;
-        let done = match command {
+        let began = Instant::now();
+        let done = match &command {
             Command::Read if !self.config.trigger.on_command => {
                 Err("reading on command is switched off; set on_command in [trigger] of the node's configuration"
                     .into())
@@ -56,30 +34,46 @@ impl Node {
                 Err("the readings of the last picture are in memory only and wait for the broker, so no other is read; see to the outbox's disk"
                     .into())
             }
-            Command::Read => {
-                if let Some(schedule) = &mut self.schedule {
-                    schedule.began(self.clock.both());
+            Command::Read => match too_soon(&self.read_limit, "read", began) {
+                Some(sentence) => Err(sentence),
+                None => {
+                    self.round()?;
+                    self.read_limit.note(began, Instant::now());
+                    Ok(())
                 }
-                self.round()?;
-                Ok(())
-            }
+            },
             Command::SetValue { field, value } => {
-                let done = self.desk.set_value(&field, value, self.clock.now());
+                let done = self.desk.set_value(field, *value, self.clock.now());
                 self.save_states(done.is_ok());
                 done
             }
-            Command::Reload => {
-                let done = self.may_begin_anew(recheck);
-                reload = done.is_ok();
-                done
+            Command::Reload if self.check.is_some() => {
+                Err("a configuration is being checked already; send it again when that is over".into())
             }
+            Command::Reload => match too_soon(&self.reload_limit, "reload", began) {
+                Some(sentence) => Err(sentence),
+                None => {
+                    self.reload_limit.note(began, began);
+                    self.begin_check(load, Some(reply));
+                    return Ok(());
+                }
+            },
             Command::Image { field } => self.image(field.as_deref()),
         };
         self.publisher.send(match done {
             Ok(()) => reply.done(),
             Err(sentence) => reply.failed(&sentence),
         });
-        Ok(reload)
+        self.process.inbox.done(&command);
+        Ok(())
+    }
+
+    /// Announces this node to Home Assistant, which has started, within this time.
+    pub(super) fn introduce_soon(&mut self, within: Duration) {
+        // Many nodes hear it at once; each waits for a time of its own.
+        let share = f64::from(crc32fast::hash(self.topics.node_id().as_bytes())) / f64::from(u32::MAX);
+        // Who says it again and again does not put it off.
+        self.introduce_at.get_or_insert(Instant::now() + within.mul_f64(share));
     }
 
     /// Publishes the frame read last, with what was read in it; or one field's part of it.
@@ -160,4 +154,15 @@ impl Node {
         }
         *self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = text;
     }
+}
+
+/// Why a command is not carried out now, if it comes too soon after the last.
+fn too_soon(limit: &MinInterval, command: &str, now: Instant) -> Option<String> {
+    limit.left(now).map(|left| {
+        format!(
+            "the command {command} comes too soon after the last; send it again in {} s, or lower \
+             {command}_min_interval_ms in [commands]",
+            left.as_millis().div_ceil(1000)
+        )
+    })
 }

@@ -122,7 +122,7 @@ impl Node {
             false => Duration::from_millis(self.config.source.as_ref().map_or(10_000, |s| s.common.timeout_ms)),
         };
         let start = Instant::now();
-        let captured = match self.source.next(timeout, &self.stop) {
+        let captured = match self.source.next(timeout, &self.waiting) {
             Ok(captured) => captured,
             // Files that have not come yet are no failure.
             Err(CameraError::Timeout { source_name, .. }) if self.is_stock => {
@@ -131,6 +131,7 @@ impl Node {
             Err(error) => return Ok(Err(error)),
         };
         self.counters.time(Step::Capture, start.elapsed().as_secs_f32() * 1e3);
+        self.progress.made();
         let readings = self.reader.read_reduced(&captured.picture, captured.full_px)?;
         self.counters.time(Step::Read, readings.total_ms);
         self.counters.frames += 1;

@@ -6,21 +6,25 @@ use super::config::NodeConfig;
 use super::desk::Desk;
 use super::error::NodeError;
 use super::fields::{FieldReader, FrameReadings};
+use super::limits::MinInterval;
 use super::metrics;
 use super::printer::Printer;
+use super::reload::{Check, Handover, Load};
 use super::round::{KeptBack, Round};
 use super::schedule::{Next, Schedule};
 use super::seldom::Troubles;
 use super::stats::Counters;
 use super::systemd::Manager;
 use super::voice::Voice;
-use super::wake::{Inbox, Wake};
+use super::wake::{Inbox, Outlet, Wake};
+use super::watchdog::Progress;
 use crate::image::Picture;
 use crate::publish::outbox::SharedOutbox;
 use crate::publish::{FieldMeta, Handle, Record, Topics};
 use crate::rules::StateFile;
 use crate::source::frames::{FrameSource, Stop};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The longest that the loop sleeps: time-based work (fsync, statistics) is looked at this often.
@@ -29,31 +33,36 @@ const TICK: Duration = Duration::from_secs(1);
 const KEPT_LOOK: Duration = Duration::from_millis(100);
 /// What Home Assistant is given between hearing of entities and listening to them; it takes about one second.
 const SUBSCRIBING: Duration = Duration::from_secs(5);
-/// A publisher that did not go round for this long is stuck: the watchdog is no longer fed.
-const PUBLISHER_SILENCE: Duration = Duration::from_secs(60);
 
 /// Why the loop ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Ended {
     /// Somebody asked for it.
     Stopped,
-    /// A new configuration is to be used.
-    Reload,
+    /// This configuration takes the place of the node's.
+    Reload(Box<NodeConfig>),
     /// The source has no further frames.
     NoMoreFrames,
 }
 
-/// Gives the configuration as it is now on disk, if a node can be made of it; the error is a sentence.
-pub type Recheck<'a> = &'a dyn Fn() -> Result<NodeConfig, String>;
+/// What outlives a configuration: the process's ends of signals, commands and the service manager.
+#[derive(Clone)]
+pub struct Process {
+    pub(super) stop: Stop,
+    pub(super) outlet: Outlet,
+    pub(super) inbox: Rc<Inbox>,
+    pub(super) manager: Manager,
+}
 
 /// A running node.
 pub struct Node {
     pub(super) config: NodeConfig,
+    pub(super) process: Process,
     pub(super) topics: Topics,
     pub(super) metas: Vec<FieldMeta>,
-    pub(super) stop: Stop,
-    pub(super) inbox: Inbox,
     pub(super) source: Box<dyn FrameSource>,
+    /// The process's stop, as a source is to ask for it: each time that it does the watchdog is fed.
+    pub(super) waiting: Stop,
     /// Whether the source is a stock of files, which are read as they come, by the times at which they were taken.
     pub(super) is_stock: bool,
     /// Whether a file is gone once it has been read: then its readings have to be on disk first.
@@ -68,10 +77,11 @@ pub struct Node {
     pub(super) schedule: Option<Schedule>,
     pub(super) outbox: SharedOutbox,
     pub(super) publisher: Handle,
+    pub(super) progress: Progress,
     pub(super) voice: Voice,
     pub(super) states: Option<StateFile>,
-    pub(super) manager: Manager,
     pub(super) metrics: metrics::Shared,
+    pub(super) _metrics_server: Option<metrics::Server>,
     pub(super) counters: Counters,
     pub(super) started: Instant,
     /// What was read last, for a picture on request.
@@ -84,6 +94,11 @@ pub struct Node {
     pub(super) retell_at: Option<Instant>,
     /// The connections after which it was.
     pub(super) connections: u64,
+    /// A configuration that is being checked.
+    pub(super) check: Option<Check>,
+    /// Between commands of a kind.
+    pub(super) read_limit: MinInterval,
+    pub(super) reload_limit: MinInterval,
     pub(super) printer: Option<Printer>,
     pub(super) stats_due: Instant,
     pub(super) metrics_due: Instant,
@@ -91,26 +106,27 @@ pub struct Node {
 }
 
 impl Node {
-    /// Runs until it is stopped. On a signal or a command it looks whether what `recheck` gives can be used; if so, the loop ends with
-    /// [`Ended::Reload`].
+    /// Runs until it is stopped. On SIGHUP or the command `reload` it checks what `load` gives, reading on meanwhile;
+    /// if that can be used, the loop ends with [`Ended::Reload`].
     ///
     /// # Errors
     /// [`NodeError`] for what no patience cures: a network that fails, standard output that is closed.
-    pub fn run(&mut self, recheck: Recheck<'_>) -> Result<Ended, NodeError> {
-        self.manager.ready("reading");
+    pub fn run(&mut self, load: &Load) -> Result<Ended, NodeError> {
+        self.process.manager.ready("reading");
         loop {
-            if self.stop.is_set() {
+            if self.process.stop.is_set() {
                 return Ok(Ended::Stopped);
             }
+            if let Some(config) = self.checked() {
+                return Ok(Ended::Reload(config));
+            }
             let (due, wait) = self.next_round();
-            match self.inbox.next(wait) {
+            match self.process.inbox.next(wait, self.check.is_none()) {
                 Some(Wake::Stop) => return Ok(Ended::Stopped),
-                Some(Wake::Reload) => match self.may_begin_anew(recheck) {
-                    Ok(()) => return Ok(Ended::Reload),
-                    Err(sentence) => log::error!("the old configuration stays in force: {sentence}"),
-                },
-                Some(Wake::Delivery(delivery)) if self.obey(&delivery, recheck)? => return Ok(Ended::Reload),
-                Some(Wake::Delivery(_)) | None => {}
+                Some(Wake::Reload) => self.begin_check(load, None),
+                Some(Wake::Command(request)) => self.obey(request, load)?,
+                Some(Wake::HomeAssistant(within)) => self.introduce_soon(within),
+                Some(Wake::Knock) | None => {}
             }
             if due {
                 match self.round()? {
@@ -136,7 +152,7 @@ impl Node {
         match next {
             Next::Due => (true, Duration::ZERO),
             Next::Wait(at) => {
-                let feeding = self.manager.every().unwrap_or(TICK);
+                let feeding = self.process.manager.every().unwrap_or(TICK);
                 (false, at.saturating_duration_since(Instant::now()).min(TICK).min(feeding))
             }
         }
@@ -148,9 +164,7 @@ impl Node {
         let now_ms = self.clock.now_ms();
         self.outbox.tick(now);
         self.let_go();
-        if self.publisher.silent_for() < PUBLISHER_SILENCE {
-            self.manager.alive(now);
-        }
+        self.progress.made();
         if !self.held.is_empty() && self.publisher.connected() && self.outbox_is_sent() {
             let publisher = &self.publisher;
             let (blocked, free) =
@@ -219,23 +233,25 @@ impl Node {
         }
     }
 
-    /// Says farewell, writes what is in memory and lets the broker go. What is `next` is what the service manager is told.
-    pub fn close(mut self, next: &Result<Ended, NodeError>) {
-        match next {
-            Ok(Ended::Reload) => self.manager.reloading(),
-            _ => self.manager.stopping(),
+    /// Says farewell, writes what is in memory and lets the broker go. All that the node had is free when this returns,
+    /// for the one that takes its place.
+    pub fn close(mut self, ended: &Result<Ended, NodeError>) -> Handover {
+        let reload = matches!(ended, Ok(Ended::Reload(_)));
+        if !reload {
+            self.process.manager.stopping();
         }
         self.save_states(true);
         self.publisher.stop(Duration::from_secs(5));
         self.outbox.close();
         self.let_go();
-        if let Some(printer) = self.printer {
+        if !reload && let Some(printer) = self.printer.take() {
             printer.finish(Duration::from_secs(1));
         }
-        // Told to end meanwhile, after all.
-        if self.stop.is_set() && matches!(next, Ok(Ended::Reload)) {
-            self.manager.stopping();
+        self.progress.made();
+        Handover {
+            schedule: self.schedule.map(|schedule| (self.config.trigger, schedule)),
+            limits: Some([self.read_limit, self.reload_limit]),
+            printer: self.printer,
         }
-        self.manager.finish(Duration::from_secs(1));
     }
 }

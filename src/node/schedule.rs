@@ -117,14 +117,24 @@ struct CronPlan {
 
 /// Decides when rounds begin.
 ///
-/// An interval counts by the monotonic clock from the first round, so rounds neither drift nor follow each other without pause
-/// after a round that took long, or after the machine slept: those that were missed are left out. Cron follows the wall clock.
-/// If that is set forward, what was jumped over is left out; if it is set back, times come again.
+/// An interval counts by the monotonic clock from the first round, whatever is read by command meanwhile. Rounds neither
+/// drift nor follow each other without pause after a round that took long, or after the machine slept: those that were
+/// missed are left out. Cron follows the wall clock. If that is set forward, what was jumped over is left out; if it is
+/// set back, times come again.
 #[derive(Debug)]
 pub struct Schedule {
     plan: Plan,
-    /// The first round, which is due at once.
-    start: bool,
+    /// A round that is due at once.
+    start: Option<Start>,
+}
+
+/// What a round that is due at once does to the others.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// An interval counts from it.
+    First,
+    /// The others keep their times.
+    Resumed,
 }
 
 impl Schedule {
@@ -142,22 +152,20 @@ impl Schedule {
                 Plan::Every(interval, now.mono + interval)
             }
         };
-        Ok(Schedule { plan, start: config.on_start })
+        Ok(Schedule { plan, start: config.on_start.then_some(Start::First) })
     }
 
     /// Whether a round is due at `now`, and otherwise when to ask again.
     pub fn next_after(&mut self, now: Now) -> Next {
-        if std::mem::take(&mut self.start) {
-            if let Plan::Every(interval, due) = &mut self.plan {
+        let start = self.start.take();
+        match (&mut self.plan, start) {
+            (Plan::Every(interval, due), Some(Start::First)) => {
                 *due = now.mono + *interval;
+                Next::Due
             }
-            return Next::Due;
-        }
-        match &mut self.plan {
-            Plan::Every(interval, due) => {
-                if now.mono < *due {
-                    return Next::Wait(*due);
-                }
+            (Plan::Every(_, due), Some(Start::Resumed)) if now.mono < *due => Next::Due,
+            (Plan::Every(_, due), None) if now.mono < *due => Next::Wait(*due),
+            (Plan::Every(interval, due), _) => {
                 // On the same beat, after now.
                 let missed = now.mono.duration_since(*due).as_nanos() / interval.as_nanos().max(1);
                 let steps = u32::try_from(missed.saturating_add(1)).unwrap_or(u32::MAX);
@@ -167,16 +175,15 @@ impl Schedule {
                     .unwrap_or(now.mono + *interval);
                 Next::Due
             }
-            Plan::Cron(plan) => plan.next_after(now),
+            (Plan::Cron(_), Some(_)) => Next::Due,
+            (Plan::Cron(plan), None) => plan.next_after(now),
         }
     }
 
-    /// A round was begun by a command: an interval counts from it, so that no other follows at once.
-    pub fn began(&mut self, now: Now) {
-        self.start = false;
-        if let Plan::Every(interval, due) = &mut self.plan {
-            *due = now.mono + *interval;
-        }
+    /// Goes on in a node by another configuration with the same trigger: if rounds begin at the start there is one now,
+    /// and the others keep their times.
+    pub fn resume(&mut self, config: &TriggerConfig) {
+        self.start = config.on_start.then_some(Start::Resumed);
     }
 }
 

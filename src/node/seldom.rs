@@ -51,8 +51,6 @@ impl Seldom {
 pub struct Troubles {
     /// The camera gives no frame.
     pub camera: Seldom,
-    /// Commands that cannot be carried out.
-    pub commands: Seldom,
     /// Fields that cannot be read in a frame.
     pub fields: Seldom,
     /// Files that stay because their readings are not safe.
@@ -67,10 +65,9 @@ pub struct Troubles {
 
 impl Default for Troubles {
     fn default() -> Self {
-        let (soon, late) = (Duration::from_secs(10), Duration::from_secs(600));
+        let late = Duration::from_secs(600);
         Troubles {
             camera: Seldom::new(late),
-            commands: Seldom::new(soon),
             fields: Seldom::new(late),
             kept: Seldom::new(late),
             lost: Seldom::new(late),

@@ -6,15 +6,17 @@ use super::config::NodeConfig;
 use super::desk::Desk;
 use super::error::NodeError;
 use super::fields::FieldReader;
+use super::intake::Intake;
+use super::limits::MinInterval;
 use super::printer::Printer;
-use super::run::Node;
-use super::schedule::{self, Schedule};
+use super::reload::Handover;
+use super::run::{Node, Process};
+use super::schedule::{self, Schedule, TriggerConfig};
 use super::stats::Counters;
-use super::systemd::Manager;
 use super::voice::Voice;
-use super::wake::{self, Outlet, Wake};
+use super::watchdog::{self, Progress};
 use super::zone::{self, Zone};
-use super::{FieldConfig, load, metrics};
+use super::{FieldConfig, load, metrics, systemd};
 use crate::error::Error;
 use crate::infer::arena;
 use crate::publish::discovery::{self, Component, Discovery};
@@ -26,12 +28,14 @@ use crate::publish::{
     Transport,
 };
 use crate::rules::{StateConfig, StateFile};
-use crate::source::frames::{self, FrameSource, Stop};
+use crate::source::frames::{self, FrameSource};
 use crate::target;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What the fields remember.
 const STATE_FILE: &str = "fields.state";
@@ -58,6 +62,9 @@ impl Parts {
     /// [`NodeError`] about the configuration, or the networks.
     pub fn new(config: &NodeConfig) -> Result<Parts, NodeError> {
         config.validate().map_err(NodeError::Config)?;
+        if let Some(limit) = systemd::watchdog_limit() {
+            watchdog::check(config, limit).map_err(NodeError::Config)?;
+        }
         let zone = local_zone(config)?;
         let source = config.source.as_ref().ok_or_else(|| NodeError::Config("there is no [source]".into()))?;
         let source = frames::open(source).map_err(|e| NodeError::Config(format!("[source] {e}")))?;
@@ -124,26 +131,26 @@ pub(super) fn state_dir(config: &NodeConfig) -> Option<PathBuf> {
 }
 
 impl Node {
-    /// Starts everything: outbox, connection, camera. `outlet` is the other end of `inbox`.
+    /// Starts everything: outbox, connection, camera. `before` is of the node whose place this one takes.
     ///
     /// # Errors
     /// [`NodeError`]: the configuration, the networks, an outbox that another node uses.
-    pub fn start(config: NodeConfig, stop: Stop, ends: (Outlet, wake::Inbox)) -> Result<Node, NodeError> {
+    pub fn start(config: NodeConfig, process: &Process, before: &mut Handover) -> Result<Node, NodeError> {
         let parts = Parts::new(&config)?;
         let will = payload::will(&parts.topics, &config.retain);
         let transport = mqtt::connect(&config.mqtt, &client_id(&parts.topics), Some(will), mqtt::Options::default())
             .map_err(|e| NodeError::Config(e.to_string()))?;
-        Node::assemble(config, parts, Clock::start(), transport, stop, ends)
+        Node::assemble(config, parts, Clock::start(), transport, process, before)
     }
 
     /// The same with clocks and a connection of the caller's.
     pub(super) fn assemble(
         config: NodeConfig,
-        Parts { topics, metas, source, reader, annotator, zone }: Parts,
+        Parts { topics, metas, source, mut reader, annotator, zone }: Parts,
         clock: Clock,
         transport: Box<dyn Transport>,
-        stop: Stop,
-        (outlet, inbox): (Outlet, wake::Inbox),
+        process: &Process,
+        before: &mut Handover,
     ) -> Result<Node, NodeError> {
         let state_dir = state_dir(&config);
         if let Some(dir) = &state_dir
@@ -178,21 +185,38 @@ impl Node {
             &info,
             discovery,
         );
-        let publisher = publish(&config, &topics, &outbox, &voice, &clock, transport, outlet)?;
         let metrics = metrics::Shared::default();
-        if let Some(address) = config.metrics.listen {
-            let at = metrics::serve(address, metrics.clone(), stop.clone()).map_err(NodeError::Config)?;
-            log::info!("metrics are served at http://{at}/metrics");
-        }
+        let serve = |address| metrics::serve(address, metrics.clone()).map_err(NodeError::Config);
+        let metrics_server = config.metrics.listen.map(serve).transpose()?;
         let now = Instant::now();
+        let trigger = &config.trigger;
         let schedule = match as_they_come(&config) {
             true => None,
             false => {
-                log::info!("{}", schedule::describe(&config.trigger, &zone, clock.now()));
-                let schedule = Schedule::in_zone(&config.trigger, clock.both(), zone.rules);
+                log::info!("{}", schedule::describe(trigger, &zone, clock.now()));
+                let schedule = resume_or_start(trigger, &clock, zone.rules, before.schedule.take());
                 Some(schedule.map_err(NodeError::Config)?)
             }
         };
+        // One that the node before had may be stuck at what nobody reads.
+        let printer = match (config.node.print, before.printer.take()) {
+            (true, None) => Some(Printer::new(std::io::stdout())?),
+            (print, printer) => printer.filter(|_| print),
+        };
+        let (publisher, deliveries) = publish(&config, &topics, &outbox, &voice, &clock, transport)?;
+        let intake = Intake::new(&topics, &metas, &config.discovery, process.outlet.clone(), publisher.clone());
+        if let Err(e) = intake.start(deliveries) {
+            // Otherwise its thread goes on, with the outbox.
+            publisher.stop(Duration::ZERO);
+            return Err(e.into());
+        }
+        let progress = Progress::new(process.manager.clone(), publisher.clone());
+        let on_progress = {
+            let progress = progress.clone();
+            move || progress.made()
+        };
+        let waiting = process.stop.with_poll(on_progress.clone());
+        reader.on_progress(Arc::new(on_progress));
         log::info!(
             "node {}: {} fields of {}, broker {}, outbox {}",
             topics.node_id(),
@@ -201,14 +225,22 @@ impl Node {
             config.mqtt.broker(),
             if outbox.status().on_disk { "on disk" } else { "in memory" },
         );
-        let printer = config.node.print.then(|| Printer::new(std::io::stdout())).transpose()?;
+        let intervals = [config.commands.read_min_interval_ms, config.commands.reload_min_interval_ms];
+        let mut limits = intervals.map(MinInterval::from_ms);
+        if let Some(before) = before.limits {
+            limits = [limits[0].after(&before[0]), limits[1].after(&before[1])];
+        }
+        let [read_limit, reload_limit] = limits;
         Ok(Node {
+            read_limit,
+            reload_limit,
+            check: None,
             config,
+            process: process.clone(),
             topics,
             metas,
-            stop,
-            inbox,
             source,
+            waiting,
             is_stock,
             files_go,
             kept_back: None,
@@ -219,10 +251,11 @@ impl Node {
             schedule,
             outbox,
             publisher,
+            progress,
             voice,
             states,
-            manager: Manager::from_environment()?,
             metrics,
+            _metrics_server: metrics_server,
             counters: Counters::default(),
             started: now,
             last: None,
@@ -238,7 +271,24 @@ impl Node {
     }
 }
 
-/// Starts the publisher, and a thread that hands on what comes in.
+/// The schedule of a node. That of the node before goes on, if it is the same: reloads, however many, do not put rounds
+/// off.
+fn resume_or_start(
+    trigger: &TriggerConfig,
+    clock: &Clock,
+    rules: TimeZone,
+    before: Option<(TriggerConfig, Schedule)>,
+) -> Result<Schedule, String> {
+    match before {
+        Some((same, mut schedule)) if same == *trigger => {
+            schedule.resume(trigger);
+            Ok(schedule)
+        }
+        _ => Schedule::in_zone(trigger, clock.both(), rules),
+    }
+}
+
+/// Starts the publisher; what comes in is in the receiver.
 fn publish(
     config: &NodeConfig,
     topics: &Topics,
@@ -246,8 +296,7 @@ fn publish(
     voice: &Voice,
     clock: &Clock,
     transport: Box<dyn Transport>,
-    outlet: Outlet,
-) -> Result<Handle, NodeError> {
+) -> std::io::Result<(Handle, Receiver<Delivery>)> {
     let speaker = voice.clone();
     let encode = move |record: &Record, historical: bool, published_at_ms: i64| {
         // A field that no topic can have was not made by this program: such a message is refused further on, and counted.
@@ -256,7 +305,7 @@ fn publish(
             .unwrap_or_else(|| Message::new("", Vec::new(), Content::Bytes))
     };
     let (born, queue, wall, birth_wall) = (voice.clone(), outbox.clone(), clock.clone(), clock.clone());
-    let (publisher, deliveries) = Publisher::spawn(Setup {
+    Publisher::spawn(Setup {
         transport,
         queue: Box::new(outbox.clone()),
         encode: Box::new(encode),
@@ -266,9 +315,7 @@ fn publish(
         clock: Box::new(move || wall.now_ms()),
         farewell: voice.farewell(),
         config: config.publish.clone(),
-    })?;
-    forward(deliveries, outlet)?;
-    Ok(publisher)
+    })
 }
 
 /// What Home Assistant was told by the run before, as far as it is known.
@@ -304,17 +351,6 @@ fn discover(
         log::warn!("{e}");
     }
     Ok(messages)
-}
-
-fn forward(deliveries: Receiver<Delivery>, outlet: Outlet) -> std::io::Result<()> {
-    let work = move || {
-        while let Ok(delivery) = deliveries.recv() {
-            if !outlet.send(Wake::Delivery(delivery)) {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new().name("commands".into()).spawn(work).map(drop)
 }
 
 fn info(

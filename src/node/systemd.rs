@@ -1,27 +1,51 @@
-//! What systemd is told (`Type=notify`): ready, alive, beginning anew, ending. Does nothing where the program was started otherwise.
+//! The service manager's notifications (`Type=notify`, sd_notify(3)): ready, watchdog, reloading, stopping. Does
+//! nothing where the program was started otherwise.
 //!
-//! By a thread, because its socket is one that others may fill, and that nobody may read: that must not keep the node from its readings.
+//! They are sent by a thread of its own, because the socket may be full or nobody may read it, and that must not keep
+//! the node from its readings. That thread has no timer: it sends what the node gives it, so a node that hangs is
+//! killed.
 
 use sd_notify::NotifyState;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What waits to be told; more is dropped, which is signs of life where nobody reads.
+/// Notifications that wait to be sent; more are dropped, which are watchdog messages where nobody reads.
 const WAITING: usize = 8;
 
 /// The link to the service manager.
+#[derive(Clone)]
 pub struct Manager {
-    /// A sign of life is given this often; `None` where nobody waits for one.
-    every: Option<Duration>,
-    last: Option<Instant>,
+    watchdog: Option<Watchdog>,
     link: Option<SyncSender<Say>>,
+}
+
+/// What the service manager expects.
+#[derive(Clone)]
+struct Watchdog {
+    /// It kills the service when it has heard nothing for so long.
+    limit: Duration,
+    last: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Watchdog {
+    /// A third of the limit, so that one late message is not fatal.
+    fn every(&self) -> Duration {
+        self.limit / 3
+    }
 }
 
 /// What the thread does next.
 enum Say {
     States(Vec<NotifyState<'static>>),
-    /// Says that all before it has been told.
+    /// Says that all before it has been sent.
     Done(SyncSender<()>),
+}
+
+/// The time within which the service manager expects watchdog messages: `WATCHDOG_USEC` of the environment.
+pub fn watchdog_limit() -> Option<Duration> {
+    // 0 is systemd's word for none.
+    sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())
 }
 
 impl Manager {
@@ -30,19 +54,19 @@ impl Manager {
     /// # Errors
     /// The system has no thread to give.
     pub fn from_environment() -> std::io::Result<Manager> {
-        // A third of what is allowed, so that one late sign is no death.
-        let every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
-        let link = std::env::var_os("NOTIFY_SOCKET").map(|_| Manager::link()).transpose()?;
-        Ok(Manager { every, last: None, link })
+        let watchdog = watchdog_limit().map(|limit| Watchdog { limit, last: Arc::default() });
+        let link = match std::env::var_os("NOTIFY_SOCKET") {
+            Some(_) => {
+                let (link, waiting) = sync_channel(WAITING);
+                std::thread::Builder::new().name("manager".into()).spawn(move || send(&waiting))?;
+                Some(link)
+            }
+            None => None,
+        };
+        Ok(Manager { watchdog, link })
     }
 
-    fn link() -> std::io::Result<SyncSender<Say>> {
-        let (link, waiting) = sync_channel(WAITING);
-        std::thread::Builder::new().name("manager".into()).spawn(move || tell(&waiting))?;
-        Ok(link)
-    }
-
-    /// The node works.
+    /// The node works, with its first or with another configuration.
     pub fn ready(&self, status: &'static str) {
         self.say(vec![NotifyState::Ready, NotifyState::Status(status)]);
     }
@@ -52,7 +76,7 @@ impl Manager {
         self.say(vec![NotifyState::Stopping]);
     }
 
-    /// The node ends to begin anew in the same process: were this called stopping, systemd would kill the one that follows.
+    /// The configuration is being read again; [`ready`](Self::ready) says that this is over, whether it is used or not.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.say(vec![NotifyState::Reloading, now]),
@@ -60,21 +84,22 @@ impl Manager {
         }
     }
 
-    /// How long the node may wait before the next [`alive`](Self::alive).
+    /// How long the node may wait before the next [`alive`](Self::alive); `None` where nobody waits for one.
     pub fn every(&self) -> Option<Duration> {
-        self.every
+        self.watchdog.as_ref().map(Watchdog::every)
     }
 
-    /// A sign of life, given only by who made progress. Not more often than asked for.
-    pub fn alive(&mut self, now: Instant) {
-        let Some(every) = self.every else { return };
-        if self.last.is_none_or(|last| now.duration_since(last) >= every) {
-            self.last = Some(now);
+    /// Feeds the watchdog, not more often than needed. To be called only where the node has made progress.
+    pub fn alive(&self, now: Instant) {
+        let Some(watchdog) = &self.watchdog else { return };
+        let mut last = watchdog.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| now.saturating_duration_since(last) >= watchdog.every()) {
+            *last = Some(now);
             self.say(vec![NotifyState::Watchdog]);
         }
     }
 
-    /// Waits until everything has been told, at most for `patience`.
+    /// Waits until everything has been sent, at most for `patience`.
     pub fn finish(&self, patience: Duration) {
         let (done, wait) = sync_channel(1);
         if let Some(link) = &self.link
@@ -88,20 +113,45 @@ impl Manager {
         if let Some(link) = &self.link
             && link.try_send(Say::States(states)).is_err()
         {
-            log::debug!("the service manager does not read what it is told");
+            log::debug!("the service manager does not read its notifications");
         }
     }
 }
 
-fn tell(waiting: &Receiver<Say>) {
+/// The thread.
+fn send(waiting: &Receiver<Say>) {
     for say in waiting {
         match say {
             Say::States(states) => {
                 if let Err(e) = sd_notify::notify(&states) {
-                    log::debug!("the service manager cannot be told: {e}");
+                    log::debug!("the service manager cannot be notified: {e}");
                 }
             }
             Say::Done(done) => drop(done.try_send(())),
         }
+    }
+}
+
+/// A manager for tests, and how many watchdog messages it has been sent.
+#[cfg(test)]
+pub mod fake {
+    use super::*;
+
+    /// What a manager has been sent.
+    pub struct Heard(Receiver<Say>);
+
+    impl Heard {
+        /// The number of watchdog messages since the last call.
+        pub fn watchdog(&self) -> usize {
+            let is_watchdog =
+                |say: &Say| matches!(say, Say::States(states) if matches!(states[..], [NotifyState::Watchdog]));
+            self.0.try_iter().filter(is_watchdog).count()
+        }
+    }
+
+    /// One that takes every message at once, with a watchdog of this limit.
+    pub fn manager(limit: Duration) -> (Manager, Heard) {
+        let (link, heard) = sync_channel(10_000);
+        (Manager { watchdog: Some(Watchdog { limit, last: Arc::default() }), link: Some(link) }, Heard(heard))
     }
 }

@@ -3,9 +3,11 @@
 
 use super::clock::{self, Clock};
 use super::config::NodeConfig;
+use super::reload::Handover;
 use super::round::Round;
-use super::run::{Ended, Node};
+use super::run::{Ended, Node, Process};
 use super::setup::Parts;
+use super::systemd::Manager;
 use super::wake;
 use crate::image::Picture;
 use crate::publish::Event;
@@ -17,9 +19,14 @@ use image::{Rgb, RgbImage};
 use imageproc::drawing::draw_text_mut;
 use serde_json::Value;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+mod commands;
+mod reload;
+mod watchdog;
 
 /// What the clock shows before it is set: a minute after the start.
 const UNSET: i64 = 60_000;
@@ -103,12 +110,21 @@ struct Rig {
     done: Arc<[AtomicUsize; 2]>,
 }
 
+fn process(manager: Manager) -> Process {
+    let (outlet, inbox) = wake::channel();
+    Process { stop: Stop::default(), outlet, inbox: Rc::new(inbox), manager }
+}
+
 impl Rig {
     fn new() -> Rig {
         Rig::with("")
     }
 
     fn with(more: &str) -> Rig {
+        Rig::managed(more, Manager::from_environment().unwrap())
+    }
+
+    fn managed(more: &str, manager: Manager) -> Rig {
         let done = Arc::<[AtomicUsize; 2]>::default();
         let (wall, shots, wire) = (Wall::default(), Arc::default(), FakeTransport::default());
         wall.set(UNSET);
@@ -119,7 +135,9 @@ impl Rig {
             move || wall.now()
         });
         let transport = Box::new(wire.clone());
-        let mut node = Node::assemble(config, parts, clock, transport, Stop::default(), wake::channel()).unwrap();
+        let process = process(manager);
+        let before = &mut Handover::default();
+        let mut node = Node::assemble(config, parts, clock, transport, &process, before).unwrap();
         node.source = Box::new(Camera(wall.clone(), Arc::clone(&shots), Arc::clone(&done)));
         wire.wire().obliging = true;
         Rig { node, wall, shots, wire, done }

@@ -70,6 +70,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The name of the command.
+    pub fn verb(&self) -> &'static str {
+        self.verb.as_str()
+    }
+
     /// It was done.
     pub fn done(&self) -> Message {
         self.message(None)

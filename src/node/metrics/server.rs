@@ -1,11 +1,12 @@
 //! `/metrics` by HTTP: a few clients at a time, each for a few seconds.
 
 use crate::node::seldom::Seldom;
-use crate::source::frames::Stop;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What is served now; the node puts a new text in after each round.
@@ -36,26 +37,50 @@ fn failed(address: SocketAddr, error: &io::Error) -> String {
     format!("metrics cannot be served at {address}: {error}; name another port in metrics.listen")
 }
 
-/// Serves `/metrics` until `stop` is set.
+/// A port at which `/metrics` is served. Dropping it ends that; the port is free then.
+pub struct Server {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Serves `/metrics`.
 ///
 /// # Errors
 /// A sentence if the port cannot be had.
-pub fn serve(address: SocketAddr, shared: Shared, stop: Stop) -> Result<SocketAddr, String> {
+pub fn serve(address: SocketAddr, shared: Shared) -> Result<Server, String> {
     let listener = bind(address)?;
     let failed = |e: io::Error| failed(address, &e);
-    let bound = listener.local_addr().map_err(failed)?;
-    let work = move || accept(listener.incoming(), &shared, &stop, || std::thread::sleep(REST));
-    std::thread::Builder::new().name("metrics".into()).spawn(work).map_err(failed)?;
-    Ok(bound)
+    let address = listener.local_addr().map_err(failed)?;
+    let stop = Arc::<AtomicBool>::default();
+    let work = {
+        let stop = stop.clone();
+        move || accept(listener.incoming(), &shared, &stop, || std::thread::sleep(REST))
+    };
+    let thread = std::thread::Builder::new().name("metrics".into()).spawn(work).map_err(failed)?;
+    log::info!("metrics are served at http://{address}/metrics");
+    Ok(Server { address, stop, thread: Some(thread) })
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // The thread waits for a client and looks at the flag when one comes. Without this one it looks when the next
+        // comes; the port is not free before that.
+        let woken = TcpStream::connect_timeout(&self.address, PATIENCE).is_ok();
+        if let Some(thread) = self.thread.take().filter(|_| woken) {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Answers each client in a thread of its own, and rests where the system gives none.
-fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared, stop: &Stop, rest: impl Fn()) {
+fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared, stop: &AtomicBool, rest: impl Fn()) {
     let mut trouble = Seldom::new(TOLD_EVERY);
     // Oldest first. A client's thread is what keeps it.
     let mut present = VecDeque::<Weak<TcpStream>>::new();
     for client in clients {
-        if stop.is_set() {
+        if stop.load(Ordering::Acquire) {
             return;
         }
         let client = match client {
@@ -159,10 +184,11 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    fn start() -> (SocketAddr, Stop) {
-        let (shared, stop) = (Shared::default(), Stop::default());
+    fn start() -> (SocketAddr, Server) {
+        let shared = Shared::default();
         *shared.lock().unwrap() = "edge_ocr_frames_total 3\n".into();
-        (serve("127.0.0.1:0".parse().unwrap(), shared, stop.clone()).unwrap(), stop)
+        let server = serve("127.0.0.1:0".parse().unwrap(), shared).unwrap();
+        (server.address, server)
     }
 
     fn get(address: SocketAddr, request: &str) -> String {
@@ -176,19 +202,32 @@ mod tests {
 
     #[test]
     fn one_page_is_served_and_nothing_else() {
-        let (address, stop) = start();
+        let (address, server) = start();
         let text = get(address, "GET /metrics HTTP/1.1\r\n\r\n");
         assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("frames_total 3\n"), "{text}");
         assert!(get(address, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
         assert!(get(address, &"x".repeat(MAX_REQUEST_BYTES)).starts_with("HTTP/1.1 404"));
-        stop.set();
-        assert!(serve(address, Shared::default(), Stop::default()).unwrap_err().contains("metrics.listen"));
+        assert!(serve(address, Shared::default()).err().unwrap().contains("metrics.listen"));
+        drop(server);
+    }
+
+    /// The port stayed taken until the end of the process, which a reload no longer is.
+    #[test]
+    fn dropped_server_frees_its_port() {
+        let (address, server) = start();
+        let _idle: Vec<_> = (0..MAX_CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();
+        drop(server);
+        for _ in 0..3 {
+            let server = serve(address, Shared::default()).unwrap();
+            assert!(get(address, "GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200"));
+            drop(server);
+        }
     }
 
     /// A byte now and then keeps no client, and keeps nobody from being answered.
     #[test]
     fn a_client_that_dribbles_is_sent_away_and_others_are_answered_meanwhile() {
-        let (address, _stop) = start();
+        let (address, _server) = start();
         let begun = Instant::now();
         let mut slow = TcpStream::connect(address).unwrap();
         slow.write_all(b"G").unwrap();
@@ -218,7 +257,7 @@ mod tests {
     /// Those that came first and never asked kept all others out, for ever if they came again.
     #[test]
     fn there_are_few_clients_at_a_time_and_the_oldest_goes() {
-        let (address, _stop) = start();
+        let (address, _server) = start();
         let mut waiting: Vec<_> = (0..=MAX_CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();
         let mut oldest = waiting.remove(0);
         oldest.set_read_timeout(Some(LONG)).unwrap();
@@ -236,7 +275,7 @@ mod tests {
     fn there_is_a_rest_after_each_failure_of_the_system() {
         let rests = Cell::new(0);
         let failures = std::iter::repeat_with(|| Err(ErrorKind::Other.into())).take(5);
-        accept(failures, &Shared::default(), &Stop::default(), || rests.set(rests.get() + 1));
+        accept(failures, &Shared::default(), &AtomicBool::new(false), || rests.set(rests.get() + 1));
         assert_eq!(rests.get(), 5);
     }
 }

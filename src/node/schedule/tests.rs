@@ -88,13 +88,21 @@ fn an_interval_does_not_care_for_the_wall_clock() {
     assert_eq!(clock.rounds(&mut plan, 16.0), [5.0, 15.0]);
 }
 
+/// Whoever may send the command `reload` could put the next round off for ever.
 #[test]
-fn a_command_begins_the_interval_anew() {
+fn resumed_schedule_keeps_its_beat() {
     let mut clock = Clock::new();
-    let mut plan = schedule(&every(10.0), &clock);
-    clock.rounds(&mut plan, 9.0);
-    plan.began(clock.0);
-    assert_eq!(clock.rounds(&mut plan, 15.0), [10.0]);
+    for on_start in [false, true] {
+        let config = TriggerConfig { on_start, ..every(10.0) };
+        let mut plan = schedule(&config, &clock);
+        let mut rounds = Vec::new();
+        for reload in 0..5 {
+            rounds.extend(clock.rounds(&mut plan, 4.0).into_iter().map(|at| at + f64::from(reload) * 4.0));
+            plan.resume(&config);
+        }
+        let expected: &[f64] = if on_start { &[0.0, 4.0, 8.0, 10.0, 12.0, 16.0, 20.0] } else { &[10.0, 20.0] };
+        assert_eq!(rounds, expected);
+    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Program {
         // So that what it starts itself can be ended with it, and a Ctrl-C of ours does not reach it before us.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut start, 0);
-        let mut child = crate::signals::let_through(|| start.spawn())?;
+        let mut child = start.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let mut program = Program { child: Some(child), over: Over::default(), last_line: Arc::default(), relay: None };
         let Some(stdout) = stdout else { return Err(std::io::ErrorKind::BrokenPipe.into()) };

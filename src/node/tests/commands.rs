@@ -1,0 +1,92 @@
+//! Commands: how often they may come.
+
+use super::*;
+use crate::node::reload::Load;
+use crate::publish::Delivery;
+use crate::publish::commands::{Incoming, Request, parse};
+
+impl Rig {
+    fn request(&self, verb: &str) -> Request {
+        let delivery = Delivery {
+            topic: format!("ocr/t/cmd/{verb}"),
+            payload: Vec::new(),
+            retain: false,
+            duplicate: false,
+            response_topic: None,
+            correlation: None,
+            token: 0,
+        };
+        match parse(&self.node.topics, &self.node.metas, &delivery) {
+            Incoming::Request(request) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The results of a command on the wire, as soon as there are so many.
+    fn results(&self, verb: &str, count: usize) -> Vec<Value> {
+        let end = Instant::now() + Duration::from_secs(30);
+        let topic = format!("ocr/t/cmd/{verb}/result");
+        loop {
+            let wire = self.wire.wire();
+            let ours = wire.published.iter().filter(|message| message.topic == topic);
+            let results: Vec<Value> = ours.map(|message| serde_json::from_slice(&message.payload).unwrap()).collect();
+            drop(wire);
+            if results.len() >= count {
+                return results;
+            }
+            assert!(Instant::now() < end, "{results:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn no_configuration() -> Load {
+    Arc::new(|| Err("there is none".into()))
+}
+
+#[test]
+fn commands_too_soon_are_refused_with_reason() {
+    let mut rig = Rig::with("[commands]\nread_min_interval_ms = 3600000\nreload_min_interval_ms = 3600000");
+    rig.wire.push(Event::Connected);
+    rig.wall.set(SET);
+    rig.shots.lock().unwrap().push_back((100, None));
+    let load = no_configuration();
+    for count in 1..=3 {
+        let request = rig.request("read");
+        rig.node.obey(request, &load).unwrap();
+        let result = rig.results("read", count).pop().unwrap();
+        let error = result["error"].as_str().unwrap_or_default();
+        assert_eq!(result["ok"], count == 1, "{result}");
+        assert!(count == 1 || error.contains("too soon") && error.contains("read_min_interval_ms"), "{result}");
+    }
+    assert!(rig.shots.lock().unwrap().is_empty());
+    for count in 1..=3 {
+        let request = rig.request("reload");
+        rig.node.obey(request, &load).unwrap();
+        let end = Instant::now() + Duration::from_secs(30);
+        while rig.node.check.is_some() && Instant::now() < end {
+            assert!(rig.node.checked().is_none());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let error = rig.results("reload", count).pop().unwrap()["error"].to_string();
+        assert!(error.contains(if count == 1 { "there is none" } else { "reload_min_interval_ms" }), "{error}");
+    }
+    rig.node.close(&Ok(Ended::Stopped));
+}
+
+/// Each command put the next round off by an interval, so that a sender kept the node from its schedule.
+#[test]
+fn read_command_does_not_move_the_schedule() {
+    let mut rig = Rig::with("[trigger]\ninterval_s = 1000\non_start = false\n[commands]\nread_min_interval_ms = 0");
+    let due = |rig: &mut Rig| match rig.node.schedule.as_mut().unwrap().next_after(rig.node.clock.both()) {
+        super::super::schedule::Next::Wait(due) => due,
+        other => panic!("{other:?}"),
+    };
+    let before = due(&mut rig);
+    rig.wall.set(SET);
+    rig.shots.lock().unwrap().push_back((100, None));
+    let request = rig.request("read");
+    rig.node.obey(request, &no_configuration()).unwrap();
+    assert_eq!(due(&mut rig), before);
+    rig.node.close(&Ok(Ended::Stopped));
+}
