@@ -37,6 +37,7 @@ fn removal_out_of_order_survives_close_and_kill() {
     assert_eq!(waiting(&mut outbox), odd);
     assert_eq!(outbox.next(odd[3]).map(|entry| entry.id), Some(odd[4]));
     drop(outbox);
+    assert_eq!(disk.state().patches, even.len(), "each is marked once");
     for _ in 0..2 {
         let mut outbox = open(&disk);
         assert_eq!((waiting(&mut outbox), outbox.status().damaged_total), (odd.clone(), 0));
