@@ -3,6 +3,7 @@
 mod greeting;
 mod incoming;
 mod outgoing;
+mod window;
 
 use super::fake_broker::{Conn, DEADLINE, FakeBroker};
 use super::link::MqttTransport;
