@@ -42,22 +42,17 @@ impl Job<'_> {
         }
         let turn = orientation(header.exif);
         let pixels = self.pixels(decoder, turn, extra)?;
-        self.refuse_undecoded(&header, &pixels, 1)?;
+        self.refuse_undecoded(&header, &pixels)?;
         pixels.upright(turn)
     }
 
     /// Refuses the picture of a file that was cut before its first row of blocks was whole: it is grey all over, and would be
-    /// read as a page without text. `reduction` is the part of the sides at which it was decoded.
-    pub(super) fn refuse_undecoded(
-        &self,
-        header: &Jpeg<'_>,
-        pixels: &Pixels,
-        reduction: usize,
-    ) -> Result<(), ImageError> {
+    /// read as a page without text.
+    fn refuse_undecoded(&self, header: &Jpeg<'_>, pixels: &Pixels) -> Result<(), ImageError> {
         if header.ends {
             return Ok(());
         }
-        let block_rows = (header.block_height() as usize).div_ceil(reduction);
+        let block_rows = header.block_height() as usize;
         if pixels.height <= block_rows {
             return Ok(());
         }

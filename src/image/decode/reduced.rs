@@ -40,12 +40,14 @@ pub fn decode_reduced(bytes: &[u8], limits: &Limits, most_bytes: u64) -> Result<
     Ok(Reduced { picture, full_px })
 }
 
-/// `None` if the picture is small enough or not of the kinds that are reduced.
+/// `None` if the picture is small enough, cut, or not of the kinds that are reduced.
 fn reduce(job: &Job<'_>, most_bytes: u64) -> Result<Option<Reduced>, ImageError> {
     let Some(header) = header::jpeg::walk(job.bytes) else { return Ok(None) };
     let (width, height) = (header.width, header.height);
     let samples = header.sampling.len();
-    if header.unsupported.is_some() || !matches!(samples, 1 | 3) || job.rgb_bytes(width, height) <= most_bytes {
+    // Of a file that was cut this decoder gives nothing, and the other one what is there.
+    let reducible = header.unsupported.is_none() && header.ends && matches!(samples, 1 | 3);
+    if !reducible || job.rgb_bytes(width, height) <= most_bytes {
         return Ok(None);
     }
     job.check_size(width, height)?;
@@ -86,9 +88,7 @@ fn reduce(job: &Job<'_>, most_bytes: u64) -> Result<Option<Reduced>, ImageError>
         }
         _ => return Err(damaged("its samples are not bytes".into())),
     }
-    let pixels = Pixels { data, width: w as usize, height: h as usize };
-    job.refuse_undecoded(&header, &pixels, n as usize)?;
-    let picture = pixels.upright(turn)?;
+    let picture = Pixels { data, width: w as usize, height: h as usize }.upright(turn)?;
     let (width, height) = (width as usize, height as usize);
     // Where the orientation makes columns of rows, the sides have changed places; a square is the same either way.
     let same = (picture.width(), picture.height()) == (w as usize, h as usize);

@@ -206,6 +206,14 @@ fn jpeg_without_any_pixels_is_refused() {
     assert!(all_reduced(&file[..scan_start(&file) + 40], u64::MAX).unwrap_err().contains("breaks off"));
 }
 
+#[test]
+fn cut_jpeg_to_be_reduced_gives_what_is_there() {
+    let file = jpeg(&noise(200, 100));
+    let page = all_reduced(&file[..file.len() * 2 / 3], 1000).unwrap();
+    assert_eq!((page.picture.width(), page.notices.as_slice()), (200, &[Notice::EndsEarly][..]));
+    assert_eq!(all_reduced(&file, 1000).unwrap().picture.width(), 25, "reduced to an eighth");
+}
+
 fn all_reduced(file: &[u8], most_bytes: u64) -> Result<Decoded, String> {
     let mut pages = Pages::new(file, Limits::default(), most_bytes).map_err(|e| e.to_string())?;
     pages.next().expect("a page").map_err(|e| e.to_string())
