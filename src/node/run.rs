@@ -59,7 +59,6 @@ pub struct Node {
     pub(super) config: NodeConfig,
     pub(super) process: Process,
     pub(super) topics: Topics,
-    pub(super) metas: Vec<FieldMeta>,
     pub(super) source: Box<dyn FrameSource>,
     /// The process's stop, as a source is to ask for it: each time that it does the watchdog is fed.
     pub(super) waiting: Stop,

@@ -238,7 +238,6 @@ impl Node {
             config,
             process: process.clone(),
             topics,
-            metas,
             source,
             waiting,
             is_stock,

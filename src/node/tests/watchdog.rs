@@ -14,7 +14,9 @@ struct Slow {
 impl FrameSource for Slow {
     fn next(&mut self, _: Duration, stop: &Stop) -> Result<Captured, CameraError> {
         assert!((0..self.slices).all(|_| !stop.is_set()));
-        Ok(Captured { picture: picture(100), captured_at: SystemTime::now(), name: "slow".into() })
+        let picture = picture(100);
+        let full_px = [picture.width(), picture.height()];
+        Ok(Captured { picture, full_px, captured_at: SystemTime::now(), name: "slow".into() })
     }
 
     fn describe(&self) -> String {
