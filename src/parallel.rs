@@ -3,17 +3,16 @@
 use crate::infer::Pool;
 use std::sync::{Mutex, PoisonError};
 
-/// Does `work` on every item, at most as many as the pool has threads, each on a thread of its own, and gives the results in
-/// the order of the items, or the first error in that order. A panic goes on to the caller. Allocates.
+/// Does `work` on every item, on as many threads as there are free, and gives the results in the order of the items, or the
+/// first error in that order. A panic goes on to the caller. Allocates.
 pub fn side_by_side<T: Send, R: Send, E: Send>(
     pool: &mut Pool,
     items: Vec<T>,
     work: impl Fn(T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
     let places: Vec<_> = items.into_iter().map(|item| Mutex::new((Some(item), None))).collect();
-    run(pool, &|worker| {
-        let Some(place) = places.get(worker) else { return };
-        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+    each(pool, places.len(), &|i| {
+        let mut place = places[i].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(item) = place.0.take() {
             place.1 = Some(work(item));
         }
@@ -21,10 +20,10 @@ pub fn side_by_side<T: Send, R: Send, E: Send>(
     places.into_iter().filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner).1).collect()
 }
 
-/// Does `work` with the number of each thread on it, the caller's included, which is 0. A panic goes on to the caller.
-/// Allocates nothing.
-pub fn run(pool: &mut Pool, work: &(dyn Fn(usize) + Sync)) {
-    if let Err(error) = pool.broadcast(work) {
+/// Calls `work` once with each number below `count`, on whichever threads are free, the caller's included. A panic goes on to
+/// the caller. Allocates nothing.
+pub fn each(pool: &mut Pool, count: usize, work: &(dyn Fn(usize) + Sync)) {
+    if let Err(error) = pool.each(count, work) {
         panic!("{error}");
     }
 }
@@ -40,11 +39,13 @@ mod tests {
         assert_eq!(side_by_side(&mut pool, vec![2, 8, 6], halve), Ok(vec![1, 4, 3]));
         assert_eq!(side_by_side(&mut pool, vec![2, 3, 4, 5], halve), Err(3));
         assert_eq!(side_by_side(&mut pool, vec![], halve), Ok(vec![]));
+        // More items than threads.
+        assert_eq!(side_by_side(&mut pool, (0..20).map(|n| 2 * n).collect(), halve), Ok((0..20).collect()));
     }
 
     #[test]
     #[should_panic]
     fn a_panic_goes_on() {
-        run(&mut Pool::new(2).unwrap(), &|worker| assert_eq!(worker, 0));
+        each(&mut Pool::new(2).unwrap(), 2, &|i| assert_eq!(i, 0));
     }
 }

@@ -65,7 +65,7 @@ fn loading_and_running_allocate_nothing() {
             }
         }
         for _ in 0..20 {
-            pool.broadcast(&|worker| assert!(worker < 2)).unwrap();
+            pool.each(2, &|i| assert!(i < 2)).unwrap();
         }
         let calls = CALLS.load(Ordering::SeqCst) - before;
         assert!(warm || calls == 0, "{calls} calls of the allocator");

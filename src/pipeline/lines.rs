@@ -165,16 +165,14 @@ impl LineReader {
             memory: std::array::from_fn(|_| Mutex::new(memory.next().unwrap_or_default())),
         };
         let work = |worker: usize| {
-            if let (true, Some(state), Some(memory)) =
-                (worker < needed, self.workers.get(worker), job.memory.get(worker))
-            {
+            if let (Some(state), Some(memory)) = (self.workers.get(worker), job.memory.get(worker)) {
                 let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
                 state.lock().unwrap_or_else(PoisonError::into_inner).work(&job, &mut memory);
             }
         };
         match needed {
             1 => work(0),
-            _ => parallel::run(pool, &work),
+            _ => parallel::each(pool, needed, &work),
         }
         let (mut summary, mut result) = (Summary::default(), Ok(()));
         for (i, worker) in self.workers[..needed].iter_mut().enumerate() {

@@ -25,7 +25,6 @@ use crate::infer::Pool;
 use crate::memory::{Workbench, list};
 use crate::models::{Charset, Kind, ModelError, Store};
 use crate::page::Page;
-use crate::parallel;
 use crate::recognise::Recogniser;
 use crate::source::{self, Input};
 use lines::{LineReader, MAX_BOXES};
@@ -162,11 +161,9 @@ impl Pipeline {
         let (classifier, cls) = classifier.unzip();
         let names = Names { engine: recogniser.engine(), det, rec: rec.name, cls };
         let reader = LineReader::new(recogniser, classifier, threads)?;
-        let mut pool = Pool::new(threads).map_err(|e| {
+        let pool = Pool::new(threads).map_err(|e| {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
         })?;
-        // A thread allocates when it begins, which must not happen while the first picture is read.
-        parallel::run(&mut pool, &|_| {});
         let profile = Profile::of_config(&config, reader.recogniser());
         let boxes = list(MAX_BOXES, "the lines of a page")?;
         let page = Page::try_boxed()?;

@@ -8,31 +8,46 @@ use crate::plan::{Span, Tensor};
 use crate::tensor::{Element, Shape, View, ViewMut};
 use core::ops::Range;
 
-/// A worker's part of the work: part `worker` of `workers` equal ones.
+/// A piece of one phase's work, and the worker that does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
+    /// Whose scratch is used.
     pub worker: usize,
+    /// Workers of this run.
     pub workers: usize,
+    /// Which of the equal pieces.
+    pub piece: usize,
+    /// Pieces of this phase; 0 when nothing is to be computed.
+    pub pieces: usize,
+    /// The first piece of this phase for this worker: what all pieces need is still to be put into its scratch.
+    pub first: bool,
 }
 
 impl Share {
-    /// The only worker.
-    pub const ALL: Share = Share { worker: 0, workers: 1 };
+    /// The only worker does everything.
+    pub const ALL: Share = Share { worker: 0, workers: 1, piece: 0, pieces: 1, first: true };
     /// Of no work at all: operations check their arguments and do nothing.
-    pub const NOTHING: Share = Share { worker: 0, workers: 0 };
+    pub const NOTHING: Share = Share { worker: 0, workers: 0, piece: 0, pieces: 0, first: true };
 
-    /// This worker's of `units` rows, pixels or tokens. Which worker does what never changes a result: no operation carries
+    /// This piece of `units` rows, pixels or tokens. Which worker does what never changes a result: no operation carries
     /// anything from one unit to another.
     pub fn of(&self, units: usize) -> Range<usize> {
-        if self.workers == 0 {
+        self.of_blocks(units, 1)
+    }
+
+    /// As [`Share::of`], with pieces that start at multiples of `block`: kernels are fastest on whole blocks.
+    pub fn of_blocks(&self, units: usize, block: usize) -> Range<usize> {
+        if self.pieces == 0 {
             return 0..0;
         }
-        units * self.worker / self.workers..units * (self.worker + 1) / self.workers
+        let blocks = units.div_ceil(block);
+        let start = |piece: usize| (blocks * piece / self.pieces * block).min(units);
+        start(self.piece)..start(self.piece + 1)
     }
 
     /// Nothing is to be computed.
     pub fn is_nothing(&self) -> bool {
-        self.workers == 0
+        self.pieces == 0
     }
 }
 

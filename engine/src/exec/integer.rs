@@ -7,18 +7,21 @@ use crate::pack::{PackedConv, padded};
 use crate::plan::{ConvStep, Elem, ExciteStep, Span, Tensor};
 use crate::tensor::Shape;
 
-/// With fewer rows than this for each worker, rows are cut.
-const ROWS_EACH: usize = 8;
+/// With fewer rows than this for each piece, rows are cut.
+const ROWS_EACH: usize = 2;
 
-/// How the workers see a map on which they work element by element: maps of few rows get more and shorter ones, so that
-/// nobody waits long for the one with the odd row. Not single pixels: kernels have a start-up cost for each row.
+/// How a map is seen by operations that work element by element: maps of few rows get more and shorter ones, so that pieces
+/// are of about the same size. Not single pixels: kernels have a start-up cost for each row.
 fn spread(s: &Shape, share: Share) -> Shape {
-    if share.workers < 2 || s.h >= ROWS_EACH * share.workers {
+    if share.pieces < 2 || s.h >= ROWS_EACH * share.pieces {
         return *s;
     }
-    let cut = (1..=s.w).find(|&g| s.w.is_multiple_of(g) && s.h * g >= ROWS_EACH * share.workers).unwrap_or(s.w);
+    let cut = (1..=s.w).find(|&g| s.w.is_multiple_of(g) && s.h * g >= ROWS_EACH * share.pieces).unwrap_or(s.w);
     Shape { h: s.h * cut, w: s.w / cut, ..*s }
 }
+
+/// Pixels that the matrix kernels take at a time (a multiple of what any of them takes).
+pub(super) const PIXEL_BLOCK: usize = 12;
 
 impl<'x> Context<'x> {
     fn output(&self, c: &ConvStep, shape: Shape) -> Result<Output<'x>, Error> {
@@ -50,8 +53,9 @@ impl<'x> Context<'x> {
         let shape = |s: &Shape| if plain { column(s) } else { *s };
         let (xs, ys) = (shape(&c.x.shape), shape(&c.y.shape));
         let x = self.memory.view(&c.x, xs)?;
+        let rows = share.of_blocks(ys.h, if plain { PIXEL_BLOCK } else { 1 });
         let scratch = self.scratch(share)?;
-        conv(self.kernels, &self.conv_params(c, shape)?, x, self.output(c, ys)?, share.of(ys.h), scratch)
+        conv(self.kernels, &self.conv_params(c, shape)?, x, self.output(c, ys)?, rows, scratch)
     }
 
     pub fn depthwise(&self, c: &ConvStep, share: Share) -> Result<(), Error> {
@@ -101,19 +105,20 @@ impl<'x> Context<'x> {
         avg_pool(self.kernels, window, change, include_pad, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
     }
 
-    /// Phase 0 of what begins with a mean: each worker's sums, at the start of its scratch.
+    /// Phase 0 of what begins with a mean: the sums of each piece (there is one for each worker), at the start of the scratch
+    /// of the worker with the piece's number, whoever computes them.
     fn sums(&self, x: &Tensor, share: Share) -> Result<(), Error> {
         let s = column(&x.shape);
         let view = self.memory.view(x, s)?;
         check_len("global sum", "scratch", self.scratch_bytes / 4, 2 * s.c)?;
-        global_sum(self.kernels, view, share.of(s.h), self.memory.slice(self.scratch_at(share.worker), s.c)?)
+        global_sum(self.kernels, view, share.of(s.h), self.memory.slice(self.scratch_at(share.piece), s.c)?)
     }
 
-    /// Phase 1: adds the sums of all workers. Integers, so their number does not matter.
+    /// Phase 1: adds the sums of all pieces. Integers, so their number does not matter.
     fn add_sums(&self, c: usize, share: Share, total: &mut [u32]) -> Result<(), Error> {
         total.fill(0);
-        for worker in 0..share.workers {
-            let sums: &[u32] = self.memory.read(self.scratch_at(worker), c)?;
+        for piece in 0..share.workers {
+            let sums: &[u32] = self.memory.read(self.scratch_at(piece), c)?;
             total.iter_mut().zip(sums).for_each(|(t, s)| *t = t.wrapping_add(*s));
         }
         Ok(())
@@ -134,11 +139,12 @@ impl<'x> Context<'x> {
         if phase == 0 {
             return self.sums(x, share);
         }
-        if share.worker > 0 || share.is_nothing() {
+        if share.is_nothing() {
             return Ok(());
         }
+        // One piece, past the sums that lie at the start of the worker's scratch.
         let c = x.shape.c;
-        let total = self.memory.slice(self.scratch_at(0) + 4 * c, c)?;
+        let total = self.memory.slice(self.scratch_at(share.worker) + 4 * c, c)?;
         self.add_sums(c, share, total)?;
         global_avg(total, mul, add, self.memory.slice(y.offset, c)?)
     }
@@ -147,29 +153,31 @@ impl<'x> Context<'x> {
         if phase == 0 {
             return self.sums(&s.x, share);
         }
-        // Every worker computes all factors: it takes microseconds and spares a meeting. Its own sums stay where they are,
-        // because others may still read them.
+        // Every worker computes all factors before its first piece: it takes microseconds and spares a phase. The sums at the
+        // start of its scratch stay, because others may still read them.
         let c = s.x.shape.c;
         let at = self.scratch_at(share.worker) + 4 * c.next_multiple_of(16);
         let (wide, mid) = (padded(c), s.hidden.min(1 << 16).next_multiple_of(16));
         let need = excite_scratch(c, s.hidden);
         check_len("squeeze-excite", "scratch", self.scratch_bytes, need)?;
-        let total = self.memory.slice(at, c)?;
-        let mean = self.memory.slice(at + 4 * wide, c)?;
-        let hidden = self.memory.slice(at + 8 * wide, mid)?;
         let scale = self.memory.slice(at + 8 * wide + 4 * mid, wide)?;
-        let p = SqueezeExciteParams {
-            c,
-            mid: s.hidden,
-            w1: self.constants(s.w1)?,
-            b1: self.constants(s.b1)?,
-            w2: self.constants(s.w2)?,
-            b2: self.constants(s.b2)?,
-            act: s.act,
-        };
-        self.add_sums(c, share, total)?;
-        global_avg(total, s.mean_mul, s.mean_add, mean)?;
-        ops::squeeze_excite(self.kernels, &p, mean, hidden, scale)?;
+        if share.first {
+            let total = self.memory.slice(at, c)?;
+            let mean = self.memory.slice(at + 4 * wide, c)?;
+            let hidden = self.memory.slice(at + 8 * wide, mid)?;
+            let p = SqueezeExciteParams {
+                c,
+                mid: s.hidden,
+                w1: self.constants(s.w1)?,
+                b1: self.constants(s.b1)?,
+                w2: self.constants(s.w2)?,
+                b2: self.constants(s.b2)?,
+                act: s.act,
+            };
+            self.add_sums(c, share, total)?;
+            global_avg(total, s.mean_mul, s.mean_add, mean)?;
+            ops::squeeze_excite(self.kernels, &p, mean, hidden, scale)?;
+        }
         let shape = spread(&s.y.shape, share);
         let (x, y) = (self.memory.view(&s.x, spread(&s.x.shape, share))?, self.memory.view_mut(&s.y, shape)?);
         let p = ChannelScaleParams { scale, plus: s.plus, requant: s.change };

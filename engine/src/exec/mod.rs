@@ -20,6 +20,8 @@
 mod context;
 mod float;
 mod integer;
+#[cfg(feature = "std")]
+mod phase;
 mod step;
 
 use crate::arena::Memory;
@@ -29,9 +31,11 @@ use crate::ops::{CtcBest, ProbabilityOver};
 use crate::plan::{Elem, MAX_WORKERS, NamedStep, Plan, PlanError, Tensor, Variant};
 use crate::tensor::{SLACK_BYTES, Shape};
 use context::Context;
-pub(crate) use context::Share;
+use context::Share;
 use core::fmt;
 pub(crate) use integer::excite_scratch;
+#[cfg(feature = "std")]
+pub(crate) use phase::Phase;
 
 /// What may differ from run to run.
 #[derive(Clone, Copy, Debug)]
@@ -259,7 +263,18 @@ impl<'p, 'a> Executor<'p, 'a> {
     /// # Errors
     /// [`RunError`].
     pub fn run_observed(&mut self, options: &RunOptions<'_>, at: &mut (dyn FnMut(usize) + '_)) -> Result<(), RunError> {
-        self.work(options, Share::ALL, &|| true, at)
+        let context = self.context(options);
+        let mut count = 0;
+        for (step, named) in self.network.variant.steps().enumerate() {
+            at(step);
+            for phase in 0..named.step.phases() {
+                let done = context.run(&named.step, phase, Share::ALL);
+                done.map_err(|error| RunError::Op { step, error })?;
+            }
+            count = step + 1;
+        }
+        at(count);
+        Ok(())
     }
 
     /// Runs step number `index` only, on the calling thread: for tests that look at tensors in between.
@@ -281,35 +296,6 @@ impl<'p, 'a> Executor<'p, 'a> {
             let at = t.offset + pixel * t.shape.pixel_stride;
             each(self.memory.read::<u8>(at, t.shape.c * t.elem.size()).unwrap_or_default());
         }
-    }
-
-    /// One worker's part of all steps. `meet` returns when all workers have called it, with false when one was lost. A worker
-    /// that is refused goes on meeting the others, so that nobody waits for it.
-    pub(crate) fn work(
-        &self,
-        options: &RunOptions<'_>,
-        share: Share,
-        meet: &dyn Fn() -> bool,
-        at: &mut (dyn FnMut(usize) + '_),
-    ) -> Result<(), RunError> {
-        let context = self.context(options);
-        let mut result = Ok(());
-        let mut count = 0;
-        for (step, named) in self.network.variant.steps().enumerate() {
-            at(step);
-            for phase in 0..named.step.phases() {
-                if result.is_ok() {
-                    let done = context.run(&named.step, phase, share);
-                    result = done.map_err(|error| RunError::Op { step, error });
-                }
-                if !meet() {
-                    return Err(RunError::Workers);
-                }
-            }
-            count = step + 1;
-        }
-        at(count);
-        result
     }
 
     fn context<'x>(&'x self, options: &RunOptions<'x>) -> Context<'x> {

@@ -285,6 +285,13 @@ impl<'a> Variant<'a> {
         })
     }
 
+    /// The step that starts at byte `at` of the steps, and the byte at which the next one starts.
+    #[cfg(feature = "std")]
+    pub(crate) fn step_at(&self, at: usize) -> Option<(NamedStep<'a>, usize)> {
+        let (step, left) = postcard::take_from_bytes(self.steps.get(at..)?).ok()?;
+        Some((step, self.steps.len() - left.len()))
+    }
+
     pub(crate) fn constants(&self) -> &'a [u8] {
         self.constants
     }
