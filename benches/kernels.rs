@@ -53,7 +53,8 @@ impl Case {
         let k = if depthwise { side * side } else { ic };
         let raw = rng.weights(oc * k);
         let mut sums = vec![0; padded(oc)];
-        let mut weights = vec![0; if depthwise { pack::depthwise_len(oc, k) } else { pack::conv_len(oc, k) }];
+        let len = if depthwise { pack::depthwise_len(oc, k) } else { pack::conv_len(oc, k) };
+        let mut weights = vec![0; len.expect("size")];
         match depthwise {
             true => pack::depthwise(&raw, oc, k, &mut weights),
             false => pack::conv(&raw, oc, k, &mut weights, &mut sums),

@@ -48,7 +48,7 @@ fn convolutions(c: &mut Criterion) {
         let (input, output) = (Shape::dense(n, n, ic, 1), Shape::dense(o, o, oc, 1));
         let mut rng = Rng::new();
         let (pixels, raw) = (rng.bytes(n * n * ic + SLACK), rng.weights(oc * k));
-        let (mut weights, mut sums) = (vec![0; pack::conv_len(oc, k)], vec![0; padded(oc)]);
+        let (mut weights, mut sums) = (vec![0; pack::conv_len(oc, k).expect("size")], vec![0; padded(oc)]);
         pack::conv(&raw, oc, k, &mut weights, &mut sums).expect("packed");
         let (bias, mul) = (vec![5; padded(oc)], vec![0.001; padded(oc)]);
         bench(
@@ -75,7 +75,7 @@ fn convolutions(c: &mut Criterion) {
     for (n, ic, oc, act) in [(160, 24, 24, Activation::Relu), (320, 24, 1, Activation::Sigmoid)] {
         let mut rng = Rng::new();
         let (pixels, raw) = (rng.bytes(n * n * ic + SLACK), rng.weights(4 * oc * ic));
-        let (mut weights, mut sums) = (vec![0; pack::conv_len(4 * oc, ic)], vec![0; padded(4 * oc)]);
+        let (mut weights, mut sums) = (vec![0; pack::conv_len(4 * oc, ic).expect("size")], vec![0; padded(4 * oc)]);
         pack::conv(&raw, 4 * oc, ic, &mut weights, &mut sums).expect("packed");
         let (bias, mul) = (vec![5; padded(4 * oc)], vec![0.001; padded(4 * oc)]);
         bench(
@@ -142,7 +142,7 @@ fn floats(c: &mut Criterion) {
     let x = rng.floats(tokens * 3 * width + SLACK);
     for n in [240, 360] {
         let raw = rng.floats(width * n);
-        let mut b = vec![0.0; pack::matrix_len(width, n)];
+        let mut b = vec![0.0; pack::matrix_len(width, n).expect("size")];
         pack::matrix(&raw, width, n, &mut b).expect("packed");
         let bias = rng.floats(padded(n));
         bench(c, &format!("matmul 40x120x{n}"), tokens * n, 0, |kernels, out, _| {
@@ -162,7 +162,7 @@ fn floats(c: &mut Criterion) {
     });
     let classes = 18_710;
     let raw = rng.weights(classes * width);
-    let (mut weights, mut sums) = (vec![0; pack::conv_len(classes, width)], vec![0; padded(classes)]);
+    let (mut weights, mut sums) = (vec![0; pack::conv_len(classes, width).expect("size")], vec![0; padded(classes)]);
     pack::conv(&raw, classes, width, &mut weights, &mut sums).expect("packed");
     let (mul, bias) = (vec![0.001; padded(classes)], rng.floats(padded(classes)));
     bench(c, "ctc head 40x120x18710", tokens * classes, ctc_scratch_any(width), |kernels, out, scratch| {

@@ -138,10 +138,10 @@ impl Bench {
         let mut sums = vec![0; padded(channels)];
         let mut weights;
         if op == Depthwise {
-            weights = vec![0; pack::depthwise_len(channels, kk)];
+            weights = vec![0; pack::depthwise_len(channels, kk).expect("size")];
             pack::depthwise(&raw, channels, kk, &mut weights).unwrap();
         } else {
-            weights = vec![0; pack::conv_len(channels, kk)];
+            weights = vec![0; pack::conv_len(channels, kk).expect("size")];
             pack::conv(&raw, channels, kk, &mut weights, &mut sums).unwrap();
         }
         Bench {

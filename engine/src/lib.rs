@@ -12,7 +12,7 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![warn(missing_docs)]
-#![allow(clippy::missing_safety_doc)] // kernels: one contract for all, stated in `kernels::args`
+#![deny(clippy::missing_safety_doc, clippy::undocumented_unsafe_blocks)]
 
 pub mod arena;
 pub mod error;
@@ -23,6 +23,7 @@ pub mod pack;
 pub mod plan;
 #[cfg(feature = "std")]
 pub mod pool;
+pub mod size;
 pub mod tensor;
 
 pub use arena::Arena;

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, check, check_len};
 use crate::kernels::Kernels;
+use crate::size::product;
 
 /// Channels of a block.
 pub const BLOCK: usize = 16;
@@ -14,12 +15,13 @@ pub const MAX_K: usize = 32_768;
 
 /// Next multiple of 16: the length of all per-channel arrays (`bias`, `mul`, sums, factors).
 pub const fn padded(channels: usize) -> usize {
-    channels.next_multiple_of(BLOCK)
+    channels.saturating_add(BLOCK - 1) / BLOCK * BLOCK
 }
 
-/// Bytes of the packed weights of a dense convolution with `oc` outputs and K = kh * kw * ic.
-pub const fn conv_len(oc: usize, k: usize) -> usize {
-    padded(oc) * k.next_multiple_of(4)
+/// Bytes of the packed weights of a dense convolution with `oc` outputs and K = kh * kw * ic; `None` above
+/// [`MAX_BYTES`](crate::size::MAX_BYTES).
+pub const fn conv_len(oc: usize, k: usize) -> Option<usize> {
+    product(padded(oc), k.saturating_add(3) / 4 * 4)
 }
 
 /// Packs dense weights `[oc][kh][kw][ic]` (i8 in -127..=127) as `[oc/16][K/4][16 oc][4 k]`, zeros in the padding.
@@ -32,11 +34,12 @@ pub fn conv(weights: &[i8], oc: usize, k: usize, packed: &mut [i8], sums: &mut [
     const OP: &str = "pack conv";
     check(OP, "no channels, or K too large", (1..=MAX_K).contains(&k) && (1..=1 << 20).contains(&oc))?;
     check_len(OP, "weights", weights.len(), oc * k)?;
-    check_len(OP, "packed", packed.len(), conv_len(oc, k))?;
+    let len = known(OP, conv_len(oc, k))?;
+    check_len(OP, "packed", packed.len(), len)?;
     check_len(OP, "sums", sums.len(), padded(oc))?;
     check(OP, "weight -128", !weights[..oc * k].contains(&i8::MIN))?;
     let k4 = k.next_multiple_of(4);
-    packed[..conv_len(oc, k)].fill(0);
+    packed[..len].fill(0);
     sums[..padded(oc)].fill(0);
     for (o, row) in weights.chunks_exact(k).take(oc).enumerate() {
         let block = o / BLOCK * BLOCK * k4;
@@ -68,9 +71,9 @@ pub fn transposed_rows(weights: &[i8], ic: usize, oc: usize, rows: &mut [i8]) ->
     Ok(())
 }
 
-/// Elements of packed depthwise weights.
-pub const fn depthwise_len(c: usize, taps: usize) -> usize {
-    padded(c) * taps
+/// Elements of packed depthwise weights; `None` above [`MAX_BYTES`](crate::size::MAX_BYTES).
+pub const fn depthwise_len(c: usize, taps: usize) -> Option<usize> {
+    product(padded(c), taps)
 }
 
 /// Packs depthwise weights `[c][kh*kw]` as `[c/16][tap][16]`, zeros in the padding; i8 or f32.
@@ -81,8 +84,9 @@ pub fn depthwise<T: Copy + Default>(weights: &[T], c: usize, taps: usize, packed
     const OP: &str = "pack depthwise";
     check(OP, "no channels or taps", c >= 1 && taps >= 1 && c <= 1 << 20 && taps <= 256)?;
     check_len(OP, "weights", weights.len(), c * taps)?;
-    check_len(OP, "packed", packed.len(), depthwise_len(c, taps))?;
-    packed[..depthwise_len(c, taps)].fill(T::default());
+    let len = known(OP, depthwise_len(c, taps))?;
+    check_len(OP, "packed", packed.len(), len)?;
+    packed[..len].fill(T::default());
     for (i, row) in weights.chunks_exact(taps).take(c).enumerate() {
         for (tap, &w) in row.iter().enumerate() {
             packed[(i / BLOCK * taps + tap) * BLOCK + i % BLOCK] = w;
@@ -107,9 +111,14 @@ pub fn depthwise_sums(weights: &[i8], c: usize, taps: usize, sums: &mut [i32]) -
     Ok(())
 }
 
-/// Elements of a packed f32 matrix of k rows and n columns.
-pub const fn matrix_len(k: usize, n: usize) -> usize {
-    padded(n) * k
+/// Elements of a packed f32 matrix of k rows and n columns; `None` above [`MAX_BYTES`](crate::size::MAX_BYTES).
+pub const fn matrix_len(k: usize, n: usize) -> Option<usize> {
+    product(padded(n), k)
+}
+
+/// A length that is not too large to exist.
+pub(crate) fn known(op: &'static str, len: Option<usize>) -> Result<usize, Error> {
+    len.ok_or(Error::Shape { op, what: "more than 1 GiB of weights" })
 }
 
 /// Packs a row-major f32 matrix `[k][n]` as `[n/16][k][16]`, zeros in the padding.
@@ -119,9 +128,10 @@ pub const fn matrix_len(k: usize, n: usize) -> usize {
 pub fn matrix(b: &[f32], k: usize, n: usize, packed: &mut [f32]) -> Result<(), Error> {
     const OP: &str = "pack matrix";
     check(OP, "empty or too large", k >= 1 && n >= 1 && k <= 1 << 20 && n <= 1 << 20)?;
-    check_len(OP, "matrix", b.len(), k.saturating_mul(n))?;
-    check_len(OP, "packed", packed.len(), k.saturating_mul(padded(n)))?;
-    packed[..matrix_len(k, n)].fill(0.0);
+    let len = known(OP, matrix_len(k, n))?;
+    check_len(OP, "matrix", b.len(), k * n)?;
+    check_len(OP, "packed", packed.len(), len)?;
+    packed[..len].fill(0.0);
     for (row, values) in b.chunks_exact(n).take(k).enumerate() {
         for (col, &x) in values.iter().enumerate() {
             packed[(col / BLOCK * k + row) * BLOCK + col % BLOCK] = x;
@@ -143,7 +153,7 @@ impl PackedConv<'_> {
     /// Checks the lengths for `oc` outputs and inner size `k`.
     pub(crate) fn check(&self, op: &'static str, oc: usize, k: usize) -> Result<(), Error> {
         check(op, "K too large", (1..=MAX_K).contains(&k) && (1..=1 << 20).contains(&oc))?;
-        check_len(op, "weights", self.weights.len(), conv_len(oc, k))?;
+        check_len(op, "weights", self.weights.len(), known(op, conv_len(oc, k))?)?;
         check_len(op, "weight sums", self.sums.len(), padded(oc))
     }
 
@@ -158,5 +168,22 @@ impl PackedConv<'_> {
             }
         }
         b
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Products that are 0 in 32 bits: a length check against them would let any slice pass.
+    #[test]
+    fn length_that_wraps_in_32_bits_is_refused() {
+        assert_eq!(conv_len(1 << 17, 1 << 15), None);
+        assert_eq!(matrix_len(1 << 16, 1 << 16), None);
+        assert_eq!(depthwise_len(1 << 24, 256), None);
+        assert_eq!(conv_len(usize::MAX, usize::MAX), None);
+        assert_eq!(conv_len(17, 5), Some(32 * 8));
+        let packed = PackedConv { weights: &[0; 64], sums: &[0; 1 << 17] };
+        assert!(packed.check("conv", 1 << 17, 1 << 15).is_err());
     }
 }

@@ -5,13 +5,14 @@
 //! buffer's pixel stride.
 
 use crate::error::Error;
+use crate::size::{MAX_BYTES, product};
 use core::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
-/// Bytes that kernels may read (never write) past the last element of any input.
+/// Bytes that kernels may read (never write) past the last element of any input: they load whole blocks of 16 elements.
 pub const SLACK_BYTES: usize = 64;
 
-/// Largest height, width or channel count; keeps every product below `isize::MAX` on 64-bit and most 32-bit boards.
+/// Largest height, width or channel count.
 const MAX_DIM: usize = 1 << 20;
 
 /// Height, width, channels and bytes between pixels.
@@ -33,19 +34,20 @@ impl Shape {
         Shape { h, w, c, pixel_stride: c * elem }
     }
 
-    /// Bytes from the first to past the last element, or `None` when the shape is impossible for elements of `elem` bytes.
+    /// Bytes from the first to past the last element. `None` when the shape is impossible for elements of `elem` bytes: a side of
+    /// 0 or more than 2^20, a pixel stride shorter than the channels, or more than [`MAX_BYTES`] in all.
     pub fn span_bytes(&self, elem: usize) -> Option<usize> {
         let fits = |n: usize| (1..=MAX_DIM).contains(&n);
         if !(fits(self.h) && fits(self.w) && fits(self.c)) {
             return None;
         }
-        let row = self.c.checked_mul(elem)?;
-        if self.pixel_stride < row || self.pixel_stride > (1 << 30) {
+        let row = product(self.c, elem)?;
+        if self.pixel_stride < row || self.pixel_stride > MAX_BYTES {
             return None;
         }
-        let pixels = self.h.checked_mul(self.w)?;
-        let span = (pixels - 1).checked_mul(self.pixel_stride)?.checked_add(row)?;
-        if span > isize::MAX as usize / 2 { None } else { Some(span) }
+        let pixels = product(self.h, self.w)?;
+        let span = product(pixels - 1, self.pixel_stride)? + row;
+        (span <= MAX_BYTES).then_some(span)
     }
 
     /// Same height, width and channels (strides may differ).
@@ -116,8 +118,9 @@ impl<'a, T: Element> View<'a, T> {
     ///
     /// # Safety
     /// For `'a`, the shape's span plus [`SLACK_BYTES`] must be readable at `ptr`, initialised, and not written by another
-    /// thread within the span while an operation reads it. Operations read the slack and the gaps between pixels
-    /// too, but results never depend on their values.
+    /// thread while an operation reads it. Operations read the channels of each pixel in whole blocks of 16, so this holds for
+    /// the slack, too, and for as much of the gaps between pixels; results never depend on their values. The one exception: an
+    /// element-wise operation whose output is this very tensor reads only the channels of the rows that it is given.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Alignment`].

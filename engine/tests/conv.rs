@@ -86,12 +86,12 @@ impl Setup {
         let weights = r.weights(channels * k, row.extreme);
         let mut sums = vec![0; padded(channels)];
         let packed = if let Kind::Depthwise = row.kind {
-            let mut packed = vec![99; pack::depthwise_len(channels, k)];
+            let mut packed = vec![99; pack::depthwise_len(channels, k).unwrap()];
             pack::depthwise(&weights, channels, k, &mut packed).unwrap();
             pack::depthwise_sums(&weights, channels, k, &mut sums).unwrap();
             packed
         } else {
-            let mut packed = vec![99; pack::conv_len(channels, k)];
+            let mut packed = vec![99; pack::conv_len(channels, k).unwrap()];
             pack::conv(&weights, channels, k, &mut packed, &mut sums).unwrap();
             packed
         };

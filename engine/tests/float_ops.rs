@@ -9,7 +9,7 @@ use edge_ocr_engine::pack::{self, PackedConv, padded};
 /// Padded, packed f32 layer.
 fn layer(r: &mut Rng, k: usize, n: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let b = r.floats(k * n, 0.3);
-    let mut packed = vec![9.0; pack::matrix_len(k, n)];
+    let mut packed = vec![9.0; pack::matrix_len(k, n).unwrap()];
     pack::matrix(&b, k, n, &mut packed).unwrap();
     (b, packed, r.floats(padded(n), 0.5))
 }
@@ -151,7 +151,7 @@ fn f32_map_and_depthwise() {
             let win = window(k, (1, 1), pad);
             let taps = k.0 * k.1;
             let weights = r.floats(c * taps, 1.0);
-            let mut packed = vec![9.0; pack::depthwise_len(c, taps)];
+            let mut packed = vec![9.0; pack::depthwise_len(c, taps).unwrap()];
             pack::depthwise(&weights, c, taps, &mut packed).unwrap();
             let bias = r.floats(padded(c), 1.0);
             let got = same("depthwise f32", |kernels| {
@@ -184,7 +184,7 @@ fn ctc_head() {
     for (t, k, n) in [(1, 4, 1), (5, 120, 97), (130, 120, 1000), (40, 33, 6625)] {
         let tokens = In::random_f32(&mut r, 1, t, k, (0, 1), 2.0);
         let weights = r.weights(n * k, false);
-        let (mut packed, mut sums) = (vec![0; pack::conv_len(n, k)], vec![0; padded(n)]);
+        let (mut packed, mut sums) = (vec![0; pack::conv_len(n, k).unwrap()], vec![0; padded(n)]);
         pack::conv(&weights, n, k, &mut packed, &mut sums).unwrap();
         let mul: Vec<f32> = r.floats(padded(n), 1.0).iter().map(|x| (1.5 + x) * 0.004).collect();
         let bias = r.floats(padded(n), 1.0);

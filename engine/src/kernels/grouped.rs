@@ -27,22 +27,43 @@ pub trait Group {
     /// Rows of a group: 2 or 4. Only the first `ROWS` of the pointers below count.
     const ROWS: usize;
     /// Places 16 channels of the rows at one column side by side.
+    ///
+    /// # Safety
+    /// As the trait says.
     unsafe fn data(rows: [*const u8; 4], dst: *mut u8);
     /// The same for weights.
+    ///
+    /// # Safety
+    /// As the trait says.
     unsafe fn weights(rows: [*const i8; 4], dst: *mut u8);
     /// Accumulators of one output pixel.
     type Sums: Copy;
     /// A column of weights, in registers.
     type Taps: Copy;
     /// What the sums begin with: zeros, or what makes up for activations that `data` shifted.
+    ///
+    /// # Safety
+    /// As the trait says.
     unsafe fn start(line: &Line) -> Self::Sums;
     /// Loads a column of weights.
+    ///
+    /// # Safety
+    /// As the trait says.
     unsafe fn taps(src: *const u8) -> Self::Taps;
     /// Adds the products of a column of data.
+    ///
+    /// # Safety
+    /// As the trait says.
     unsafe fn add(sums: &mut Self::Sums, data: *const u8, taps: Self::Taps);
     /// Stores 16 numbers, channels in order.
+    ///
+    /// # Safety
+    /// As the trait says.
     unsafe fn store(sums: Self::Sums, dst: *mut i32);
     /// Accumulators of `n` output pixels, `[n][16]`: [`pixels`] with as many at a time as there are registers for.
+    ///
+    /// # Safety
+    /// As the trait says.
     unsafe fn line(line: &Line, n: usize, acc: *mut i32);
 }
 
@@ -164,6 +185,9 @@ pub unsafe fn depthwise<G: Group>(a: &DepthwiseArgs, epilogue: unsafe fn(&Epilog
 }
 
 /// Rows y0..y1, columns x0..x1, channels c..c+16.
+///
+/// # Safety
+/// As [`depthwise`]; rows, columns and channels lie inside the output.
 #[inline(always)]
 unsafe fn block<G: Group>(
     a: &DepthwiseArgs,
@@ -207,6 +231,9 @@ unsafe fn block<G: Group>(
 }
 
 /// Weights of one channel block in groups of taps.
+///
+/// # Safety
+/// `src` holds 16 weights for each tap of `w`, `dst` 64 bytes for each group and column; the CPU features of `G`.
 #[inline(always)]
 unsafe fn group_weights<G: Group>(src: *const i8, w: &Window, dst: *mut u8) {
     let none = [0i8; LANES];
@@ -226,6 +253,9 @@ unsafe fn group_weights<G: Group>(src: *const i8, w: &Window, dst: *mut u8) {
 }
 
 /// Input rows from iy on at the tile's columns; outside the picture stands the zero point.
+///
+/// # Safety
+/// As [`depthwise`]; `dst` holds 64 bytes for each of the `columns`.
 #[inline(always)]
 unsafe fn group_row<G: Group>(a: &DepthwiseArgs, iy: isize, x0: usize, columns: usize, c: usize, dst: *mut u8) {
     let outside = [a.zero; LANES];

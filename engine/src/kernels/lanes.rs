@@ -23,64 +23,173 @@ pub trait Lanes: Copy {
     const TOGETHER: usize;
 
     /// All lanes `x`.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn splat(x: f32) -> Self::F;
     /// All lanes `x`.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn splat_i(x: i32) -> Self::I;
     /// Reads 16 elements.
+    ///
+    /// # Safety
+    /// 16 elements are readable at `p`; the caller has the CPU features of this implementation.
     unsafe fn load(p: *const f32) -> Self::F;
     /// Reads 16 elements.
+    ///
+    /// # Safety
+    /// 16 elements are readable at `p`; the caller has the CPU features of this implementation.
     unsafe fn load_i(p: *const i32) -> Self::I;
     /// Reads 16 bytes as they are.
+    ///
+    /// # Safety
+    /// 16 elements are readable at `p`; the caller has the CPU features of this implementation.
     unsafe fn load_b(p: *const u8) -> Self::B;
     /// Lane maximum.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn max_b(a: Self::B, b: Self::B) -> Self::B;
     /// Zero-extends.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn widen(b: Self::B) -> Self::I;
     /// Low bytes; lanes must be in 0..=255.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn narrow(v: Self::I) -> Self::B;
     /// Writes 16 bytes.
+    ///
+    /// # Safety
+    /// 16 elements are writable at `p`; the caller has the CPU features of this implementation.
     unsafe fn store_b(p: *mut u8, v: Self::B);
     /// Writes 16 elements.
+    ///
+    /// # Safety
+    /// 16 elements are writable at `p`; the caller has the CPU features of this implementation.
     unsafe fn store(p: *mut f32, v: Self::F);
     /// Writes 16 elements.
+    ///
+    /// # Safety
+    /// 16 elements are writable at `p`; the caller has the CPU features of this implementation.
     unsafe fn store_i(p: *mut i32, v: Self::I);
     /// Lane sum.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
     /// Lane difference.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
     /// Lane product.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
     /// Lane quotient.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
     /// Lane minimum (no NaN).
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn min(a: Self::F, b: Self::F) -> Self::F;
     /// Lane maximum (no NaN).
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
     /// Wrapping lane sum.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn add_i(a: Self::I, b: Self::I) -> Self::I;
     /// Shift left by 23, into the exponent of an f32.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn shl23(a: Self::I) -> Self::I;
     /// i32 to f32, to nearest.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn to_f(a: Self::I) -> Self::F;
     /// Bits as integers.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn bits(a: Self::F) -> Self::I;
     /// Integers as bits.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn from_bits(a: Self::I) -> Self::F;
     /// Lane of `t` where `a > b`, of `e` elsewhere.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn select_gt(a: Self::F, b: Self::F, t: Self::I, e: Self::I) -> Self::I;
     /// Is any lane of `a` greater than that of `b`?
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn any_gt(a: Self::F, b: Self::F) -> bool;
     /// Square root of one number, correctly rounded.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     unsafe fn sqrt1(x: f32) -> f32;
 
     /// Reads 16 bytes, zero-extended.
+    ///
+    /// # Safety
+    /// 16 elements are readable at `p`; the caller has the CPU features of this implementation.
     #[inline(always)]
     unsafe fn load_u8(p: *const u8) -> Self::I {
         // SAFETY: the caller grants 16 readable bytes at p.
         unsafe { Self::widen(Self::load_b(p)) }
     }
 
+    /// Reads the first `n` (1..=16) bytes and nothing past them; other lanes are 0. For tensors that are changed in place: what lies
+    /// past the row may be written by another thread.
+    ///
+    /// # Safety
+    /// `n` elements are readable at `p`; the caller has the CPU features of this implementation.
+    #[inline(always)]
+    unsafe fn load_b_n(p: *const u8, n: usize) -> Self::B {
+        // SAFETY: the caller grants n readable bytes at p.
+        unsafe {
+            if n >= LANES {
+                return Self::load_b(p);
+            }
+            let mut t = [0u8; LANES];
+            copy_small(p, t.as_mut_ptr(), n);
+            Self::load_b(t.as_ptr())
+        }
+    }
+
+    /// [`load_b_n`](Self::load_b_n), zero-extended.
+    ///
+    /// # Safety
+    /// `n` elements are readable at `p`; the caller has the CPU features of this implementation.
+    #[inline(always)]
+    unsafe fn load_u8_n(p: *const u8, n: usize) -> Self::I {
+        // SAFETY: the caller grants n readable bytes at p.
+        unsafe { Self::widen(Self::load_b_n(p, n)) }
+    }
+
     /// Writes the first `n` (1..=16) bytes.
+    ///
+    /// # Safety
+    /// `n` elements are writable at `p`; the caller has the CPU features of this implementation.
     #[inline(always)]
     unsafe fn store_b_n(p: *mut u8, v: Self::B, n: usize) {
         // SAFETY: the caller grants n writable bytes at p.
@@ -95,6 +204,9 @@ pub trait Lanes: Copy {
     }
 
     /// Writes the first `n` (1..=16) lanes as bytes; lanes must be in 0..=255.
+    ///
+    /// # Safety
+    /// `n` elements are writable at `p`; the caller has the CPU features of this implementation.
     #[inline(always)]
     unsafe fn store_u8_n(p: *mut u8, v: Self::I, n: usize) {
         // SAFETY: the caller grants n writable bytes at p.
@@ -102,6 +214,9 @@ pub trait Lanes: Copy {
     }
 
     /// Writes the first `n` (1..=16) lanes.
+    ///
+    /// # Safety
+    /// `n` elements are writable at `p`; the caller has the CPU features of this implementation.
     #[inline(always)]
     unsafe fn store_n(p: *mut f32, v: Self::F, n: usize) {
         // SAFETY: the caller grants n writable elements at p.
@@ -118,6 +233,9 @@ pub trait Lanes: Copy {
     }
 
     /// Reads the first `n` (1..=16) elements and nothing past them; other lanes are 0.
+    ///
+    /// # Safety
+    /// `n` elements are readable at `p`; the caller has the CPU features of this implementation.
     #[inline(always)]
     unsafe fn load_n(p: *const f32, n: usize) -> Self::F {
         // SAFETY: the caller grants n readable elements at p.
@@ -134,6 +252,9 @@ pub trait Lanes: Copy {
     }
 
     /// Sum of the lanes as a tree: lane i with i+8, then i+4, i+2, i+1.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     #[inline(always)]
     unsafe fn sum(v: Self::F) -> f32 {
         let mut t = [0f32; LANES];
@@ -150,6 +271,9 @@ pub trait Lanes: Copy {
     }
 
     /// Largest lane.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of this implementation.
     #[inline(always)]
     unsafe fn max1(v: Self::F) -> f32 {
         let mut t = [0f32; LANES];
@@ -160,6 +284,9 @@ pub trait Lanes: Copy {
 }
 
 /// Copies `n` < 16 bytes without a call.
+///
+/// # Safety
+/// `n` bytes are readable at `s` and writable at `d`.
 #[inline(always)]
 unsafe fn copy_small(s: *const u8, d: *mut u8, n: usize) {
     // SAFETY: each step copies within n bytes.
@@ -179,6 +306,22 @@ unsafe fn copy_small(s: *const u8, d: *mut u8, n: usize) {
         }
     }
 }
+
+/// The functions of a vector implementation of [`Lanes`], without what is the same for each.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! vector_functions {
+    ($(fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? { $($body:tt)* })*) => {$(
+        #[inline(always)]
+        #[allow(unused_unsafe)] // some bodies need no more than safe intrinsics
+        unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: the caller has the CPU features of the implementation, and its pointers reach as many elements as the trait
+            // asks for; nothing past them is touched.
+            unsafe { $($body)* }
+        }
+    )*};
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use vector_functions;
 
 /// The scalar implementation.
 #[derive(Clone, Copy)]

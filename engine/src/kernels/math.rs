@@ -49,6 +49,9 @@ macro_rules! each {
 }
 
 /// gelu(x) = x * Phi(x), |error| < 9e-5. The polynomial is summed as a tree: its latency, not its work, is what costs.
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn gelu<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -75,6 +78,9 @@ pub unsafe fn gelu<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
 }
 
 /// e^x for x clamped to [-87, 88], relative error < 1e-6.
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn exp<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -97,6 +103,9 @@ pub unsafe fn exp<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
 }
 
 /// 1 + e^-x.
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 unsafe fn one_plus_exp<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -107,6 +116,9 @@ unsafe fn one_plus_exp<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
 }
 
 /// 1 / (1 + e^-x).
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn sigmoid<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -117,6 +129,9 @@ pub unsafe fn sigmoid<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
 }
 
 /// x / (1 + e^-x).
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn silu<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -127,6 +142,9 @@ pub unsafe fn silu<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
 }
 
 /// clamp(alpha x + beta, 0, 1).
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn hard_sigmoid<L: Lanes, const N: usize>(x: [L::F; N], alpha: f32, beta: f32) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -137,6 +155,9 @@ pub unsafe fn hard_sigmoid<L: Lanes, const N: usize>(x: [L::F; N], alpha: f32, b
 }
 
 /// x * clamp(x / 6 + 0.5, 0, 1).
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn hard_swish<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -147,6 +168,9 @@ pub unsafe fn hard_swish<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
 }
 
 /// max(x, 0).
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn relu<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -154,6 +178,9 @@ pub unsafe fn relu<L: Lanes, const N: usize>(x: [L::F; N]) -> [L::F; N] {
 }
 
 /// x * by.
+///
+/// # Safety
+/// The caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn scaled<L: Lanes, const N: usize>(x: [L::F; N], by: f32) -> [L::F; N] {
     // SAFETY: the caller has L's CPU features.
@@ -172,6 +199,9 @@ pub struct ToU8<L: Lanes> {
 
 impl<L: Lanes> ToU8<L> {
     /// For outputs with zero point `zero` and lower bound `lo`.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of `L`.
     #[inline(always)]
     pub unsafe fn new(zero: u8, lo: u8) -> Self {
         // SAFETY: the caller has L's CPU features.
@@ -186,6 +216,9 @@ impl<L: Lanes> ToU8<L> {
     }
 
     /// Lanes in 0..=255.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of `L`.
     #[inline(always)]
     pub unsafe fn apply(&self, y: L::F) -> L::I {
         // SAFETY: the caller has L's CPU features.

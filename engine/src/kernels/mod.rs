@@ -155,6 +155,8 @@ macro_rules! instantiate_all {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! instantiate_each {
     ($lanes:ty, $feature:literal: $($module:ident::$name:ident($args:ident)),* $(,)?) => {$(
+        /// # Safety
+        /// The contract of [`crate::kernels::args`] for these arguments.
         #[doc = concat!("See `generic::", stringify!($module), "::", stringify!($name), "`.")]
         #[target_feature(enable = $feature)]
         pub unsafe fn $name(a: &$crate::kernels::args::$args) {

@@ -7,6 +7,7 @@ use crate::error::{Error, check, check_rows};
 use crate::kernels::args::{EpilogueArgs, GemmArgs, MAX_SEGMENTS, PanelArgs};
 use crate::kernels::{GROUP, Kernels};
 use crate::pack::{BLOCK, MAX_K, PackedConv};
+use crate::size::product;
 use crate::tensor::{Shape, View};
 use core::ops::Range;
 
@@ -83,24 +84,22 @@ pub(super) fn layout(elem: usize, k: usize) -> Layout {
     divide(elem, k, stride, group, group * stride + ROOM)
 }
 
-/// Bytes of one input row, padded left and right, in panel format.
-fn row_bytes(elem: usize, w: &Window, c: usize, ow: usize) -> usize {
+/// Bytes of one input row, padded left and right, in panel format, when input rows are converted once and read in place by all
+/// windows, instead of being gathered for each window. `None` when they are gathered: the kw * c inputs of a kernel row must be
+/// whole steps of four, and kh rows must fit in [`ROWS_BYTES`].
+fn by_rows(elem: usize, w: &Window, c: usize, ow: usize) -> Option<usize> {
+    // At most 16 * 2^20 + 16 columns; the bytes of a row may need more than 32 bits.
     let columns = (ow - 1) * w.sw + w.kw;
-    // Saturating: a row this long is refused by `by_rows`.
-    columns.saturating_mul(c * elem).min(1 << 28).next_multiple_of(64) + ROOM
-}
-
-/// Whether input rows are converted once and read in place by all windows, instead of being gathered for each window:
-/// the kw * c inputs of a kernel row are then contiguous, which needs whole steps of four.
-fn by_rows(elem: usize, w: &Window, c: usize, ow: usize) -> bool {
-    w.kh * w.kw > 1 && (w.kw * c).is_multiple_of(4) && w.kh * row_bytes(elem, w, c, ow) <= ROWS_BYTES
+    let row = product(columns, c * elem)?.next_multiple_of(64) + ROOM;
+    let fits = product(w.kh, row)? <= ROWS_BYTES;
+    (w.kh * w.kw > 1 && (w.kw * c).is_multiple_of(4) && fits).then_some(row)
 }
 
 fn conv_layout(elem: usize, w: &Window, c: usize, ow: usize) -> Layout {
     let k = w.kh * w.kw * c;
-    if by_rows(elem, w, c, ow) {
+    if let Some(row) = by_rows(elem, w, c, ow) {
         let stride = w.sw * c * elem;
-        return divide(elem, k, stride, GROUP, w.kh * row_bytes(elem, w, c, ow));
+        return divide(elem, k, stride, GROUP, w.kh * row);
     }
     layout(elem, k)
 }
@@ -147,10 +146,9 @@ pub fn conv(
     let run = Run { kernels, p, input: &input, os, l, base: scratch.as_mut_ptr(), template };
     // SAFETY: shapes, lengths, rows and scratch were checked above; the table's ISA is available.
     unsafe {
-        if by_rows(kernels.panel_elem, &p.window, is.c, os.w) {
-            run.rows(rows);
-        } else {
-            run.panels(rows.start * os.w..rows.end * os.w);
+        match by_rows(kernels.panel_elem, &p.window, is.c, os.w) {
+            Some(row_bytes) => run.rows(rows, row_bytes),
+            None => run.panels(rows.start * os.w..rows.end * os.w),
         }
     }
     Ok(())
@@ -169,6 +167,9 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Pixels `range`, gathered into panels.
+    ///
+    /// # Safety
+    /// The convolution was checked as in [`conv`]; the pixels lie inside the output.
     unsafe fn panels(&self, range: Range<usize>) {
         let mut first = range.start;
         while first < range.end {
@@ -185,11 +186,13 @@ impl Run<'_> {
         }
     }
 
-    /// Output rows `rows`, from input rows that are kept in a ring of kh buffers.
-    unsafe fn rows(&self, rows: Range<usize>) {
+    /// Output rows `rows`, from input rows that are kept in a ring of kh buffers of `row_bytes` each.
+    ///
+    /// # Safety
+    /// The convolution was checked as in [`conv`]; the rows lie inside the output; the scratch holds kh rows of `row_bytes`.
+    unsafe fn rows(&self, rows: Range<usize>, row_bytes: usize) {
         let w = self.p.window;
         let c = self.input.shape().c;
-        let bytes = row_bytes(self.kernels.panel_elem, &w, c, self.os.w);
         // The padded row that each buffer holds.
         let mut held = [usize::MAX; MAX_SEGMENTS];
         for y in rows {
@@ -198,7 +201,7 @@ impl Run<'_> {
                 let (row, slot) = (y * w.sh + ky, (y * w.sh + ky) % w.kh);
                 // SAFETY: see `conv`; the scratch holds kh rows.
                 unsafe {
-                    let buffer = self.base.add(slot * bytes);
+                    let buffer = self.base.add(slot * row_bytes);
                     if held[slot] != row {
                         self.fill_row(row, buffer);
                         held[slot] = row;
@@ -216,6 +219,9 @@ impl Run<'_> {
     }
 
     /// Converts padded row `row` (input row `row - pad_top`) with its left and right padding.
+    ///
+    /// # Safety
+    /// The convolution was checked as in [`conv`]; `buffer` holds a row as [`by_rows`] computes it.
     unsafe fn fill_row(&self, row: usize, buffer: *mut u8) {
         let (s, w) = (self.input.shape(), self.p.window);
         let columns = (self.os.w - 1) * w.sw + w.kw;
@@ -261,6 +267,10 @@ impl Run<'_> {
     }
 
     /// All channel blocks of `count` pixels from `first` on.
+    ///
+    /// # Safety
+    /// The convolution was checked as in [`conv`]; pixels `first..first + count` lie inside the output; each segment holds as many
+    /// panel rows of `stride` bytes.
     unsafe fn blocks(
         &self,
         segments: [*const u8; MAX_SEGMENTS],
@@ -315,6 +325,9 @@ pub(super) fn last_quads(channels: usize, blocks: usize) -> usize {
 }
 
 /// Fills the panel at `base` for `count` output pixels, or points at the input where its rows already are panel rows.
+///
+/// # Safety
+/// Window, shapes and scratch were checked as in [`conv`]; the pixels lie inside the output; `base` has room for the panel of `l`.
 #[allow(clippy::too_many_arguments)] // one call's worth of loop state
 pub(super) unsafe fn gather(
     kernels: &Kernels,
@@ -356,4 +369,26 @@ pub(super) fn check_plain(op: &'static str, p: &ConvParams<'_>) -> Result<(), Er
     let one = Window { kh: 1, kw: 1, sh: 1, sw: 1, pad_top: 0, pad_left: 0 };
     check(op, "the window must be 1x1 with stride 1", p.window == one)?;
     check(op, "no residual here", p.residual.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 16 rows of 2^28 bytes are 0 bytes in 32 bits: such rows were accepted there, with a scratch of no bytes.
+    #[test]
+    fn rows_that_wrap_in_32_bits_are_gathered() {
+        let window = Window { kh: 16, kw: 16, sh: 1, sw: 1, pad_top: 0, pad_left: 0 };
+        let (c, width) = (128, 1 << 20);
+        assert_eq!(by_rows(2, &window, c, width), None);
+        let (input, output) = (Shape::dense(16, width + 15, c, 1), Shape::dense(1, width, 16, 1));
+        let scratch = scratch(2, &window, &input, &output);
+        assert!(scratch >= layout(2, 16 * 16 * c).end, "{scratch}");
+    }
+
+    #[test]
+    fn rows_that_fit_are_kept() {
+        let window = Window { kh: 3, kw: 3, sh: 1, sw: 1, pad_top: 1, pad_left: 1 };
+        assert_eq!(by_rows(1, &window, 16, 100), Some((102 * 16usize).next_multiple_of(64) + ROOM));
+    }
 }

@@ -4,7 +4,7 @@ use super::{Activation, Window, check_window};
 use crate::error::{Error, check, check_len, check_rows};
 use crate::kernels::Kernels;
 use crate::kernels::args::MatmulArgs;
-use crate::pack::{MAX_K, matrix_len, padded};
+use crate::pack::{MAX_K, known, matrix_len, padded};
 use crate::tensor::{View, ViewMut};
 use core::ops::Range;
 
@@ -46,7 +46,7 @@ pub fn conv_f32(
     check_window(OP, &w, &is, &os)?;
     let k = w.kh * w.kw * is.c;
     check(OP, "K too large", k <= MAX_K)?;
-    check_len(OP, "weights", p.weights.len(), matrix_len(k, os.c))?;
+    check_len(OP, "weights", p.weights.len(), known(OP, matrix_len(k, os.c))?)?;
     check_len(OP, "bias (padded to 16)", p.bias.len(), padded(os.c))?;
     check_rows(OP, &pixels, os.h * os.w)?;
     check_len(OP, "scratch", scratch.len(), conv_f32_scratch(&w, is.c))?;

@@ -124,7 +124,9 @@ pub fn ctc_probabilities(
         // SAFETY: parameters, tokens and scratch were checked; out holds `classes` numbers for each token of the group.
         unsafe { group(kernels, p, &tokens, first, out.len() / p.classes, &l, scratch, out.as_mut_ptr()) };
         for token in out.chunks_exact_mut(p.classes) {
-            let (src, out) = (token.as_ptr(), token.as_mut_ptr());
+            // One borrow: a second one would end the first.
+            let out = token.as_mut_ptr();
+            let src = out.cast_const();
             let (gamma, beta) = (core::ptr::null(), core::ptr::null());
             // SAFETY: the softmax kernel works in place and inside c numbers.
             unsafe { (kernels.softmax)(&NormArgs { src, out, c: p.classes, gamma, beta, eps: 0.0 }) };
@@ -151,6 +153,9 @@ fn check_params(
 }
 
 /// Runs `count` tokens through all classes. Returns their states.
+///
+/// # Safety
+/// Parameters, tokens and scratch were checked; `out`, where it is not null, holds `classes` numbers for each token.
 #[allow(clippy::too_many_arguments)] // one call's worth of loop state
 unsafe fn group<'s>(
     kernels: &Kernels,

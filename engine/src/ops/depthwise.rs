@@ -6,7 +6,7 @@ use super::{
 use crate::error::{Error, check, check_len, check_rows};
 use crate::kernels::Kernels;
 use crate::kernels::args::DepthwiseArgs;
-use crate::pack::depthwise_len;
+use crate::pack::{depthwise_len, known};
 use crate::tensor::View;
 use core::ops::Range;
 
@@ -47,7 +47,7 @@ pub fn depthwise(
     let (is, os) = (input.shape(), output.shape());
     check_window(OP, &p.window, &is, &os)?;
     check(OP, "input and output channels differ", is.c == os.c)?;
-    check_len(OP, "weights", p.weights.len(), depthwise_len(is.c, p.window.kh * p.window.kw))?;
+    check_len(OP, "weights", p.weights.len(), known(OP, depthwise_len(is.c, p.window.kh * p.window.kw))?)?;
     check_channels(OP, p.bias, p.mul, os.c)?;
     check_residual(OP, p.residual.as_ref(), p.act, &output)?;
     check_rows(OP, &rows, os.h)?;

@@ -4,7 +4,7 @@ use super::{Activation, Window, check_window, flatten};
 use crate::error::{Error, check, check_len, check_rows};
 use crate::kernels::Kernels;
 use crate::kernels::args::{DepthwiseF32Args, MapF32Args};
-use crate::pack::{depthwise_len, padded};
+use crate::pack::{depthwise_len, known, padded};
 use crate::tensor::{View, ViewMut};
 use core::ops::Range;
 
@@ -99,7 +99,7 @@ pub fn depthwise_f32(
     let (is, os) = (input.shape(), output.shape());
     check_window(OP, &p.window, &is, &os)?;
     check(OP, "input and output channels differ", is.c == os.c)?;
-    check_len(OP, "weights", p.weights.len(), depthwise_len(is.c, p.window.kh * p.window.kw))?;
+    check_len(OP, "weights", p.weights.len(), known(OP, depthwise_len(is.c, p.window.kh * p.window.kw))?)?;
     check_len(OP, "bias (padded to 16)", p.bias.len(), padded(os.c))?;
     check_rows(OP, &rows, os.h)?;
     for y in rows {

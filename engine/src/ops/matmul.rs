@@ -4,7 +4,7 @@ use super::Activation;
 use crate::error::{Error, check, check_len, check_rows};
 use crate::kernels::Kernels;
 use crate::kernels::args::MatmulArgs;
-use crate::pack::{matrix_len, padded};
+use crate::pack::{known, matrix_len, padded};
 use crate::tensor::{View, ViewMut};
 use core::ops::Range;
 
@@ -36,7 +36,7 @@ pub fn matmul(
     const OP: &str = "matmul";
     let (sa, so) = (a.shape(), output.shape());
     check(OP, "height or width differ", sa.h == so.h && sa.w == so.w)?;
-    check_len(OP, "b", p.b.len(), matrix_len(sa.c, so.c))?;
+    check_len(OP, "b", p.b.len(), known(OP, matrix_len(sa.c, so.c))?)?;
     check_len(OP, "bias (padded to 16)", p.bias.len(), padded(so.c))?;
     if let Some(r) = &p.residual {
         check(OP, "residual's shape is not the output's", r.shape().same_extent(&so))?;

@@ -3,7 +3,7 @@
 use crate::error::{Error, check, check_len};
 use crate::kernels::Kernels;
 use crate::kernels::args::{Activation, MatmulArgs};
-use crate::pack::{matrix_len, padded};
+use crate::pack::{known, matrix_len, padded};
 
 /// s = hard_sigmoid(relu(x W1 + b1) W2 + b2).
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +39,9 @@ pub fn squeeze_excite(
     const OP: &str = "squeeze-excite";
     check(OP, "channels", (1..=1 << 16).contains(&p.c) && (1..=1 << 16).contains(&p.mid))?;
     check_len(OP, "mean", mean.len(), p.c)?;
-    check_len(OP, "w1", p.w1.len(), matrix_len(p.c, p.mid))?;
+    check_len(OP, "w1", p.w1.len(), known(OP, matrix_len(p.c, p.mid))?)?;
     check_len(OP, "b1", p.b1.len(), padded(p.mid))?;
-    check_len(OP, "w2", p.w2.len(), matrix_len(p.mid, p.c))?;
+    check_len(OP, "w2", p.w2.len(), known(OP, matrix_len(p.mid, p.c))?)?;
     check_len(OP, "b2", p.b2.len(), padded(p.c))?;
     check_len(OP, "scratch", scratch.len(), padded(p.mid))?;
     check_len(OP, "scale", scale.len(), padded(p.c))?;

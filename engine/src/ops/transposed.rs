@@ -105,6 +105,10 @@ pub fn transposed2x2(
 }
 
 /// Copies strips of (dy, dx, oc) to the pixels (2y + dy, 2x + dx).
+///
+/// # Safety
+/// `strip` holds 4 * `oc` elements for each of `count` pixels; `out` is an output of twice the width `w`, in which the pixels' rows
+/// exist; no other thread touches the rows `rows`.
 #[allow(clippy::too_many_arguments)] // one call's worth of loop state
 unsafe fn scatter<T: Copy>(
     strip: *const T,
@@ -134,6 +138,9 @@ unsafe fn scatter<T: Copy>(
 }
 
 /// `n` pairs of neighbours.
+///
+/// # Safety
+/// `src` holds 4 * `oc` elements for each of `n` pixels, `dst` 2 * `n` pixels of `stride` elements.
 #[inline(always)]
 unsafe fn scatter_row<T: Copy>(src: *const T, dst: *mut T, stride: usize, oc: usize, n: usize) {
     // SAFETY: the caller's.
@@ -157,6 +164,9 @@ unsafe fn scatter_row<T: Copy>(src: *const T, dst: *mut T, stride: usize, oc: us
 }
 
 /// Copies a few elements without calling memcpy.
+///
+/// # Safety
+/// `n` elements are readable at `src` and writable at `dst`; they do not overlap.
 #[inline(always)]
 unsafe fn copy<T: Copy>(src: *const T, dst: *mut T, n: usize) {
     // SAFETY: the caller's.

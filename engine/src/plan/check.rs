@@ -4,6 +4,8 @@
 
 use super::step::{Elem, Kind, Span, Step, Tensor};
 use super::{Activation, VariantHead};
+use crate::pack::padded;
+use crate::tensor::SLACK_BYTES;
 
 /// Checks a step of a variant whose plan has `constants` bytes of constants.
 pub(super) fn check_step(step: &Step, head: &VariantHead, constants: usize) -> Result<(), &'static str> {
@@ -16,7 +18,7 @@ pub(super) fn check_step(step: &Step, head: &VariantHead, constants: usize) -> R
         check_kind(x, operand.kind)?;
         let same = x.offset == y.offset && x.shape == y.shape && x.elem.size() == y.elem.size();
         if overlap(x, y) && !(operand.in_place && same) {
-            return Err("the output lies over an input");
+            return Err("the output lies over an input or the slack after it");
         }
     }
     if !step.spans().iter().all(|(span, elem)| check_span(span, *elem, constants)) {
@@ -61,24 +63,25 @@ fn check_span(span: &Span, elem: usize, constants: usize) -> bool {
         && span.len.is_multiple_of(elem)
 }
 
-/// Whether two tensors share an element. Views of one concatenation have the same pixel stride; they are disjoint when their
+/// Whether kernels that read `x` may read a byte of `y`, which other threads may be writing: channels are read in blocks of 16, and
+/// [`SLACK_BYTES`] after the last pixel. Views of one concatenation have the same pixel stride; they are apart when their
 /// channels are.
-fn overlap(a: &Tensor, b: &Tensor) -> bool {
-    let (Some(sa), Some(sb)) = (a.span_bytes(), b.span_bytes()) else { return true };
-    if a.offset + sa <= b.offset || b.offset + sb <= a.offset {
+fn overlap(x: &Tensor, y: &Tensor) -> bool {
+    let (Some(sx), Some(sy)) = (x.span_bytes(), y.span_bytes()) else { return true };
+    if x.offset + sx + SLACK_BYTES <= y.offset || y.offset + sy <= x.offset {
         return false;
     }
-    let stride = a.shape.pixel_stride;
-    if stride != b.shape.pixel_stride {
+    let stride = x.shape.pixel_stride;
+    if stride != y.shape.pixel_stride {
         return true;
     }
-    let (la, lb) = (a.shape.c * a.elem.size(), b.shape.c * b.elem.size());
-    let d = if b.offset >= a.offset {
-        (b.offset - a.offset) % stride
+    let (lx, ly) = (padded(x.shape.c) * x.elem.size(), y.shape.c * y.elem.size());
+    let d = if y.offset >= x.offset {
+        (y.offset - x.offset) % stride
     } else {
-        (stride - (a.offset - b.offset) % stride) % stride
+        (stride - (x.offset - y.offset) % stride) % stride
     };
-    d < la || d + lb > stride
+    d < lx || d + ly > stride
 }
 
 /// The numbers of a step that are not constants.
@@ -120,18 +123,36 @@ mod tests {
     use super::*;
     use crate::tensor::Shape;
 
+    fn view(offset: usize, c: usize, pixel_stride: usize) -> Tensor {
+        Tensor { offset, shape: Shape { h: 4, w: 4, c, pixel_stride }, elem: Elem::U8 { zero: 0, scale: 1.0 } }
+    }
+
     #[test]
-    fn views_of_one_concatenation_are_disjoint_when_their_channels_are() {
-        let view = |offset, c| Tensor {
-            offset,
-            shape: Shape { h: 4, w: 4, c, pixel_stride: 48 },
-            elem: Elem::U8 { zero: 0, scale: 1.0 },
-        };
-        assert!(!overlap(&view(64, 24), &view(88, 24)));
-        assert!(!overlap(&view(88, 24), &view(64, 24)));
-        assert!(overlap(&view(64, 25), &view(88, 24)));
-        assert!(overlap(&view(64, 24), &view(88, 25)));
-        assert!(overlap(&view(64, 24), &view(64 + 48, 24)));
-        assert!(!overlap(&view(64, 24), &view(64 + 16 * 48, 24)));
+    fn views_of_one_concatenation_may_be_apart() {
+        let view = |offset, c| view(offset, c, 64);
+        assert!(!overlap(&view(64, 32), &view(96, 32)));
+        assert!(!overlap(&view(96, 32), &view(64, 32)));
+        assert!(overlap(&view(64, 33), &view(96, 24)));
+        assert!(overlap(&view(64, 32), &view(96, 33)));
+        assert!(overlap(&view(64, 32), &view(64 + 64, 32)));
+    }
+
+    #[test]
+    fn output_in_a_started_block_of_an_input_overlaps() {
+        // Channels 24 to 31 are read with the block that begins at 16.
+        assert!(overlap(&view(64, 24, 48), &view(88, 24, 48)));
+        assert!(!overlap(&view(64, 24, 56), &view(96, 24, 56)));
+        // Bytes before the channels of a pixel are not read.
+        assert!(!overlap(&view(88, 16, 48), &view(64, 24, 48)));
+    }
+
+    #[test]
+    fn output_in_the_slack_of_an_input_overlaps() {
+        let end = 64 + 16 * 48;
+        assert!(overlap(&view(64, 48, 48), &view(end, 32, 32)));
+        assert!(overlap(&view(64, 48, 48), &view(end + SLACK_BYTES - 1, 32, 32)));
+        assert!(!overlap(&view(64, 48, 48), &view(end + SLACK_BYTES, 32, 32)));
+        // What is read may follow what is written at once.
+        assert!(!overlap(&view(64 + 16 * 32, 48, 48), &view(64, 32, 32)));
     }
 }

@@ -32,6 +32,7 @@ pub use step::{ConvStep, Elem, ExciteStep, Span, Step, Tensor};
 
 use crate::kernels::Name;
 use crate::kernels::args::Activation;
+use crate::size::MAX_BYTES;
 use crate::tensor::SLACK_BYTES;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,6 @@ pub const MAX_WORKERS: usize = 16;
 
 const MAX_VARIANTS: usize = 64;
 const MAX_STEPS: usize = 4096;
-const MAX_ARENA_BYTES: usize = 1 << 30;
 
 /// Bytes with an alignment of 64: `static PLAN: &Aligned<[u8]> = &Aligned(*include_bytes!("..."));`
 #[repr(C, align(64))]
@@ -190,8 +190,8 @@ impl<'a> Plan<'a> {
             let variant;
             (variant, rest) = self.split(rest)?;
             let h = &variant.head;
-            let whole = |n: usize| n <= MAX_ARENA_BYTES && n.is_multiple_of(64);
-            if !whole(h.tensor_bytes) || !whole(h.scratch_bytes) || h.scratch_bytes > MAX_ARENA_BYTES / MAX_WORKERS {
+            let whole = |n: usize| n <= MAX_BYTES && n.is_multiple_of(64);
+            if !whole(h.tensor_bytes) || !whole(h.scratch_bytes) || h.scratch_bytes > MAX_BYTES / MAX_WORKERS {
                 return Err(content("the arena is too large or not aligned"));
             }
             for t in [&h.input, &h.output] {

@@ -60,7 +60,7 @@ impl Constants {
     pub fn matrix(&mut self, node: usize, part: u8, k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Span {
         self.f32(node, part, || {
             let values: Vec<f32> = (0..k).flat_map(|r| (0..n).map(move |c| (r, c))).map(|(r, c)| at(r, c)).collect();
-            let mut packed = vec![0.0; pack::matrix_len(k, n)];
+            let mut packed = vec![0.0; pack::matrix_len(k, n).unwrap_or_default()];
             // A validated graph has no empty or oversized matrix; the plan is checked once more when it is done.
             let _ = pack::matrix(&values, k, n, &mut packed);
             packed

@@ -3,13 +3,14 @@
 use super::CompileError;
 use super::slots::{Lowered, SlotId, for_tensors, in_place, slots_of};
 use edge_ocr_engine::plan::{Step, Tensor};
+use edge_ocr_engine::tensor::SLACK_BYTES;
 
 /// Memory that holds one or more slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buffer {
     /// Name of the slot that it is made for.
     pub name: String,
-    /// Bytes, a multiple of 64.
+    /// Bytes with the slack after them, a multiple of 64.
     pub bytes: usize,
     /// Step that writes it first (0 for the network's input).
     pub first: usize,
@@ -120,7 +121,8 @@ pub fn layout(net: &Lowered) -> Result<Placed, CompileError> {
         }
         let slot = &net.slots[root];
         let buffer = *buffer_of[root].get_or_insert_with(|| {
-            let bytes = slot.bytes().next_multiple_of(64);
+            // Kernels read the slack while other threads write the next tensor, so nothing else lies there.
+            let bytes = (slot.bytes() + SLACK_BYTES).next_multiple_of(64);
             placed.buffers.push(Buffer { name: slot.name.clone(), bytes, first: usize::MAX, last: 0 });
             placed.buffers.len() - 1
         });

@@ -94,6 +94,9 @@ pub fn scratch(w: &Window) -> usize {
 }
 
 /// See [`DepthwiseArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseArgs`].
 #[target_feature(enable = "neon")]
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
     // SAFETY: passed on.

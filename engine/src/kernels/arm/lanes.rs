@@ -1,6 +1,6 @@
 //! 16 lanes as four q registers.
 
-use crate::kernels::lanes::Lanes;
+use crate::kernels::lanes::{Lanes, vector_functions};
 use core::arch::aarch64::*;
 
 /// NEON.
@@ -19,41 +19,32 @@ macro_rules! four {
     };
 }
 
-// SAFETY (whole impl): aarch64 has NEON; pointer reads and writes cover the 16 elements that the caller grants.
-#[allow(unused_unsafe)]
 impl Lanes for Neon {
     type F = F;
     type I = I;
     type B = uint8x16_t;
     const TOGETHER: usize = 1;
 
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> F {
-        unsafe { [vdupq_n_f32(x); 4] }
-    }
-    #[inline(always)]
-    unsafe fn splat_i(x: i32) -> I {
-        unsafe { [vdupq_n_s32(x); 4] }
-    }
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> F {
-        unsafe { [vld1q_f32(p), vld1q_f32(p.add(4)), vld1q_f32(p.add(8)), vld1q_f32(p.add(12))] }
-    }
-    #[inline(always)]
-    unsafe fn load_i(p: *const i32) -> I {
-        unsafe { [vld1q_s32(p), vld1q_s32(p.add(4)), vld1q_s32(p.add(8)), vld1q_s32(p.add(12))] }
-    }
-    #[inline(always)]
-    unsafe fn load_b(p: *const u8) -> uint8x16_t {
-        unsafe { vld1q_u8(p) }
-    }
-    #[inline(always)]
-    unsafe fn max_b(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
-        unsafe { vmaxq_u8(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn widen(b: uint8x16_t) -> I {
-        unsafe {
+    vector_functions! {
+        fn splat(x: f32) -> F {
+            [vdupq_n_f32(x); 4]
+        }
+        fn splat_i(x: i32) -> I {
+            [vdupq_n_s32(x); 4]
+        }
+        fn load(p: *const f32) -> F {
+            [vld1q_f32(p), vld1q_f32(p.add(4)), vld1q_f32(p.add(8)), vld1q_f32(p.add(12))]
+        }
+        fn load_i(p: *const i32) -> I {
+            [vld1q_s32(p), vld1q_s32(p.add(4)), vld1q_s32(p.add(8)), vld1q_s32(p.add(12))]
+        }
+        fn load_b(p: *const u8) -> uint8x16_t {
+            vld1q_u8(p)
+        }
+        fn max_b(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+            vmaxq_u8(a, b)
+        }
+        fn widen(b: uint8x16_t) -> I {
             let (lo, hi) = (vmovl_u8(vget_low_u8(b)), vmovl_high_u8(b));
             [
                 vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(lo))),
@@ -62,84 +53,60 @@ impl Lanes for Neon {
                 vreinterpretq_s32_u32(vmovl_high_u16(hi)),
             ]
         }
-    }
-    #[inline(always)]
-    unsafe fn narrow(v: I) -> uint8x16_t {
-        unsafe {
+        fn narrow(v: I) -> uint8x16_t {
             let lo = vcombine_s16(vmovn_s32(v[0]), vmovn_s32(v[1]));
             let hi = vcombine_s16(vmovn_s32(v[2]), vmovn_s32(v[3]));
             vcombine_u8(vmovn_u16(vreinterpretq_u16_s16(lo)), vmovn_u16(vreinterpretq_u16_s16(hi)))
         }
-    }
-    #[inline(always)]
-    unsafe fn store_b(p: *mut u8, v: uint8x16_t) {
-        unsafe { vst1q_u8(p, v) }
-    }
-    #[inline(always)]
-    unsafe fn store(p: *mut f32, v: F) {
-        unsafe {
+        fn store_b(p: *mut u8, v: uint8x16_t) {
+            vst1q_u8(p, v)
+        }
+        fn store(p: *mut f32, v: F) {
             vst1q_f32(p, v[0]);
             vst1q_f32(p.add(4), v[1]);
             vst1q_f32(p.add(8), v[2]);
             vst1q_f32(p.add(12), v[3]);
         }
-    }
-    #[inline(always)]
-    unsafe fn store_i(p: *mut i32, v: I) {
-        unsafe {
+        fn store_i(p: *mut i32, v: I) {
             vst1q_s32(p, v[0]);
             vst1q_s32(p.add(4), v[1]);
             vst1q_s32(p.add(8), v[2]);
             vst1q_s32(p.add(12), v[3]);
         }
-    }
-    #[inline(always)]
-    unsafe fn add(a: F, b: F) -> F {
-        unsafe { four!(vaddq_f32(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn sub(a: F, b: F) -> F {
-        unsafe { four!(vsubq_f32(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn mul(a: F, b: F) -> F {
-        unsafe { four!(vmulq_f32(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn div(a: F, b: F) -> F {
-        unsafe { four!(vdivq_f32(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn min(a: F, b: F) -> F {
-        unsafe { four!(vminq_f32(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn max(a: F, b: F) -> F {
-        unsafe { four!(vmaxq_f32(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn add_i(a: I, b: I) -> I {
-        unsafe { four!(vaddq_s32(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn shl23(a: I) -> I {
-        unsafe { [vshlq_n_s32::<23>(a[0]), vshlq_n_s32::<23>(a[1]), vshlq_n_s32::<23>(a[2]), vshlq_n_s32::<23>(a[3])] }
-    }
-    #[inline(always)]
-    unsafe fn to_f(a: I) -> F {
-        unsafe { four!(vcvtq_f32_s32(a)) }
-    }
-    #[inline(always)]
-    unsafe fn bits(a: F) -> I {
-        unsafe { four!(vreinterpretq_s32_f32(a)) }
-    }
-    #[inline(always)]
-    unsafe fn from_bits(a: I) -> F {
-        unsafe { four!(vreinterpretq_f32_s32(a)) }
-    }
-    #[inline(always)]
-    unsafe fn select_gt(a: F, b: F, t: I, e: I) -> I {
-        unsafe {
+        fn add(a: F, b: F) -> F {
+            four!(vaddq_f32(a, b))
+        }
+        fn sub(a: F, b: F) -> F {
+            four!(vsubq_f32(a, b))
+        }
+        fn mul(a: F, b: F) -> F {
+            four!(vmulq_f32(a, b))
+        }
+        fn div(a: F, b: F) -> F {
+            four!(vdivq_f32(a, b))
+        }
+        fn min(a: F, b: F) -> F {
+            four!(vminq_f32(a, b))
+        }
+        fn max(a: F, b: F) -> F {
+            four!(vmaxq_f32(a, b))
+        }
+        fn add_i(a: I, b: I) -> I {
+            four!(vaddq_s32(a, b))
+        }
+        fn shl23(a: I) -> I {
+            [vshlq_n_s32::<23>(a[0]), vshlq_n_s32::<23>(a[1]), vshlq_n_s32::<23>(a[2]), vshlq_n_s32::<23>(a[3])]
+        }
+        fn to_f(a: I) -> F {
+            four!(vcvtq_f32_s32(a))
+        }
+        fn bits(a: F) -> I {
+            four!(vreinterpretq_s32_f32(a))
+        }
+        fn from_bits(a: I) -> F {
+            four!(vreinterpretq_f32_s32(a))
+        }
+        fn select_gt(a: F, b: F, t: I, e: I) -> I {
             let m = four!(vcgtq_f32(a, b));
             [
                 vbslq_s32(m[0], t[0], e[0]),
@@ -148,17 +115,13 @@ impl Lanes for Neon {
                 vbslq_s32(m[3], t[3], e[3]),
             ]
         }
-    }
-    #[inline(always)]
-    unsafe fn any_gt(a: F, b: F) -> bool {
-        unsafe {
+        fn any_gt(a: F, b: F) -> bool {
             let m = four!(vcgtq_f32(a, b));
             vmaxvq_u32(vorrq_u32(vorrq_u32(m[0], m[1]), vorrq_u32(m[2], m[3]))) != 0
         }
-    }
-    #[inline(always)]
-    unsafe fn sqrt1(x: f32) -> f32 {
-        unsafe { vget_lane_f32::<0>(vsqrt_f32(vdup_n_f32(x))) }
+        fn sqrt1(x: f32) -> f32 {
+            vget_lane_f32::<0>(vsqrt_f32(vdup_n_f32(x)))
+        }
     }
 }
 

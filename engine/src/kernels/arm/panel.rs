@@ -25,6 +25,9 @@ impl PanelFormat for SignedBytes {
 }
 
 /// Panel of i8.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`PanelArgs`].
 #[target_feature(enable = "neon")]
 pub unsafe fn panel(a: &PanelArgs) {
     // SAFETY: passed on.

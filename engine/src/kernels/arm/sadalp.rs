@@ -15,6 +15,9 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 /// Four activations, four times.
+///
+/// # Safety
+/// Four bytes are readable at `a`; the CPU has NEON.
 #[inline(always)]
 unsafe fn broadcast(a: *const u8) -> int8x16_t {
     // SAFETY: four bytes are readable.
@@ -48,6 +51,9 @@ macro_rules! quad {
 }
 
 /// `P` panel rows by 16 channels.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[inline(always)]
 unsafe fn tile<const P: usize>(g: &GemmArgs, first: usize) {
     // SAFETY: panel segments hold 4 * k4 bytes, the block 64 weights a step, acc 16 numbers a row; aarch64 has NEON.
@@ -102,6 +108,9 @@ unsafe fn tile<const P: usize>(g: &GemmArgs, first: usize) {
 ///
 /// By LLVM's models this is also the best for the in-order Cortex-A53: 87 cycles for 256 multiply-adds where one pixel at a
 /// time needs 102 (`benches/mca.py`).
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[target_feature(enable = "neon")]
 pub unsafe fn gemm(g: &GemmArgs) {
     // SAFETY: see `tile`.

@@ -11,6 +11,9 @@ use core::arch::asm;
 const QUAD: usize = 4;
 
 /// Panel rows are the bytes themselves.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 pub unsafe fn gemm(g: &GemmArgs) {
     for p in 0..g.pixels {
         for quad in 0..g.quads {
@@ -40,6 +43,9 @@ pub unsafe fn gemm(g: &GemmArgs) {
 }
 
 /// Four bytes at any address: Linux lets ARMv6 read such words, which rustc does not rely on.
+///
+/// # Safety
+/// Four bytes are readable at `p`.
 #[inline(always)]
 unsafe fn word(p: *const u8) -> u32 {
     let word;

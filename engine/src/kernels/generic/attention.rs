@@ -6,6 +6,9 @@ use crate::kernels::math;
 
 /// For each query: scores over all keys (16 keys a vector, sum over d in ascending order), softmax, weighted sum of the
 /// values (sum over keys in ascending order), one division at the end.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`AttentionArgs`].
 #[inline(always)]
 pub unsafe fn attention<L: Lanes>(a: &AttentionArgs) {
     let t16 = a.t.next_multiple_of(LANES);

@@ -5,6 +5,9 @@ use crate::kernels::lanes::{LANES, Lanes};
 use crate::kernels::math::{self, ToU8};
 
 /// q = round(x * 127 / max|x|) + 128; scale = max|x| / 127 (1 for a token of zeros).
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`TokenArgs`].
 #[inline(always)]
 pub unsafe fn quantise_token<L: Lanes>(a: &TokenArgs) {
     // SAFETY: src holds k numbers and slack; k bytes and the scale are written.
@@ -31,6 +34,9 @@ pub unsafe fn quantise_token<L: Lanes>(a: &TokenArgs) {
 
 /// logit = (acc + correction) * mul * token_scale + bias, for 16 classes of all tokens; then the running softmax
 /// or, when `out` is set, the logits as they are.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`LogitsArgs`].
 #[inline(always)]
 pub unsafe fn logits<L: Lanes>(a: &LogitsArgs) {
     // SAFETY: acc, state and token_scale hold `tokens` entries; the block's parameters hold 16.
@@ -74,6 +80,8 @@ struct Block<L: Lanes> {
 }
 
 impl<L: Lanes> Block<L> {
+    /// # Safety
+    /// The contract of [`crate::kernels::args`] for [`LogitsArgs`].
     #[inline(always)]
     unsafe fn new(a: &LogitsArgs) -> Self {
         let (mut exists, mut allowed, mut class) = ([NEVER; LANES], [NEVER; LANES], [0i32; LANES]);
@@ -99,6 +107,8 @@ impl<L: Lanes> Block<L> {
         }
     }
 
+    /// # Safety
+    /// The contract of [`crate::kernels::args`] for [`LogitsArgs`].
     #[inline(always)]
     unsafe fn logit(&self, a: &LogitsArgs, t: usize) -> L::F {
         // SAFETY: token t exists.
@@ -109,6 +119,9 @@ impl<L: Lanes> Block<L> {
     }
 
     /// Running softmax of `N` tokens from `t` on.
+    ///
+    /// # Safety
+    /// The contract of [`crate::kernels::args`] for [`LogitsArgs`].
     #[inline(always)]
     unsafe fn tokens<const N: usize>(&self, a: &LogitsArgs, t: usize) {
         // SAFETY: these tokens exist.

@@ -1,23 +1,29 @@
 //! Element-wise u8 kernels: one row at a time, a block of 16 channels over all pixels of the row, then the next block.
+//!
+//! Where the input may be the output, the last block is read no further than its channels reach: past them may lie a row that
+//! another thread is writing.
 
 use crate::kernels::args::{BinaryArgs, ConvertArgs, RequantArgs, ScaleArgs};
 use crate::kernels::lanes::{LANES, Lanes};
 use crate::kernels::math::ToU8;
 
 /// out[x * step ..][..step] = requant(src[x]).
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`RequantArgs`].
 #[inline(always)]
 pub unsafe fn requant<L: Lanes>(a: &RequantArgs) {
     let mut c = 0;
     while c < a.c {
         let n = (a.c - c).min(LANES);
-        // SAFETY: inputs have slack for full blocks; n lanes are written.
+        // SAFETY: n lanes are read and written.
         unsafe {
             let mut out = a.out.add(c);
             if let Some(r) = a.requant {
                 let (zero, mul) = (L::splat(f32::from(r.zero_in)), L::splat(r.mul));
                 let round = ToU8::<L>::new(r.zero_out, r.lo);
                 for x in 0..a.w {
-                    let v = L::to_f(L::load_u8(a.src.add(x * a.src_stride + c)));
+                    let v = L::to_f(L::load_u8_n(a.src.add(x * a.src_stride + c), n));
                     let q = L::narrow(round.apply(L::mul(L::sub(v, zero), mul)));
                     for _ in 0..a.step {
                         L::store_b_n(out, q, n);
@@ -26,7 +32,7 @@ pub unsafe fn requant<L: Lanes>(a: &RequantArgs) {
                 }
             } else {
                 for x in 0..a.w {
-                    let q = L::load_b(a.src.add(x * a.src_stride + c));
+                    let q = L::load_b_n(a.src.add(x * a.src_stride + c), n);
                     for _ in 0..a.step {
                         L::store_b_n(out, q, n);
                         out = out.add(a.out_stride);
@@ -39,9 +45,12 @@ pub unsafe fn requant<L: Lanes>(a: &RequantArgs) {
 }
 
 /// out = a * a_mul + b * b_mul in real numbers.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`BinaryArgs`].
 #[inline(always)]
 pub unsafe fn add<L: Lanes>(a: &BinaryArgs) {
-    // SAFETY: inputs have slack for full blocks; n lanes are written.
+    // SAFETY: b has slack for full blocks; of a, n lanes are read; n lanes are written.
     unsafe {
         let (za, ma) = (L::splat(f32::from(a.a_zero)), L::splat(a.a_mul));
         let (zb, mb) = (L::splat(f32::from(a.b_zero)), L::splat(a.b_mul));
@@ -55,7 +64,7 @@ pub unsafe fn add<L: Lanes>(a: &BinaryArgs) {
                 let vb = L::mul(L::sub(vb, zb), mb);
                 let end = (x + a.b_step).min(a.w);
                 while x < end {
-                    let va = L::to_f(L::load_u8(a.a.add(x * a.a_stride + c)));
+                    let va = L::to_f(L::load_u8_n(a.a.add(x * a.a_stride + c), n));
                     let y = L::add(L::mul(L::sub(va, za), ma), vb);
                     L::store_u8_n(a.out.add(x * a.out_stride + c), round.apply(y), n);
                     x += 1;
@@ -68,9 +77,12 @@ pub unsafe fn add<L: Lanes>(a: &BinaryArgs) {
 }
 
 /// out = (a - za) * (b - zb) * a_mul.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`BinaryArgs`].
 #[inline(always)]
 pub unsafe fn mul<L: Lanes>(a: &BinaryArgs) {
-    // SAFETY: inputs have slack for full blocks; n lanes are written.
+    // SAFETY: n lanes are read and written.
     unsafe {
         let (za, zb, m) = (L::splat(f32::from(a.a_zero)), L::splat(f32::from(a.b_zero)), L::splat(a.a_mul));
         let round = ToU8::<L>::new(a.zero_out, a.lo);
@@ -78,8 +90,8 @@ pub unsafe fn mul<L: Lanes>(a: &BinaryArgs) {
         while c < a.c {
             let n = (a.c - c).min(LANES);
             for x in 0..a.w {
-                let va = L::sub(L::to_f(L::load_u8(a.a.add(x * a.a_stride + c))), za);
-                let vb = L::sub(L::to_f(L::load_u8(a.b.add(x * a.b_stride + c))), zb);
+                let va = L::sub(L::to_f(L::load_u8_n(a.a.add(x * a.a_stride + c), n)), za);
+                let vb = L::sub(L::to_f(L::load_u8_n(a.b.add(x * a.b_stride + c), n)), zb);
                 let y = L::mul(L::mul(va, vb), m);
                 L::store_u8_n(a.out.add(x * a.out_stride + c), round.apply(y), n);
             }
@@ -89,9 +101,12 @@ pub unsafe fn mul<L: Lanes>(a: &BinaryArgs) {
 }
 
 /// out = (x - zero) * ((s + plus) * mul).
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`ScaleArgs`].
 #[inline(always)]
 pub unsafe fn channel_scale<L: Lanes>(a: &ScaleArgs) {
-    // SAFETY: inputs have slack for full blocks; `scale` is padded to 16; n lanes are written.
+    // SAFETY: `scale` is padded to 16; n lanes of the input are read, n lanes are written.
     unsafe {
         let r = a.requant;
         let (zero, plus, mul) = (L::splat(f32::from(r.zero_in)), L::splat(a.plus), L::splat(r.mul));
@@ -101,7 +116,7 @@ pub unsafe fn channel_scale<L: Lanes>(a: &ScaleArgs) {
             let n = (a.c - c).min(LANES);
             let factor = L::mul(L::add(L::load(a.scale.add(c)), plus), mul);
             for x in 0..a.w {
-                let v = L::sub(L::to_f(L::load_u8(a.src.add(x * a.src_stride + c))), zero);
+                let v = L::sub(L::to_f(L::load_u8_n(a.src.add(x * a.src_stride + c), n)), zero);
                 L::store_u8_n(a.out.add(x * a.out_stride + c), round.apply(L::mul(v, factor)), n);
             }
             c += LANES;
@@ -110,6 +125,9 @@ pub unsafe fn channel_scale<L: Lanes>(a: &ScaleArgs) {
 }
 
 /// f = (q - zero) * mul.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`ConvertArgs`].
 #[inline(always)]
 pub unsafe fn dequantise<L: Lanes>(a: &ConvertArgs) {
     // SAFETY: q has slack for full blocks; n lanes are written.
@@ -128,6 +146,9 @@ pub unsafe fn dequantise<L: Lanes>(a: &ConvertArgs) {
 }
 
 /// q = clamp(round(f * mul) + zero, 0, 255).
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`ConvertArgs`].
 #[inline(always)]
 pub unsafe fn quantise<L: Lanes>(a: &ConvertArgs) {
     // SAFETY: f has slack for full blocks; n lanes are written.

@@ -7,9 +7,15 @@ use crate::kernels::math::{self, ToU8};
 /// An activation as a type, so that each gets its own straight loop.
 pub trait Act<L: Lanes>: Copy {
     /// f(x) of several vectors.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of `L`.
     unsafe fn f<const N: usize>(&self, x: [L::F; N]) -> [L::F; N];
 
     /// f(x) of one.
+    ///
+    /// # Safety
+    /// The caller has the CPU features of `L`.
     #[inline(always)]
     unsafe fn one(&self, x: L::F) -> L::F {
         // SAFETY: the caller's.
@@ -70,6 +76,9 @@ macro_rules! with_act {
 pub(crate) use with_act;
 
 /// The epilogue of one block of 16 channels.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`EpilogueArgs`].
 #[inline(always)]
 pub unsafe fn epilogue<L: Lanes>(a: &EpilogueArgs) {
     // SAFETY: passed on.
@@ -95,6 +104,8 @@ struct Scale<L: Lanes> {
 }
 
 impl<L: Lanes> Scale<L> {
+    /// # Safety
+    /// 16 numbers are readable at `acc`; the caller has the CPU features of `L`.
     #[inline(always)]
     unsafe fn real(&self, acc: *const i32) -> L::F {
         // SAFETY: acc holds 16 numbers.
@@ -104,6 +115,9 @@ impl<L: Lanes> Scale<L> {
 
 /// Four pixels of four dense channels as one vector: the last layer of a detector has one channel (four outputs, once
 /// transposed) and the most expensive activation.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`EpilogueArgs`].
 #[inline(always)]
 unsafe fn run_quads<L: Lanes, A: Act<L>>(a: &EpilogueArgs, act: A, ptr: *mut u8, round: ToU8<L>) {
     const PIXELS: usize = LANES / 4;
@@ -135,6 +149,8 @@ unsafe fn run_quads<L: Lanes, A: Act<L>>(a: &EpilogueArgs, act: A, ptr: *mut u8,
     }
 }
 
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`EpilogueArgs`].
 #[inline(always)]
 unsafe fn run<L: Lanes, A: Act<L>>(a: &EpilogueArgs, act: A) {
     // SAFETY: acc, bias and mul hold 16 lanes per pixel or block; out is written `cols` wide.
@@ -165,6 +181,9 @@ unsafe fn run<L: Lanes, A: Act<L>>(a: &EpilogueArgs, act: A) {
 }
 
 /// Full blocks.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`EpilogueArgs`].
 #[inline(always)]
 unsafe fn run_all<L: Lanes, A: Act<L>>(a: &EpilogueArgs, act: A, s: &Scale<L>, ptr: *mut u8, round: &ToU8<L>) {
     // SAFETY: as in `run`.
@@ -179,6 +198,9 @@ unsafe fn run_all<L: Lanes, A: Act<L>>(a: &EpilogueArgs, act: A, s: &Scale<L>, p
 }
 
 /// Full blocks of pixels from `p` on, `N` together. Returns the first pixel that is left over.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`EpilogueArgs`].
 #[inline(always)]
 unsafe fn run_full<L: Lanes, A: Act<L>, const N: usize>(
     a: &EpilogueArgs,
@@ -204,6 +226,8 @@ unsafe fn run_full<L: Lanes, A: Act<L>, const N: usize>(
     p
 }
 
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`EpilogueArgs`].
 #[inline(always)]
 unsafe fn run_residual<L: Lanes>(a: &EpilogueArgs) {
     // SAFETY: as in `run`; the residual may be read 15 bytes past its end (slack).

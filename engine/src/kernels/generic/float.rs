@@ -6,23 +6,28 @@ use crate::kernels::lanes::{LANES, Lanes};
 use crate::kernels::math;
 
 /// out = act(a + b), or act(a) when b is null.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`MapF32Args`].
 #[inline(always)]
 pub unsafe fn map_f32<L: Lanes>(a: &MapF32Args) {
     // SAFETY: passed on.
     unsafe { with_act!(a.act, 1.0, map_run::<L>(a)) }
 }
 
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`MapF32Args`].
 #[inline(always)]
 unsafe fn map_run<L: Lanes, A: Act<L>>(a: &MapF32Args, act: A) {
     let mut c = 0;
     while c < a.c {
         let n = (a.c - c).min(LANES);
         for x in 0..a.w {
-            // SAFETY: inputs have slack for full blocks; n lanes are written.
+            // SAFETY: n lanes are read and written: either input may be the output, and past its row another thread may write.
             unsafe {
-                let mut v = L::load(a.a.add(x * a.a_stride + c));
+                let mut v = L::load_n(a.a.add(x * a.a_stride + c), n);
                 if !a.b.is_null() {
-                    v = L::add(v, L::load(a.b.add(x * a.b_stride + c)));
+                    v = L::add(v, L::load_n(a.b.add(x * a.b_stride + c), n));
                 }
                 L::store_n(a.out.add(x * a.out_stride + c), act.one(v), n);
             }
@@ -32,12 +37,17 @@ unsafe fn map_run<L: Lanes, A: Act<L>>(a: &MapF32Args, act: A) {
 }
 
 /// out = act(a b + bias) + res; each sum runs over k in ascending order, starting from the bias.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`MatmulArgs`].
 #[inline(always)]
 pub unsafe fn matmul<L: Lanes>(a: &MatmulArgs) {
     // SAFETY: passed on.
     unsafe { with_act!(a.act, 1.0, matmul_run::<L>(a)) }
 }
 
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`MatmulArgs`].
 #[inline(always)]
 unsafe fn matmul_run<L: Lanes, A: Act<L>>(a: &MatmulArgs, act: A) {
     let mut t = 0;
@@ -59,13 +69,15 @@ unsafe fn matmul_run<L: Lanes, A: Act<L>>(a: &MatmulArgs, act: A) {
     }
 }
 
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`MatmulArgs`].
 #[inline(always)]
 unsafe fn matmul_rows<L: Lanes, A: Act<L>, const ROWS: usize>(a: &MatmulArgs, act: A, t: usize) {
     let mut n0 = 0;
     while n0 < a.n {
         let n = (a.n - n0).min(LANES);
-        // SAFETY: b holds k vectors for each started block of 16 columns, bias is padded to 16, residuals have slack, and n
-        // lanes are written.
+        // SAFETY: b holds k vectors for each started block of 16 columns, bias is padded to 16, and n lanes of residuals (which
+        // may be the output) are read and of the output written.
         unsafe {
             let b = a.b.add(n0 * a.k);
             let row = a.a.add(t * a.a_stride);
@@ -79,7 +91,7 @@ unsafe fn matmul_rows<L: Lanes, A: Act<L>, const ROWS: usize>(a: &MatmulArgs, ac
             for (i, s) in s.iter().enumerate() {
                 let mut y = act.one(*s);
                 if !a.res.is_null() {
-                    y = L::add(y, L::load(a.res.add((t + i) * a.res_stride + n0)));
+                    y = L::add(y, L::load_n(a.res.add((t + i) * a.res_stride + n0), n));
                 }
                 L::store_n(a.out.add((t + i) * a.out_stride + n0), y, n);
             }
@@ -89,6 +101,9 @@ unsafe fn matmul_rows<L: Lanes, A: Act<L>, const ROWS: usize>(a: &MatmulArgs, ac
 }
 
 /// Sum of f(x[i]) over c elements: 16 partial sums (element i goes to lane i mod 16), then a tree.
+///
+/// # Safety
+/// `c` numbers are readable at `p`; the caller has the CPU features of `L`.
 #[inline(always)]
 unsafe fn sum_by<L: Lanes>(p: *const f32, c: usize, f: impl Fn(L::F) -> L::F) -> f32 {
     // SAFETY: full blocks are read inside c elements; the rest through a copy.
@@ -113,6 +128,9 @@ unsafe fn sum_by<L: Lanes>(p: *const f32, c: usize, f: impl Fn(L::F) -> L::F) ->
 }
 
 /// (x - mean) / sqrt(variance + eps) * gamma + beta.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`NormArgs`].
 #[inline(always)]
 pub unsafe fn layer_norm<L: Lanes>(a: &NormArgs) {
     // SAFETY: src holds c elements and slack, gamma and beta are padded to 16, n lanes are written.
@@ -136,6 +154,9 @@ pub unsafe fn layer_norm<L: Lanes>(a: &NormArgs) {
 }
 
 /// Largest of c elements.
+///
+/// # Safety
+/// `c` >= 1 numbers are readable at `p`; the caller has the CPU features of `L`.
 #[inline(always)]
 pub unsafe fn max_of<L: Lanes>(p: *const f32, c: usize) -> f32 {
     // SAFETY: reads stay inside c elements.
@@ -161,6 +182,9 @@ pub unsafe fn max_of<L: Lanes>(p: *const f32, c: usize) -> f32 {
 }
 
 /// out = e^(x - max) / sum, possibly in place, without reading past c elements (gamma, beta and eps are not used).
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`NormArgs`].
 #[inline(always)]
 pub unsafe fn softmax<L: Lanes>(a: &NormArgs) {
     // SAFETY: src holds c elements and slack, n lanes are written.
@@ -184,12 +208,17 @@ pub unsafe fn softmax<L: Lanes>(a: &NormArgs) {
 }
 
 /// Depthwise convolution: sums run over the taps inside the picture in ascending order, starting from the bias.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseF32Args`].
 #[inline(always)]
 pub unsafe fn depthwise_f32<L: Lanes>(a: &DepthwiseF32Args) {
     // SAFETY: passed on.
     unsafe { with_act!(a.act, 1.0, depthwise_run::<L>(a)) }
 }
 
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseF32Args`].
 #[inline(always)]
 unsafe fn depthwise_run<L: Lanes, A: Act<L>>(a: &DepthwiseF32Args, act: A) {
     let w = a.window;

@@ -7,13 +7,22 @@ pub trait PanelFormat {
     /// Bytes of an element.
     const ELEM: usize;
     /// Writes `n` elements made from the bytes at `src`; may read and write up to 15 elements more.
+    ///
+    /// # Safety
+    /// `n` elements and 15 more are readable at `src` and writable at `dst`; the caller has the CPU features of the format.
     unsafe fn copy(dst: *mut u8, src: *const u8, n: usize);
     /// Writes `n` elements of value `x`; may write up to 15 more.
+    ///
+    /// # Safety
+    /// `n` elements and 15 more are writable at `dst`; the caller has the CPU features of the format.
     unsafe fn fill(dst: *mut u8, x: u8, n: usize);
 }
 
 /// Rows are written in ascending order, so what `copy` writes past a segment is overwritten by the next one; past the
 /// last K element stand numbers that only ever meet zero weights.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`PanelArgs`].
 #[inline(always)]
 pub unsafe fn panel<P: PanelFormat>(a: &PanelArgs) {
     let w = a.window;
@@ -84,6 +93,9 @@ fn inside(a: &PanelArgs, ix: usize) -> usize {
 
 /// `n` whole windows of kernel rows of at most 16 elements: the first layer, whose few channels make the gathering the larger
 /// part of the work.
+///
+/// # Safety
+/// `n` windows lie inside the picture from `src` on, and `dst` has room for their panel rows; both as [`panel`] says.
 #[inline(always)]
 unsafe fn narrow<P: PanelFormat>(a: &PanelArgs, mut src: *const u8, n: usize, mut dst: *mut u8) {
     let (row, kernel_row) = (a.w * a.c, a.window.kw * a.c * P::ELEM);

@@ -13,6 +13,9 @@ fn clip(o: usize, s: usize, pad: usize, k: usize, n: usize) -> (usize, usize) {
 }
 
 /// Maximum over the pixels inside the picture.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`PoolArgs`].
 #[inline(always)]
 pub unsafe fn max_pool<L: Lanes>(a: &PoolArgs) {
     let w = a.window;
@@ -49,6 +52,9 @@ pub unsafe fn max_pool<L: Lanes>(a: &PoolArgs) {
 
 /// The first `done` pixels when windows are 2x2 and whole and each is one column further: the right column is the next one's
 /// left.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`PoolArgs`].
 #[inline(always)]
 unsafe fn max_2x2<L: Lanes>(a: &PoolArgs, mut src: *const u8, done: usize, c: usize, n: usize) {
     // SAFETY: as in `max_pool`; columns 0..=done exist.
@@ -67,6 +73,9 @@ unsafe fn max_2x2<L: Lanes>(a: &PoolArgs, mut src: *const u8, done: usize, c: us
 }
 
 /// Mean: `(sum - pixels * zero) * (mul / divisor)`, where pixels are those inside the picture.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`PoolArgs`].
 #[inline(always)]
 pub unsafe fn avg_pool<L: Lanes>(a: &PoolArgs) {
     let w = a.window;
@@ -97,6 +106,9 @@ pub unsafe fn avg_pool<L: Lanes>(a: &PoolArgs) {
 }
 
 /// Sums over pixels.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`SumArgs`].
 #[inline(always)]
 pub unsafe fn global_sum<L: Lanes>(a: &SumArgs) {
     // Pixels in chunks that stay in the first cache while all channel blocks pass over them.

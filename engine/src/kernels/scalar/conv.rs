@@ -4,6 +4,9 @@ use crate::kernels::args::GemmArgs;
 use crate::kernels::lanes::LANES;
 
 /// Panel rows are the bytes themselves.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 pub unsafe fn gemm(g: &GemmArgs) {
     for p in 0..g.pixels {
         let mut acc = [0i32; LANES];

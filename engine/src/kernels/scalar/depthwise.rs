@@ -5,6 +5,9 @@ use crate::kernels::generic::epilogue::epilogue;
 use crate::kernels::lanes::{LANES, Scalar};
 
 /// One output pixel and channel block at a time.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseArgs`].
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
     let w = a.window;
     for y in a.y0..a.y1 {
@@ -37,6 +40,9 @@ pub unsafe fn depthwise(a: &DepthwiseArgs) {
 }
 
 /// The epilogue of `pixels` pixels from `first` on, channels from `c` on, with accumulators `acc`.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseArgs`].
 #[inline(always)]
 pub unsafe fn epilogue_at(a: &DepthwiseArgs, acc: *const i32, first: usize, c: usize, pixels: usize) -> EpilogueArgs {
     let mut e = a.epilogue;

@@ -102,11 +102,11 @@ fn whole_bias(e: &Epilogue, sums: &[i32], quant: Quant) -> Vec<i32> {
 /// Packed weights; a validated graph's lengths fit.
 pub(super) fn pack_rows(rows: &[i8], n: usize, len: usize, depthwise: bool) -> Vec<i8> {
     if depthwise {
-        let mut packed = vec![0; pack::depthwise_len(n, len)];
+        let mut packed = vec![0; pack::depthwise_len(n, len).unwrap_or_default()];
         let _ = pack::depthwise(rows, n, len, &mut packed);
         return packed;
     }
-    let mut packed = vec![0; pack::conv_len(n, len)];
+    let mut packed = vec![0; pack::conv_len(n, len).unwrap_or_default()];
     let mut sums = vec![0; padded(n)];
     let _ = pack::conv(rows, n, len, &mut packed, &mut sums);
     packed

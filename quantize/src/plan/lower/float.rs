@@ -40,7 +40,7 @@ impl Lowering<'_, '_> {
                 let weights = self.constants.f32(at, 0, || {
                     let row_major: Vec<f32> =
                         (0..rows).flat_map(|r| (0..len).map(move |k| (r, k))).map(|(r, k)| weight(r, k)).collect();
-                    let mut packed = vec![0.0; pack::depthwise_len(rows, len)];
+                    let mut packed = vec![0.0; pack::depthwise_len(rows, len).unwrap_or_default()];
                     let _ = pack::depthwise(&row_major, rows, len, &mut packed);
                     packed
                 });

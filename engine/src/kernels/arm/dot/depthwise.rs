@@ -9,6 +9,9 @@ use core::arch::aarch64::*;
 struct Quads;
 
 /// 16 bytes of four rows, each exclusive-or `flip`, to 16 times one byte of each row.
+///
+/// # Safety
+/// 16 bytes are readable at each row and 64 writable at `dst`; the CPU has NEON.
 #[inline(always)]
 unsafe fn transpose(rows: [*const u8; 4], flip: u8, dst: *mut u8) {
     // SAFETY: 16 bytes are readable at each row, 64 are writable; aarch64 has NEON.
@@ -97,6 +100,9 @@ pub fn scratch(w: &Window) -> usize {
 }
 
 /// See [`DepthwiseArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseArgs`].
 #[target_feature(enable = "neon,dotprod")]
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
     // SAFETY: passed on.

@@ -13,6 +13,9 @@ use core::arch::aarch64::*;
 type Sums<const P: usize> = [[int32x4_t; 4]; P];
 
 /// One step of 4 k with activations of lane `LANE`; `w` moves on.
+///
+/// # Safety
+/// 64 weights are readable at `w`; the CPU has the dot product.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn step<const P: usize, const LANE: u8>(s: &mut Sums<P>, w: &mut *const i8, x: &[int8x16_t; P]) {
@@ -29,6 +32,9 @@ unsafe fn step<const P: usize, const LANE: u8>(s: &mut Sums<P>, w: &mut *const i
 }
 
 /// `P` panel rows by 16 channels.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn tile<const P: usize>(g: &GemmArgs, first: usize) {
@@ -71,6 +77,9 @@ unsafe fn tile<const P: usize>(g: &GemmArgs, first: usize) {
 }
 
 /// See [`GemmArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[target_feature(enable = "neon,dotprod")]
 pub unsafe fn gemm(g: &GemmArgs) {
     // SAFETY: panel segments hold 4 * k4 bytes, the block 64 weights a step, acc 16 numbers a row.

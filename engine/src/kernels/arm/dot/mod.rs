@@ -12,6 +12,9 @@ use core::arch::asm;
 pub static KERNELS: Kernels = table!(Isa::NeonDot, 1, true, 1, panel::panel, gemm::gemm);
 
 /// s += dot products of four weights with four activations, in each of four channels.
+///
+/// # Safety
+/// The CPU has the dot product.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn sdot(s: &mut int32x4_t, w: int8x16_t, x: int8x16_t) {
@@ -28,6 +31,9 @@ unsafe fn sdot(s: &mut int32x4_t, w: int8x16_t, x: int8x16_t) {
 }
 
 /// The same with activations `LANE * 4 .. LANE * 4 + 4` of `x` for all channels.
+///
+/// # Safety
+/// The CPU has the dot product.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn sdot_lane<const LANE: u8>(s: &mut int32x4_t, w: int8x16_t, x: int8x16_t) {

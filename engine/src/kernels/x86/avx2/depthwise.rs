@@ -8,6 +8,9 @@ use core::arch::x86_64::*;
 struct Pairs;
 
 /// Interleaves 16 elements of two rows: channels 0-3 and 8-11 in the first register, 4-7 and 12-15 in the second.
+///
+/// # Safety
+/// 64 bytes are writable at `dst`; the CPU has AVX2.
 #[inline(always)]
 unsafe fn interleave(a: __m256i, b: __m256i, dst: *mut u8) {
     // SAFETY: 64 bytes are writable; the caller has AVX2.
@@ -99,6 +102,9 @@ pub fn scratch(w: &Window) -> usize {
 }
 
 /// See [`DepthwiseArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseArgs`].
 #[target_feature(enable = "avx2")]
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
     // SAFETY: passed on.

@@ -38,6 +38,9 @@ impl PanelFormat for Words {
 }
 
 /// Panel of i16.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`PanelArgs`].
 #[target_feature(enable = "avx2")]
 pub unsafe fn panel(a: &PanelArgs) {
     // SAFETY: passed on.
@@ -48,6 +51,9 @@ pub unsafe fn panel(a: &PanelArgs) {
 const TILE: usize = 6;
 
 /// `P` panel rows from `first` on by `Q` groups of four channels from `quad` on.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[inline(always)]
 unsafe fn tile<const P: usize, const Q: usize>(g: &GemmArgs, first: usize, quad: usize) {
     // SAFETY: see `gemm`.
@@ -86,6 +92,9 @@ unsafe fn tile<const P: usize, const Q: usize>(g: &GemmArgs, first: usize, quad:
 
 /// The full tile: 6 panel rows by 8 channels. In assembler, because compilers add address arithmetic or spill, and the loop
 /// (24 vector operations in 6 cycles) has room for neither.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn full_tile(g: &GemmArgs, first: usize, quad: usize) {
@@ -159,6 +168,9 @@ unsafe fn full_tile(g: &GemmArgs, first: usize, quad: usize) {
 }
 
 /// All panel rows by `Q` groups of four channels.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn columns<const Q: usize>(g: &GemmArgs, quad: usize) {
@@ -185,6 +197,9 @@ unsafe fn columns<const Q: usize>(g: &GemmArgs, quad: usize) {
 }
 
 /// See [`GemmArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[target_feature(enable = "avx2")]
 pub unsafe fn gemm(g: &GemmArgs) {
     if g.k4 == 0 {

@@ -1,6 +1,6 @@
 //! 16 lanes as two ymm registers.
 
-use crate::kernels::lanes::{LANES, Lanes};
+use crate::kernels::lanes::{LANES, Lanes, vector_functions};
 use core::arch::x86_64::*;
 
 /// AVX2.
@@ -15,58 +15,44 @@ macro_rules! both {
     ($f:ident($a:expr $(, $b:expr)*)) => {[$f($a[0] $(, $b[0])*), $f($a[1] $(, $b[1])*)]};
 }
 
-// SAFETY (whole impl): the caller has AVX2; pointer reads and writes cover the 16 elements that the caller grants.
-#[allow(unused_unsafe)]
 impl Lanes for Avx2 {
     type F = F;
     type I = I;
     type B = __m128i;
     const TOGETHER: usize = 2;
 
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> F {
-        unsafe { [_mm256_set1_ps(x); 2] }
-    }
-    #[inline(always)]
-    unsafe fn splat_i(x: i32) -> I {
-        unsafe { [_mm256_set1_epi32(x); 2] }
-    }
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> F {
-        unsafe { [_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))] }
-    }
-    #[inline(always)]
-    unsafe fn load_i(p: *const i32) -> I {
-        unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(8).cast())] }
-    }
-    #[inline(always)]
-    unsafe fn load_b(p: *const u8) -> __m128i {
-        unsafe { _mm_loadu_si128(p.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn max_b(a: __m128i, b: __m128i) -> __m128i {
-        unsafe { _mm_max_epu8(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn widen(b: __m128i) -> I {
-        unsafe { [_mm256_cvtepu8_epi32(b), _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(b, b))] }
-    }
-    #[inline(always)]
-    unsafe fn narrow(v: I) -> __m128i {
-        unsafe {
+    vector_functions! {
+        fn splat(x: f32) -> F {
+            [_mm256_set1_ps(x); 2]
+        }
+        fn splat_i(x: i32) -> I {
+            [_mm256_set1_epi32(x); 2]
+        }
+        fn load(p: *const f32) -> F {
+            [_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))]
+        }
+        fn load_i(p: *const i32) -> I {
+            [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(8).cast())]
+        }
+        fn load_b(p: *const u8) -> __m128i {
+            _mm_loadu_si128(p.cast())
+        }
+        fn max_b(a: __m128i, b: __m128i) -> __m128i {
+            _mm_max_epu8(a, b)
+        }
+        fn widen(b: __m128i) -> I {
+            [_mm256_cvtepu8_epi32(b), _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(b, b))]
+        }
+        fn narrow(v: I) -> __m128i {
             // In each half: four of v[0], four of v[1].
             let p = _mm256_packs_epi32(v[0], v[1]);
             let b = _mm_packus_epi16(_mm256_castsi256_si128(p), _mm256_extracti128_si256::<1>(p));
             _mm_shuffle_epi32::<0b11_01_10_00>(b)
         }
-    }
-    #[inline(always)]
-    unsafe fn store_b(p: *mut u8, v: __m128i) {
-        unsafe { _mm_storeu_si128(p.cast(), v) }
-    }
-    #[inline(always)]
-    unsafe fn store_b_n(p: *mut u8, v: __m128i, n: usize) {
-        unsafe {
+        fn store_b(p: *mut u8, v: __m128i) {
+            _mm_storeu_si128(p.cast(), v)
+        }
+        fn store_b_n(p: *mut u8, v: __m128i, n: usize) {
             if n >= LANES {
                 return _mm_storeu_si128(p.cast(), v);
             }
@@ -87,83 +73,59 @@ impl Lanes for Avx2 {
                 rest >>= 8;
             }
         }
-    }
-    #[inline(always)]
-    unsafe fn store(p: *mut f32, v: F) {
-        unsafe {
+        fn store(p: *mut f32, v: F) {
             _mm256_storeu_ps(p, v[0]);
             _mm256_storeu_ps(p.add(8), v[1]);
         }
-    }
-    #[inline(always)]
-    unsafe fn store_i(p: *mut i32, v: I) {
-        unsafe {
+        fn store_i(p: *mut i32, v: I) {
             _mm256_storeu_si256(p.cast(), v[0]);
             _mm256_storeu_si256(p.add(8).cast(), v[1]);
         }
-    }
-    #[inline(always)]
-    unsafe fn add(a: F, b: F) -> F {
-        unsafe { both!(_mm256_add_ps(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn sub(a: F, b: F) -> F {
-        unsafe { both!(_mm256_sub_ps(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn mul(a: F, b: F) -> F {
-        unsafe { both!(_mm256_mul_ps(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn div(a: F, b: F) -> F {
-        unsafe { both!(_mm256_div_ps(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn min(a: F, b: F) -> F {
-        unsafe { both!(_mm256_min_ps(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn max(a: F, b: F) -> F {
-        unsafe { both!(_mm256_max_ps(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn add_i(a: I, b: I) -> I {
-        unsafe { both!(_mm256_add_epi32(a, b)) }
-    }
-    #[inline(always)]
-    unsafe fn shl23(a: I) -> I {
-        unsafe { [_mm256_slli_epi32::<23>(a[0]), _mm256_slli_epi32::<23>(a[1])] }
-    }
-    #[inline(always)]
-    unsafe fn to_f(a: I) -> F {
-        unsafe { both!(_mm256_cvtepi32_ps(a)) }
-    }
-    #[inline(always)]
-    unsafe fn bits(a: F) -> I {
-        unsafe { both!(_mm256_castps_si256(a)) }
-    }
-    #[inline(always)]
-    unsafe fn from_bits(a: I) -> F {
-        unsafe { both!(_mm256_castsi256_ps(a)) }
-    }
-    #[inline(always)]
-    unsafe fn select_gt(a: F, b: F, t: I, e: I) -> I {
-        unsafe {
+        fn add(a: F, b: F) -> F {
+            both!(_mm256_add_ps(a, b))
+        }
+        fn sub(a: F, b: F) -> F {
+            both!(_mm256_sub_ps(a, b))
+        }
+        fn mul(a: F, b: F) -> F {
+            both!(_mm256_mul_ps(a, b))
+        }
+        fn div(a: F, b: F) -> F {
+            both!(_mm256_div_ps(a, b))
+        }
+        fn min(a: F, b: F) -> F {
+            both!(_mm256_min_ps(a, b))
+        }
+        fn max(a: F, b: F) -> F {
+            both!(_mm256_max_ps(a, b))
+        }
+        fn add_i(a: I, b: I) -> I {
+            both!(_mm256_add_epi32(a, b))
+        }
+        fn shl23(a: I) -> I {
+            [_mm256_slli_epi32::<23>(a[0]), _mm256_slli_epi32::<23>(a[1])]
+        }
+        fn to_f(a: I) -> F {
+            both!(_mm256_cvtepi32_ps(a))
+        }
+        fn bits(a: F) -> I {
+            both!(_mm256_castps_si256(a))
+        }
+        fn from_bits(a: I) -> F {
+            both!(_mm256_castsi256_ps(a))
+        }
+        fn select_gt(a: F, b: F, t: I, e: I) -> I {
             let m = [_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1])];
             let m = Self::bits(m);
             both!(_mm256_blendv_epi8(e, t, m))
         }
-    }
-    #[inline(always)]
-    unsafe fn any_gt(a: F, b: F) -> bool {
-        unsafe {
+        fn any_gt(a: F, b: F) -> bool {
             let m = _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]));
             _mm256_movemask_ps(m) != 0
         }
-    }
-    #[inline(always)]
-    unsafe fn sqrt1(x: f32) -> f32 {
-        unsafe { _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))) }
+        fn sqrt1(x: f32) -> f32 {
+            _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
+        }
     }
 }
 

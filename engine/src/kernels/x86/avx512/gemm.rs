@@ -5,6 +5,9 @@ use crate::kernels::lanes::LANES;
 use core::arch::x86_64::*;
 
 /// `P` panel rows by `B` blocks of 16 channels.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn tile<const P: usize, const B: usize>(g: &GemmArgs, first: usize) {
@@ -39,6 +42,9 @@ unsafe fn tile<const P: usize, const B: usize>(g: &GemmArgs, first: usize) {
 }
 
 /// All panel rows by `B` blocks.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn blocks<const B: usize>(g: &GemmArgs) {
@@ -63,6 +69,9 @@ unsafe fn blocks<const B: usize>(g: &GemmArgs) {
 }
 
 /// See [`GemmArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 pub unsafe fn gemm(g: &GemmArgs) {
     // SAFETY: panel segments hold 4 * k4 bytes, each block 64 weights a step, acc 16 numbers a row and block.

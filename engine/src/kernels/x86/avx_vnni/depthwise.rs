@@ -8,6 +8,9 @@ use core::arch::x86_64::*;
 struct Quads;
 
 /// 16 bytes of four rows to 16 times one byte of each row.
+///
+/// # Safety
+/// 16 bytes are readable at each row and 64 writable at `dst`; the CPU has AVX2.
 #[inline(always)]
 unsafe fn transpose(rows: [*const u8; 4], dst: *mut u8) {
     // SAFETY: 16 bytes are readable at each row, 64 are writable; the caller has AVX2.
@@ -98,6 +101,9 @@ pub fn scratch(w: &Window) -> usize {
 }
 
 /// See [`DepthwiseArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseArgs`].
 #[target_feature(enable = "avx2,avxvnni")]
 pub unsafe fn depthwise(a: &DepthwiseArgs) {
     // SAFETY: passed on.

@@ -6,6 +6,9 @@ use crate::kernels::lanes::LANES;
 use core::arch::x86_64::*;
 
 /// Panel of bytes.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`PanelArgs`].
 #[target_feature(enable = "avx2")]
 pub unsafe fn panel(a: &PanelArgs) {
     // SAFETY: passed on.
@@ -13,6 +16,9 @@ pub unsafe fn panel(a: &PanelArgs) {
 }
 
 /// `P` panel rows by 16 channels.
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[inline]
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn tile<const P: usize>(g: &GemmArgs, first: usize) {
@@ -42,6 +48,9 @@ unsafe fn tile<const P: usize>(g: &GemmArgs, first: usize) {
 }
 
 /// See [`GemmArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`GemmArgs`].
 #[target_feature(enable = "avx2,avxvnni")]
 pub unsafe fn gemm(g: &GemmArgs) {
     const TILE: usize = 6;
