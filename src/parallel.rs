@@ -3,8 +3,8 @@
 use crate::infer::Pool;
 use std::sync::{Mutex, PoisonError};
 
-/// Does `work` on every item, on as many threads as there are free, and gives the results in the order of the items, or the
-/// first error in that order. A panic goes on to the caller. Allocates.
+/// Does `work` on every item, on as many threads as there are free, and gives the results in the order of the
+/// items, or the first error in that order. A panic goes on to the caller. Allocates.
 pub fn side_by_side<T: Send, R: Send, E: Send>(
     pool: &mut Pool,
     items: Vec<T>,
@@ -20,8 +20,8 @@ pub fn side_by_side<T: Send, R: Send, E: Send>(
     places.into_iter().filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner).1).collect()
 }
 
-/// Calls `work` once with each number below `count`, on whichever threads are free, the caller's included. A panic goes on to
-/// the caller. Allocates nothing.
+/// Calls `work` once with each number below `count`, on whichever threads are free, the caller's included. A panic
+/// goes on to the caller. Allocates nothing.
 pub fn each(pool: &mut Pool, count: usize, work: &(dyn Fn(usize) + Sync)) {
     if let Err(error) = pool.each(count, work) {
         panic!("{error}");

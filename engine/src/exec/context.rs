@@ -29,8 +29,8 @@ impl Share {
     /// Of no work at all: operations check their arguments and do nothing.
     pub const NOTHING: Share = Share { worker: 0, workers: 0, piece: 0, pieces: 0, first: true };
 
-    /// This piece of `units` rows, pixels or tokens. Which worker does what never changes a result: no operation carries
-    /// anything from one unit to another.
+    /// This piece of `units` rows, pixels or tokens. Which worker does what never changes a result: no operation
+    /// carries anything from one unit to another.
     pub fn of(&self, units: usize) -> Range<usize> {
         self.of_blocks(units, 1)
     }

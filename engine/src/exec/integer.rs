@@ -10,8 +10,8 @@ use crate::tensor::Shape;
 /// With fewer rows than this for each piece, rows are cut.
 const ROWS_EACH: usize = 2;
 
-/// How a map is seen by operations that work element by element: maps of few rows get more and shorter ones, so that pieces
-/// are of about the same size. Not single pixels: kernels have a start-up cost for each row.
+/// How a map is seen by operations that work element by element: maps of few rows get more and shorter ones, so
+/// that pieces are of about the same size. Not single pixels: kernels have a start-up cost for each row.
 fn spread(s: &Shape, share: Share) -> Shape {
     if share.pieces < 2 || s.h >= ROWS_EACH * share.pieces {
         return *s;
@@ -105,8 +105,8 @@ impl<'x> Context<'x> {
         avg_pool(self.kernels, window, change, include_pad, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
     }
 
-    /// Phase 0 of what begins with a mean: the sums of each piece (there is one for each worker), at the start of the scratch
-    /// of the worker with the piece's number, whoever computes them.
+    /// Phase 0 of what begins with a mean: the sums of each piece (there is one for each worker), at the start of
+    /// the scratch of the worker with the piece's number, whoever computes them.
     fn sums(&self, x: &Tensor, share: Share) -> Result<(), Error> {
         let s = column(&x.shape);
         let view = self.memory.view(x, s)?;
@@ -153,8 +153,8 @@ impl<'x> Context<'x> {
         if phase == 0 {
             return self.sums(&s.x, share);
         }
-        // Every worker computes all factors before its first piece: it takes microseconds and spares a phase. The sums at the
-        // start of its scratch stay, because others may still read them.
+        // Every worker computes all factors before its first piece: it takes microseconds and spares a phase. The
+        // sums at the start of its scratch stay, because others may still read them.
         let c = s.x.shape.c;
         let at = self.scratch_at(share.worker) + 4 * c.next_multiple_of(16);
         let (wide, mid) = (padded(c), s.hidden.min(1 << 16).next_multiple_of(16));

@@ -32,7 +32,8 @@ impl Phase {
 }
 
 impl Executor<'_, '_> {
-    /// The phase after another (the first one without), and into how many pieces `workers` workers cut it. `None` at the end.
+    /// The phase after another (the first one without), and into how many pieces `workers` workers cut it. `None`
+    /// at the end.
     pub(crate) fn phase_after(&self, last: Option<Phase>, workers: usize) -> Option<(Phase, usize)> {
         let (mut phase, at) = match last {
             Some(p) if p.phase + 1 < p.phases => (Phase { phase: p.phase + 1, ..p }, p.at),
@@ -65,12 +66,12 @@ impl Executor<'_, '_> {
     }
 }
 
-/// Pieces for each worker of a phase that is large enough. More of them spread the work more evenly over cores of unequal speed,
-/// and cost a little each.
+/// Pieces for each worker of a phase that is large enough. More of them spread the work more evenly over cores of
+/// unequal speed, and cost a little each.
 const PIECES_EACH: usize = 4;
 
-/// Least work of a piece, in 8-bit multiplications: some 10 µs of a core with AVX2, 200 µs of a small ARM core. Tests cut up
-/// small networks, too.
+/// Least work of a piece, in 8-bit multiplications: some 10 µs of a core with AVX2, 200 µs of a small ARM core.
+/// Tests cut up small networks, too.
 const LEAST_WORK: usize = if cfg!(test) { 1 } else { 1 << 19 };
 
 /// Work of a number that is computed from others without a matrix product, in 8-bit multiplications.
@@ -82,7 +83,8 @@ const FLOAT: usize = 2;
 
 /// Into how many pieces a phase is cut. Depends on nothing but the plan and the number of workers.
 fn pieces(step: &Step, phase: usize, workers: usize) -> usize {
-    // Work, units that can be shared out, and how many of them a piece has at least where there are more pieces than workers.
+    // Work, units that can be shared out, and how many of them a piece has at least where there are more pieces
+    // than workers.
     let (work, units, least) = match step {
         // The sums of a mean have room for one piece for each worker.
         Step::GlobalMean { .. } | Step::SqueezeExcite(_) if phase == 0 => return workers,

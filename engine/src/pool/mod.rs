@@ -1,12 +1,13 @@
 //! A fixed set of threads that run a network together (feature `std`).
 //!
-//! Threads are started once. A network is run phase by phase: each phase is cut into pieces, which threads claim one by one
-//! (`rounds`), and whoever finishes the last piece opens the next phase. Nobody waits for a thread that has claimed nothing: one
-//! that the system lets sleep joins when it comes. How threads wait for work, and what they do when a core is not to be had,
-//! is said in `wait`.
+//! Threads are started once. A network is run phase by phase: each phase is cut into pieces, which threads claim
+//! one by one (`rounds`), and whoever finishes the last piece opens the next phase. Nobody waits for a thread that
+//! has claimed nothing: one that the system lets sleep joins when it comes. How threads wait for work, and what
+//! they do when a core is not to be had, is said in `wait`.
 
 #[cfg(test)]
 mod model;
+mod network;
 mod rounds;
 #[cfg(test)]
 mod tests;
@@ -14,17 +15,18 @@ mod wait;
 
 use crate::exec::{Executor, Phase, RunError, RunOptions};
 use crate::plan::MAX_WORKERS;
+use network::Run;
 use rounds::{MAX_PIECES, Rounds, Task};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wait::{Absence, Parker, Waits, spin};
 
-/// How long the caller sleeps before it looks whether it was held up. Whenever it goes to sleep, the system may find that the
-/// core can be used for the thread that is waited for.
+/// How long the caller sleeps before it looks whether it was held up. Whenever it goes to sleep, the system may
+/// find that the core can be used for the thread that is waited for.
 const NAP: Duration = Duration::from_micros(500);
 
 /// What threads of a pool do together: rounds of pieces.
@@ -98,12 +100,13 @@ impl Shared {
         }
     }
 
-    /// Claims and does pieces of one round until there are none; opens the next round after the last piece. `before` is called
-    /// before the first one.
+    /// Claims and does pieces of one round until there are none; opens the next round after the last piece.
+    /// `before` is called before the first one.
     fn turn(&self, thread: usize, before: &mut dyn FnMut(Task)) -> Turn {
         let Some(piece) = self.rounds.claim(thread) else { return Turn::Nothing };
-        // SAFETY: the pointer was stored before the round was opened, and the caller of `run_job` does not leave the frame in
-        // which the job lies before `over`, which is not set before the claimed pieces are handed in below.
+        // SAFETY: the pointer was stored before the round was opened, and the caller of `run_job` does not leave
+        // the frame in which the job lies before `over`, which is not set before the claimed pieces are handed in
+        // below.
         let job = unsafe { *self.job.load(Ordering::Relaxed) };
         let (task, pieces) = self.rounds.task();
         let (mut first, mut claimed) = (Some(piece), 1);
@@ -165,8 +168,8 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Starts `threads` - 1 threads (the caller's is the other one); 1 to [`MAX_WORKERS`]. Returns when all have begun, so that
-    /// what a thread allocates when it begins is allocated by then.
+    /// Starts `threads` - 1 threads (the caller's is the other one); 1 to [`MAX_WORKERS`]. Returns when all have
+    /// begun, so that what a thread allocates when it begins is allocated by then.
     ///
     /// # Errors
     /// The system gives no more threads.
@@ -192,8 +195,8 @@ impl Pool {
         self.shared.parkers.len()
     }
 
-    /// Calls `work` once with each number below `count`, on whichever threads are free, and returns when all calls are done.
-    /// Nothing is allocated. The calls must not wait for each other: one thread may do them all.
+    /// Calls `work` once with each number below `count`, on whichever threads are free, and returns when all calls
+    /// are done. Nothing is allocated. The calls must not wait for each other: one thread may do them all.
     ///
     /// # Errors
     /// [`Panicked`] when a call panicked, on whichever thread; the other calls are made all the same.
@@ -231,8 +234,8 @@ impl Pool {
         self.run_observed(executor, options, &mut |_| {})
     }
 
-    /// As [`Executor::run_observed`], on all threads; `at` is called on the caller's, in order, but late for a step that the others
-    /// did alone.
+    /// As [`Executor::run_observed`], on all threads; `at` is called on the caller's, in order, but late for a step
+    /// that the others did alone.
     ///
     /// # Errors
     /// As [`Pool::run`].
@@ -249,7 +252,7 @@ impl Pool {
         if workers > executor.network().workers() {
             return Err(RunError::Workers);
         }
-        let run = Run { executor, options, workers, failed: AtomicBool::new(false), refused: Mutex::new(None) };
+        let run = Run::new(executor, options, workers);
         let mut seen = 0;
         let mut see = |step: usize| {
             while seen <= step {
@@ -264,10 +267,7 @@ impl Pool {
         if self.shared.panicked.load(Ordering::Acquire) {
             return Err(RunError::Workers);
         }
-        let refused = run.refused.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = refused {
-            return Err(error);
-        }
+        run.result()?;
         see(executor.network().steps().count());
         Ok(())
     }
@@ -366,41 +366,5 @@ fn help(shared: &Shared, thread: usize) {
 fn discard(panic: Panic) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
-    }
-}
-
-/// A run of a network.
-struct Run<'r> {
-    executor: &'r Executor<'r, 'r>,
-    options: &'r RunOptions<'r>,
-    workers: usize,
-    /// Nothing more is to be computed.
-    failed: AtomicBool,
-    refused: Mutex<Option<RunError>>,
-}
-
-impl Job for Run<'_> {
-    fn work(&self, task: Task, thread: usize, pieces: usize, claim: &mut dyn FnMut() -> Option<usize>) {
-        if self.failed.load(Ordering::Relaxed) {
-            while claim().is_some() {}
-            return;
-        }
-        let done = self.executor.compute(Phase::unpack(task), self.options, [thread, self.workers, pieces], claim);
-        if let Err(error) = done {
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            self.give_up();
-        }
-    }
-
-    fn next(&self, task: Task) -> Option<(Task, usize)> {
-        if self.failed.load(Ordering::Relaxed) {
-            return None;
-        }
-        let (phase, pieces) = self.executor.phase_after(Some(Phase::unpack(task)), self.workers)?;
-        Some((phase.pack(), pieces))
-    }
-
-    fn give_up(&self) {
-        self.failed.store(true, Ordering::Relaxed);
     }
 }

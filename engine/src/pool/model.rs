@@ -1,4 +1,5 @@
-//! All schedules: a model of [`super::rounds`] with the same words, in which threads take their atomic steps in every order.
+//! All schedules: a model of [`super::rounds`] with the same words, in which threads take their atomic steps in
+//! every order.
 
 use super::rounds::{filled, has_pieces, taken};
 use std::collections::HashSet;

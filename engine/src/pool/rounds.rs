@@ -1,11 +1,11 @@
 //! Rounds of work: pieces that threads claim one by one, and who notices that the last one is finished.
 //!
-//! A round is open while pieces of it are unclaimed or unfinished. Each thread has a slot with a range of pieces: it takes
-//! its own from the front, so that from round to round it works on about the same rows, and then the others' from the back. No
-//! thread waits for one that has claimed nothing.
+//! A round is open while pieces of it are unclaimed or unfinished. Each thread has a slot with a range of pieces:
+//! it takes its own from the front, so that from round to round it works on about the same rows, and then the
+//! others' from the back. No thread waits for one that has claimed nothing.
 //!
-//! A slot's word holds the round's number, so that a thread that was stopped between reading and claiming cannot claim a piece
-//! of a later round by mistake.
+//! A slot's word holds the round's number, so that a thread that was stopped between reading and claiming cannot
+//! claim a piece of a later round by mistake.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -40,13 +40,14 @@ pub(super) fn has_pieces(word: u64) -> bool {
     next < end
 }
 
-/// The word of slot `i` in the round after that of slot 0's word `first`. All slots hold the same round between rounds, because
-/// all were filled for the last one.
+/// The word of slot `i` in the round after that of slot 0's word `first`. All slots hold the same round between
+/// rounds, because all were filled for the last one.
 pub(super) fn filled(first: u64, pieces: usize, i: usize, slots: usize) -> u64 {
     word((first >> (2 * BITS)).wrapping_add(1), pieces * i / slots, pieces * (i + 1) / slots)
 }
 
-/// The word of a slot from which a piece was taken, and the piece: the first for the slot's own thread, the last for others.
+/// The word of a slot from which a piece was taken, and the piece: the first for the slot's own thread, the last
+/// for others.
 pub(super) fn taken(old: u64, own: bool) -> Option<(u64, usize)> {
     let (next, end) = next_and_end(old);
     let round = old >> (2 * BITS);
@@ -131,8 +132,8 @@ impl Rounds {
         (task, self.pieces.load(Ordering::Relaxed))
     }
 
-    /// Hands in claimed pieces, done or not. True for whoever hands in the last one: the round is over, what all threads
-    /// wrote in it can be read, and the next one can be opened.
+    /// Hands in claimed pieces, done or not. True for whoever hands in the last one: the round is over, what all
+    /// threads wrote in it can be read, and the next one can be opened.
     pub fn finish(&self, pieces: usize) -> bool {
         disturb();
         self.unfinished.0.fetch_sub(pieces, Ordering::AcqRel) == pieces

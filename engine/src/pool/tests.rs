@@ -33,7 +33,8 @@ fn dice() -> u32 {
     })
 }
 
-/// Makes the thread late, now and then: a little, until another thread has run, or for so long that others go to sleep.
+/// Makes the thread late, now and then: a little, until another thread has run, or for so long that others go to
+/// sleep.
 pub(super) fn disturb() {
     if DISTURBED.load(Ordering::Relaxed) == 0 {
         return;

@@ -1,8 +1,8 @@
 //! How threads of a pool wait: a short spin, then asleep; and how a helper gives way whose core others want, too.
 //!
-//! A thread that the system stops while it holds a piece of work holds everybody up. So a helper that did, or that shares its core
-//! with a thread of the pool, stays away for a while, and comes back to see whether it has a core now. Each time that it has
-//! none it stays away for longer, so that these trials cost next to nothing.
+//! A thread that the system stops while it holds a piece of work holds everybody up. So a helper that did, or that
+//! shares its core with a thread of the pool, stays away for a while, and comes back to see whether it has a core
+//! now. Each time that it has none it stays away for longer, so that these trials cost next to nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,11 +21,12 @@ const SPINS: u32 = 64;
 const AWAY: Duration = Duration::from_millis(4);
 const LONGEST_AWAY: Duration = Duration::from_millis(256);
 
-/// A helper that had a core for this many times as long as it was away stays away for less the next time. More than what a
-/// scheduler lets a thread run on a core that others want.
+/// A helper that had a core for this many times as long as it was away stays away for less the next time. More than
+/// what a scheduler lets a thread run on a core that others want.
 const USEFUL: u32 = 4;
 
-/// Spins until `ready`, for a time that suits work of which this thread's part took `turn`; false if that was not long enough.
+/// Spins until `ready`, for a time that suits work of which this thread's part took `turn`; false if that was not
+/// long enough.
 pub(super) fn spin(turn: Duration, ready: impl Fn() -> bool) -> bool {
     let most = (turn / 4).clamp(SPIN, LONGEST_SPIN);
     let start = Instant::now();
@@ -51,8 +52,9 @@ pub(super) struct Parker {
 }
 
 impl Parker {
-    /// Sleeps until [`Parker::unpark`], or for `most`; not at all when `ready`. Whoever makes it ready calls `unpark` after that, so
-    /// that one of the two sees the other: both sides use sequentially consistent operations. False when the time was up.
+    /// Sleeps until [`Parker::unpark`], or for `most`; not at all when `ready`. Whoever makes it ready calls
+    /// `unpark` after that, so that one of the two sees the other: both sides use sequentially consistent
+    /// operations. False when the time was up.
     pub fn park(&self, ready: impl Fn() -> bool, most: Option<Duration>) -> bool {
         self.parked.store(true, Ordering::SeqCst);
         if ready() {
@@ -89,8 +91,8 @@ impl Parker {
     }
 }
 
-/// Whether a thread's waits mostly end as they should, in the spin. Where two threads of a pool share one core, each of them goes to
-/// sleep in every round, so that the other one can run.
+/// Whether a thread's waits mostly end as they should, in the spin. Where two threads of a pool share one core,
+/// each of them goes to sleep in every round, so that the other one can run.
 #[derive(Debug, Default)]
 pub(super) struct Waits(u32);
 
