@@ -167,8 +167,7 @@ fn floats(c: &mut Criterion) {
     let (mul, bias) = (vec![0.001; padded(classes)], rng.floats(padded(classes)));
     bench(c, "ctc head 40x120x18710", tokens * classes, ctc_scratch_any(width), |kernels, out, scratch| {
         let weights = PackedConv { weights: &weights, sums: &sums };
-        let over = ProbabilityOver::AllClasses;
-        let p = CtcParams { weights, mul: &mul, bias: &bias, classes, allowed: None, over };
+        let p = CtcParams { weights, mul: &mul, bias: &bias, classes };
         ctc_probabilities(kernels, &p, View::new(&x, shape(width))?, 0..tokens, out, scratch)
     });
 }

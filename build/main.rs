@@ -3,7 +3,7 @@
 
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
-use edge_ocr_quantize::plan::{Compiled, CtcOutput, Options, compile};
+use edge_ocr_quantize::plan::{Compiled, Options, compile};
 use edge_ocr_quantize::target::{Arena, Target};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -100,7 +100,7 @@ fn load(models: &Path, name: &str) -> Result<(Model, Sizes), String> {
 }
 
 fn plan(target: &Target, model: &Model, sizes: Vec<[usize; 2]>) -> Result<Compiled, String> {
-    let options = Options { target: target.name.clone(), sizes, ctc: CtcOutput::Probabilities };
+    let options = Options { target: target.name.clone(), sizes };
     compile(model, &options).map_err(|e| format!("no plan of {} for {}: {e}", model.name, target.name))
 }
 

@@ -116,34 +116,46 @@ impl<'a> Memory<'a> {
     }
 
     /// The tensor to read, seen with `shape` (of the same span).
-    pub fn view<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<View<'_, T>, Error> {
+    ///
+    /// # Safety
+    /// While operations read the view, nobody writes to the tensor or its slack; for the operations that work in place see the type.
+    pub unsafe fn view<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<View<'_, T>, Error> {
         Self::check::<T>(t)?;
         let ptr = self.at(t.offset, shape.span_bytes(t.elem.size()), SLACK_BYTES)?;
-        // SAFETY: span and slack lie inside the arena, which is initialised; for writers see the type.
+        // SAFETY: span and slack lie inside the arena, which is initialised; the rest is the promise of the caller.
         unsafe { View::from_raw(ptr.cast::<T>(), shape) }
     }
 
     /// The tensor to write, seen with `shape`.
-    pub fn view_mut<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<ViewMut<'_, T>, Error> {
+    ///
+    /// # Safety
+    /// While an operation writes its rows of the view, nobody else reads or writes these.
+    pub unsafe fn view_mut<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<ViewMut<'_, T>, Error> {
         Self::check::<T>(t)?;
         let ptr = self.at(t.offset, shape.span_bytes(t.elem.size()), 0)?;
-        // SAFETY: the span lies inside the arena; for other users see the type.
+        // SAFETY: the span lies inside the arena; the rest is the promise of the caller.
         unsafe { ViewMut::from_raw(ptr.cast::<T>(), shape) }
     }
 
-    /// `count` numbers from byte `offset` on, for one worker.
-    #[allow(clippy::mut_from_ref)] // callers ask for disjoint parts; see the type
-    pub fn slice<T: Plain>(&self, offset: usize, count: usize) -> Result<&mut [T], Error> {
+    /// `count` numbers from byte `offset` on.
+    ///
+    /// # Safety
+    /// While the slice lives, nobody else reads or writes these bytes.
+    #[allow(clippy::mut_from_ref)] // the caller's promise
+    pub unsafe fn slice<T: Plain>(&self, offset: usize, count: usize) -> Result<&mut [T], Error> {
         let ptr = self.at(offset, count.checked_mul(size_of::<T>()), 0)?.cast::<T>();
         if !ptr.is_aligned() {
             return Err(Error::Alignment { op: "arena" });
         }
-        // SAFETY: inside the arena and aligned; every bit pattern is a T; for other users see the type.
+        // SAFETY: inside the arena and aligned; every bit pattern is a T; the rest is the promise of the caller.
         Ok(unsafe { core::slice::from_raw_parts_mut(ptr, count) })
     }
 
-    /// As [`Memory::slice`], to read what other workers wrote before the last meeting.
-    pub fn read<T: Plain>(&self, offset: usize, count: usize) -> Result<&[T], Error> {
+    /// As [`Memory::slice`], to read.
+    ///
+    /// # Safety
+    /// While the slice lives, nobody writes these bytes.
+    pub unsafe fn read<T: Plain>(&self, offset: usize, count: usize) -> Result<&[T], Error> {
         let ptr = self.at(offset, count.checked_mul(size_of::<T>()), 0)?.cast::<T>();
         if !ptr.is_aligned() {
             return Err(Error::Alignment { op: "arena" });
@@ -156,7 +168,8 @@ impl<'a> Memory<'a> {
 impl<'a> Memory<'a> {
     /// As [`Memory::read`], for as long as the arena is borrowed: nobody writes any more.
     pub fn into_read<T: Plain>(self, offset: usize, count: usize) -> Result<&'a [T], Error> {
-        let part: *const [T] = self.read(offset, count)?;
+        // SAFETY: `self` is the arena's only user.
+        let part: *const [T] = unsafe { self.read(offset, count)? };
         // SAFETY: initialised, aligned and inside bytes that are borrowed for 'a; with `self` gone nobody can write them.
         Ok(unsafe { &*part })
     }
@@ -172,7 +185,7 @@ pub(crate) trait Plain: Copy + sealed::Sealed {}
 macro_rules! plain {
     ($($t:ty),*) => {$( impl sealed::Sealed for $t {} impl Plain for $t {} )*};
 }
-plain!(u8, i8, u32, i32, f32, crate::ops::CtcBest);
+plain!(u8, i8, u32, i32, f32);
 
 /// A plan's constants as numbers.
 pub(crate) fn constants<T: Plain>(bytes: &[u8], span: Span) -> Result<&[T], Error> {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::plans::{Guarded, PLANS};
-use edge_ocr_engine::{Answer, Kernels, Network, Plan, Pool, RunOptions};
+use edge_ocr_engine::{Answer, Kernels, Network, Plan, Pool};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -51,14 +51,13 @@ fn loading_and_running_allocate_nothing() {
                 for run in 0..20u8 {
                     executor.input_mut().fill(run);
                     if run.is_multiple_of(2) {
-                        pool.run(&mut executor, &RunOptions::default()).unwrap();
+                        pool.run(&mut executor).unwrap();
                     } else {
-                        executor.run(&RunOptions::default()).unwrap();
+                        executor.run().unwrap();
                     }
                     let full = match executor.output() {
                         Answer::U8 { values, .. } => !values.is_empty(),
                         Answer::F32(values) => !values.is_empty(),
-                        Answer::Best(values) => !values.is_empty(),
                     };
                     assert!(full);
                 }

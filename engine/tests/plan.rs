@@ -6,7 +6,7 @@ mod common;
 use common::Rng;
 use common::plans::{Guarded, PLANS};
 use edge_ocr_engine::plan::{MAX_WORKERS, crc32};
-use edge_ocr_engine::{Arena, Isa, IsaError, Kernels, Network, Plan, PlanError, Pool, RunOptions};
+use edge_ocr_engine::{Arena, Isa, IsaError, Kernels, Network, Plan, PlanError, Pool};
 use std::time::{Duration, Instant};
 
 fn refusal(bytes: &[u8]) -> PlanError {
@@ -72,7 +72,7 @@ fn an_arena_or_worker_that_does_not_fit_is_refused() {
     assert_eq!(new(0, need, 9, 1), Err(PlanError::Variant { index: 9, count: 2 }));
     let network = Network::new(&plan, 0, kernels, 1, arena.bytes_mut()).unwrap();
     let mut executor = network.on(arena.bytes_mut()).unwrap();
-    assert!(Pool::new(2).unwrap().run(&mut executor, &RunOptions::default()).is_err());
+    assert!(Pool::new(2).unwrap().run(&mut executor).is_err());
 }
 
 #[test]
@@ -222,14 +222,7 @@ fn mutated_plans_never_panic_and_never_leave_the_arena() {
             made += 1;
             let mut executor = network.on(arena.bytes_mut()).unwrap();
             executor.input_mut().fill(random.next() as u8);
-            let mask = [random.next(), random.next()];
-            let options =
-                RunOptions { allowed: random.next().is_multiple_of(2).then_some(&mask), ..Default::default() };
-            let done = if random.next().is_multiple_of(2) {
-                pool.run(&mut executor, &options)
-            } else {
-                executor.run(&options)
-            };
+            let done = if random.next().is_multiple_of(2) { pool.run(&mut executor) } else { executor.run() };
             ran += u64::from(done.is_ok());
             let _ = executor.output();
             assert!(arena.intact(), "{name}: wrote outside the arena with {}", kernels.isa());

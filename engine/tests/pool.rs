@@ -3,7 +3,7 @@
 mod common;
 
 use common::plans::{Guarded, PLANS};
-use edge_ocr_engine::{Kernels, Network, Panicked, Plan, Pool, RunOptions};
+use edge_ocr_engine::{Kernels, Network, Panicked, Plan, Pool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,15 +49,14 @@ fn a_network_runs_after_a_panic() {
     let mut executor = network.on(arena.bytes_mut()).unwrap();
     let mut pool = Pool::new(2).unwrap();
     assert_eq!(pool.each(2, &|i| assert_eq!(i, 0, "on purpose")), Err(Panicked));
-    let options = RunOptions::default();
     for step in [0, 1, 5] {
         executor.input_mut().fill(7);
-        assert_eq!(pool.run(&mut executor, &options), Ok(()));
+        assert_eq!(pool.run(&mut executor), Ok(()));
         // The observer's panic is the caller's own; the helper does not go on without it.
         let mut stop = |at: usize| assert_ne!(at, step, "on purpose");
-        let run = AssertUnwindSafe(|| pool.run_observed(&mut executor, &options, &mut stop));
+        let run = AssertUnwindSafe(|| pool.run_observed(&mut executor, &mut stop));
         assert!(catch_unwind(run).is_err());
     }
     executor.input_mut().fill(7);
-    assert_eq!(pool.run(&mut executor, &options), Ok(()));
+    assert_eq!(pool.run(&mut executor), Ok(()));
 }

@@ -1,12 +1,12 @@
 //! Compiles a `.q8`, checks it against the integer simulation and times it, step by step.
 //!
 //! `cargo run --release --example plan_profile -- MODEL.q8 HxW [--threads N] [--runs N] [--out PLAN] [--map] [--svg FILE]
-//! [--probabilities] [--each-line]`
+//! [--each-line]`
 
 use edge_ocr_engine::plan::Plan;
-use edge_ocr_engine::{Answer, Kernels, Network, Pool, RunOptions};
+use edge_ocr_engine::{Answer, Kernels, Network, Pool};
 use edge_ocr_quantize::Model;
-use edge_ocr_quantize::plan::{AlignedBytes, CtcOutput, Options, compile};
+use edge_ocr_quantize::plan::{AlignedBytes, Options, compile};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -18,9 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("the size is HxW".into());
     };
     let model = Model::load(args[0].as_ref())?;
-    let ctc = if args.iter().any(|a| a == "--probabilities") { CtcOutput::Probabilities } else { CtcOutput::Best };
     let started = Instant::now();
-    let compiled = compile(&model, &Options { target: "host".into(), sizes: vec![[h, w]], ctc })?;
+    let compiled = compile(&model, &Options { target: "host".into(), sizes: vec![[h, w]] })?;
     eprintln!("compiled in {:.2} s", started.elapsed().as_secs_f64());
     let threads = number("--threads", 1);
     let v = &compiled.variants[0];
@@ -53,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // One run for each line of standard input: for comparisons in alternation with another program.
         for _ in std::io::stdin().lines() {
             let start = Instant::now();
-            pool.run(&mut executor, &RunOptions::default())?;
+            pool.run(&mut executor)?;
             println!("{}", start.elapsed().as_secs_f64() * 1e3);
         }
         return Ok(());
@@ -65,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..number("--runs", 30) {
         executor.input_mut().copy_from_slice(&input);
         let (start, mut last) = (Instant::now(), Instant::now());
-        pool.run_observed(&mut executor, &RunOptions::default(), &mut |step| {
+        pool.run_observed(&mut executor, &mut |step| {
             if step > 0 {
                 best[step - 1] = best[step - 1].min(last.elapsed().as_secs_f64());
             }
@@ -97,7 +96,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             eprintln!("sum of the answer {}", values.iter().map(|v| u64::from(*v)).sum::<u64>())
         }
         Answer::F32(values) => eprintln!("sum of the answer {}", values.iter().sum::<f32>()),
-        Answer::Best(values) => eprintln!("first token {:?}", values.first()),
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ mod networks;
 use edge_ocr_engine::plan::crc32;
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::exec::{self, Mode};
-use edge_ocr_quantize::plan::{CtcOutput, Options, compile};
+use edge_ocr_quantize::plan::{Options, compile};
 use edge_ocr_quantize::q8::VERSION;
 use std::time::{Duration, Instant};
 
@@ -118,7 +118,7 @@ fn a_body_that_lies() {
             if shapes.iter().any(|s| s.len() > 1 << 18) {
                 continue;
             }
-            let options = Options { target: "test".into(), sizes: vec![size], ctc: CtcOutput::Best };
+            let options = Options { target: "test".into(), sizes: vec![size] };
             compiled += usize::from(compile(&model, &options).is_ok());
             let _ = exec::run(&model.graph, &pixels, h, w, Mode::Int);
         }

@@ -7,12 +7,12 @@
 mod networks;
 
 use edge_ocr_engine::plan::{Elem as PlanElem, Plan, Tensor};
-use edge_ocr_engine::{Answer, Executor, Isa, Kernels, Network, Pool, RunOptions};
+use edge_ocr_engine::{Answer, Executor, Isa, Kernels, Network, Pool};
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
 use edge_ocr_quantize::exec::{Data, Feature, Mode, picture, run_int_node};
 use edge_ocr_quantize::graph::{Activation, Op, Shape};
-use edge_ocr_quantize::plan::{AlignedBytes, Compiled, CtcOutput, Options, compile};
+use edge_ocr_quantize::plan::{AlignedBytes, Compiled, Options, compile};
 use edge_ocr_quantize::q8::Kind;
 
 fn kernels() -> Vec<&'static Kernels> {
@@ -21,8 +21,8 @@ fn kernels() -> Vec<&'static Kernels> {
     found
 }
 
-fn compiled(model: &Model, sizes: &[[usize; 2]], ctc: CtcOutput) -> Compiled {
-    compile(model, &Options { target: "test".into(), sizes: sizes.to_vec(), ctc }).unwrap()
+fn compiled(model: &Model, sizes: &[[usize; 2]]) -> Compiled {
+    compile(model, &Options { target: "test".into(), sizes: sizes.to_vec() }).unwrap()
 }
 
 /// A tensor's values, dense.
@@ -74,7 +74,7 @@ fn compare(name: &str, op: &Op, got: &Feature, want: &Feature) -> f64 {
 /// Runs step by step beside the simulation.
 fn check_nodes(model: &Model, size: [usize; 2], pixels: &[u8], kernels: &'static Kernels) {
     let graph = &model.graph;
-    let made = compiled(model, &[size], CtcOutput::Probabilities);
+    let made = compiled(model, &[size]);
     let bytes = AlignedBytes::copy(&made.bytes);
     let plan = Plan::load(bytes.bytes()).unwrap();
     let mut arena = AlignedBytes::zeroed(plan.arena_bytes(1));
@@ -93,7 +93,7 @@ fn check_nodes(model: &Model, size: [usize; 2], pixels: &[u8], kernels: &'static
     for (i, node) in graph.nodes.iter().enumerate() {
         let mut written = None;
         while step < steps.len() && steps[step].node == i {
-            executor.run_step(step, &RunOptions::default()).unwrap();
+            executor.run_step(step).unwrap();
             written = Some(*steps[step].step.output());
             step += 1;
         }
@@ -120,13 +120,12 @@ fn answer(executor: &Executor<'_, '_>) -> Vec<u32> {
     match executor.output() {
         Answer::U8 { values, .. } => values.iter().map(|v| u32::from(*v)).collect(),
         Answer::F32(values) => values.iter().map(|v| v.to_bits()).collect(),
-        Answer::Best(values) => values.iter().flat_map(|b| [b.class, b.probability.to_bits()]).collect(),
     }
 }
 
 /// Every ISA and any number of threads give the same bits, run after run.
-fn check_threads(model: &Model, sizes: &[[usize; 2]], variant: usize, pixels: &[u8], ctc: CtcOutput) -> Vec<u32> {
-    let made = compiled(model, sizes, ctc);
+fn check_threads(model: &Model, sizes: &[[usize; 2]], variant: usize, pixels: &[u8]) {
+    let made = compiled(model, sizes);
     let bytes = AlignedBytes::copy(&made.bytes);
     let plan = Plan::load_for(bytes.bytes(), "test").unwrap();
     let mut first: Option<Vec<u32>> = None;
@@ -138,14 +137,13 @@ fn check_threads(model: &Model, sizes: &[[usize; 2]], variant: usize, pixels: &[
             let mut pool = Pool::new(threads).unwrap();
             for run in 0..if kernels.isa() == Isa::Scalar { 1 } else { 3 } {
                 executor.input_mut().copy_from_slice(pixels);
-                pool.run(&mut executor, &RunOptions::default()).unwrap();
+                pool.run(&mut executor).unwrap();
                 let got = answer(&executor);
                 let what = format!("{} {} {threads} threads, run {run}", model.name, kernels.isa());
                 assert!(first.get_or_insert_with(|| got.clone()) == &got, "{what}");
             }
         }
     }
-    first.unwrap()
 }
 
 fn noise(len: usize) -> Vec<u8> {
@@ -174,41 +172,9 @@ fn threads_and_instruction_sets_do_not_change_a_bit() {
     for model in networks::all() {
         for (variant, size) in networks::SIZES.into_iter().enumerate() {
             let pixels = noise(size[0] * size[1] * 3);
-            check_threads(&model, &networks::SIZES, variant, &pixels, CtcOutput::Probabilities);
-            check_threads(&model, &networks::SIZES, variant, &pixels, CtcOutput::Best);
+            check_threads(&model, &networks::SIZES, variant, &pixels);
         }
     }
-}
-
-#[test]
-fn the_best_class_is_the_most_probable_of_the_allowed() {
-    let model = networks::recogniser();
-    let size = networks::SIZES[0];
-    let pixels = noise(size[0] * size[1] * 3);
-    let all = check_threads(&model, &[size], 0, &pixels, CtcOutput::Probabilities);
-    let classes = model.classes.len();
-    let made = compiled(&model, &[size], CtcOutput::Best);
-    let bytes = AlignedBytes::copy(&made.bytes);
-    let plan = Plan::load(bytes.bytes()).unwrap();
-    assert_eq!(plan.head().classes as usize, classes);
-    let mut arena = AlignedBytes::zeroed(plan.arena_bytes(1));
-    let mut executor = Executor::new(&plan, 0, arena.bytes_mut(), Kernels::detect().unwrap(), 1).unwrap();
-    for mask in [None, Some([0x0000_ff01u32, 0x1])] {
-        executor.input_mut().copy_from_slice(&pixels);
-        let options = RunOptions { allowed: mask.as_ref().map(|m| &m[..]), ..RunOptions::default() };
-        executor.run(&options).unwrap();
-        let Answer::Best(best) = executor.output() else { panic!("no classes") };
-        for (token, best) in all.chunks_exact(classes).zip(best) {
-            let allowed = |c: usize| mask.is_none_or(|m| m[c / 32] >> (c % 32) & 1 == 1);
-            let probability = |c: usize| f32::from_bits(token[c]);
-            let most = (0..classes).filter(|c| allowed(*c)).map(probability).fold(0.0, f32::max);
-            assert!(allowed(best.class as usize) && (best.probability - most).abs() < 1e-5, "{best:?} {most}");
-        }
-    }
-    let short = [1u32];
-    executor.input_mut().copy_from_slice(&pixels);
-    let error = executor.run(&RunOptions { allowed: Some(&short), ..RunOptions::default() }).unwrap_err();
-    assert!(error.to_string().contains("mask"), "{error}");
 }
 
 #[test]
@@ -219,7 +185,7 @@ fn float_islands_between_integers() {
     for kernels in kernels() {
         check_nodes(&model, size, &pixels, kernels);
     }
-    check_threads(&model, &networks::SIZES, 0, &pixels, CtcOutput::Best);
+    check_threads(&model, &networks::SIZES, 0, &pixels);
 }
 
 /// Dark strokes on bright, uneven ground: real networks are quantised for what looks like text.
@@ -237,8 +203,8 @@ fn check_real(model: &Model, size: [usize; 2], pixels: &[u8]) {
     for kernels in kernels() {
         check_nodes(model, size, pixels, kernels);
     }
-    check_threads(model, &[size], 0, pixels, CtcOutput::Best);
-    let made = compiled(model, &[size], CtcOutput::Best);
+    check_threads(model, &[size], 0, pixels);
+    let made = compiled(model, &[size]);
     let ratio = made.variants[0].arrangement.ratio();
     assert!(ratio <= 1.15, "{}: the arena is {ratio} times its lower bound", model.name);
 }
@@ -275,7 +241,7 @@ fn models_that_are_asked_for() {
 #[test]
 fn the_engines_test_plans_are_current() {
     for model in networks::all() {
-        let made = compiled(&model, &networks::SIZES, CtcOutput::Best);
+        let made = compiled(&model, &networks::SIZES);
         let path = format!("{}/../engine/tests/data/{}.plan", env!("CARGO_MANIFEST_DIR"), model.name);
         if std::env::var_os("EDGE_OCR_UPDATE").is_some() {
             std::fs::write(&path, &made.bytes).unwrap();

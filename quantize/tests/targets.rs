@@ -2,7 +2,7 @@
 
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
-use edge_ocr_quantize::plan::{Compiled, CtcOutput, Options, compile};
+use edge_ocr_quantize::plan::{Compiled, Options, compile};
 use edge_ocr_quantize::target::{Arena, Target};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -33,7 +33,7 @@ impl Plans {
             if model.ends_with("-rec") {
                 file = file.cut(&Charset::parse("latin").unwrap()).unwrap();
             }
-            let options = Options { target: "any".into(), sizes, ctc: CtcOutput::Probabilities };
+            let options = Options { target: "any".into(), sizes };
             compile(&file, &options).unwrap()
         })
     }
@@ -78,7 +78,7 @@ fn arena_sizes_are_frozen() {
 fn the_full_charset_fits_where_it_should() {
     let compile = |model: &str, sizes: Vec<[usize; 2]>| {
         let model = Model::load(&root().join(format!("models/{model}.q8"))).unwrap();
-        compile(&model, &Options { target: "any".into(), sizes, ctc: CtcOutput::Probabilities }).unwrap()
+        compile(&model, &Options { target: "any".into(), sizes }).unwrap()
     };
     let det = compile("ppocrv6-small-det", vec![[640, 640]]);
     let cls = compile("ppocr-mobile-v2-cls", vec![[48, 192]]);

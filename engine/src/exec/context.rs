@@ -1,6 +1,5 @@
 //! What a step's call needs besides the step.
 
-use super::RunOptions;
 use crate::arena::{self, Memory, Plain};
 use crate::error::Error;
 use crate::kernels::Kernels;
@@ -60,7 +59,6 @@ pub(crate) struct Context<'x> {
     /// Byte of the arena at which the first worker's scratch starts; the others' follow.
     pub scratch: usize,
     pub scratch_bytes: usize,
-    pub options: RunOptions<'x>,
 }
 
 impl<'x> Context<'x> {
@@ -69,11 +67,36 @@ impl<'x> Context<'x> {
     }
 
     pub fn view<T: Element>(&self, t: &Tensor) -> Result<View<'x, T>, Error> {
-        self.memory.view(t, t.shape)
+        self.view_as(t, t.shape)
+    }
+
+    /// The tensor to read, seen with `shape`.
+    pub fn view_as<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<View<'x, T>, Error> {
+        // SAFETY: inside of `Context::run`, whose caller sees to it that nobody writes what a step reads.
+        unsafe { self.memory.view(t, shape) }
     }
 
     pub fn view_mut<T: Element>(&self, t: &Tensor) -> Result<ViewMut<'x, T>, Error> {
-        self.memory.view_mut(t, t.shape)
+        self.view_mut_as(t, t.shape)
+    }
+
+    /// The tensor to write, seen with `shape`.
+    pub fn view_mut_as<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<ViewMut<'x, T>, Error> {
+        // SAFETY: as in `view_as`; what others write at the same time are other pieces of the tensor.
+        unsafe { self.memory.view_mut(t, shape) }
+    }
+
+    /// `count` numbers to write from byte `offset` of the arena on.
+    #[allow(clippy::mut_from_ref)] // operations ask for what is theirs: a piece of the output, or their worker's scratch
+    pub fn slice<T: Plain>(&self, offset: usize, count: usize) -> Result<&'x mut [T], Error> {
+        // SAFETY: as in `view_mut_as`; a worker's scratch is used by one thread at a time.
+        unsafe { self.memory.slice(offset, count) }
+    }
+
+    /// `count` numbers to read that an earlier phase wrote.
+    pub fn read<T: Plain>(&self, offset: usize, count: usize) -> Result<&'x [T], Error> {
+        // SAFETY: as in `view_as`.
+        unsafe { self.memory.read(offset, count) }
     }
 
     /// Byte of the arena at which a worker's scratch starts.
@@ -84,7 +107,7 @@ impl<'x> Context<'x> {
     /// A worker's scratch.
     #[allow(clippy::mut_from_ref)] // each worker asks for its own
     pub fn scratch<T: Plain>(&self, share: Share) -> Result<&'x mut [T], Error> {
-        self.memory.slice(self.scratch_at(share.worker), self.scratch_bytes / size_of::<T>())
+        self.slice(self.scratch_at(share.worker), self.scratch_bytes / size_of::<T>())
     }
 }
 

@@ -4,14 +4,14 @@ use super::context::{Context, Share, column};
 use crate::error::{Error, check};
 use crate::ops::*;
 use crate::pack::PackedConv;
-use crate::plan::{Elem, Span, Step, Tensor};
+use crate::plan::{Span, Step, Tensor};
 use crate::tensor::{Shape, View, ViewMut};
 
 impl<'x> Context<'x> {
     /// Input and output as columns of pixels.
     fn columns(&self, x: &Tensor, y: &Tensor) -> Result<(View<'x, f32>, ViewMut<'x, f32>, usize), Error> {
         let ys = column(&y.shape);
-        Ok((self.memory.view(x, column(&x.shape))?, self.memory.view_mut(y, ys)?, ys.h))
+        Ok((self.view_as(x, column(&x.shape))?, self.view_mut_as(y, ys)?, ys.h))
     }
 
     pub fn matmul(
@@ -23,7 +23,7 @@ impl<'x> Context<'x> {
         act: Activation,
         share: Share,
     ) -> Result<(), Error> {
-        let residual = residual.map(|r| self.memory.view(r, column(&r.shape))).transpose()?;
+        let residual = residual.map(|r| self.view_as(r, column(&r.shape))).transpose()?;
         let p = MatmulParams { b: self.constants(weights)?, bias: self.constants(bias)?, act, residual };
         let (x, y, pixels) = self.columns(x, y)?;
         matmul(self.kernels, &p, x, y, share.of(pixels))
@@ -98,17 +98,11 @@ impl<'x> Context<'x> {
             mul: self.constants(*mul)?,
             bias: self.constants(*bias)?,
             classes: *classes,
-            allowed: self.options.allowed,
-            over: self.options.over,
         };
         let (tokens, range, scratch) = (self.view(x)?, share.of(h * w), self.scratch(share)?);
         let at = y.offset + range.start * c * y.elem.size();
-        if y.elem == Elem::Best {
-            let out = self.memory.slice(at, range.len())?;
-            return ctc_best(self.kernels, &p, tokens, range, out, scratch);
-        }
         check("ctc", "the output has not one channel for each class", c == *classes)?;
-        let out = self.memory.slice(at, range.len() * c)?;
+        let out = self.slice(at, range.len() * c)?;
         ctc_probabilities(self.kernels, &p, tokens, range, out, scratch)
     }
 }

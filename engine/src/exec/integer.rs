@@ -26,14 +26,14 @@ pub(super) const PIXEL_BLOCK: usize = 12;
 impl<'x> Context<'x> {
     fn output(&self, c: &ConvStep, shape: Shape) -> Result<Output<'x>, Error> {
         Ok(match c.y.elem {
-            Elem::U8 { .. } => Output::U8(self.memory.view_mut(&c.y, shape)?, c.zero_out),
-            _ => Output::F32(self.memory.view_mut(&c.y, shape)?),
+            Elem::U8 { .. } => Output::U8(self.view_mut_as(&c.y, shape)?, c.zero_out),
+            _ => Output::F32(self.view_mut_as(&c.y, shape)?),
         })
     }
 
     fn conv_params(&self, c: &ConvStep, shape: impl Fn(&Shape) -> Shape) -> Result<ConvParams<'x>, Error> {
         let residual = |(t, mul): (Tensor, f32)| -> Result<Residual<'x>, Error> {
-            Ok(Residual { view: self.memory.view(&t, shape(&t.shape))?, zero: t.zero(), mul })
+            Ok(Residual { view: self.view_as(&t, shape(&t.shape))?, zero: t.zero(), mul })
         };
         Ok(ConvParams {
             weights: PackedConv { weights: self.constants(c.weights)?, sums: self.constants(c.sums)? },
@@ -52,7 +52,7 @@ impl<'x> Context<'x> {
         let plain = c.window == one && (c.x.shape.h, c.x.shape.w) == (c.y.shape.h, c.y.shape.w);
         let shape = |s: &Shape| if plain { column(s) } else { *s };
         let (xs, ys) = (shape(&c.x.shape), shape(&c.y.shape));
-        let x = self.memory.view(&c.x, xs)?;
+        let x = self.view_as(&c.x, xs)?;
         let rows = share.of_blocks(ys.h, if plain { PIXEL_BLOCK } else { 1 });
         let scratch = self.scratch(share)?;
         conv(self.kernels, &self.conv_params(c, shape)?, x, self.output(c, ys)?, rows, scratch)
@@ -109,16 +109,16 @@ impl<'x> Context<'x> {
     /// the scratch of the worker with the piece's number, whoever computes them.
     fn sums(&self, x: &Tensor, share: Share) -> Result<(), Error> {
         let s = column(&x.shape);
-        let view = self.memory.view(x, s)?;
+        let view = self.view_as(x, s)?;
         check_len("global sum", "scratch", self.scratch_bytes / 4, 2 * s.c)?;
-        global_sum(self.kernels, view, share.of(s.h), self.memory.slice(self.scratch_at(share.piece), s.c)?)
+        global_sum(self.kernels, view, share.of(s.h), self.slice(self.scratch_at(share.piece), s.c)?)
     }
 
     /// Phase 1: adds the sums of all pieces. Integers, so their number does not matter.
     fn add_sums(&self, c: usize, share: Share, total: &mut [u32]) -> Result<(), Error> {
         total.fill(0);
         for piece in 0..share.workers {
-            let sums: &[u32] = self.memory.read(self.scratch_at(piece), c)?;
+            let sums: &[u32] = self.read(self.scratch_at(piece), c)?;
             total.iter_mut().zip(sums).for_each(|(t, s)| *t = t.wrapping_add(*s));
         }
         Ok(())
@@ -144,9 +144,9 @@ impl<'x> Context<'x> {
         }
         // One piece, past the sums that lie at the start of the worker's scratch.
         let c = x.shape.c;
-        let total = self.memory.slice(self.scratch_at(share.worker) + 4 * c, c)?;
+        let total = self.slice(self.scratch_at(share.worker) + 4 * c, c)?;
         self.add_sums(c, share, total)?;
-        global_avg(total, mul, add, self.memory.slice(y.offset, c)?)
+        global_avg(total, mul, add, self.slice(y.offset, c)?)
     }
 
     pub fn squeeze_excite(&self, s: &ExciteStep, phase: usize, share: Share) -> Result<(), Error> {
@@ -160,11 +160,11 @@ impl<'x> Context<'x> {
         let (wide, mid) = (padded(c), s.hidden.min(1 << 16).next_multiple_of(16));
         let need = excite_scratch(c, s.hidden);
         check_len("squeeze-excite", "scratch", self.scratch_bytes, need)?;
-        let scale = self.memory.slice(at + 8 * wide + 4 * mid, wide)?;
+        let scale = self.slice(at + 8 * wide + 4 * mid, wide)?;
         if share.first {
-            let total = self.memory.slice(at, c)?;
-            let mean = self.memory.slice(at + 4 * wide, c)?;
-            let hidden = self.memory.slice(at + 8 * wide, mid)?;
+            let total = self.slice(at, c)?;
+            let mean = self.slice(at + 4 * wide, c)?;
+            let hidden = self.slice(at + 8 * wide, mid)?;
             let p = SqueezeExciteParams {
                 c,
                 mid: s.hidden,
@@ -179,7 +179,7 @@ impl<'x> Context<'x> {
             ops::squeeze_excite(self.kernels, &p, mean, hidden, scale)?;
         }
         let shape = spread(&s.y.shape, share);
-        let (x, y) = (self.memory.view(&s.x, spread(&s.x.shape, share))?, self.memory.view_mut(&s.y, shape)?);
+        let (x, y) = (self.view_as(&s.x, spread(&s.x.shape, share))?, self.view_mut_as(&s.y, shape)?);
         let p = ChannelScaleParams { scale, plus: s.plus, requant: s.change };
         channel_scale(self.kernels, &p, x, y, share.of(shape.h))
     }
@@ -189,8 +189,8 @@ impl<'x> Context<'x> {
         let plain = b.shape.same_extent(&y.shape);
         let shape = |s: &Shape| if plain { spread(s, share) } else { *s };
         let ys = shape(&y.shape);
-        let (a, b) = (self.memory.view(a, shape(&a.shape))?, self.memory.view(b, shape(&b.shape))?);
-        add(self.kernels, &p, a, b, self.memory.view_mut(y, ys)?, share.of(ys.h))
+        let (a, b) = (self.view_as(a, shape(&a.shape))?, self.view_as(b, shape(&b.shape))?);
+        add(self.kernels, &p, a, b, self.view_mut_as(y, ys)?, share.of(ys.h))
     }
 
     pub fn requant(&self, x: &Tensor, y: &Tensor, change: Option<Requant>, share: Share) -> Result<(), Error> {

@@ -1,14 +1,14 @@
 //! Runs a plan in an arena.
 //!
 //! ```no_run
-//! use edge_ocr_engine::{Kernels, exec::{Network, RunOptions}, plan::Plan};
+//! use edge_ocr_engine::{Kernels, exec::Network, plan::Plan};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (bytes, arena): (&[u8], &mut [u8]) = (&[], &mut []);
 //! let plan = Plan::load(bytes)?;
 //! let network = Network::new(&plan, 0, Kernels::detect()?, 1, arena)?;
 //! let mut run = network.on(arena)?;
 //! run.input_mut().fill(255);
-//! run.run(&RunOptions::default())?;
+//! run.run()?;
 //! let answer = run.output();
 //! # Ok(()) }
 //! ```
@@ -27,7 +27,6 @@ mod step;
 use crate::arena::Memory;
 use crate::error::Error;
 use crate::kernels::Kernels;
-use crate::ops::{CtcBest, ProbabilityOver};
 use crate::plan::{Elem, MAX_WORKERS, NamedStep, Plan, PlanError, Tensor, Variant};
 use crate::tensor::{SLACK_BYTES, Shape};
 use context::Context;
@@ -37,23 +36,10 @@ pub(crate) use integer::excite_scratch;
 #[cfg(feature = "std")]
 pub(crate) use phase::Phase;
 
-/// What may differ from run to run.
-#[derive(Clone, Copy, Debug)]
-pub struct RunOptions<'m> {
-    /// Recogniser: bit c % 32 of word c / 32 says that class c may be chosen; all classes without it. Must cover all classes, and
-    /// should allow the blank (class 0).
-    pub allowed: Option<&'m [u32]>,
-    /// Recogniser: over which classes the probability is taken when `allowed` is given.
-    pub over: ProbabilityOver,
-}
+/// What a failure to reach a tensor would mean: a mistake in the check, which must not pass for an empty answer.
+const IN_ARENA: &str = "the tensors of a checked plan lie inside the arena";
 
-impl Default for RunOptions<'_> {
-    fn default() -> Self {
-        RunOptions { allowed: None, over: ProbabilityOver::AllClasses }
-    }
-}
-
-/// A run stopped. With a checked plan only a mask that is too short gets here.
+/// A run stopped. A checked plan's operations refuse nothing, so this is a worker that was lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RunError {
     /// An operation refused.
@@ -94,8 +80,6 @@ pub enum Answer<'e> {
     },
     /// h * w * c numbers.
     F32(&'e [f32]),
-    /// One for each pixel (token).
-    Best(&'e [CtcBest]),
 }
 
 /// An input size of a plan with kernels and workers: checked, ready to run on any arena that is large enough.
@@ -124,13 +108,11 @@ impl<'p> Network<'p> {
         }
         let network = Network { variant: plan.variant(variant)?, kernels, workers };
         let executor = network.on(arena)?;
-        let options = RunOptions::default();
         for (step, named) in network.variant.steps().enumerate() {
             for phase in 0..named.step.phases() {
-                executor
-                    .context(&options)
-                    .run(&named.step, phase, Share::NOTHING)
-                    .map_err(|error| PlanError::Op { step, error })?;
+                // SAFETY: the executor is this function's own, and a share of nothing reads and writes nothing.
+                let checked = unsafe { executor.context().run(&named.step, phase, Share::NOTHING) };
+                checked.map_err(|error| PlanError::Op { step, error })?;
             }
         }
         Ok(network)
@@ -216,8 +198,8 @@ impl<'p, 'a> Executor<'p, 'a> {
     /// The picture's bytes: rows of pixels of channels, without gaps. Write all of it before each run.
     pub fn input_mut(&mut self) -> &mut [u8] {
         let t = self.network.input();
-        // A checked plan's input lies inside the arena.
-        self.memory.slice(t.offset, t.span_bytes().unwrap_or(0)).unwrap_or_default()
+        // SAFETY: the arena is borrowed through `&mut self` as long as the slice lives.
+        unsafe { self.memory.slice(t.offset, t.span_bytes().unwrap_or(0)) }.expect(IN_ARENA)
     }
 
     /// The answer of the last run.
@@ -225,10 +207,12 @@ impl<'p, 'a> Executor<'p, 'a> {
         let (t, count) = self.network.answer();
         match t.elem {
             Elem::U8 { zero, scale } => {
-                Answer::U8 { values: self.memory.read(t.offset, count).unwrap_or_default(), zero, scale }
+                // SAFETY: whatever writes to the arena borrows `self` mutably.
+                let values = unsafe { self.memory.read(t.offset, count) }.expect(IN_ARENA);
+                Answer::U8 { values, zero, scale }
             }
-            Elem::F32 => Answer::F32(self.memory.read(t.offset, count).unwrap_or_default()),
-            Elem::Best => Answer::Best(self.memory.read(t.offset, count).unwrap_or_default()),
+            // SAFETY: as above.
+            Elem::F32 => Answer::F32(unsafe { self.memory.read(t.offset, count) }.expect(IN_ARENA)),
         }
     }
 
@@ -237,10 +221,9 @@ impl<'p, 'a> Executor<'p, 'a> {
         let (t, count) = self.network.answer();
         match t.elem {
             Elem::U8 { zero, scale } => {
-                Answer::U8 { values: self.memory.into_read(t.offset, count).unwrap_or_default(), zero, scale }
+                Answer::U8 { values: self.memory.into_read(t.offset, count).expect(IN_ARENA), zero, scale }
             }
-            Elem::F32 => Answer::F32(self.memory.into_read(t.offset, count).unwrap_or_default()),
-            Elem::Best => Answer::Best(self.memory.into_read(t.offset, count).unwrap_or_default()),
+            Elem::F32 => Answer::F32(self.memory.into_read(t.offset, count).expect(IN_ARENA)),
         }
     }
 
@@ -253,8 +236,8 @@ impl<'p, 'a> Executor<'p, 'a> {
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn run(&mut self, options: &RunOptions<'_>) -> Result<(), RunError> {
-        self.run_observed(options, &mut |_| {})
+    pub fn run(&mut self) -> Result<(), RunError> {
+        self.run_observed(&mut |_| {})
     }
 
     /// Runs on the calling thread and calls `at` with the number of each step before it, and with the number of steps at the end:
@@ -262,13 +245,14 @@ impl<'p, 'a> Executor<'p, 'a> {
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn run_observed(&mut self, options: &RunOptions<'_>, at: &mut (dyn FnMut(usize) + '_)) -> Result<(), RunError> {
-        let context = self.context(options);
+    pub fn run_observed(&mut self, at: &mut (dyn FnMut(usize) + '_)) -> Result<(), RunError> {
+        let context = self.context();
         let mut count = 0;
         for (step, named) in self.network.variant.steps().enumerate() {
             at(step);
             for phase in 0..named.step.phases() {
-                let done = context.run(&named.step, phase, Share::ALL);
+                // SAFETY: `&mut self`; one phase after the other, each by one call.
+                let done = unsafe { context.run(&named.step, phase, Share::ALL) };
                 done.map_err(|error| RunError::Op { step, error })?;
             }
             count = step + 1;
@@ -281,10 +265,11 @@ impl<'p, 'a> Executor<'p, 'a> {
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn run_step(&mut self, index: usize, options: &RunOptions<'_>) -> Result<(), RunError> {
+    pub fn run_step(&mut self, index: usize) -> Result<(), RunError> {
         let Some(named) = self.network.variant.steps().nth(index) else { return Ok(()) };
         for phase in 0..named.step.phases() {
-            let result = self.context(options).run(&named.step, phase, Share::ALL);
+            // SAFETY: `&mut self`; one phase after the other, each by one call.
+            let result = unsafe { self.context().run(&named.step, phase, Share::ALL) };
             result.map_err(|error| RunError::Op { step: index, error })?;
         }
         Ok(())
@@ -294,11 +279,12 @@ impl<'p, 'a> Executor<'p, 'a> {
     pub fn pixels(&self, t: &Tensor, mut each: impl FnMut(&[u8])) {
         for pixel in 0..t.shape.h * t.shape.w {
             let at = t.offset + pixel * t.shape.pixel_stride;
-            each(self.memory.read::<u8>(at, t.shape.c * t.elem.size()).unwrap_or_default());
+            // SAFETY: whatever writes to the arena borrows `self` mutably.
+            each(unsafe { self.memory.read::<u8>(at, t.shape.c * t.elem.size()) }.expect(IN_ARENA));
         }
     }
 
-    fn context<'x>(&'x self, options: &RunOptions<'x>) -> Context<'x> {
+    fn context(&self) -> Context<'_> {
         let head = self.network.variant.head();
         Context {
             constants: self.network.variant.constants(),
@@ -306,7 +292,6 @@ impl<'p, 'a> Executor<'p, 'a> {
             kernels: self.network.kernels,
             scratch: head.tensor_bytes + SLACK_BYTES,
             scratch_bytes: head.scratch_bytes,
-            options: *options,
         }
     }
 }

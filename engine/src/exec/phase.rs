@@ -2,7 +2,7 @@
 
 use super::context::Share;
 use super::integer::PIXEL_BLOCK;
-use super::{Executor, RunError, RunOptions};
+use super::{Executor, RunError};
 use crate::ops::Window;
 use crate::plan::{ExciteStep, Step, Tensor};
 
@@ -46,20 +46,24 @@ impl Executor<'_, '_> {
     }
 
     /// Computes pieces of a phase, of `pieces`, for as long as `claim` names one.
-    pub(crate) fn compute(
+    ///
+    /// # Safety
+    /// `claim` names each piece once for all threads, and only while the phase is open: when those before have been computed,
+    /// and until all of its pieces have. No other thread computes with this `worker` meanwhile, nor uses the arena otherwise.
+    pub(crate) unsafe fn compute(
         &self,
         phase: Phase,
-        options: &RunOptions<'_>,
         [worker, workers, pieces]: [usize; 3],
         claim: &mut dyn FnMut() -> Option<usize>,
     ) -> Result<(), RunError> {
         let Some((named, _)) = self.network.variant.step_at(phase.at) else { return Ok(()) };
-        let context = self.context(options);
+        let context = self.context();
         let mut first = true;
         while let Some(piece) = claim() {
             let share = Share { worker, workers, piece, pieces, first };
             first = false;
-            let done = context.run(&named.step, phase.phase, share);
+            // SAFETY: the step is of this executor's plan; the rest is the promise of the caller.
+            let done = unsafe { context.run(&named.step, phase.phase, share) };
             done.map_err(|error| RunError::Op { step: phase.step, error })?;
         }
         Ok(())

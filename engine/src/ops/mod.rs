@@ -42,7 +42,7 @@ pub use channel_scale::{ChannelScaleParams, channel_scale};
 pub use conv::{ConvParams, Residual, conv, conv_scratch, conv_scratch_any};
 pub use conv_f32::{ConvF32Params, conv_f32, conv_f32_scratch};
 pub use convert::{dequantise, quantise};
-pub use ctc::{CtcBest, CtcParams, ProbabilityOver, ctc_best, ctc_probabilities, ctc_scratch, ctc_scratch_any};
+pub use ctc::{CtcParams, ctc_probabilities, ctc_scratch, ctc_scratch_any};
 pub use depthwise::{DepthwiseParams, depthwise, depthwise_scratch, depthwise_scratch_any};
 pub use float::{DepthwiseF32Params, add_f32, depthwise_f32, map_f32};
 pub use lut::lut;

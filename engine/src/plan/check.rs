@@ -43,7 +43,6 @@ pub(super) fn check_tensor(t: &Tensor, tensor_bytes: usize) -> Result<(), &'stat
     }
     match t.elem {
         Elem::U8 { scale, .. } if !(scale.is_finite() && scale > 0.0) => Err("a scale is not a positive number"),
-        Elem::Best if t.shape.c != 1 || !t.is_dense() => Err("a table of best classes has gaps"),
         _ => Ok(()),
     }
 }
@@ -51,7 +50,7 @@ pub(super) fn check_tensor(t: &Tensor, tensor_bytes: usize) -> Result<(), &'stat
 fn check_kind(t: &Tensor, kind: Kind) -> Result<(), &'static str> {
     let fits = match (kind, t.elem) {
         (Kind::U8 | Kind::Number, Elem::U8 { .. }) | (Kind::F32 | Kind::Number, Elem::F32) => true,
-        (Kind::Answer, Elem::Best | Elem::F32) => t.is_dense(),
+        (Kind::Dense, Elem::F32) => t.is_dense(),
         _ => false,
     };
     if fits { Ok(()) } else { Err("an operand has the wrong element type") }

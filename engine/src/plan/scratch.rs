@@ -37,7 +37,6 @@ impl Elem {
         match self {
             Elem::U8 { .. } => "u8",
             Elem::F32 => "f32",
-            Elem::Best => "best",
         }
     }
 }

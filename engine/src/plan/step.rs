@@ -16,8 +16,6 @@ pub enum Elem {
     },
     /// Real numbers.
     F32,
-    /// [`crate::ops::CtcBest`], one a pixel (c = 1).
-    Best,
 }
 
 impl Elem {
@@ -26,7 +24,6 @@ impl Elem {
         match self {
             Elem::U8 { .. } => 1,
             Elem::F32 => 4,
-            Elem::Best => 8,
         }
     }
 }
@@ -236,7 +233,7 @@ pub enum Step {
         x: Tensor,
         y: Tensor,
     },
-    /// Tokens to the best class each ([`Elem::Best`]) or to all probabilities (f32).
+    /// Tokens to the probabilities of all classes, dense.
     Ctc {
         x: Tensor,
         y: Tensor,
@@ -255,8 +252,8 @@ pub(crate) enum Kind {
     F32,
     /// u8 or f32.
     Number,
-    /// Best or f32.
-    Answer,
+    /// f32 without gaps between pixels.
+    Dense,
 }
 
 /// A tensor that a step reads.
@@ -323,7 +320,7 @@ impl Step {
             | Step::LayerNorm { y, .. }
             | Step::Attention { y, .. }
             | Step::Softmax { y, .. } => (y, Kind::F32),
-            Step::Ctc { y, .. } => (y, Kind::Answer),
+            Step::Ctc { y, .. } => (y, Kind::Dense),
         }
     }
 
@@ -377,7 +374,7 @@ impl Step {
         }
     }
 
-    /// How often all workers have to meet: a step's phases build on each other.
+    /// Phases of the step: each needs all of the one before it.
     pub(crate) fn phases(&self) -> usize {
         if matches!(self, Step::SqueezeExcite(_) | Step::GlobalMean { .. }) { 2 } else { 1 }
     }

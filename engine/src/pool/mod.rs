@@ -13,7 +13,7 @@ mod rounds;
 mod tests;
 mod wait;
 
-use crate::exec::{Executor, Phase, RunError, RunOptions};
+use crate::exec::{Executor, Phase, RunError};
 use crate::plan::MAX_WORKERS;
 use network::Run;
 use rounds::{MAX_PIECES, Rounds, Task};
@@ -230,8 +230,8 @@ impl Pool {
     ///
     /// # Errors
     /// [`RunError::Workers`] when the network was made for fewer workers, or a helper panicked.
-    pub fn run(&mut self, executor: &mut Executor<'_, '_>, options: &RunOptions<'_>) -> Result<(), RunError> {
-        self.run_observed(executor, options, &mut |_| {})
+    pub fn run(&mut self, executor: &mut Executor<'_, '_>) -> Result<(), RunError> {
+        self.run_observed(executor, &mut |_| {})
     }
 
     /// As [`Executor::run_observed`], on all threads; `at` is called on the caller's, in order, but late for a step
@@ -242,17 +242,16 @@ impl Pool {
     pub fn run_observed(
         &mut self,
         executor: &mut Executor<'_, '_>,
-        options: &RunOptions<'_>,
         at: &mut (dyn FnMut(usize) + '_),
     ) -> Result<(), RunError> {
         let workers = self.threads();
         if workers == 1 {
-            return executor.run_observed(options, at);
+            return executor.run_observed(at);
         }
         if workers > executor.network().workers() {
             return Err(RunError::Workers);
         }
-        let run = Run::new(executor, options, workers);
+        let run = Run::new(executor, workers);
         let mut seen = 0;
         let mut see = |step: usize| {
             while seen <= step {

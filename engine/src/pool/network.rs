@@ -2,14 +2,13 @@
 
 use super::Job;
 use super::rounds::Task;
-use crate::exec::{Executor, Phase, RunError, RunOptions};
+use crate::exec::{Executor, Phase, RunError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A run of a network.
 pub(super) struct Run<'r> {
     executor: &'r Executor<'r, 'r>,
-    options: &'r RunOptions<'r>,
     workers: usize,
     /// Nothing more is to be computed.
     failed: AtomicBool,
@@ -17,8 +16,8 @@ pub(super) struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    pub fn new(executor: &'r Executor<'r, 'r>, options: &'r RunOptions<'r>, workers: usize) -> Run<'r> {
-        Run { executor, options, workers, failed: AtomicBool::new(false), refused: Mutex::new(None) }
+    pub fn new(executor: &'r Executor<'r, 'r>, workers: usize) -> Run<'r> {
+        Run { executor, workers, failed: AtomicBool::new(false), refused: Mutex::new(None) }
     }
 
     /// What came of it, once it is over.
@@ -33,7 +32,9 @@ impl Job for Run<'_> {
             while claim().is_some() {}
             return;
         }
-        let done = self.executor.compute(Phase::unpack(task), self.options, [thread, self.workers, pieces], claim);
+        // SAFETY: `Rounds` gives each piece to one thread and opens no round before the last one is over; threads have numbers of
+        // their own; and the caller of `Pool::run` has borrowed the executor mutably.
+        let done = unsafe { self.executor.compute(Phase::unpack(task), [thread, self.workers, pieces], claim) };
         if let Err(error) = done {
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             self.give_up();

@@ -90,11 +90,11 @@ fn pool_with_late_threads_gives_the_same_bits() {
             let mut executor = network.on(arena).unwrap();
             for seed in 0..10 {
                 input(&mut executor, seed);
-                executor.run(&RunOptions::default()).unwrap();
+                executor.run().unwrap();
                 let alone = bits(executor.output());
                 for _ in 0..5 {
                     input(&mut executor, seed);
-                    pool.run(&mut executor, &RunOptions::default()).unwrap();
+                    pool.run(&mut executor).unwrap();
                     assert_eq!(bits(executor.output()), alone, "{threads} threads");
                 }
             }
@@ -116,11 +116,11 @@ fn pool_whose_helpers_never_come_runs() {
     networks(4, |network, arena| {
         let mut executor = network.on(arena).unwrap();
         input(&mut executor, 1);
-        executor.run(&RunOptions::default()).unwrap();
+        executor.run().unwrap();
         let alone = bits(executor.output());
         input(&mut executor, 1);
         let mut steps = Vec::new();
-        pool.run_observed(&mut executor, &RunOptions::default(), &mut |step| steps.push(step)).unwrap();
+        pool.run_observed(&mut executor, &mut |step| steps.push(step)).unwrap();
         assert_eq!(bits(executor.output()), alone);
         assert!(steps.iter().copied().eq(0..=network.steps().count()), "{steps:?}");
     });

@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 use edge_ocr_quantize::charset::Charset;
-use edge_ocr_quantize::plan::{CtcOutput, Options, compile};
+use edge_ocr_quantize::plan::{Options, compile};
 use edge_ocr_quantize::target::Target;
 use edge_ocr_quantize::{Error, Model};
 use std::path::{Path, PathBuf};
@@ -36,9 +36,6 @@ pub struct Args {
     /// Threads, for the sizes in the memory map [default: those of the target's file, or 1]
     #[arg(long)]
     threads: Option<usize>,
-    /// Recogniser: give the probabilities of all classes instead of each step's best class
-    #[arg(long)]
-    probabilities: bool,
 }
 
 fn size(text: &str) -> Result<[usize; 2], String> {
@@ -92,8 +89,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     if charset != Charset::Full {
         model = model.cut(&charset)?;
     }
-    let ctc = if args.probabilities { CtcOutput::Probabilities } else { CtcOutput::Best };
-    let options = Options { target: given.name, sizes, ctc };
+    let options = Options { target: given.name, sizes };
     let compiled = compile(&model, &options).map_err(|e| Error::Usage(format!("{}: {e}", args.model.display())))?;
     let write = |path: &PathBuf, bytes: &[u8]| std::fs::write(path, bytes).map_err(|e| Error::file(path, e));
     write(&args.out, &compiled.bytes)?;

@@ -28,16 +28,6 @@ use edge_ocr_engine::plan::{self, Head, NamedStep, Plan, Step, VariantHead};
 use edge_ocr_engine::{Isa, Kernels, Network};
 use layout::Buffer;
 
-/// What a recogniser's last layer gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CtcOutput {
-    /// The best allowed class of each token and its probability.
-    #[default]
-    Best,
-    /// All probabilities, `[t][classes]` f32.
-    Probabilities,
-}
-
 /// For what a plan is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -45,8 +35,6 @@ pub struct Options {
     pub target: String,
     /// Heights and widths of the input, in pixels; each becomes a variant of the plan, in this order.
     pub sizes: Vec<[usize; 2]>,
-    /// See [`CtcOutput`].
-    pub ctc: CtcOutput,
 }
 
 /// A plan and what is known about it.
@@ -112,7 +100,7 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileErro
     let mut tables = Vec::new();
     for &size in &options.sizes {
         let shapes = graph.shapes(size[0], size[1])?;
-        let lowered = lower::lower(graph, &shapes, options.ctc, &mut constants)?;
+        let lowered = lower::lower(graph, &shapes, &mut constants)?;
         let placed = layout::layout(&lowered)?;
         let arrangement = arrange::arrange(&placed.buffers);
         let steps: Vec<CompiledStep> = lowered

@@ -150,16 +150,14 @@ impl Model for ArenaModel {
         }
         let arena = lend(self.name, memory, self.memory_bytes())?;
         let mut run = self.network.on(arena).map_err(|e| self.failed(e.to_string()))?;
-        let options = engine::RunOptions::default();
         match pool {
-            Some(pool) => pool.run(&mut run, &options),
-            None => run.run(&options),
+            Some(pool) => pool.run(&mut run),
+            None => run.run(),
         }
         .map_err(|e| self.failed(e.to_string()))?;
         match run.into_output() {
             engine::Answer::F32(values) => Ok(Answer::F32(values)),
             engine::Answer::U8 { values, zero, scale } => Ok(Answer::U8 { values, zero, scale }),
-            engine::Answer::Best(_) => Err(self.failed("its answer has no probabilities".into())),
         }
     }
 }

@@ -15,36 +15,13 @@ pub struct LogitsArgs {
     pub bias: *const f32,
     /// Scale of each token.
     pub token_scale: *const f32,
-    /// First class of the block.
-    pub class: usize,
-    /// Bit i: class + i exists.
-    pub exists: u32,
-    /// Bit i: class + i may be chosen.
-    pub allowed: u32,
-    /// Running state, one per token.
-    pub state: *mut CtcState,
-    /// Instead of the state: `[tokens][n]` logits, or null.
+    /// `[tokens][cols]` logits, written.
     pub out: *mut f32,
     /// Elements between tokens of out.
     pub out_stride: usize,
+    /// Classes of the block, 1 to 16.
+    pub cols: usize,
 }
-
-/// Online softmax of one token, per lane (lane i sees the classes i, i + 16, ...).
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub struct CtcState {
-    /// Largest logit.
-    pub max: [f32; 16],
-    /// Sum of e^(logit - max).
-    pub sum: [f32; 16],
-    /// Largest allowed logit.
-    pub best: [f32; 16],
-    /// Its class.
-    pub class: [i32; 16],
-}
-
-/// Logit of a class that must not be chosen: finite, so that differences stay numbers.
-pub const NEVER: f32 = -1e30;
 
 /// Quantises one token for the CTC head.
 #[derive(Clone, Copy, Debug)]

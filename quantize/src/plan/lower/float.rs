@@ -3,7 +3,7 @@
 use super::conv::pack_rows;
 use super::{Lowering, window};
 use crate::graph::{Activation, Conv, ConvKind, CtcHead, Node, Pad, Weights};
-use crate::plan::{CompileError, CtcOutput};
+use crate::plan::CompileError;
 use edge_ocr_engine::pack;
 use edge_ocr_engine::plan::{Elem, Step, Tensor};
 
@@ -82,15 +82,6 @@ impl Lowering<'_, '_> {
         let sums = || values.chunks_exact(k).map(|row| row.iter().map(|w| i32::from(*w)).sum()).collect();
         let sums = self.constants.i32(at, 1, sums);
         let mul = self.constants.f32(at, 2, || scales.clone());
-        let mut y = y;
-        if self.ctc == CtcOutput::Best {
-            if node.output != self.graph.output {
-                return Err(CompileError::node(node, "other operations read its probabilities"));
-            }
-            y.elem = Elem::Best;
-            y.shape = edge_ocr_engine::Shape::dense(y.shape.h, y.shape.w, 1, y.elem.size());
-            self.net.slots[node.output.index()].tensor = y;
-        }
         self.push(Step::Ctc { x, y, classes: n, weights, sums, mul, bias });
         Ok(())
     }

@@ -3,21 +3,16 @@
 mod conv;
 mod float;
 
+use super::CompileError;
 use super::constants::Constants;
 use super::slots::{Draft, Lowered, Slot, SlotId, dense};
-use super::{CompileError, CtcOutput};
 use crate::exec;
 use crate::graph::{self, Graph, Node, Op, Pool, PoolKind, Quant, Shape, SqueezeExcite, TensorId};
 use edge_ocr_engine::ops::{Activation, Requant, Window};
 use edge_ocr_engine::plan::{Elem, ExciteStep, Step, Tensor};
 
 /// Lowers a graph whose tensors have `shapes`.
-pub fn lower(
-    graph: &Graph,
-    shapes: &[Shape],
-    ctc: CtcOutput,
-    constants: &mut Constants,
-) -> Result<Lowered, CompileError> {
+pub fn lower(graph: &Graph, shapes: &[Shape], constants: &mut Constants) -> Result<Lowered, CompileError> {
     let slot = |(i, (t, s)): (usize, (&graph::Tensor, &Shape))| Slot {
         name: t.name.clone(),
         tensor: dense(i, s.h, s.w, s.c, elem(t.elem)),
@@ -25,7 +20,7 @@ pub fn lower(
     };
     let slots = graph.tensors.iter().zip(shapes).enumerate().map(slot).collect();
     let net = Lowered { slots, steps: Vec::new(), input: graph.input.index(), output: graph.output.index() };
-    let mut lowering = Lowering { graph, ctc, constants, net, at: 0 };
+    let mut lowering = Lowering { graph, constants, net, at: 0 };
     for i in 0..graph.nodes.len() {
         lowering.at = i;
         lowering.node(&graph.nodes[i])?;
@@ -51,7 +46,6 @@ fn requant(from: Quant, to: Quant) -> Requant {
 
 struct Lowering<'g, 'c> {
     graph: &'g Graph,
-    ctc: CtcOutput,
     constants: &'c mut Constants,
     net: Lowered,
     /// Index of the node that is being lowered.
