@@ -1,6 +1,7 @@
 //! Columns of text, told from the columns of tables and receipts.
 
 use super::MAX_LINES;
+use super::gutters::Gutter;
 use super::layout::{Node, facing_offset};
 
 /// Width of the white gutter between columns, in heights of the text. Boxes grown by the detector's
@@ -36,12 +37,25 @@ pub(super) struct Cut {
 impl Cut {
     /// True if the box belongs to the right column.
     pub fn is_right(&self, node: &Node) -> bool {
-        node.left[0] > self.strip_left
+        node.middle_x() > self.strip_left
+    }
+
+    /// Two columns with a narrow gutter, if some of `members` are on both sides of one: the tallest.
+    pub fn at_gutter(nodes: &[Node], members: &[u16], gutters: &[Gutter]) -> Option<Cut> {
+        let cut = |gutter: &Gutter| {
+            let beside = |&&i: &&u16| gutter.is_beside(&nodes[usize::from(i)]);
+            let first = members.iter().position(|i| beside(&i))?;
+            let end = first + members[first..].iter().take_while(beside).count();
+            let cut = Cut { first, end, strip_left: gutter.x };
+            let right = members[first..end].iter().filter(|&&i| cut.is_right(&nodes[usize::from(i)])).count();
+            (0 < right && right < end - first).then_some(cut)
+        };
+        gutters.iter().filter_map(cut).max_by_key(|cut| cut.end - cut.first)
     }
 }
 
 /// Values whose median is sought.
-type Values = heapless::Vec<[f32; 2], MAX_LINES>;
+pub(super) type Values = heapless::Vec<[f32; 2], MAX_LINES>;
 
 /// Finds the tallest pair of text columns among `members` (indices into `nodes`, from top to bottom).
 ///
@@ -171,7 +185,13 @@ pub(super) fn usual_height(nodes: &[Node], members: &[u16], values: &mut Values)
 }
 
 /// The value below which the part `q` of all values lies; 0 if there are none.
-fn quantile(values: &mut Values, nodes: &[Node], members: &[u16], q: f32, value: impl Fn(&Node) -> Option<f32>) -> f32 {
+pub(super) fn quantile(
+    values: &mut Values,
+    nodes: &[Node],
+    members: &[u16],
+    q: f32,
+    value: impl Fn(&Node) -> Option<f32>,
+) -> f32 {
     values.clear();
     let found = members.iter().filter_map(|&i| value(&nodes[usize::from(i)]));
     values.extend(found.map(|v| [v, 1.0]));

@@ -1,6 +1,7 @@
 //! Boxes in the frame of the text, and how they are chained to rows.
 
 use super::MAX_LINES;
+use super::gutters::{Gutter, MAX_GUTTERS};
 
 /// Marks the end of a chain.
 const NONE: u16 = u16::MAX;
@@ -24,6 +25,8 @@ pub(super) struct Scratch {
     pub order: heapless::Vec<u16, MAX_LINES>,
     /// Values whose median is sought, with their weights.
     pub values: heapless::Vec<[f32; 2], MAX_LINES>,
+    /// Gutters at which lines were cut.
+    pub gutters: heapless::Vec<Gutter, MAX_GUTTERS>,
 }
 
 /// A box in the frame of the text: x along the reading direction, y from line to line, in pixels.
@@ -37,6 +40,8 @@ pub(super) struct Node {
     pub height: f32,
     /// Text that runs across the page's reading direction; never part of a row.
     pub standing: bool,
+    /// Read from left to right in the frame.
+    pub along: bool,
     /// For a segment, the line it begins with.
     pub head: u16,
     /// Where the box stands among others from top to bottom: see [`Node::place`].
@@ -73,6 +78,7 @@ impl Node {
             right,
             height,
             standing,
+            along: false,
             head,
             key_y: (left[1] + right[1]) / 2.0,
             row_y: 0.0,
@@ -99,7 +105,7 @@ impl Node {
         self.key_y = if large { first_line } else { self.middle_y() };
     }
 
-    fn middle_x(&self) -> f32 {
+    pub fn middle_x(&self) -> f32 {
         (self.left[0] + self.right[0]) / 2.0
     }
 }
@@ -133,8 +139,9 @@ fn row_cost(a: &Node, b: &Node, max_gap_heights: f32) -> Option<f32> {
 }
 
 /// Chains the boxes `members` of `nodes` to rows: two boxes are neighbours if each is the other's
-/// nearest on that side. Gaps are limited to `max_gap_heights` times the height of the text.
-pub(super) fn chain(nodes: &mut [Node], members: &[u16], max_gap_heights: f32) {
+/// nearest on that side. Gaps are limited to `max_gap_heights` times the height of the text, and no gutter may be
+/// between.
+pub(super) fn chain(nodes: &mut [Node], members: &[u16], max_gap_heights: f32, gutters: &[Gutter]) {
     for &i in members {
         nodes[usize::from(i)].nearest_left = Nearest::NOBODY;
         nodes[usize::from(i)].nearest_right = Nearest::NOBODY;
@@ -144,8 +151,9 @@ pub(super) fn chain(nodes: &mut [Node], members: &[u16], max_gap_heights: f32) {
             // The order by middle and index has no ties, so chains have no loops.
             let (x, y) = (nodes[usize::from(i)].middle_x(), nodes[usize::from(j)].middle_x());
             let (a, b) = if x <= y { (i, j) } else { (j, i) };
-            let cost = row_cost(&nodes[usize::from(a)], &nodes[usize::from(b)], max_gap_heights);
-            if let Some(cost) = cost {
+            let [left, right] = [a, b].map(|i| &nodes[usize::from(i)]);
+            let parted = || gutters.iter().any(|gutter| gutter.parts(left, right));
+            if let Some(cost) = row_cost(left, right, max_gap_heights).filter(|_| !parted()) {
                 nodes[usize::from(a)].nearest_right.offer(b, cost);
                 nodes[usize::from(b)].nearest_left.offer(a, cost);
             }

@@ -53,6 +53,21 @@ impl Span {
         self.len as usize
     }
 
+    /// The entries before and after some of them, which are counted from the first.
+    pub(super) fn parted(self, gap: std::ops::Range<usize>) -> [Span; 2] {
+        let (start, end) = (gap.start.min(self.len()), gap.end.min(self.len()));
+        [
+            Span { first: self.first, len: start as u32 },
+            Span { first: self.first + end as u32, len: self.len - end as u32 },
+        ]
+    }
+
+    /// The entries, to be changed.
+    pub(super) fn of_mut<T>(self, table: &mut [T]) -> &mut [T] {
+        let first = self.first as usize;
+        table.get_mut(first..first + self.len as usize).unwrap_or_default()
+    }
+
     /// The entries.
     pub(super) fn of<T>(self, table: &[T]) -> &[T] {
         let first = self.first as usize;

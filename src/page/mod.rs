@@ -9,11 +9,14 @@
 
 mod columns;
 mod geometry;
+mod gutters;
 mod layout;
 mod line;
 mod reading_order;
 mod words;
 
+#[cfg(test)]
+mod gutter_tests;
 #[cfg(test)]
 mod tests;
 

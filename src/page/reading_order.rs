@@ -5,20 +5,23 @@
 //!    vertical writing (columns from right to left) are thereby all the same case.
 //! 2. **Segments.** Lines that nearly touch (gap below [`SEGMENT_GAP_HEIGHTS`]) in one row are one
 //!    piece of text that the detector has cut.
-//! 3. **Columns** ([`columns`]). A white strip divides a band of the page into two columns
+//! 3. **Narrow gutters** ([`gutters`]). Lines that the detector has found across two columns are cut where gaps stand
+//!    above each other through many lines.
+//! 4. **Columns** ([`columns`]). A white strip divides a band of the page into two columns
 //!    if both sides are blocks of several long lines beside each other; if the lines of both
 //!    sides line up in rows, they must also fill their column, as set text does and the cells of a
 //!    table do not. So an item and its price stay in one row. What is above and below the band (a header
 //!    over two columns is wider than the strip, and ends the band) is ordered by itself, as is each column.
-//! 4. **Rows.** In what is left, boxes that overlap vertically by half the lower one's height, where
+//! 5. **Rows.** In what is left, boxes that overlap vertically by half the lower one's height, where
 //!    they face each other, and that are each other's nearest, form a row. Rows are read from top to
 //!    bottom, each from left to right. All measures are relative to the height of the text.
 //!
 //! Time grows with the square of the number of lines; nothing is allocated.
 
 use super::Page;
-use super::columns;
+use super::columns::{self, Cut, Values};
 use super::geometry::{between, distance};
+use super::gutters::{self, Gutter, Text};
 use super::layout::{self, Node, Scratch};
 use super::line::Line;
 use std::f32::consts::{FRAC_PI_2, PI};
@@ -34,8 +37,8 @@ const RAPIDOCR_ROW_PX: f32 = 10.0;
 
 impl Page {
     /// Puts the lines in reading order: rows from top to bottom, each from left to right, columns of
-    /// text one after the other. See the source of this module for the rule; it does not depend on the
-    /// order of the lines before.
+    /// text one after the other; lines across two columns are cut, as far as there is room for another line. See the
+    /// source of this module for the rule; it does not depend on the order of the lines before.
     pub fn sort_reading_order(&mut self) {
         self.sort_reading_order_from(0);
     }
@@ -43,16 +46,14 @@ impl Page {
     /// As [`sort_reading_order`](Self::sort_reading_order) for the lines from number `first` on, which are those of one
     /// region: the lines before keep their places.
     pub fn sort_reading_order_from(&mut self, first: usize) {
-        let Some(part) = self.lines.get_mut(first..).filter(|part| part.len() > 1) else { return };
-        let Scratch { lines, segments, order, values } = &mut *self.scratch;
-        let angle = reading_angle(part, values);
-        lines.clear();
-        lines.extend(part.iter().enumerate().map(|(i, line)| node(line, i as u16, angle)));
-
-        order.clear();
-        order.extend(0..lines.len() as u16);
+        let Some(part) = self.lines.get(first..).filter(|part| part.len() > 1) else { return };
+        let angle = reading_angle(part, &mut self.scratch.values);
+        self.scratch.gutters.clear();
+        while self.cut_at_gutter(first, angle) {}
+        let Some(part) = self.lines.get_mut(first..) else { return };
+        let Scratch { lines, segments, order, values, gutters } = &mut *self.scratch;
         let usual_height = columns::usual_height(lines, order, values);
-        layout::chain(lines, order, SEGMENT_GAP_HEIGHTS);
+        layout::chain(lines, order, SEGMENT_GAP_HEIGHTS, gutters);
         segments.clear();
         let heads = (0..lines.len() as u16).filter(|&i| layout::is_head(lines, i));
         segments.extend(heads.map(|head| segment(lines, head, usual_height)));
@@ -60,13 +61,43 @@ impl Page {
 
         order.clear();
         order.extend(0..segments.len() as u16);
-        arrange(segments, order, values, MAX_DEPTH);
+        arrange(segments, order, values, gutters, MAX_DEPTH);
 
         let in_order = order.iter().flat_map(|&s| layout::walk(lines, segments[usize::from(s)].head));
         for (rank, line) in in_order.enumerate() {
             part[usize::from(line)].rank = rank as u16;
         }
         part.sort_unstable_by_key(|line| line.rank);
+    }
+
+    /// Cuts the lines from number `first` on at the tallest gutter that is left, and notes it. In any case the scratch
+    /// memory then has the lines in the frame, in order from top to bottom.
+    fn cut_at_gutter(&mut self, first: usize, angle: f32) -> bool {
+        let Scratch { lines: nodes, order, values, gutters, .. } = &mut *self.scratch;
+        let part = self.lines.get(first..).unwrap_or_default();
+        nodes.clear();
+        nodes.extend(part.iter().enumerate().map(|(i, line)| node(line, i as u16, angle)));
+        order.clear();
+        order.extend(0..nodes.len() as u16);
+        let height = columns::usual_height(nodes, order, values);
+        let key = |i: u16| (nodes[usize::from(i)].key_y, nodes[usize::from(i)].left[0]);
+        order.sort_unstable_by(|&a, &b| key(a).0.total_cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)));
+        if gutters.is_full() {
+            return false;
+        }
+        let text = Text { nodes, lines: part, chars: &self.chars, height, known: gutters };
+        let Some(gutter) = text.find(order, values) else { return false };
+        for at in 0..part.len() {
+            let text = Text { nodes, lines: &self.lines[first..], chars: &self.chars, height, known: gutters };
+            let Some((space, white)) = text.cut(&nodes[at], &gutter) else { continue };
+            if self.lines.is_full() {
+                break;
+            }
+            let right = gutters::cut_line(&mut self.lines[first + at], &mut self.chars, space, white);
+            let _ = self.lines.push(right);
+        }
+        let _ = gutters.push(gutter);
+        true
     }
 
     /// Puts the lines in RapidOCR's order, for comparison with it: by y of the top left corner, cut into
@@ -99,14 +130,10 @@ impl Page {
 }
 
 /// Orders the segments `order` (given from top to bottom), column by column and row by row.
-fn arrange(
-    segments: &mut [Node],
-    order: &mut [u16],
-    values: &mut heapless::Vec<[f32; 2], { super::MAX_LINES }>,
-    depth: usize,
-) {
-    let cut = if depth > 0 { columns::find_cut(segments, order, values) } else { None };
-    let Some(cut) = cut else {
+fn arrange(segments: &mut [Node], order: &mut [u16], values: &mut Values, gutters: &[Gutter], depth: usize) {
+    let cut = (depth > 0)
+        .then(|| Cut::at_gutter(segments, order, gutters).or_else(|| columns::find_cut(segments, order, values)));
+    let Some(cut) = cut.flatten() else {
         return arrange_rows(segments, order);
     };
     let (above, rest) = order.split_at_mut(cut.first);
@@ -116,13 +143,13 @@ fn arrange(
     let left = band.partition_point(|&i| !cut.is_right(&segments[usize::from(i)]));
     let (left, right) = band.split_at_mut(left);
     for part in [above, left, right, below] {
-        arrange(segments, part, values, depth - 1);
+        arrange(segments, part, values, gutters, depth - 1);
     }
 }
 
 /// Orders the segments `order` of one block by rows.
-fn arrange_rows(segments: &mut [Node], order: &mut [u16]) {
-    layout::chain(segments, order, f32::INFINITY);
+pub(super) fn arrange_rows(segments: &mut [Node], order: &mut [u16]) {
+    layout::chain(segments, order, f32::INFINITY, &[]);
     for &head in order.iter() {
         if !layout::is_head(segments, head) {
             continue;
@@ -164,7 +191,7 @@ fn direction(line: &Line) -> f32 {
 /// to measure from, then the weighted median about it, which single odd lines do not move. Then the
 /// quarter most of the text is read in. A line weighs by how much longer than high it is; a single
 /// character has no direction, for a narrow one ("1") looks like vertical text.
-fn reading_angle(lines: &[Line], values: &mut heapless::Vec<[f32; 2], { super::MAX_LINES }>) -> f32 {
+pub(super) fn reading_angle(lines: &[Line], values: &mut Values) -> f32 {
     let weight = |line: &Line| {
         let [a, b, _, d] = line.quad;
         if line.chars.len() == 1 { 0.0 } else { (distance(a, b) - distance(a, d)).abs() }
@@ -208,7 +235,7 @@ fn quarters(angle: f32) -> usize {
 }
 
 /// A line as a box in the frame turned by `angle`.
-fn node(line: &Line, index: u16, angle: f32) -> Node {
+pub(super) fn node(line: &Line, index: u16, angle: f32) -> Node {
     let turned = quarters(direction(line) - angle);
     let reading = line.reading_quad();
     let (sin, cos) = angle.sin_cos();
@@ -221,7 +248,9 @@ fn node(line: &Line, index: u16, angle: f32) -> Node {
     let height = (distance(top_left, bottom_left) + distance(top_right, bottom_right)) / 2.0;
     let (left, right) = if left[0] <= right[0] { (left, right) } else { (right, left) };
     let standing = turned % 2 == 1 && line.chars.len() != 1 && height > STANDING_ASPECT * (right[0] - left[0]);
-    Node::new(left, right, height.max(1.0), standing, index)
+    let mut node = Node::new(left, right, height.max(1.0), standing, index);
+    node.along = turned == 0;
+    node
 }
 
 /// The chain of lines that begins with `head`, as one box.

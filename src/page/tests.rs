@@ -8,23 +8,23 @@ fn chars(text: &str) -> Vec<Char> {
     text.chars().enumerate().map(place).collect()
 }
 
-fn rect(x: f32, y: f32, width: f32, height: f32) -> Quad {
+pub(super) fn rect(x: f32, y: f32, width: f32, height: f32) -> Quad {
     [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
 }
 
 /// The quad turned about the origin.
-fn turned(quad: Quad, degrees: f32) -> Quad {
+pub(super) fn turned(quad: Quad, degrees: f32) -> Quad {
     let (sin, cos) = degrees.to_radians().sin_cos();
     quad.map(|[x, y]| [x * cos - y * sin, x * sin + y * cos])
 }
 
-fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8) {
+pub(super) fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8) {
     let chars = chars(text);
     let draft = LineDraft { quad, quarter_turns, score: 0.9, det_score: 0.8, polygon: &[], chars: &chars };
     page.push_line(draft).expect("room");
 }
 
-fn texts(page: &Page) -> Vec<String> {
+pub(super) fn texts(page: &Page) -> Vec<String> {
     page.lines().map(|line| line.text().to_string()).collect()
 }
 
@@ -54,7 +54,7 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-const SLANTS: [f32; 5] = [0.0, 10.0, -10.0, 3.0, -3.0];
+pub(super) const SLANTS: [f32; 5] = [0.0, 10.0, -10.0, 3.0, -3.0];
 
 /// `count` lines of set text, 20 px high, 30 px apart, the last one short.
 fn paragraph(name: &str, x: f32, y: f32, width: f32, count: usize) -> Layout {
