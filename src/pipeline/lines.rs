@@ -1,19 +1,21 @@
 //! Boxes to characters: cuts, turns and reads every line, spread over the threads.
 
+mod direction;
+mod worker;
+
 use crate::classify::Classifier;
-use crate::crop::{self, Crop};
+use crate::crop;
 use crate::detect::TextBox;
 use crate::error::StageError;
 use crate::image::PixelView;
 use crate::infer::{InferError, MAX_WORKERS, Pool};
 use crate::memory::{NoMemory, Workbench, list, room};
-use crate::page::{Char, MAX_CHARS, ms};
+use crate::page::Char;
 use crate::parallel;
-use crate::recognise::{self, MAX_BATCH, Recogniser, Restriction};
-use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::recognise::{Recogniser, Restriction};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use worker::{Job, ReadLine, Turning, Worker};
 
 /// Boxes that there is room for at once: what the detector finds on a page and on its overview.
 pub const MAX_BOXES: usize = 2048;
@@ -62,18 +64,6 @@ impl LineBox {
     }
 }
 
-/// A line that was read.
-pub struct ReadLine {
-    /// Of which box.
-    pub index: usize,
-    /// See [`Crop::quarter_turns`].
-    pub quarter_turns: u8,
-    /// Mean score of its characters.
-    pub score: f32,
-    chars: Range<usize>,
-    worker: usize,
-}
-
 /// Milliseconds of one call, the slowest thread's.
 #[derive(Clone, Copy, Default)]
 pub struct Summary {
@@ -93,29 +83,13 @@ pub struct LineReader {
     lines: Vec<ReadLine>,
 }
 
-/// What one thread needs besides its part of the memory.
-struct Worker {
-    scratch: recognise::Scratch,
-    read: Lines,
-    summary: Summary,
-    result: Result<(), StageError>,
-}
-
 impl LineReader {
     /// Reads with up to `threads` threads, at least one.
     pub fn new(recogniser: Recogniser, classifier: Option<Classifier>, threads: usize) -> Result<LineReader, NoMemory> {
-        let worker = |_| {
-            Ok(Mutex::new(Worker {
-                scratch: recognise::Scratch::new()?,
-                read: Lines { lines: list(MAX_BOXES, LINES)?, chars: list(MAX_CHARS, LINES)? },
-                summary: Summary::default(),
-                result: Ok(()),
-            }))
-        };
         Ok(LineReader {
             recogniser,
             classifier,
-            workers: (0..threads.max(1)).map(worker).collect::<Result<_, NoMemory>>()?,
+            workers: (0..threads.max(1)).map(|_| Worker::new().map(Mutex::new)).collect::<Result<_, NoMemory>>()?,
             order: list(MAX_BOXES, LINES)?,
             lines: list(MAX_BOXES, LINES)?,
         })
@@ -136,20 +110,57 @@ impl LineReader {
         pool: &mut Pool,
     ) -> Result<Summary, StageError> {
         self.lines.clear();
-        if boxes.is_empty() {
-            return Ok(Summary::default());
+        for worker in &mut self.workers {
+            worker.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         }
-        // Longest first: the last to finish are short, and lines of one run have about one width.
         self.order.clear();
         self.order.extend(boxes.iter().enumerate().map(|(i, b)| (b.ratio(), i)));
+        self.read_ordered(page, boxes, how, None, bench, pool)?;
+        self.take_lines(|lines, line| lines.push(line));
+        self.lines.sort_unstable_by_key(|line| line.index);
+        if how.classify && self.classifier.is_some() {
+            let turned = direction::of_most(&self.lines);
+            self.order.clear();
+            let others = self.lines.iter().filter(|line| direction::differs(line, turned));
+            self.order.extend(others.map(|line| (boxes[line.index].ratio(), line.index)));
+            let turned = turned.map(|turned| turned.unwrap_or(false));
+            self.read_ordered(page, boxes, how, Some(turned), bench, pool)?;
+            self.take_lines(|lines, other| {
+                if let Ok(at) = lines.binary_search_by_key(&other.index, |line| line.index)
+                    && direction::is_better(&other, &lines[at])
+                {
+                    lines[at] = other;
+                }
+            });
+        }
+        let mut summary = Summary::default();
+        for worker in &mut self.workers {
+            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            summary.classify_ms = summary.classify_ms.max(worker.classify_ms);
+            summary.recognise_ms = summary.recognise_ms.max(worker.recognise_ms);
+        }
+        Ok(summary)
+    }
+
+    /// Reads the boxes in `order`, spread over the threads: turned as the classifier says, or as `turned` says.
+    fn read_ordered(
+        &mut self,
+        page: PixelView<'_>,
+        boxes: &[LineBox],
+        how: How<'_>,
+        turned: Option<[bool; 2]>,
+        bench: &mut Workbench,
+        pool: &mut Pool,
+    ) -> Result<(), StageError> {
+        // Longest first: the last to finish are short, and lines of one run have about one width.
         self.order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let batch = self.recogniser.batch();
-        let longest = &boxes[self.order[0].1];
-        let tensors = self.recogniser.memory_bytes(boxes.len(), longest.size())?;
-        let classifier = self.classifier.as_ref().filter(|_| how.classify);
+        let Some((_, longest)) = self.order.first() else { return Ok(()) };
+        let (count, batch) = (self.order.len(), self.recogniser.batch());
+        let tensors = self.recogniser.memory_bytes(count, boxes[*longest].size())?;
+        let classifier = self.classifier.as_ref().filter(|_| how.classify && turned.is_none());
         let tensors = tensors.max(classifier.map_or(0, Classifier::memory_bytes));
-        let crop = boxes.iter().map(LineBox::crop_bytes).max().unwrap_or(0);
-        let needed = boxes.len().div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));
+        let crop = self.order.iter().map(|(_, index)| boxes[*index].crop_bytes()).max().unwrap_or(0);
+        let needed = count.div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));
         let each = 2 * batch * room(crop) + room(tensors);
         let mut memory = bench.bytes(needed * each).map_err(InferError::from)?.chunks_exact_mut(each);
         let job = Job {
@@ -159,7 +170,7 @@ impl LineReader {
             next: AtomicUsize::new(0),
             recogniser: &self.recogniser,
             restriction: how.restriction,
-            classifier,
+            turning: turned.map_or(Turning::Asked(classifier), Turning::Given),
             on_progress: how.on_progress,
             crop_bytes: crop,
             memory: std::array::from_fn(|_| Mutex::new(memory.next().unwrap_or_default())),
@@ -174,20 +185,26 @@ impl LineReader {
             1 => work(0),
             _ => parallel::each(pool, needed, &work),
         }
-        let (mut summary, mut result) = (Summary::default(), Ok(()));
-        for (i, worker) in self.workers[..needed].iter_mut().enumerate() {
+        let mut result = Ok(());
+        for worker in &mut self.workers[..needed] {
             let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
-            self.lines.extend(worker.read.lines.drain(..).map(|line| ReadLine { worker: i, ..line }));
-            summary.classify_ms = summary.classify_ms.max(worker.summary.classify_ms);
-            summary.recognise_ms = summary.recognise_ms.max(worker.summary.recognise_ms);
             result = result.and(std::mem::replace(&mut worker.result, Ok(())));
         }
-        self.lines.sort_unstable_by_key(|line| line.index);
-        result.map(|()| summary)
+        result
     }
 
-    /// What was read, against the order of the boxes: calls `read` with each line and its characters. The detector finds boxes
-    /// from the bottom of the page to its top, so that of a page with too many lines the first are kept.
+    /// Gives each line that a thread has read to `take`, which puts it into the list of all.
+    fn take_lines(&mut self, mut take: impl FnMut(&mut Vec<ReadLine>, ReadLine)) {
+        for (i, worker) in self.workers.iter_mut().enumerate() {
+            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            for line in worker.read.lines.drain(..) {
+                take(&mut self.lines, ReadLine { worker: i, ..line });
+            }
+        }
+    }
+
+    /// What was read, against the order of the boxes: calls `read` with each line and its characters. The detector
+    /// finds boxes from the bottom of the page to its top, so that of a page with too many lines the first are kept.
     pub fn for_each(&mut self, mut read: impl FnMut(&ReadLine, &[Char])) {
         for line in self.lines.iter().rev() {
             if let Some(worker) = self.workers.get_mut(line.worker) {
@@ -207,145 +224,4 @@ pub struct How<'a> {
     pub classify: bool,
     /// Called after each run of a network.
     pub on_progress: &'a (dyn Fn() + Sync),
-}
-
-/// What the threads share.
-struct Job<'a> {
-    page: PixelView<'a>,
-    boxes: &'a [LineBox],
-    order: &'a [(f64, usize)],
-    /// The next batch that nobody has taken.
-    next: AtomicUsize,
-    recogniser: &'a Recogniser,
-    restriction: &'a Restriction,
-    classifier: Option<&'a Classifier>,
-    on_progress: &'a (dyn Fn() + Sync),
-    /// Bytes of the largest crop.
-    crop_bytes: usize,
-    /// Each thread's part.
-    memory: [Mutex<&'a mut [u8]>; MAX_WORKERS],
-}
-
-/// A line of a batch: cut out, or the picture itself.
-enum Source<'a> {
-    Crop(Crop<'a>),
-    Whole(PixelView<'a>),
-}
-
-impl Worker {
-    fn work(&mut self, job: &Job<'_>, memory: &mut [u8]) {
-        self.read.clear();
-        self.summary = Summary::default();
-        self.result = Ok(());
-        while let Some(batch) = job.order.chunks(job.recogniser.batch()).nth(job.next.fetch_add(1, Ordering::Relaxed)) {
-            self.result = self.read(job, batch, memory);
-            (job.on_progress)();
-            if self.result.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn read(&mut self, job: &Job<'_>, batch: &[(f64, usize)], memory: &mut [u8]) -> Result<(), StageError> {
-        let start = Instant::now();
-        let mut classify_ms = 0.0;
-        let (crops, tensors) = memory.split_at_mut(2 * job.recogniser.batch() * room(job.crop_bytes));
-        let mut crops = crops.chunks_exact_mut(room(job.crop_bytes).max(1));
-        let mut lines = heapless::Vec::<(usize, Source<'_>), MAX_BATCH>::new();
-        for (_, index) in batch {
-            let line = &job.boxes[*index];
-            let source = if line.whole {
-                Source::Whole(job.page)
-            } else {
-                let memory = [crops.next().unwrap_or_default(), crops.next().unwrap_or_default()];
-                let Some(mut crop) = Crop::cut(job.page, line.quad, memory)? else { continue };
-                if let Some(classifier) = job.classifier {
-                    let start = Instant::now();
-                    let turned = classifier.is_turned(crop.view()?, tensors, self.scratch.resize())?;
-                    classify_ms += ms(start);
-                    (job.on_progress)();
-                    if turned {
-                        self.read_both_ways(job, &mut crop, *index, tensors)?;
-                        continue;
-                    }
-                }
-                Source::Crop(crop)
-            };
-            let _ = lines.push((*index, source));
-        }
-        let mut views = heapless::Vec::<PixelView<'_>, MAX_BATCH>::new();
-        for (_, source) in &lines {
-            let _ = views.push(match source {
-                Source::Crop(crop) => crop.view()?,
-                Source::Whole(page) => *page,
-            });
-        }
-        let Worker { scratch, read, .. } = self;
-        job.recogniser.read(&views, job.restriction, tensors, scratch, |i, line| {
-            if let Some((index, source)) = lines.get(i) {
-                let turns = match source {
-                    Source::Crop(crop) => crop.quarter_turns,
-                    Source::Whole(_) => 0,
-                };
-                read.push(*index, turns, line);
-            }
-        })?;
-        self.summary.classify_ms += classify_ms;
-        self.summary.recognise_ms += ms(start) - classify_ms;
-        Ok(())
-    }
-
-    /// Reads a line that the classifier takes for turned as it stands and turned over, and keeps what scores higher: the
-    /// classifier is often wrong about faint and about short lines.
-    fn read_both_ways(
-        &mut self,
-        job: &Job<'_>,
-        crop: &mut Crop<'_>,
-        index: usize,
-        tensors: &mut [u8],
-    ) -> Result<(), StageError> {
-        let Worker { scratch, read, .. } = self;
-        let (turns, mut upright) = (crop.quarter_turns, None);
-        job.recogniser.read(&[crop.view()?], job.restriction, tensors, scratch, |_, line| {
-            upright = Some(line.score());
-            read.push(index, turns, line);
-        })?;
-        (job.on_progress)();
-        crop.turn_over();
-        let turns = crop.quarter_turns;
-        job.recogniser.read(&[crop.view()?], job.restriction, tensors, scratch, |_, line| {
-            if upright.is_none_or(|upright| line.score() > upright) {
-                read.pop();
-                read.push(index, turns, line);
-            }
-        })
-    }
-}
-
-/// Lines read by one thread, with their characters one after the other. All are kept, even if no page can hold them: which
-/// are left out must not depend on the thread that reads them.
-struct Lines {
-    lines: Vec<ReadLine>,
-    chars: Vec<Char>,
-}
-
-impl Lines {
-    fn push(&mut self, index: usize, quarter_turns: u8, line: &recognise::Scratch) {
-        let from = self.chars.len();
-        self.chars.extend_from_slice(&line.chars);
-        let chars = from..self.chars.len();
-        self.lines.push(ReadLine { index, quarter_turns, score: line.score(), chars, worker: 0 });
-    }
-
-    /// Forgets the line pushed last.
-    fn pop(&mut self) {
-        if let Some(line) = self.lines.pop() {
-            self.chars.truncate(line.chars.start);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.lines.clear();
-        self.chars.clear();
-    }
 }
