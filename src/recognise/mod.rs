@@ -2,12 +2,14 @@
 //!
 //! A line is scaled to the network's height. A short one keeps its proportions and is padded on the right with what is
 //! grey after normalisation (PaddleOCR `resize_norm_img`); a longer one is stretched by a few per cent to the nearest of
-//! the widths there are plans for.
+//! the widths there are plans for; one that is longer than the widest of them is read in overlapping windows.
 
 pub mod ctc;
+mod long;
 pub mod pattern;
 mod restriction;
 
+pub use long::Windows;
 pub use restriction::Restriction;
 
 use crate::error::StageError;
@@ -266,6 +268,13 @@ impl Recogniser {
             self.network.at(Shape::pictures(self.batch, self.height, *width))?;
         }
         Ok(())
+    }
+
+    /// The windows in which a line of `size` (width and height in pixels) has to be read because it is longer than the widest
+    /// input. Not where `restriction` has a pattern, which holds for the whole line: that is squeezed.
+    pub fn windows(&self, size: [usize; 2], restriction: &Restriction) -> Option<Windows> {
+        let widest = self.widths.last().copied().unwrap_or(LONGEST_PX);
+        Windows::of(size, widest, self.height).filter(|_| !restriction.has_pattern())
     }
 
     /// Bytes of memory that [`read`](Self::read) needs for `count` lines, of which the longest is of `size` (width and

@@ -30,6 +30,11 @@ impl Restriction {
         Ok(Restriction { allowed, pattern })
     }
 
+    /// Whether what may come out depends on the place in the line.
+    pub(super) fn has_pattern(&self) -> bool {
+        self.pattern.is_some()
+    }
+
     /// The symbols with their second best. Allocates nothing in `symbols` of sufficient capacity, unless there is a pattern.
     pub(super) fn decode(&self, probabilities: Probabilities<'_>, charset: &Charset, symbols: &mut Vec<Symbol>) {
         let same = |a: usize, b: usize| charset.text(a) == charset.text(b);

@@ -142,7 +142,13 @@ impl Worker {
                 }
                 Source::Crop(crop)
             };
-            let _ = lines.push((*index, source));
+            let view = source.view()?;
+            if job.recogniser.windows([view.width(), view.height()], job.restriction).is_some() {
+                let score = self.read_one(job, view, tensors)?;
+                self.read.push(*index, source.quarter_turns(), score);
+            } else {
+                let _ = lines.push((*index, source));
+            }
         }
         let mut views = heapless::Vec::<PixelView<'_>, MAX_BATCH>::new();
         for (_, source) in &lines {
@@ -199,16 +205,30 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads one line and appends its characters; gives their mean score.
+    /// Reads one line, in windows if it is too long for the network, and appends its characters; gives their mean
+    /// score.
     fn read_one(&mut self, job: &Job<'_>, line: PixelView<'_>, tensors: &mut [u8]) -> Result<f32, StageError> {
         let Worker { scratch, read: Lines { chars, .. }, .. } = self;
-        let mut score = 0.0;
-        job.recogniser.read(&[line], job.restriction, tensors, scratch, |_, line| {
-            chars.extend_from_slice(&line.chars);
-            score = line.score();
-        })?;
-        (job.on_progress)();
-        Ok(score)
+        let (first, mut score) = (chars.len(), 0.0);
+        let Some(windows) = job.recogniser.windows([line.width(), line.height()], job.restriction) else {
+            job.recogniser.read(&[line], job.restriction, tensors, scratch, |_, line| {
+                chars.extend_from_slice(&line.chars);
+                score = line.score();
+            })?;
+            (job.on_progress)();
+            return Ok(score);
+        };
+        for columns in windows.columns() {
+            let second = chars.len();
+            let window = line.crop(columns.start, 0, columns.len(), line.height())?;
+            job.recogniser.read(&[window], job.restriction, tensors, scratch, |_, line| {
+                chars.extend_from_slice(&line.chars);
+            })?;
+            (job.on_progress)();
+            windows.join(chars, first, second, columns);
+        }
+        let scores = chars[first..].iter().map(|c| c.score);
+        Ok(scores.sum::<f32>() / (chars.len() - first).max(1) as f32)
     }
 }
 
