@@ -113,7 +113,7 @@ struct Detection {
     /// Tiled: how often a small picture is enlarged at most
     #[arg(long, value_name = "TIMES")]
     det_max_upscale: Option<f32>,
-    /// Longest side of the page that is looked at; larger pages are reduced to it
+    /// Longest side of the page that is looked at; larger pages are reduced to it, strips less (tiled)
     #[arg(long, value_name = "PX")]
     max_side_len: Option<usize>,
     /// Reference: shortest side of the page

@@ -8,7 +8,6 @@ use super::{Stop, exit, load, overwrite, sink, write_failed};
 use clap::ValueEnum;
 use edge_ocr::image::decode::Notice;
 use edge_ocr::output::{self, Document, Font, Format, Part, Writer};
-use edge_ocr::page::{MAX_CHARS, MAX_LINES};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Page, Pipeline};
 use image::codecs::png::PngEncoder;
@@ -127,11 +126,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
             match read {
                 Ok((page, loaded)) => {
                     texts |= !page.is_empty();
-                    if page.truncated > 0 {
-                        log::warn!(
-                            "{name}: {} lines found no room, since a page holds {MAX_LINES} lines and {MAX_CHARS} characters; read it in parts with --roi",
-                            page.truncated
-                        );
+                    for notice in page.notices() {
+                        log::warn!("{name}: {notice}");
                     }
                     let part = Part {
                         page_number: loaded.page,

@@ -43,7 +43,8 @@ pub struct ScaleParams {
     pub overlap_px: usize,
     /// Tiled: a page is enlarged to fill its canvas, but at most this often.
     pub max_upscale: f32,
-    /// Both: a page's longer side is reduced to this.
+    /// Both: a page's longer side is reduced to this. Tiled: only to a quarter of the square of this in pixels if that
+    /// leaves more of it, so that a strip is not reduced for its length; see [`layout`].
     pub max_side_px: usize,
     /// Reference: the page's shorter side is enlarged to this before anything else.
     pub min_side_px: usize,
@@ -114,6 +115,24 @@ impl ScaleParams {
         }
     }
 
+    /// Most columns of a page that is searched: a strip may be longer than the side of the largest square, which
+    /// [`largest_side`](Self::largest_side) is, but never has more pixels.
+    pub fn longest_row(&self) -> usize {
+        match self.rule {
+            ScaleRule::Tiled => self.largest_side().max(STRIP_SIDES * self.max_side_px).min(super::MAX_MAP_SIDE),
+            ScaleRule::Reference => self.largest_side(),
+        }
+    }
+
+    /// How much the tiled rule reduces a page that does not fit on a canvas, at most 1: to the longest side, or, if
+    /// that leaves more, to the pixels that a page of [`STRIP_RATIO`] has then.
+    fn reduction(&self, w: f64, h: f64) -> f64 {
+        let (side, longest) = (self.max_side_px as f64, w.max(h));
+        let by_area = (side * side / STRIP_RATIO as f64 / (w * h)).sqrt();
+        let as_strip = by_area.min(STRIP_SIDES as f64 * side / longest);
+        (side / longest).max(as_strip).min(1.0)
+    }
+
     /// The canvases that a large page can be cut into: on a smaller one most of a tile would be overlap.
     fn tile_canvases(&self) -> impl DoubleEndedIterator<Item = &[usize; 2]> {
         self.canvases_px.iter().filter(|c| c.iter().all(|side| *side >= 2 * self.overlap_px.max(MULTIPLE_PX)))
@@ -132,8 +151,16 @@ pub struct Layout {
 /// A page that is only a little too large for a canvas is reduced to it, by at most this, instead of cut into tiles.
 const SLIGHT_REDUCTION: f64 = 0.85;
 
+/// Tiled rule: a page that is longer than this, against its width, may have the pixels of one that is just as long.
+/// Pages of usual shapes, long receipts among them, are below it.
+const STRIP_RATIO: usize = 4;
+/// Tiled rule: no page is longer than this many times the longest side of pages of usual shapes; buffers of a row are
+/// this long.
+const STRIP_SIDES: usize = 8;
+
 /// Tiled rule: how a page of `width` × `height` is laid out: on the smallest canvas that holds it, enlarged to fill it;
-/// or, reduced to the longest side if need be, on the tiles that together have the fewest pixels.
+/// or, reduced if need be, on the tiles that together have the fewest pixels. What bounds the work is a page's pixels,
+/// so a strip, such as a roll on its side, may be longer than the longest side of other pages.
 pub fn layout(params: &ScaleParams, width: usize, height: usize) -> Layout {
     let (w, h) = (width.max(1) as f64, height.max(1) as f64);
     let scaled = |factor: f64| [w, h].map(|side| ((side * factor).round() as usize).max(1));
@@ -145,7 +172,7 @@ pub fn layout(params: &ScaleParams, width: usize, height: usize) -> Layout {
             return Layout { page: [page_w.min(canvas[0]), page_h.min(canvas[1])], canvas: *canvas };
         }
     }
-    let page = scaled((params.max_side_px as f64 / w.max(h)).min(1.0));
+    let page = scaled(params.reduction(w, h));
     let pixels = |c: &[usize; 2]| {
         let count = |axis: usize| tile_starts(page[axis], c[axis], params.overlap_px).count();
         count(0) * count(1) * c[0] * c[1]
@@ -153,6 +180,18 @@ pub fn layout(params: &ScaleParams, width: usize, height: usize) -> Layout {
     // The largest of equals: fewer tiles, fewer cut words.
     let canvas = params.tile_canvases().rev().min_by_key(|c| pixels(c)).copied().unwrap_or([MULTIPLE_PX; 2]);
     Layout { page, canvas }
+}
+
+/// At what part of its size a page is searched: below 1 where it was reduced.
+pub fn searched_at(params: &ScaleParams, width: usize, height: usize) -> f32 {
+    let longer = match params.rule {
+        ScaleRule::Tiled => layout(params, width, height).page,
+        ScaleRule::Reference => {
+            let [w, h] = reference_bounds(params, width, height);
+            reference_input(params, w, h)
+        }
+    };
+    longer[0].max(longer[1]) as f32 / width.max(height).max(1) as f32
 }
 
 /// Tiled rule: the layout that shows all of a large page on one canvas, with the least reduction.
@@ -174,8 +213,8 @@ pub fn tile_starts(side: usize, tile: usize, overlap: usize) -> impl Iterator<It
     (0..count).map(move |i| if count > 1 { i * rest / (count - 1) } else { 0 })
 }
 
-/// How much tile `start` counts at pixel `at` of its axis: a ramp over the overlap at each edge inside the page, so that
-/// the map has no seam and what a tile says near its own edge, where it sees half a letter, counts little.
+/// How much tile `start` counts at pixel `at` of its axis: a ramp over the overlap at each edge inside the page, so
+/// that the map has no seam and what a tile says near its own edge, where it sees half a letter, counts little.
 pub fn tile_weight(start: usize, at: usize, tile: usize, side: usize, overlap: usize) -> f32 {
     let Some(from_left) = at.checked_sub(start).filter(|d| *d < tile) else { return 0.0 };
     let ramp = |distance: usize| ((distance as f32 + 0.5) / overlap.max(1) as f32).min(1.0);
@@ -184,8 +223,9 @@ pub fn tile_weight(start: usize, at: usize, tile: usize, side: usize, overlap: u
     left.min(right)
 }
 
-/// Reference rule, step 1 (`resize_image_within_bounds`): the size of the working picture. Unlike RapidOCR, which forgets
-/// the first ratio when a thin page is first reduced and then enlarged (its issue 538), no side exceeds the cap.
+/// Reference rule, step 1 (`resize_image_within_bounds`): the size of the working picture. Unlike RapidOCR, which
+/// forgets the first ratio when a thin page is first reduced and then enlarged (its issue 538), no side exceeds the
+/// cap.
 pub fn reference_bounds(params: &ScaleParams, width: usize, height: usize) -> [usize; 2] {
     let (mut w, mut h) = (width, height);
     if w.max(h) > params.max_side_px {
@@ -262,6 +302,26 @@ mod tests {
         assert!(w <= 4000 && h <= 4000, "{w}x{h}");
     }
 
+    #[test]
+    fn strip_is_reduced_by_area_and_usual_page_by_side() {
+        let p = ScaleParams { max_side_px: 2000, ..ScaleParams::default() };
+        for (w, h, page) in [
+            (7028, 133, [7028, 133]),
+            (133, 7028, [133, 7028]),
+            (20_000, 100, [14_142, 71]),
+            (32_768, 40, [16_000, 20]),
+            (500, 4000, [354, 2828]),
+            (1000, 4000, [500, 2000]),
+            (4000, 3000, [2000, 1500]),
+        ] {
+            assert_eq!(layout(&p, w, h).page, page, "{w}x{h}");
+        }
+        assert_eq!(searched_at(&p, 7028, 133), 1.0);
+        assert_eq!(searched_at(&p, 4000, 3000), 0.5);
+        assert!(searched_at(&p, 100, 32) > 1.0);
+        assert_eq!(p.longest_row(), 16_000);
+    }
+
     proptest! {
         #[test]
         fn tiles_cover_the_page_and_overlap(side in 1usize..5000, tile in 64usize..700, overlap in 0usize..32) {
@@ -283,7 +343,10 @@ mod tests {
             let o = overview(&p, w, h);
             prop_assert!((0..2).all(|i| (1..=o.canvas[i]).contains(&o.page[i])));
             let l = layout(&p, w, h);
-            prop_assert!(l.page[0].max(l.page[1]) <= p.max_side_px && l.page[0].min(l.page[1]) >= 1);
+            prop_assert!(l.page[0].max(l.page[1]) <= p.longest_row() && l.page[0].min(l.page[1]) >= 1);
+            prop_assert!(l.page[0] * l.page[1] <= p.largest_side().pow(2));
+            // The cells of a map have a border of one; those of a square have room for any strip's.
+            prop_assert!((l.page[0] + 2) * (l.page[1] + 2) <= (p.largest_side() + 2).pow(2));
             for [a, b] in [reference_bounds(&p, w, h), reference_input(&p, w, h)] {
                 prop_assert!(a >= 32 && b >= 32 && a.is_multiple_of(32) == b.is_multiple_of(32));
             }

@@ -30,12 +30,16 @@ pub(super) fn footer(out: &mut dyn Write) -> io::Result<()> {
 pub(super) fn page(out: &mut dyn Write, document: &Document<'_>, number: usize) -> io::Result<()> {
     let page = document.page;
     let (width, height) = (page.width_px, page.height_px);
-    writeln!(
+    write!(
         out,
-        r#"  <div class="ocr_page" id="page_{number}" title="image &quot;{}&quot;; bbox 0 0 {width} {height}; ppageno {}">"#,
+        r#"  <div class="ocr_page" id="page_{number}" title="image &quot;{}&quot;; bbox 0 0 {width} {height}; ppageno {}"#,
         Xml(quoted(document.source)),
         number - 1
     )?;
+    for notice in page.notices() {
+        write!(out, "; x_notice &quot;{}&quot;", Xml(quoted(&notice.to_string())))?;
+    }
+    writeln!(out, r#"">"#)?;
     for (at, line) in page.lines().enumerate() {
         let at = at + 1;
         let area = Bbox(bounds(&line.quad, width, height));

@@ -60,6 +60,11 @@ impl Serialize for Res<'_> {
                 [area.left, area.top, area.right, area.bottom]
             }),
         )?;
+        // Not PaddleOCR's; only where there is something to say.
+        let notices = super::json::Notices(page);
+        if !notices.is_empty() {
+            res.serialize_entry("notices", &notices)?;
+        }
         res.end()
     }
 }

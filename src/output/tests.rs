@@ -52,6 +52,22 @@ fn parsed(text: &str) -> Value {
 pub(super) const HOSTILE: &str = "a\"b\\<c>&'d\te\nf\u{0}\u{1b}[31m\u{202e}שלום مرحبا\u{85}\u{2028}\u{ffff}";
 
 #[test]
+fn much_reduced_page_says_so_where_the_format_can() {
+    let mut page = page(&["a"]);
+    for (searched_at, said) in [(1.0, false), (0.5, false), (0.25, true)] {
+        page.searched_at = searched_at;
+        for format in [Format::Json, Format::Jsonl, Format::Hocr, Format::Paddle] {
+            let text = written(format, false, &[("a", Some(&page))]);
+            assert_eq!(text.contains("reduced to 25 % of its size"), said, "{format} at {searched_at}");
+        }
+    }
+    page.truncated = 3;
+    let value = parsed(&written(Format::Json, false, &[("a", Some(&page))]));
+    let codes: Vec<&Value> = value["notices"].as_array().into_iter().flatten().map(|n| &n["code"]).collect();
+    assert_eq!(codes, ["reduced", "truncated"]);
+}
+
+#[test]
 fn formats_have_names() {
     for format in Format::ALL {
         assert_eq!(format.to_string().parse(), Ok(format));

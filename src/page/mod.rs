@@ -12,6 +12,7 @@ mod geometry;
 mod gutters;
 mod layout;
 mod line;
+mod notice;
 mod reading_order;
 mod words;
 
@@ -22,6 +23,7 @@ mod tests;
 
 pub use geometry::{Bounds, Quad, bounds};
 pub use line::{Char, Line, LineRef, PlacedChar, Text};
+pub use notice::Notice;
 pub use words::{WordRef, Words};
 
 use crate::memory::{self, NoMemory};
@@ -95,6 +97,8 @@ pub struct Page {
     pub height_px: u32,
     /// Lines dropped for lack of room since the last [`Page::clear`].
     pub truncated: u32,
+    /// At what part of its size the picture was searched for text, or the most reduced of its regions; 1 if it was not reduced.
+    pub searched_at: f32,
     /// Where the time went.
     pub timing: Timing,
     lines: Box<heapless::Vec<Line, MAX_LINES>>,
@@ -117,6 +121,7 @@ impl Page {
             width_px: 0,
             height_px: 0,
             truncated: 0,
+            searched_at: 1.0,
             timing: Timing::default(),
             lines: boxed_default(),
             chars: boxed_default(),
@@ -142,6 +147,7 @@ impl Page {
         self.width_px = 0;
         self.height_px = 0;
         self.truncated = 0;
+        self.searched_at = 1.0;
         self.timing = Timing::default();
         self.lines.clear();
         self.chars.clear();

@@ -87,6 +87,9 @@ impl Stages {
                 if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
                     self.reader.recogniser().release();
                 }
+                let searched = scale::searched_at(&self.config.detect.scale, view.width(), view.height());
+                let searched = searched * page.width() as f32 / full[0].max(1) as f32;
+                self.page.searched_at = self.page.searched_at.min(searched);
                 let found = detector.detect(view, &mut self.bench, &mut self.pool, &*self.on_progress)?;
                 self.boxes.extend(found.iter().map(LineBox::found));
                 let inputs = detector.prepare_ms();
