@@ -110,7 +110,8 @@ impl Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Detection, then recognition of each box.
+    /// Detection, then recognition of each box. Where nothing certain is read, detection looks at a smoothed copy
+    /// too, in which dotted print (ink-jet dates) shows; that takes up to as long again unless the copy is blank.
     #[default]
     Page,
     /// The picture, or each region, is one line of text.

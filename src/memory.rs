@@ -42,23 +42,40 @@ pub(crate) fn ask_for(bytes: usize, what: &'static str) -> Result<(), NoMemory> 
     Ok(())
 }
 
-/// The memory of one pipeline.
-pub struct Workbench {
-    arena: Option<Lease<'static, { target::ARENA_BYTES }>>,
+/// The block that a pipeline's memory lies in.
+enum Block<'a> {
+    /// The static arena, free again when this is dropped.
+    Leased(Lease<'static, { target::ARENA_BYTES }>),
+    /// What is left of another pipeline's memory.
+    Lent(&'a mut [u8]),
+}
+
+impl Block<'_> {
+    fn bytes(&mut self) -> &mut [u8] {
+        match self {
+            Block::Leased(lease) => lease,
+            Block::Lent(bytes) => bytes,
+        }
+    }
+}
+
+/// The memory of one pipeline, or what is left of it.
+pub struct Workbench<'a> {
+    arena: Option<Block<'a>>,
     heap: Vec<u8>,
 }
 
-impl Workbench {
+impl Workbench<'_> {
     /// Memory on the heap, as much as is asked for.
-    pub fn on_heap() -> Workbench {
+    pub fn on_heap() -> Workbench<'static> {
         Workbench { arena: None, heap: Vec::new() }
     }
 
     /// The static arena, which is free again when this is dropped. While another pipeline of the process has it, as
     /// much from the heap.
-    pub fn in_arena() -> Result<Workbench, NoMemory> {
+    pub fn in_arena() -> Result<Workbench<'static>, NoMemory> {
         match ARENA.lease() {
-            Some(arena) => Ok(Workbench { arena: Some(arena), heap: Vec::new() }),
+            Some(lease) => Ok(Workbench { arena: Some(Block::Leased(lease)), heap: Vec::new() }),
             None => {
                 let mut bench = Workbench::on_heap();
                 bench.bytes(target::ARENA_BYTES)?;
@@ -69,7 +86,7 @@ impl Workbench {
 
     /// `count` bytes or more, aligned to [`MEMORY_ALIGN`]; what is in them is not defined. More than there is comes from the heap.
     pub fn bytes(&mut self, count: usize) -> Result<&mut [u8], NoMemory> {
-        match &mut self.arena {
+        match self.arena.as_mut().map(Block::bytes) {
             Some(arena) if arena.len() >= count => Ok(arena),
             _ => {
                 if self.heap.len() < count.saturating_add(MEMORY_ALIGN) {
@@ -81,6 +98,34 @@ impl Workbench {
                 }
                 let start = self.heap.as_ptr().align_offset(MEMORY_ALIGN);
                 Ok(&mut self.heap[start..])
+            }
+        }
+    }
+}
+
+impl Workbench<'_> {
+    /// Lends `count` bytes, aligned, to `work`, together with the rest of the memory. What there is no room for comes from
+    /// the heap.
+    pub fn beside<R>(
+        &mut self,
+        count: usize,
+        work: impl FnOnce(&mut [u8], &mut Workbench<'_>) -> R,
+    ) -> Result<R, NoMemory> {
+        if self.block().len() < room(count) {
+            let mut own = Workbench::on_heap();
+            return Ok(work(&mut own.bytes(count)?[..count], self));
+        }
+        let (own, rest) = self.block().split_at_mut(room(count));
+        Ok(work(&mut own[..count], &mut Workbench { arena: Some(Block::Lent(rest)), heap: Vec::new() }))
+    }
+
+    /// All there is now, aligned.
+    fn block(&mut self) -> &mut [u8] {
+        match &mut self.arena {
+            Some(arena) => arena.bytes(),
+            None => {
+                let start = self.heap.as_ptr().align_offset(MEMORY_ALIGN).min(self.heap.len());
+                &mut self.heap[start..]
             }
         }
     }
@@ -137,6 +182,24 @@ mod tests {
         assert!(second.arena.is_none() && second.bytes(target::ARENA_BYTES).is_ok(), "from the heap, meanwhile");
         drop(first);
         drop(in_arena());
+    }
+
+    #[test]
+    fn memory_is_lent_beside_the_rest() {
+        let mut arena = vec![0_u64; 64];
+        let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
+        let mut used = Workbench::on_heap();
+        used.bytes(512).unwrap();
+        let benches = [Workbench { arena: Some(Block::Lent(arena)), heap: Vec::new() }, used, Workbench::on_heap()];
+        for (mut bench, count) in benches.into_iter().zip([100, 100, 7]) {
+            let lent = bench.beside(count, |own, rest| {
+                own.fill(1);
+                rest.bytes(200).unwrap()[..200].fill(2);
+                rest.bytes(5000).unwrap()[..5000].fill(3);
+                own.iter().map(|v| usize::from(*v)).sum::<usize>()
+            });
+            assert_eq!(lent, Ok(count));
+        }
     }
 
     #[test]

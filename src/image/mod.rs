@@ -13,6 +13,7 @@ mod orient;
 pub mod resize;
 pub mod roi;
 pub(crate) mod signature;
+pub mod smooth;
 pub mod turn;
 pub mod warp;
 

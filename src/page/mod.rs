@@ -200,6 +200,14 @@ impl Page {
         Ok(())
     }
 
+    /// Takes some lines off the page; those behind them close up. Their characters keep their room until [`Page::clear`].
+    pub fn discard(&mut self, lines: std::ops::Range<usize>) {
+        let end = lines.end.min(self.lines.len());
+        let start = lines.start.min(end);
+        self.lines[start..].rotate_left(end - start);
+        self.lines.truncate(self.lines.len() - (end - start));
+    }
+
     /// The lines: as pushed, or as ordered by the last sort.
     pub fn lines(&self) -> impl ExactSizeIterator<Item = LineRef<'_>> + Clone {
         self.lines.iter().map(|line| self.line_ref(line))

@@ -47,6 +47,14 @@ impl LineBox {
         LineBox { quad: found.quad, polygon: found.polygon.clone(), score: found.score, whole: false }
     }
 
+    /// On a picture that is larger along both axes.
+    pub fn scaled(mut self, [x, y]: [f32; 2]) -> LineBox {
+        for point in self.quad.iter_mut().chain(&mut self.polygon) {
+            *point = [point[0] * x, point[1] * y];
+        }
+        self
+    }
+
     /// Width and height of the line image.
     fn size(&self) -> [usize; 2] {
         if self.whole { self.quad[2].map(|side| side as usize) } else { crop::line_size(self.quad) }

@@ -10,6 +10,7 @@ mod lines;
 mod open;
 mod place;
 mod profile;
+mod second_look;
 mod stages;
 
 pub use open::{Opened, open};

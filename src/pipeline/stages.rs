@@ -38,7 +38,7 @@ pub struct Stages {
     /// The result.
     pub page: Box<Page>,
     /// Memory of the networks.
-    pub bench: Workbench,
+    pub bench: Workbench<'static>,
     /// Threads.
     pub pool: Pool,
     /// Called after each run of a network.
@@ -78,39 +78,63 @@ impl Stages {
         if let Some(picture) = &prepared {
             view = picture.view();
         }
-        self.boxes.clear();
-        match (profile.mode, &mut self.detector) {
-            (Mode::Page, None) => return Err(Error::Config(NO_DETECTOR.into())),
-            (Mode::Line, _) => self.boxes.push(LineBox::whole(view.width(), view.height())),
-            (Mode::Page, Some(detector)) => {
-                let before = ms(start);
-                if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
-                    self.reader.recogniser().release();
-                }
-                let searched = scale::searched_at(&self.config.detect.scale, view.width(), view.height());
-                let searched = searched * page.width() as f32 / full[0].max(1) as f32;
-                self.page.searched_at = self.page.searched_at.min(searched);
-                let found = detector.detect(view, &mut self.bench, &mut self.pool, &*self.on_progress)?;
-                self.boxes.extend(found.iter().map(LineBox::found));
-                let inputs = detector.prepare_ms();
-                self.page.timing.prepare_ms += before + inputs;
-                self.page.timing.detect_ms += ms(start) - before - inputs;
-            }
-        }
+        self.page.timing.prepare_ms += ms(start);
         let first = self.page.len();
-        let how =
-            How { restriction: &profile.restriction, classify: profile.classify, on_progress: &*self.on_progress };
+        if profile.mode == Mode::Line {
+            self.boxes.clear();
+            self.boxes.push(LineBox::whole(view.width(), view.height()));
+            return self.read_boxes(view, &place, profile);
+        }
+        let scale = &self.config.detect.scale;
+        let searched = scale::searched_at(scale, view.width(), view.height()) * page.width() as f32;
+        self.page.searched_at = self.page.searched_at.min(searched / full[0].max(1) as f32);
+        self.find(view)?;
+        self.read_boxes(view, &place, profile)?;
+        if self.config.detect.scale.rule == ScaleRule::Tiled {
+            self.look_again(view, &place, profile, first)?;
+        }
+        match self.config.order {
+            Order::Reading => self.page.sort_reading_order_from(first),
+            Order::Rapidocr => self.page.sort_like_rapidocr_from(first),
+        }
+        Ok(())
+    }
+
+    /// Puts the boxes of text in a picture into `boxes`.
+    fn find(&mut self, view: PixelView<'_>) -> Result<(), Error> {
+        let start = Instant::now();
+        let detector = self.detector.as_mut().ok_or_else(|| Error::Config(NO_DETECTOR.into()))?;
+        if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
+            self.reader.recogniser().release();
+        }
+        self.boxes.clear();
+        let found = detector.detect(view, &mut self.bench, &mut self.pool, &*self.on_progress)?;
+        self.boxes.extend(found.iter().map(LineBox::found));
+        let inputs = detector.prepare_ms();
+        self.page.timing.prepare_ms += inputs;
+        self.page.timing.detect_ms += ms(start) - inputs;
+        Ok(())
+    }
+
+    /// Reads the boxes and appends the lines to the page.
+    pub(super) fn read_boxes(&mut self, view: PixelView<'_>, place: &Place, profile: &Profile) -> Result<(), Error> {
+        let how = How {
+            restriction: &profile.restriction,
+            classify: profile.classify && profile.mode == Mode::Page,
+            on_progress: &*self.on_progress,
+        };
         let summary = self.reader.read(view, &self.boxes, how, &mut self.bench, &mut self.pool)?;
         self.page.timing.classify_ms += summary.classify_ms;
         self.page.timing.recognise_ms += summary.recognise_ms;
         let thresh = profile.score_thresh;
         let (result, boxes) = (&mut self.page, &self.boxes);
+        let size = [result.width_px, result.height_px].map(|side| side as usize);
         self.reader.for_each(|read, chars| {
             let line = &boxes[read.index];
             if read.score < thresh || chars.iter().all(|c| c.ch.is_whitespace()) {
                 return;
             }
-            let on_page = |p: [f32; 2]| place.clamped(p, full[0], full[1]);
+            let on_page = |p: [f32; 2]| place.clamped(p, size[0], size[1]);
             let polygon: Vec<[f32; 2]> = line.polygon.iter().map(|p| on_page(*p)).collect();
             // A full page counts what it drops; the rest of the picture is still read.
             let _ = result.push_line(LineDraft {
@@ -122,12 +146,6 @@ impl Stages {
                 chars,
             });
         });
-        if profile.mode == Mode::Page {
-            match self.config.order {
-                Order::Reading => self.page.sort_reading_order_from(first),
-                Order::Rapidocr => self.page.sort_like_rapidocr_from(first),
-            }
-        }
         Ok(())
     }
 

@@ -3,10 +3,16 @@
 use super::Target;
 use crate::plan::Compiled;
 
+/// The longest side of the picture at which the program looks a second time.
+const SMOOTHED_SIDE_PX: usize = 1280;
+/// The widest picture that the program decodes unless it is told to.
+const WIDEST_PX: usize = 32_768;
+
 /// Bytes of a target's static arena, which is used for finding text, then for reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arena {
-    /// Finding: the scaled page (RGB8), its map (f32), the detector's tensors.
+    /// Finding: the scaled page (RGB8), its map (f32), the detector's tensors; at a second look beside a smoothed
+    /// picture.
     pub detect_bytes: usize,
     /// Reading, for each thread: two line images (RGB8), the tensors of recogniser or classifier.
     pub read_bytes: usize,
@@ -25,7 +31,12 @@ impl Arena {
         let room = |bytes: usize| bytes.next_multiple_of(64);
         let canvas = target.detector.canvases_px.iter().map(|[w, h]| w * h).max().unwrap_or(0);
         let page = canvas.max(target.detector.max_side_px.pow(2));
-        let detect_bytes = room(page * 3) + room(page * 4) + room(tensors(det, target.threads));
+        let search = |page: usize| room(page * 3) + room(page * 4) + room(tensors(det, target.threads));
+        // The program's `pipeline::second_look`: a smoothed picture and the sums of a picture's columns, beside a
+        // search of it.
+        let smoothed = target.detector.max_side_px.min(SMOOTHED_SIDE_PX).pow(2);
+        let second_look = room(smoothed * 3) + room(WIDEST_PX * 12) + search(canvas.max(smoothed));
+        let detect_bytes = search(page).max(second_look);
         let read_bytes = 2 * room(target.recogniser.max_crop_px * 3) + room(tensors(rec, 1).max(tensors(cls, 1)));
         let bytes = detect_bytes.max(target.threads * read_bytes);
         if bytes > target.arena_budget_bytes {
