@@ -7,7 +7,7 @@ use super::options::Options;
 use super::{Stop, exit, load, overwrite, sink, write_failed};
 use clap::ValueEnum;
 use edge_ocr::image::decode::Notice;
-use edge_ocr::output::{self, Document, Font, Format, Part, Writer};
+use edge_ocr::output::{self, Document, Font, Format, Layout, Part, Writer};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Page, Pipeline};
 use image::codecs::png::PngEncoder;
@@ -32,6 +32,10 @@ pub struct Args {
     /// Where the result goes; - for standard output (default)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// What a line of text is: a line of the page in reading order, or all that stands on one printed row, as pdftotext -layout
+    /// (text)
+    #[arg(long, value_enum, default_value = "lines")]
+    layout: LayoutName,
     /// Also write the words and characters with their boxes and scores (json, jsonl)
     #[arg(long)]
     chars: bool,
@@ -62,6 +66,21 @@ enum FormatName {
     Paddle,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum LayoutName {
+    Lines,
+    Rows,
+}
+
+impl From<LayoutName> for Layout {
+    fn from(name: LayoutName) -> Layout {
+        match name {
+            LayoutName::Lines => Layout::Lines,
+            LayoutName::Rows => Layout::Rows,
+        }
+    }
+}
+
 impl From<FormatName> for Format {
     fn from(name: FormatName) -> Format {
         match name {
@@ -78,6 +97,10 @@ impl From<FormatName> for Format {
 pub fn run(args: &Args) -> Result<u8, Stop> {
     // What can be wrong is found before the models are loaded: configuration first, then the inputs.
     let config = args.options.config()?;
+    if matches!((args.layout, args.format), (LayoutName::Rows, format) if !matches!(format, FormatName::Text)) {
+        let sentence = "--layout rows joins lines of text, and the other formats have boxes instead; leave it out, or give --format text";
+        return Err(Error::Config(sentence.into()).into());
+    }
     let source::Expanded { inputs, unreadable } = source::expand(&args.inputs, args.recursive)?;
     heap::keep_small(&config, inputs.len());
     let several = inputs.len() + unreadable.len() > 1;
@@ -100,7 +123,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let models = output::Models { det: names.det, cls: names.cls, rec: names.rec };
 
     let (target, out) = sink::create(output)?;
-    let writer = Writer::new(args.format.into(), output::Options { chars: args.chars }, out);
+    let options = output::Options { chars: args.chars, layout: args.layout.into() };
+    let writer = Writer::new(args.format.into(), options, out);
     let writer = if several { writer.several() } else { writer };
     let progress = progress(inputs.len());
     let bar = progress.clone();

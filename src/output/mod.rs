@@ -80,6 +80,19 @@ impl FromStr for Format {
 pub struct Options {
     /// Words and characters with score and box in JSON and JSON lines. TSV and hOCR always have words.
     pub chars: bool,
+    /// How the lines of [`Format::Text`] are made; the other formats have boxes.
+    pub layout: Layout,
+}
+
+/// What a line of [`Format::Text`] is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// A line of the page, one after the other in reading order: column after column.
+    #[default]
+    Lines,
+    /// All that stands on one printed row, with spaces between its pieces so that columns stay below each other: an item and its
+    /// price, the cells of a table. As `pdftotext -layout`.
+    Rows,
 }
 
 /// Names of the models in use.
@@ -181,7 +194,10 @@ impl<W: Write> Writer<W> {
         self.pictures += 1;
         let number = self.pictures;
         match self.format {
-            Format::Text => self.entry(&document.title(), |out| text::page(out, document.page))?,
+            Format::Text => {
+                let layout = self.options.layout;
+                self.entry(&document.title(), |out| text::page(out, document.page, layout))?;
+            }
             Format::Json => {
                 let chars = self.options.chars;
                 self.entry(document.source, |out| json::document(out, document, chars))?;

@@ -30,7 +30,7 @@ fn written(format: Format, chars: bool, pictures: &[(&str, Option<&Page>)]) -> S
     let models = Models { det: Some("det".into()), cls: None, rec: "rec".into() };
     let params = json!({"det": {"thresh": 0.3}, "det_box_thresh": 0.6, "rec-score-thresh": 0.5});
     let mut bytes = Vec::new();
-    let mut writer = Writer::new(format, Options { chars }, &mut bytes);
+    let mut writer = Writer::new(format, Options { chars, ..Options::default() }, &mut bytes);
     for &(source, page) in pictures {
         let result = match page {
             Some(page) => {
@@ -50,6 +50,34 @@ fn parsed(text: &str) -> Value {
 }
 
 pub(super) const HOSTILE: &str = "a\"b\\<c>&'d\te\nf\u{0}\u{1b}[31m\u{202e}שלום مرحبا\u{85}\u{2028}\u{ffff}";
+
+#[test]
+fn text_in_rows_joins_item_and_price() {
+    let mut page = Page::boxed();
+    (page.width_px, page.height_px) = (400, 100);
+    for (i, (item, price)) in [("Milk", "1.20"), ("Bread rolls", "13.50"), ("Tea", "")].into_iter().enumerate() {
+        let y = 10.0 + 20.0 * i as f32;
+        push(&mut page, item, rect(10.0, y, 10.0 * item.len() as f32, 15.0), 0, 0.9);
+        if !price.is_empty() {
+            push(
+                &mut page,
+                price,
+                rect(310.0 - 10.0 * price.len() as f32, y + 1.0, 10.0 * price.len() as f32, 15.0),
+                0,
+                0.9,
+            );
+        }
+    }
+    let mut bytes = Vec::new();
+    let options = Options { layout: Layout::Rows, ..Options::default() };
+    let mut writer = Writer::new(Format::Text, options, &mut bytes);
+    let params = json!({});
+    let document = Document { source: "a", page: &page, models: &Models::default(), params: &params, engine: "arena" };
+    writer.document(&document).expect("memory takes all");
+    writer.finish().expect("memory takes all");
+    let want = "Milk                      1.20\nBread rolls              13.50\nTea\n";
+    assert_eq!(String::from_utf8(bytes).expect("UTF-8"), want);
+}
 
 #[test]
 fn much_reduced_page_says_so_where_the_format_can() {

@@ -1,5 +1,6 @@
 //! Plain text.
 
+use super::Layout;
 use crate::page::Page;
 use std::io::{self, Write};
 
@@ -9,10 +10,28 @@ pub(super) fn heading(out: &mut dyn Write, name: &str, first: bool) -> io::Resul
     writeln!(out, "{gap}==> {} <==", Plain(name.chars()))
 }
 
-/// One line of output for each line of the page.
-pub(super) fn page(out: &mut dyn Write, page: &Page) -> io::Result<()> {
+/// One line of output for each line of the page, or for each printed row.
+pub(super) fn page(out: &mut dyn Write, page: &Page, layout: Layout) -> io::Result<()> {
+    if layout == Layout::Rows {
+        return rows(out, page);
+    }
     for line in page.lines() {
         writeln!(out, "{}", Plain(line.text().chars()))?;
+    }
+    Ok(())
+}
+
+/// One line of output for each printed row, its pieces about where they are on the page and at least a space apart.
+fn rows(out: &mut dyn Write, page: &Page) -> io::Result<()> {
+    for row in page.rows() {
+        let mut column = 0;
+        for (at, piece) in row.iter().enumerate() {
+            let Some(line) = page.line(piece.line) else { continue };
+            let gap = piece.column.saturating_sub(column).max(usize::from(at > 0));
+            write!(out, "{:gap$}{}", "", Plain(line.text().chars()))?;
+            column += gap + line.text().chars().len();
+        }
+        writeln!(out)?;
     }
     Ok(())
 }

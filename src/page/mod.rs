@@ -14,6 +14,7 @@ mod layout;
 mod line;
 mod notice;
 mod reading_order;
+mod rows;
 mod words;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod tests;
 pub use geometry::{Bounds, Quad, bounds};
 pub use line::{Char, Line, LineRef, PlacedChar, Text};
 pub use notice::Notice;
+pub use rows::Piece;
 pub use words::{WordRef, Words};
 
 use crate::memory::{self, NoMemory};

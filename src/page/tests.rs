@@ -346,6 +346,9 @@ proptest! {
                 quad, quarter_turns: *turns, score: *score, det_score, polygon: &quad, chars: &chars,
             }).expect("room");
         }
+        let mut rows: Vec<usize> = page.rows().concat().iter().map(|piece| piece.line).collect();
+        rows.sort_unstable();
+        prop_assert_eq!(rows, (0..boxes.len()).collect::<Vec<_>>());
         page.sort_reading_order();
         let mut seen: Vec<usize> = page.lines().map(|l| (l.det_score * 64.0) as usize).collect();
         seen.sort_unstable();

@@ -57,7 +57,8 @@ impl PipelineReader {
         let (limits, most_bytes) = (self.pipeline.config().limits, self.pipeline.config().most_decoded_bytes());
         let mut pages = Pages::new(picture, limits, most_bytes)?;
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(Format::Json, output::Options { chars: self.chars }, &mut bytes);
+        let options = output::Options { chars: self.chars, ..output::Options::default() };
+        let mut writer = Writer::new(Format::Json, options, &mut bytes);
         // Into memory: neither can fail.
         let written = |e| Error::Config(format!("the result cannot be written ({e}); free memory"));
         loop {
