@@ -20,7 +20,7 @@ use super::wake::{Inbox, Outlet, Wake};
 use super::watchdog::Progress;
 use crate::image::Picture;
 use crate::publish::outbox::SharedOutbox;
-use crate::publish::{FieldMeta, Handle, Record, Topics};
+use crate::publish::{Handle, Record, Topics};
 use crate::rules::StateFile;
 use crate::source::frames::{FrameSource, Stop};
 use std::collections::BTreeMap;

@@ -72,7 +72,8 @@ fn text_in_rows_joins_item_and_price() {
     let options = Options { layout: Layout::Rows, ..Options::default() };
     let mut writer = Writer::new(Format::Text, options, &mut bytes);
     let params = json!({});
-    let document = Document { source: "a", page: &page, models: &Models::default(), params: &params, engine: "arena" };
+    let (models, part) = (Models::default(), Part::default());
+    let document = Document { source: "a", page: &page, models: &models, params: &params, engine: "arena", part };
     writer.document(&document).expect("memory takes all");
     writer.finish().expect("memory takes all");
     let want = "Milk                      1.20\nBread rolls              13.50\nTea\n";

@@ -74,6 +74,7 @@ impl Stages {
         let size = [view.width(), view.height()].map(|side| ((side as f32 * scale).round() as usize).max(1));
         let (pixels, sums) = (size[0] * size[1] * crate::image::CHANNELS, smooth::sums_bytes(view.width()));
         let (boxes, pool, timing) = (&mut self.boxes, &mut self.pool, &mut self.page.timing);
+        let on_progress = &self.on_progress;
         let there = self.bench.beside(room(pixels) + sums, |memory, rest| -> Result<bool, Error> {
             let (picture, sums) = memory.split_at_mut(room(pixels));
             let picture = &mut picture[..pixels];
@@ -87,7 +88,7 @@ impl Stages {
                 return Ok(false);
             }
             let start = Instant::now();
-            let found = detector.detect(smoothed, rest, pool)?;
+            let found = detector.detect(smoothed, rest, pool, &**on_progress)?;
             let back = [view.width() as f32 / size[0] as f32, view.height() as f32 / size[1] as f32];
             boxes.clear();
             boxes.extend(found.iter().map(|found| LineBox::found(found).scaled(back)));

@@ -132,16 +132,6 @@ pub trait Lanes: Copy {
     /// # Safety
     /// The caller has the CPU features of this implementation.
     unsafe fn from_bits(a: Self::I) -> Self::F;
-    /// Lane of `t` where `a > b`, of `e` elsewhere.
-    ///
-    /// # Safety
-    /// The caller has the CPU features of this implementation.
-    unsafe fn select_gt(a: Self::F, b: Self::F, t: Self::I, e: Self::I) -> Self::I;
-    /// Is any lane of `a` greater than that of `b`?
-    ///
-    /// # Safety
-    /// The caller has the CPU features of this implementation.
-    unsafe fn any_gt(a: Self::F, b: Self::F) -> bool;
     /// Square root of one number, correctly rounded.
     ///
     /// # Safety
@@ -445,20 +435,6 @@ impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn from_bits(a: Self::I) -> Self::F {
         map(a, |x| f32::from_bits(x as u32))
-    }
-    #[inline(always)]
-    unsafe fn select_gt(a: Self::F, b: Self::F, t: Self::I, e: Self::I) -> Self::I {
-        let mut r = e;
-        for i in 0..LANES {
-            if a[i] > b[i] {
-                r[i] = t[i];
-            }
-        }
-        r
-    }
-    #[inline(always)]
-    unsafe fn any_gt(a: Self::F, b: Self::F) -> bool {
-        (0..LANES).any(|i| a[i] > b[i])
     }
     #[inline(always)]
     unsafe fn sqrt1(x: f32) -> f32 {

@@ -16,7 +16,8 @@ impl Rig {
             correlation: None,
             token: 0,
         };
-        match parse(&self.node.topics, &self.node.metas, &delivery) {
+        let metas: Vec<_> = self.node.config.fields.iter().map(|field| field.meta()).collect();
+        match parse(&self.node.topics, &metas, &delivery) {
             Incoming::Request(request) => request,
             other => panic!("{other:?}"),
         }

@@ -106,19 +106,6 @@ impl Lanes for Neon {
         fn from_bits(a: I) -> F {
             four!(vreinterpretq_f32_s32(a))
         }
-        fn select_gt(a: F, b: F, t: I, e: I) -> I {
-            let m = four!(vcgtq_f32(a, b));
-            [
-                vbslq_s32(m[0], t[0], e[0]),
-                vbslq_s32(m[1], t[1], e[1]),
-                vbslq_s32(m[2], t[2], e[2]),
-                vbslq_s32(m[3], t[3], e[3]),
-            ]
-        }
-        fn any_gt(a: F, b: F) -> bool {
-            let m = four!(vcgtq_f32(a, b));
-            vmaxvq_u32(vorrq_u32(vorrq_u32(m[0], m[1]), vorrq_u32(m[2], m[3]))) != 0
-        }
         fn sqrt1(x: f32) -> f32 {
             vget_lane_f32::<0>(vsqrt_f32(vdup_n_f32(x)))
         }

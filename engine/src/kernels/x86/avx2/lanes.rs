@@ -114,15 +114,6 @@ impl Lanes for Avx2 {
         fn from_bits(a: I) -> F {
             both!(_mm256_castsi256_ps(a))
         }
-        fn select_gt(a: F, b: F, t: I, e: I) -> I {
-            let m = [_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1])];
-            let m = Self::bits(m);
-            both!(_mm256_blendv_epi8(e, t, m))
-        }
-        fn any_gt(a: F, b: F) -> bool {
-            let m = _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]), _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]));
-            _mm256_movemask_ps(m) != 0
-        }
         fn sqrt1(x: f32) -> f32 {
             _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
         }

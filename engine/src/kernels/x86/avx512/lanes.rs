@@ -106,12 +106,6 @@ impl Lanes for Avx512 {
         fn from_bits(a: __m512i) -> __m512 {
             _mm512_castsi512_ps(a)
         }
-        fn select_gt(a: __m512, b: __m512, t: __m512i, e: __m512i) -> __m512i {
-            _mm512_mask_blend_epi32(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), e, t)
-        }
-        fn any_gt(a: __m512, b: __m512) -> bool {
-            _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) != 0
-        }
         fn sqrt1(x: f32) -> f32 {
             _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
         }
