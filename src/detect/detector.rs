@@ -42,7 +42,7 @@ pub struct Detector {
     scratch: DbScratch,
     boxes: Vec<TextBox>,
     /// Boxes of the overview.
-    large: Vec<TextBox>,
+    overview: Vec<TextBox>,
     /// Milliseconds of the last call before the network was given its inputs.
     prepare_ms: f32,
 }
@@ -118,7 +118,7 @@ impl Detector {
             across: list(params.scale.longest_row(), FOR)?,
             scratch: DbScratch::for_map(most, most, &db)?,
             boxes: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
-            large: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
+            overview: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             db,
             prepare_ms: 0.0,
         })
@@ -171,12 +171,16 @@ impl Detector {
                 let tiled = layout.page[0] > layout.canvas[0] || layout.page[1] > layout.canvas[1];
                 if tiled {
                     self.boxes_on(page, scale::overview(&self.scale, width, height), bench, pool, on_progress)?;
-                    std::mem::swap(&mut self.boxes, &mut self.large);
+                    std::mem::swap(&mut self.boxes, &mut self.overview);
                 }
                 self.boxes_on(page, layout, bench, pool, on_progress)?;
                 if tiled {
                     let scale = layout.page[0] as f32 / width.max(1) as f32;
-                    overview::merge(&mut self.large, &mut self.boxes, scale);
+                    overview::merge(&mut self.overview, &mut self.boxes, scale);
+                    let last = [width, height].map(|side| side.saturating_sub(1) as f32);
+                    for corner in self.boxes.iter_mut().flat_map(|b| b.quad.iter_mut().chain(&mut b.polygon)) {
+                        *corner = [0, 1].map(|axis| corner[axis].round_ties_even().clamp(0.0, last[axis]));
+                    }
                 }
             }
         }

@@ -21,6 +21,7 @@
 mod approx;
 mod bitmap;
 mod contour;
+mod cover;
 mod db;
 mod fill;
 mod hull;
