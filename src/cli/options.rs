@@ -143,7 +143,8 @@ struct Detection {
     /// Whether the map is dilated first
     #[arg(long, value_name = "BOOL")]
     det_dilate: Option<bool>,
-    /// Score of a box: of its rectangle (fast) or of its contour (slow)
+    /// Score of a box: of its rectangle (fast), of its contour (slow), of the contour only for long boxes that fail by their
+    /// rectangle (adaptive); adaptive with --scale tiled, else fast, if not given
     #[arg(long, value_enum)]
     det_score_mode: Option<ScoreName>,
     /// Rectangles, or polygons for curved text
@@ -168,6 +169,7 @@ enum LimitName {
 enum ScoreName {
     Fast,
     Slow,
+    Adaptive,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -344,6 +346,7 @@ impl Detection {
                 score_mode: self.det_score_mode.map(|mode| match mode {
                     ScoreName::Fast => ScoreMode::Fast,
                     ScoreName::Slow => ScoreMode::Slow,
+                    ScoreName::Adaptive => ScoreMode::Adaptive,
                 }),
                 box_mode: self.det_box_type.map(|kind| match kind {
                     BoxName::Quad => BoxMode::Quad,

@@ -1,6 +1,7 @@
 //! The pipeline of DB post-processing, one candidate at a time.
 
 use super::approx::{approx_polygon, arc_length};
+use super::band::{self, Slices};
 use super::bitmap::Bitmap;
 use super::contour::{MAX_CORNERS, Starts, find_starts, trace};
 use super::fill::{Mask, PixelBox};
@@ -47,6 +48,7 @@ impl DbScratch {
     pub fn for_map(width: usize, height: usize, params: &DbParams) -> Result<DbScratch, NoMemory> {
         let candidate = Candidate {
             contour: list(MAX_CORNERS, FOR)?,
+            polygon: list(MAX_CORNERS, FOR)?,
             outline: list(OUTLINE_CORNERS, FOR)?,
             rect: RectScratch::for_points(MAX_CORNERS)?,
             mask: Mask::with_capacity(width * height, MAX_CORNERS)?,
@@ -110,28 +112,59 @@ pub fn boxes_from_map(
     let job = Job { map, page_w, page_h, params, unclip_ratio: as_written(params.unclip_ratio) };
     for index in 0..starts.len() {
         trace(bitmap, starts.get(index), &mut candidate.contour);
-        out.extend(match params.box_mode {
-            BoxMode::Quad => candidate.quad(&job),
-            BoxMode::Poly => candidate.polygon(&job),
-        });
+        match params.box_mode {
+            BoxMode::Quad => candidate.quad(&job, out),
+            BoxMode::Poly => out.extend(candidate.polygon(&job)),
+        }
     }
 }
 
 impl Candidate {
-    /// The contour as a rotated rectangle: `boxes_from_bitmap` and `filter_det_res` of the reference.
-    fn quad(&mut self, job: &Job<'_>) -> Option<TextBox> {
-        let rect = min_area_rect(&self.contour, &mut self.rect)?;
+    /// The contour as a rotated rectangle: `boxes_from_bitmap` and `filter_det_res` of the reference. In adaptive
+    /// mode several where a curve was cut.
+    fn quad(&mut self, job: &Job<'_>, out: &mut Vec<TextBox>) {
+        let Some(rect) = min_area_rect(&self.contour, &mut self.rect) else { return };
         if rect.short_side() < job.params.min_side_px {
-            return None;
+            return;
         }
         let corners = rect.corners();
         let score = match job.params.score_mode {
-            ScoreMode::Fast => self.score_quad(job.map, corners),
+            ScoreMode::Fast | ScoreMode::Adaptive => self.score_quad(job.map, corners),
             ScoreMode::Slow => score_polygon(&mut self.mask, job.map, &self.contour),
         };
         if as_written(job.params.box_thresh) > score {
-            return None;
+            if job.params.score_mode == ScoreMode::Adaptive {
+                self.second_chance(corners, job, out);
+            }
+            return;
         }
+        out.extend(self.widened(corners, score, job));
+    }
+
+    /// Takes a long candidate that failed by its rectangle, `corners`, if it passes by its contour.
+    fn second_chance(&mut self, corners: [[f32; 2]; 4], job: &Job<'_>, out: &mut Vec<TextBox>) {
+        let Some(extent) = band::extent(&self.contour).filter(|extent| extent.is_long()) else { return };
+        let score = score_polygon(&mut self.mask, job.map, &self.contour);
+        if as_written(job.params.box_thresh).max(band::MIN_SCORE) > score {
+            return;
+        }
+        let slices = Slices::new(corners, self.mask.painted(job.map, pixels_around(job.map, &self.contour)));
+        let parts = slices.parts(extent, extent.thickness * job.unclip_ratio / 2.0);
+        if parts.len() == 1 {
+            out.extend(self.widened(corners, score, job));
+            return;
+        }
+        for part in parts {
+            slices.clip(&self.contour, part, &mut self.polygon);
+            let rect = min_area_rect(&self.polygon, &mut self.rect);
+            if let Some(rect) = rect.filter(|rect| rect.short_side() >= job.params.min_side_px) {
+                out.extend(self.widened(rect.corners(), score, job));
+            }
+        }
+    }
+
+    /// A rectangle of the map, widened, as a box of the page; `None` where it is too small.
+    fn widened(&mut self, corners: [[f32; 2]; 4], score: f64, job: &Job<'_>) -> Option<TextBox> {
         let exact = corners.map(|corner| corner.map(f64::from));
         offset(exact.into_iter(), distance(&exact, job.unclip_ratio), &mut self.offset, &mut self.outline);
         start_as_clipper(&mut self.outline);
@@ -151,7 +184,7 @@ impl Candidate {
             return None;
         }
         let scored = match job.params.score_mode {
-            ScoreMode::Fast => &self.polygon,
+            ScoreMode::Fast | ScoreMode::Adaptive => &self.polygon,
             ScoreMode::Slow => &self.contour,
         };
         let score = score_polygon(&mut self.mask, job.map, scored);
@@ -194,11 +227,16 @@ impl Candidate {
 
 /// Mean probability inside a polygon with corners on pixels (`box_score_slow`).
 fn score_polygon(mask: &mut Mask, map: MapView<'_>, polygon: &[Point]) -> f64 {
+    let area = pixels_around(map, polygon);
+    mask.mean(map, area, polygon.iter().map(|&[x, y]| [x - area.x.0, y - area.y.0]))
+}
+
+/// The pixels of the map around a polygon.
+fn pixels_around(map: MapView<'_>, polygon: &[Point]) -> PixelBox {
     let bound = |limit: fn(i32, i32) -> i32, axis: usize| polygon.iter().map(|p| p[axis]).reduce(limit).unwrap_or(0);
     let min = [0, 1].map(|axis| bound(i32::min, axis));
     let max = [0, 1].map(|axis| bound(i32::max, axis));
-    let area = PixelBox::clipped(min, max, map.width(), map.height());
-    mask.mean(map, area, polygon.iter().map(|&[x, y]| [x - area.x.0, y - area.y.0]))
+    PixelBox::clipped(min, max, map.width(), map.height())
 }
 
 impl Job<'_> {

@@ -3,7 +3,7 @@
 use super::db::USUAL_CANDIDATES;
 use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
-use super::{DbOverrides, DbParams, DbScratch, FOR, MapView, TextBox, boxes_from_map};
+use super::{DbOverrides, DbParams, DbScratch, FOR, MapView, ScoreMode, TextBox, boxes_from_map};
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, ImageError, PixelView};
 use crate::infer::{Answer, FLOAT, InferError, Network, Pool, Shape};
@@ -85,7 +85,12 @@ impl Detector {
         pixels_at_once: usize,
     ) -> Result<Detector, DetectorError> {
         params.scale.validate().map_err(DetectorError::Params)?;
-        let db = params.db.over(manifest.detector.as_ref());
+        // The reference rule gives RapidOCR's boxes.
+        let score_mode = match params.scale.rule {
+            ScaleRule::Tiled => ScoreMode::Adaptive,
+            ScaleRule::Reference => ScoreMode::Fast,
+        };
+        let db = params.db.over(manifest.detector.as_ref(), score_mode);
         db.validate().map_err(|e| DetectorError::Params(e.to_string()))?;
         let tiled = params.scale.rule == ScaleRule::Tiled;
         if let Some(shapes) = network.shapes() {

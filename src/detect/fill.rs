@@ -93,6 +93,15 @@ impl Mask {
         if count == 0 { 0.0 } else { sum.iter().sum::<f64>() / count as f64 }
     }
 
+    /// The pixels that were painted last, in `area`, and their probabilities, 0 to 1.
+    pub(super) fn painted<'a>(&'a self, map: MapView<'a>, area: PixelBox) -> impl Iterator<Item = (Point, f32)> + 'a {
+        self.cells.chunks_exact(self.width as usize).zip(area.y.0..).flat_map(move |(cells, y)| {
+            let values = &map.row(y as usize)[area.x.0 as usize..=area.x.1 as usize];
+            let row = cells.iter().zip(values).zip(area.x.0..);
+            row.filter(|((cell, _), _)| **cell == 1).map(move |((_, value), x)| ([x, y], probability(*value)))
+        })
+    }
+
     /// Sets the cells of `area` that `polygon` covers to 1 and the others to 0.
     pub(super) fn paint(&mut self, area: PixelBox, polygon: impl Iterator<Item = Point> + Clone) {
         self.width = i64::from(area.x.1 - area.x.0) + 1;

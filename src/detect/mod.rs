@@ -10,6 +10,7 @@
 //! | `hull`, `rect` | smallest enclosing rotated rectangle | `cv2.convexHull`, `cv2.minAreaRect`, `cv2.boxPoints` |
 //! | `fill` | mean probability inside a polygon | `cv2.fillPoly`, `cv2.mean` |
 //! | `unclip` | outward offset with round joins | `pyclipper.PyclipperOffset` |
+//! | `band` | long candidates whose rectangle is loose: raised marks, curves (not in RapidOCR) | |
 //! | `approx` | polygon simplification (polygon mode) | `cv2.approxPolyDP` |
 //!
 //! Several of these steps truncate or round to whole pixels, so a last-bit difference in a rectangle moves a box by a
@@ -19,6 +20,7 @@
 //! In quad mode nothing is allocated once the buffers of [`DbScratch`] have grown to the size of the map.
 
 mod approx;
+mod band;
 mod bitmap;
 mod contour;
 mod cover;

@@ -12,6 +12,10 @@ pub enum ScoreMode {
     Fast,
     /// The pixels inside the contour itself: higher scores for slanted or curved text, slower on long contours.
     Slow,
+    /// Quad mode: as fast, but a long candidate that fails gets a second chance by its contour: a line whose
+    /// rectangle is loose because of a raised mark or a bend. A curve is cut into straighter parts. Polygon mode: as
+    /// fast.
+    Adaptive,
 }
 
 /// What a text box is.
@@ -83,7 +87,6 @@ impl DbParams {
     /// Checks every field against its range. [`boxes_from_map`](super::boxes_from_map) does not need this to be safe,
     /// only to be sensible: call it where parameters are read.
     ///
-    /// # Errors
     /// [`DbParamsError`] names the first field out of range.
     pub fn validate(&self) -> Result<(), DbParamsError> {
         let fields = [

@@ -238,15 +238,15 @@ fn any_map() -> impl Strategy<Value = (usize, Vec<f32>)> {
 
 fn any_params() -> impl Strategy<Value = DbParams> {
     let number = || prop_oneof![8 => 0.0f32..4.0, 1 => any::<f32>(), 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)];
-    (0.0f32..1.0, 0.0f32..1.0, number(), 0usize..40, number(), any::<(bool, bool, bool)>()).prop_map(
-        |(thresh, box_thresh, unclip_ratio, max_candidates, min_side_px, (dilate, slow, poly))| DbParams {
+    (0.0f32..1.0, 0.0f32..1.0, number(), 0usize..40, number(), any::<(bool, u8, bool)>()).prop_map(
+        |(thresh, box_thresh, unclip_ratio, max_candidates, min_side_px, (dilate, score, poly))| DbParams {
             thresh,
             box_thresh,
             unclip_ratio,
             max_candidates,
             min_side_px,
             dilate,
-            score_mode: if slow { ScoreMode::Slow } else { ScoreMode::Fast },
+            score_mode: [ScoreMode::Slow, ScoreMode::Fast, ScoreMode::Adaptive][usize::from(score % 3)],
             box_mode: if poly { BoxMode::Poly } else { BoxMode::Quad },
         },
     )
