@@ -6,6 +6,7 @@ use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
 use super::{AlignConfig, AnnotateConfig, FieldConfig, MarkConfig, load};
 use crate::config::{Config, Mode};
+use crate::detect::ScoreMode;
 use crate::models::{Kind, Store};
 use crate::publish::mqtt::{MqttConfig, TlsConfig};
 use crate::publish::outbox::OutboxConfig;
@@ -130,7 +131,7 @@ fn pipeline() -> Value {
     let detector = store.manifest(&config.models.det).unwrap().detector.as_ref();
     let classifier = store.manifest(&config.models.cls).unwrap().classifier.as_ref().unwrap();
     let mut pipeline = to_value(&config);
-    pipeline["detect"]["db"] = to_value(config.detect.db.over(detector));
+    pipeline["detect"]["db"] = to_value(config.detect.db.over(detector, ScoreMode::Adaptive));
     pipeline["cls_thresh"] = to_value(classifier.thresh);
     // The fields decide these.
     for key in ["mode", "classify", "rec_score_thresh", "regions", "rotate_deg", "enhance"] {
