@@ -32,8 +32,9 @@ impl<const N: usize> Arena<N> {
     /// The memory until the lease is dropped; `None` while somebody else has it. It holds whatever the last borrower
     /// left there.
     pub fn lease(&self) -> Option<Lease<'_, N>> {
-        // Acquire: all writes of the last borrower, whose drop was a release, are seen by this one.
-        (!self.taken.swap(true, Ordering::Acquire)).then_some(Lease { arena: self })
+        // Acquire: all writes of the last borrower, whose drop was a release, are seen by this one. A lease is not made before the
+        // flag is known to be ours: dropping it would free the memory of whoever has it.
+        if self.taken.swap(true, Ordering::Acquire) { None } else { Some(Lease { arena: self }) }
     }
 
     /// The memory for the rest of the program's life; `None` if somebody has it.

@@ -51,7 +51,6 @@ fn bits(answer: Answer<'_>) -> Vec<u32> {
     match answer {
         Answer::U8 { values, .. } => values.iter().map(|v| u32::from(*v)).collect(),
         Answer::F32(values) => values.iter().map(|v| v.to_bits()).collect(),
-        Answer::Best(values) => values.iter().flat_map(|v| [v.class, v.probability.to_bits()]).collect(),
     }
 }
 
