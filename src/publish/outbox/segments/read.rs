@@ -103,21 +103,22 @@ impl Log {
         }
     }
 
-    /// Deletes segments in which nothing is left, but not the last one, which knows the ids. If such a file comes back
-    /// after a power cut, its records are sent again at worst; of the oldest ones a mark says that they have been
-    /// removed, of others only their absence does.
+    /// Deletes segments in which nothing is left, but not the last one, which knows the ids. One that cannot be deleted
+    /// now is kept and tried again later. If such a file comes back after a power cut, its records are sent again at
+    /// worst; of the oldest ones a mark says that they have been removed, of others only their absence does.
     pub(super) fn delete_spent(&mut self) {
         let mut index = 0;
         while index + 1 < self.segments.len() {
-            if self.segments[index].live > 0 {
+            let (number, live) = (self.segments[index].number, self.segments[index].live);
+            if live > 0 || self.files.remove(number).is_err() {
                 index += 1;
-            } else if let Some(segment) = self.segments.remove(index) {
-                let _ = self.files.remove(segment.number);
-                if index > 0 && self.files.sync_dir().is_ok() {
-                    self.counters.fsyncs += 1;
-                }
-                self.forget_segment(segment.number);
+                continue;
             }
+            self.segments.remove(index);
+            if index > 0 && self.files.sync_dir().is_ok() {
+                self.counters.fsyncs += 1;
+            }
+            self.forget_segment(number);
         }
     }
 
