@@ -32,6 +32,8 @@ const MIN_ROWS: usize = 8;
 /// the gutter: the detector cuts lines, too.
 const MIN_ROWS_OF_SPACES: usize = 11;
 const WIDE_GAP: f32 = 1.25;
+/// A gutter across which no line has to be cut is at most this wide, in heights: a wider one is for [`columns`].
+const FOUND_APART_HEIGHTS: f32 = 1.2;
 /// A gap is at least this part of the white between the columns.
 const GAP_PART: f32 = 0.6;
 /// A line across the gutter differs in height from the usual one by at most this factor; a heading that has a space in
@@ -175,10 +177,9 @@ impl Text<'_> {
         let x = (from + to) / 2.0;
         // Lines whose gap is much narrower than the white between the columns are across them by chance.
         let members = &order[band.first..band.end];
-        let left = columns::quantile(values, self.nodes, members, 0.75, |n| Some(self.side(n, x, false)?[1]));
-        let right = columns::quantile(values, self.nodes, members, 0.25, |n| Some(self.side(n, x, true)?[0]));
+        let white = self.white(members, x, values);
         let mut tallest: Option<Band> = None;
-        self.bands(members, x, GAP_PART * (right - left), |band| {
+        self.bands(members, x, GAP_PART * white, |band| {
             if tallest.is_none_or(|tallest| band.is_better(&tallest)) && self.are_columns(members, &band, x, values) {
                 tallest = Some(band);
             }
@@ -186,6 +187,14 @@ impl Text<'_> {
         let tallest = tallest?;
         let key_y = |at: usize| self.nodes[usize::from(members[at])].key_y;
         Some(Gutter { x, top: key_y(tallest.first), bottom: key_y(tallest.end - 1) })
+    }
+
+    /// Width of the white between the usual ends of what is left of a place and the usual beginnings of what is right
+    /// of it.
+    fn white(&self, members: &[u16], x: f32, values: &mut Values) -> f32 {
+        let left = columns::quantile(values, self.nodes, members, 0.75, |n| Some(self.side(n, x, false)?[1]));
+        let right = columns::quantile(values, self.nodes, members, 0.25, |n| Some(self.side(n, x, true)?[0]));
+        right - left
     }
 
     /// Calls `found` with each run of lines none of which blocks a place; one with a gap narrower than `narrowest` does.
@@ -219,6 +228,9 @@ impl Text<'_> {
         if (band.clear as f32) < CLEAR_PART * band.gaps as f32
             || (band.rows() < MIN_ROWS_OF_SPACES && !self.are_wide(members, x))
         {
+            return false;
+        }
+        if band.gaps == 0 && self.white(members, x, values) > FOUND_APART_HEIGHTS * self.height {
             return false;
         }
         [false, true].into_iter().all(|right| {
