@@ -39,6 +39,8 @@ impl Log {
         self.sync()?;
         self.tail = None;
         self.cut_off()?;
+        // What could not be deleted before must not cost a record that waits.
+        self.delete_spent();
         while !self.segments.is_empty() && self.bytes() + self.config.segment_bytes > self.config.max_bytes {
             self.drop_oldest()?;
         }
