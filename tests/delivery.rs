@@ -90,10 +90,11 @@ fn came(listener: &Subscriber, field: &str) -> Vec<u64> {
 }
 
 /// One record for each round trip was sent. 10,000 records have to arrive within 10 minutes with 300 ms of round trip;
-/// here it is a tenth of both.
+/// here a fiftieth of them with half of it, which leaves 6 s. (Not with a smaller part of the round trip: then this
+/// machine's own time for each record would count for more than in the figure.)
 #[test]
 fn backlog_drains_over_slow_link() {
-    const RECORDS: u64 = 1000;
+    const RECORDS: u64 = 200;
     if !Mosquitto::available() {
         return;
     }
@@ -102,13 +103,13 @@ fn backlog_drains_over_slow_link() {
         let listener = Subscriber::new(broker.port(), &["t/#"]);
         let proxy = Proxy::to(broker.port());
         // In each direction.
-        proxy.delay(Duration::from_millis(15));
+        proxy.delay(Duration::from_millis(75));
         let backlog = Backlog::new(&["a"], RECORDS, |_| 200);
         let start = Instant::now();
         let handle = backlog.send(proxy.port(), protocol);
         assert!(wait_for(SOON, || handle.counters().acked == RECORDS), "{:?}", handle.counters());
         let took = start.elapsed();
-        println!("{protocol:?}: {RECORDS} records in {:.2} s with 30 ms of round trip", took.as_secs_f32());
+        println!("{protocol:?}: {RECORDS} records in {:.2} s with 150 ms of round trip", took.as_secs_f32());
         assert!(wait_for(SOON, || came(&listener, "a").len() as u64 == RECORDS));
         assert!(came(&listener, "a").is_sorted());
         assert!(took < Duration::from_secs(6), "{took:?}");
