@@ -2,6 +2,7 @@
 //! output is closed.
 
 use super::Stop;
+use edge_ocr::Error;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +27,7 @@ impl<T: Send + 'static> Guarded<T> {
             }
             std::process::exit(128 + signal);
         };
-        let refused = |e| Stop::Failed(format!("signals cannot be caught: {e}; free memory and open files"));
+        let refused = |e| Error::Config(format!("signals cannot be caught: {e}; free memory and open files"));
         system::on_signal(end).map_err(refused)?;
         Ok(Guarded(results))
     }
