@@ -2,9 +2,10 @@
 
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a connection looks at the switches while nothing comes.
 const LOOK: Duration = Duration::from_millis(20);
@@ -164,45 +165,80 @@ fn connection(client: &TcpStream, target: SocketAddr, shared: &Arc<Shared>, roun
     let _ = client.shutdown(Shutdown::Both);
 }
 
-/// Passes bytes until `from` has no more, which `to` is then told. What a side that is gone has sent is passed on to its last byte, as a
-/// network does it: that `to` takes nothing more says nothing of what still comes from it. Then what comes from `from` is thrown away, for
-/// closing a connection in which something is unread takes back what was sent in it.
-fn pump(mut from: &TcpStream, mut to: &TcpStream, shared: &Shared, round: u64) {
+/// Passes bytes until `from` has no more, which `to` is then told, each after the delay of the link: bytes that come meanwhile are on their way
+/// at the same time, as in a network. What a side that is gone has sent is passed on to its last byte: that `to` takes nothing more says
+/// nothing of what still comes from it. Then what comes from `from` is thrown away, for closing a connection in which something is unread
+/// takes back what was sent in it.
+fn pump(from: &TcpStream, to: &TcpStream, shared: &Shared, round: u64) {
     let _ = from.set_nodelay(true);
     let _ = from.set_read_timeout(Some(LOOK));
     let _ = to.set_write_timeout(Some(Duration::from_secs(5)));
-    let later = |e: &Error| matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted);
+    let (sender, link) = mpsc::channel();
+    let broken = AtomicBool::new(false);
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| deliver(link, to, shared, round, &broken));
+        take_in(from, sender, shared, round, &broken)
+    });
+    if ended && !broken.load(Ordering::Relaxed) {
+        let _ = to.shutdown(Shutdown::Write);
+        return;
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+fn later(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// Reads, and puts what was read on the link with the time at which it arrives. True if there is no more.
+fn take_in(
+    mut from: &TcpStream,
+    link: mpsc::Sender<(Instant, Vec<u8>)>,
+    shared: &Shared,
+    round: u64,
+    broken: &AtomicBool,
+) -> bool {
     let mut buffer = [0; 16 << 10];
-    let mut takes = true;
-    while shared.may_pass(round) {
+    while shared.may_pass(round) && !broken.load(Ordering::Relaxed) {
         let limit = shared.get().bytes_per_s;
         let room = limit.map_or(buffer.len(), |limit| (limit / 20).clamp(1, buffer.len()));
         let length = match from.read(&mut buffer[..room]) {
             Err(e) if later(&e) => continue,
-            Ok(0) | Err(_) => {
-                let _ = to.shutdown(Shutdown::Write);
-                return;
-            }
-            Ok(_) if !takes => continue,
+            Ok(0) | Err(_) => return true,
             Ok(length) => length,
         };
         // Asked again: both may have been set while nothing came.
         let Switches { delay, bytes_per_s, .. } = shared.get().clone();
         let slow = bytes_per_s.map_or(Duration::ZERO, |limit| Duration::from_secs_f64(length as f64 / limit as f64));
-        shared.pause(delay + slow, round);
-        // The switch may have been turned while this was read.
+        shared.pause(slow, round);
+        // Nobody takes it any more: it is read all the same.
+        let _ = link.send((Instant::now() + delay, buffer[..length].to_vec()));
+    }
+    false
+}
+
+/// Writes what is on the link when it arrives.
+fn deliver(
+    link: mpsc::Receiver<(Instant, Vec<u8>)>,
+    mut to: &TcpStream,
+    shared: &Shared,
+    round: u64,
+    broken: &AtomicBool,
+) {
+    for (due, bytes) in link {
+        shared.pause(due.saturating_duration_since(Instant::now()), round);
+        // The switch may have been turned while this was on its way.
         if !shared.may_pass(round) {
             break;
         }
         // Counted before it is written: who gets it may ask at once.
-        shared.get().passed_bytes += length as u64;
-        match to.write_all(&buffer[..length]) {
+        shared.get().passed_bytes += bytes.len() as u64;
+        match to.write_all(&bytes) {
             Ok(()) => {}
             // It is there and does not read.
-            Err(e) if later(&e) => break,
-            Err(_) => takes = false,
+            Err(e) if later(&e) => return broken.store(true, Ordering::Relaxed),
+            Err(_) => return,
         }
     }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
 }
