@@ -38,6 +38,7 @@ impl<const N: usize> Arena<N> {
     }
 
     /// The memory for the rest of the program's life; `None` if somebody has it.
+    #[allow(clippy::mut_from_ref)] // the lease gives it away once only
     pub fn take(&'static self) -> Option<&'static mut [u8]> {
         let lease = core::mem::ManuallyDrop::new(self.lease()?);
         // SAFETY: the lease is the only one, and as it is never dropped there is never another.

@@ -162,6 +162,9 @@ pub fn scratch<G: Group>(w: &Window) -> usize {
 }
 
 /// See [`DepthwiseArgs`].
+///
+/// # Safety
+/// The contract of [`crate::kernels::args`] for [`DepthwiseArgs`], and the CPU features of `G` and `epilogue`.
 #[inline(always)]
 pub unsafe fn depthwise<G: Group>(a: &DepthwiseArgs, epilogue: unsafe fn(&EpilogueArgs)) {
     // SAFETY: the operation has checked shapes and scratch.

@@ -66,7 +66,9 @@ mod tests {
         let further = |chunks: &[&[u8]]| {
             let start = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x07\0\0\0\x09\x08\0\0\0\0crc.".to_vec();
             let file = [start, chunks.concat()].concat();
-            (0..file.len()).for_each(|cut| drop(walk(&file[..cut])));
+            for cut in 0..file.len() {
+                let _ = walk(&file[..cut]);
+            }
             walk(&file).unwrap().further_frames
         };
         let animation = b"\0\0\0\x08acTL\0\0\0\x05\0\0\0\0crc.";
