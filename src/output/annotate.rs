@@ -25,8 +25,10 @@ const WIDE: u32 = 2;
 /// Smallest and largest height of a label in pixels.
 const LABEL_PX: (f32, f32) = (10.0, 32.0);
 /// Height of a label in heights of its box.
+#[cfg(feature = "node")]
 const LABEL_SCALE: f32 = 0.5;
 /// Behind the label, so that it can be read on any picture.
+#[cfg(feature = "node")]
 const PLATE: Rgb<u8> = Rgb([255, 255, 255]);
 
 /// A TrueType or OpenType font.
@@ -208,6 +210,7 @@ pub(crate) fn outline(quad: &Quad, colour: Rgb<u8>, rgb: &mut RgbImage) {
 }
 
 /// Draws the text of a box on a plate.
+#[cfg(feature = "node")]
 pub(crate) fn label(quad: &Quad, colour: Rgb<u8>, text: impl Iterator<Item = char>, rgb: &mut RgbImage, font: &Font) {
     let area = bounds(quad, rgb.width(), rgb.height());
     let low_side = area.width().min(area.height()) as f32;
