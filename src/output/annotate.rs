@@ -4,7 +4,10 @@ use crate::memory::{self, NoMemory};
 use crate::page::{Bounds, Page, Quad, bounds};
 use ab_glyph::{Font as _, FontVec, PxScale, ScaleFont};
 use image::{GrayImage, Luma, Rgb, RgbImage};
-use imageproc::drawing::{draw_filled_rect_mut, draw_line_segment_mut, draw_text_mut};
+#[cfg(feature = "node")]
+use imageproc::drawing::draw_filled_rect_mut;
+use imageproc::drawing::{draw_line_segment_mut, draw_text_mut};
+#[cfg(feature = "node")]
 use imageproc::rect::Rect;
 
 /// Most characters of a label or line that are drawn: more cannot be read at the size of a box.
