@@ -140,7 +140,9 @@ impl Page {
             size_of::<heapless::Vec<[f32; 2], MAX_POLYGON_POINTS>>(),
             size_of::<Scratch>(),
         ];
-        memory::ask_for(parts.iter().sum(), "the page")?;
+        // The allocator rounds each of them up to pages of its own.
+        let rounding = parts.len() * (16 << 10);
+        memory::ask_for(parts.iter().sum::<usize>() + rounding, "the page")?;
         Ok(Page::boxed())
     }
 
