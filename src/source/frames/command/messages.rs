@@ -6,6 +6,10 @@ use std::sync::LazyLock;
 /// Longest line that is kept.
 const MOST_LINE_BYTES: usize = 200;
 
+/// How much of a line is searched for secrets, of which what is kept shows the beginning. Searching a flood of messages would take longer than
+/// reading the frame.
+const MOST_SEARCHED_BYTES: usize = 4096;
+
 /// What hides a secret in a line: where it is, and what stands there instead.
 static SECRETS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     // A password may hold a slash or an at sign of its own: up to the last one in the word.
@@ -22,7 +26,7 @@ static SECRETS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// One line without control characters, not endless, and without what may be a secret: programs repeat the addresses that they are given.
 pub fn presentable(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
+    let text = String::from_utf8_lossy(&line[..line.len().min(MOST_SEARCHED_BYTES)]);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     let hide = |line: String, (rule, instead): &(Regex, &str)| rule.replace_all(&line, *instead).into_owned();
