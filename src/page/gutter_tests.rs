@@ -61,7 +61,7 @@ fn cut_line_keeps_the_places_of_its_characters() {
 }
 
 #[test]
-fn three_columns_are_cut_twice_and_their_heading_is_not() {
+fn columns_are_cut_twice_their_heading_is_not() {
     let parts = [0, 100, 200].map(|seed| (0..12).map(|i| words(i + seed, 30)).collect::<Vec<_>>());
     let heading = format!("{} {} {}", words(7, 20), words(8, 20), words(9, 19));
     let mut lines = vec![(heading.clone(), rect(40.0, 0.0, 920.0, 32.0))];

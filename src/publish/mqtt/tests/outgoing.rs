@@ -284,7 +284,7 @@ fn a_broker_that_acknowledges_nothing_hears_the_farewell() {
 /// Mosquitto's `message_size_limit`: its answer is none that MQTT 5 has for acknowledgements, and rumqttc ends the
 /// connection.
 #[test]
-fn size_that_broker_refuses_is_told_of_the_right_message() {
+fn refused_size_is_told_of_the_right_message() {
     let broker = FakeBroker::start(|conn| {
         let Some(version) = conn.accept() else { return };
         while let Some(packet) = conn.read() {

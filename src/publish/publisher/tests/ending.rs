@@ -4,7 +4,7 @@ use super::*;
 use std::sync::{Condvar, Mutex};
 
 #[test]
-fn the_thread_empties_the_outbox_says_farewell_and_ends() {
+fn thread_empties_outbox_and_ends() {
     let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
     transport.wire().obliging = true;
     let (handle, _deliveries) = Publisher::spawn(setup(&transport, &queue, &Arc::default())).unwrap();
@@ -42,7 +42,7 @@ fn without_a_connection_the_end_does_not_wait() {
 
 /// The end took two seconds more than it was given.
 #[test]
-fn a_broker_that_acknowledges_nothing_does_not_lengthen_the_end() {
+fn silent_broker_does_not_lengthen_the_end() {
     let (transport, queue) = (FakeTransport::default(), FakeQueue::default());
     transport.push(Event::Connected);
     queue.add(1, postcard::to_allocvec(&record(0, 0)).unwrap());
