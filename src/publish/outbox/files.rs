@@ -4,6 +4,7 @@ use crate::replace::check_regular;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Whether this process is the only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,10 @@ pub(super) trait Files: Send {
     /// Deletes a segment.
     fn remove(&mut self, number: u64) -> io::Result<()>;
 }
+
+/// How long a lock that somebody holds is tried again, and how often.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// A real directory.
 pub(super) struct Disk {
@@ -159,14 +164,23 @@ impl Files for Disk {
         };
         // The one from before, if the directory is opened once more. Its file may be gone, so it is worth nothing.
         self.lock = None;
-        Ok(match file.try_lock() {
-            Ok(()) => {
-                self.lock = Some(file);
-                Lock::Held
-            }
-            Err(TryLockError::WouldBlock) => Lock::InUse,
-            Err(TryLockError::Error(_)) => Lock::Unknown,
-        })
+        // A program that this process is starting holds a copy of every open file until it runs. So a lock that was just given
+        // back may still be held for a moment.
+        let end = Instant::now() + LOCK_TIMEOUT;
+        loop {
+            return Ok(match file.try_lock() {
+                Ok(()) => {
+                    self.lock = Some(file);
+                    Lock::Held
+                }
+                Err(TryLockError::WouldBlock) if Instant::now() < end => {
+                    std::thread::sleep(LOCK_RETRY);
+                    continue;
+                }
+                Err(TryLockError::WouldBlock) => Lock::InUse,
+                Err(TryLockError::Error(_)) => Lock::Unknown,
+            });
+        }
     }
 
     fn list(&mut self) -> io::Result<Vec<u64>> {
