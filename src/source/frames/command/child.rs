@@ -27,7 +27,7 @@ pub struct Program {
     child: Option<Child>,
     /// Set when there is no child any more: then its pipes have an end, whoever else holds them.
     over: Over,
-    last_line: Arc<Mutex<String>>,
+    last_line: Arc<Mutex<Vec<u8>>>,
     relay: Option<JoinHandle<()>>,
 }
 
@@ -63,7 +63,7 @@ impl Program {
         while self.child.is_none() && self.relay.as_ref().is_some_and(|r| !r.is_finished()) && Instant::now() < end {
             std::thread::sleep(LOOK);
         }
-        self.last_line.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        presentable(&self.last_line.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits for its end until `end`; `None` if it still runs. What it left running in its group is ended with it.
@@ -174,11 +174,10 @@ fn reap(group: rustix::process::Pid) {
 }
 
 /// Reads a program's messages to their end: keeps the last line, and gives the log a few.
-fn relay(mut stderr: Pipe<ChildStderr>, last_line: &Mutex<String>, name: &str) {
+fn relay(mut stderr: Pipe<ChildStderr>, last_line: &Mutex<Vec<u8>>, name: &str) {
     let (mut since, mut lines, mut dropped) = (Instant::now(), 0, 0_u64);
     let mut tell = |line: &[u8]| {
-        let line = presentable(line);
-        if line.is_empty() {
+        if line.iter().all(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
             return;
         }
         if since.elapsed() >= PERIOD {
@@ -189,11 +188,14 @@ fn relay(mut stderr: Pipe<ChildStderr>, last_line: &Mutex<String>, name: &str) {
         }
         lines += 1;
         if lines <= MOST_LINES {
-            log::info!("{name}: {line}");
+            log::info!("{name}: {}", presentable(line));
         } else {
             dropped += 1;
         }
-        *last_line.lock().unwrap_or_else(PoisonError::into_inner) = line;
+        // Made presentable when it is asked for: doing so for each line of a flood takes longer than a frame may.
+        let mut last = last_line.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clear();
+        last.extend_from_slice(line);
     };
     let (mut chunk, mut line) = (vec![0; MOST_READ_BYTES], Vec::new());
     while let Ok(read @ 1..) = stderr.read(&mut chunk) {

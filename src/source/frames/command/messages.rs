@@ -8,7 +8,7 @@ const MOST_LINE_BYTES: usize = 200;
 
 /// How much of a line is searched for secrets, of which what is kept shows the beginning. Searching a flood of messages would take longer than
 /// reading the frame.
-const MOST_SEARCHED_BYTES: usize = 4096;
+const MOST_SEARCHED_BYTES: usize = 1024;
 
 /// What hides a secret in a line: where it is, and what stands there instead.
 static SECRETS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
