@@ -5,6 +5,7 @@
 //! has claimed nothing: one that the system lets sleep joins when it comes. How threads wait for work, and what
 //! they do when a core is not to be had, is said in `wait`.
 
+mod cores;
 #[cfg(test)]
 mod model;
 mod network;
@@ -15,6 +16,7 @@ mod wait;
 
 use crate::exec::{Executor, Phase, RunError};
 use crate::plan::MAX_WORKERS;
+use cores::Cores;
 use network::Run;
 use rounds::{MAX_PIECES, Rounds, Task};
 use std::any::Any;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use wait::{Absence, Parker, Waits, spin};
+use wait::{Parker, Presence, Waits, spin};
 
 /// How long the caller sleeps before it looks whether it was held up. Whenever it goes to sleep, the system may
 /// find that the core can be used for the thread that is waited for.
@@ -59,6 +61,7 @@ struct Shared {
     held_up: AtomicBool,
     /// A piece panicked in the job.
     panicked: AtomicBool,
+    cores: Cores,
     /// Helpers that have begun to live.
     begun: AtomicUsize,
 }
@@ -96,13 +99,14 @@ impl Shared {
             away: (0..threads).map(|_| Parker::default()).collect(),
             held_up: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
+            cores: Cores::new(threads),
             begun: AtomicUsize::new(0),
         }
     }
 
     /// Claims and does pieces of one round until there are none; opens the next round after the last piece.
     /// `before` is called before the first one.
-    fn turn(&self, thread: usize, before: &mut dyn FnMut(Task)) -> Turn {
+    fn turn(&self, thread: usize, before: &mut dyn FnMut(Task), more: &dyn Fn() -> bool) -> Turn {
         let Some(piece) = self.rounds.claim(thread) else { return Turn::Nothing };
         // SAFETY: the pointer was stored before the round was opened, and the caller of `run_job` does not leave
         // the frame in which the job lies before `over`, which is not set before the claimed pieces are handed in
@@ -112,7 +116,7 @@ impl Shared {
         let (mut first, mut claimed) = (Some(piece), 1);
         let mut claim = || {
             first.take().or_else(|| {
-                let next = self.rounds.claim(thread);
+                let next = if more() { self.rounds.claim(thread) } else { None };
                 claimed += usize::from(next.is_some());
                 next
             })
@@ -281,12 +285,13 @@ impl Pool {
         shared.panicked.store(false, Ordering::Relaxed);
         shared.held_up.store(false, Ordering::Relaxed);
         shared.over.store(false, Ordering::SeqCst);
+        shared.cores.note(0);
         shared.open(0, task, pieces);
         let ready = || shared.is_over() || shared.rounds.has_work();
         let (mut waits, mut last) = (Waits::default(), Duration::ZERO);
         while !shared.is_over() {
             let start = Instant::now();
-            match shared.turn(0, before) {
+            match shared.turn(0, before, &|| true) {
                 Turn::Done { .. } => {
                     last = start.elapsed();
                     waits.short();
@@ -334,29 +339,32 @@ fn help(shared: &Shared, thread: usize) {
     shared.parkers[0].unpark();
     let stop = || shared.stop.load(Ordering::SeqCst);
     let ready = || stop() || shared.rounds.has_work();
-    let (mut absence, mut waits, mut last) = (Absence::new(), Waits::default(), Duration::ZERO);
+    let (mut presence, mut waits, mut last) = (Presence::new(), Waits::default(), Duration::ZERO);
     while !stop() {
+        if !presence.may_work() {
+            presence.rest(&shared.away[thread], stop);
+            shared.cores.part(thread);
+        }
         let start = Instant::now();
-        let give_way = match shared.turn(thread, &mut |_| {}) {
-            Turn::Nothing if spin(last, ready) => false,
-            Turn::Nothing if !shared.is_over() && waits.long() => true,
+        match shared.turn(thread, &mut |_| {}, &|| presence.may_work()) {
+            Turn::Nothing if spin(last, ready) => {}
+            Turn::Nothing if !shared.is_over() && waits.long() => {
+                waits = Waits::default();
+                presence.crowded();
+            }
             Turn::Nothing => {
                 shared.parkers[thread].park(ready, None);
-                false
+                presence.slept();
+                shared.cores.note(thread);
             }
             Turn::Done { held_up } => {
                 last = start.elapsed();
                 waits.short();
-                held_up
+                if held_up {
+                    presence.crowded();
+                }
             }
-            Turn::Panicked(panic) => {
-                discard(panic);
-                false
-            }
-        };
-        if give_way {
-            waits = Waits::default();
-            absence.take(&shared.away[thread], stop);
+            Turn::Panicked(panic) => discard(panic),
         }
     }
 }

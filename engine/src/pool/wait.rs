@@ -1,8 +1,9 @@
 //! How threads of a pool wait: a short spin, then asleep; and how a helper gives way whose core others want, too.
 //!
-//! A thread that the system stops while it holds a piece of work holds everybody up. So a helper that did, or that
-//! shares its core with a thread of the pool, stays away for a while, and comes back to see whether it has a core
-//! now. Each time that it has none it stays away for longer, so that these trials cost next to nothing.
+//! A thread that the system stops while it holds a piece of work holds everybody up. So a helper to which that
+//! happened, or that shares its core with a thread of the pool, works for a short time and rests, by turns, from then
+//! on: it goes before its slice of the core is over. When its rests end in time, because nobody else runs on the core,
+//! it works without rest again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,13 +18,25 @@ const LONGEST_SPIN: Duration = Duration::from_millis(1);
 /// Rounds of spinning between looks at the clock; a round takes 1 to 50 ns, depending on the CPU.
 const SPINS: u32 = 64;
 
-/// How long a helper stays away at first, and at most.
-const AWAY: Duration = Duration::from_millis(4);
-const LONGEST_AWAY: Duration = Duration::from_millis(256);
+/// How long a helper works at a time on a core that others want. Less than the slice that a scheduler gives to such a
+/// thread (Linux: 1.4 ms on two cores, 2.1 ms on four), so that it stops by itself between two pieces and is not
+/// stopped within one.
+const BURST: Duration = Duration::from_micros(1250);
 
-/// A helper that had a core for this many times as long as it was away stays away for less the next time. More than
-/// what a scheduler lets a thread run on a core that others want.
-const USEFUL: u32 = 4;
+/// How long it rests after that: longer than the slice of whoever has the core meanwhile, so that it has a whole one
+/// of its own when it comes back.
+const REST: Duration = Duration::from_micros(2000);
+
+/// A rest that ends later than this is one that the system made longer: the core is not free.
+const LATE: Duration = Duration::from_micros(300);
+
+/// So many rests must end in time, one after the other, before the core counts as free again: at first, and at
+/// most. The number doubles each time that the core turns out to be crowded all the same.
+const RESTS: u32 = 8;
+const MOST_RESTS: u32 = 256;
+
+/// A helper that was not held up for so long has a core of its own.
+const FREE: Duration = Duration::from_secs(1);
 
 /// Spins until `ready`, for a time that suits work of which this thread's part took `turn`; false if that was not
 /// long enough.
@@ -109,53 +122,96 @@ impl Waits {
     }
 }
 
-/// How long a helper stays away; see the module.
+/// When a helper works and when it rests; see the module.
 #[derive(Debug)]
-pub(super) struct Absence {
-    time: Duration,
-    /// When the last one ended.
-    end: Option<Instant>,
+pub(super) struct Presence {
+    /// When it is to rest. `None`: its core counts as free.
+    until: Option<Instant>,
+    /// When its core was last found to be free.
+    free: Instant,
+    /// Rests that ended in time, one after the other, and how many have to.
+    in_time: u32,
+    rests: u32,
 }
 
-impl Absence {
-    pub fn new() -> Absence {
-        Absence { time: AWAY, end: None }
+impl Presence {
+    pub fn new() -> Presence {
+        Presence { until: None, free: Instant::now(), in_time: 0, rests: RESTS }
     }
 
-    /// Stays away, with no work in its hands; not for longer than until `parker` is unparked.
-    pub fn take(&mut self, parker: &Parker, stop: impl Fn() -> bool) {
-        if let Some(end) = self.end {
-            self.time = next_absence(self.time, end.elapsed());
+    /// Whether it may take another piece.
+    pub fn may_work(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// Others want its core: it was stopped with a piece in its hands. It is to rest now.
+    pub fn crowded(&mut self) {
+        let now = Instant::now();
+        if self.until.replace(now).is_none() {
+            self.rests = if now - self.free > FREE { RESTS } else { (2 * self.rests).min(MOST_RESTS) };
         }
-        parker.park(stop, Some(self.time));
-        self.end = Some(Instant::now());
+        self.in_time = 0;
     }
-}
 
-/// How long to stay away after an absence of `time`, from which the helper came back `present` ago.
-fn next_absence(time: Duration, present: Duration) -> Duration {
-    let next = if present > USEFUL * time { time / 2 } else { 2 * time };
-    next.clamp(AWAY, LONGEST_AWAY)
+    /// It slept for want of work: its slice begins anew.
+    pub fn slept(&mut self) {
+        self.until = self.until.map(|_| Instant::now() + BURST);
+    }
+
+    /// Rests with no work in its hands; not for longer than until `parker` is unparked.
+    pub fn rest(&mut self, parker: &Parker, stop: impl Fn() -> bool) {
+        let start = Instant::now();
+        parker.park(stop, Some(REST));
+        self.rested(start.elapsed());
+    }
+
+    fn rested(&mut self, time: Duration) {
+        let now = Instant::now();
+        self.in_time = if time > REST + LATE { 0 } else { self.in_time + 1 };
+        self.until = Some(now + BURST);
+        if self.in_time >= self.rests {
+            (self.until, self.free) = (None, now);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Rests that end in time until the core counts as free.
+    fn rests_until_free(presence: &mut Presence) -> u32 {
+        presence.crowded();
+        (1..)
+            .find(|_| {
+                assert!(presence.until.is_some());
+                presence.rested(REST);
+                presence.until.is_none()
+            })
+            .unwrap()
+    }
+
     #[test]
-    fn absence_without_a_core_grows_and_shrinks_again() {
-        // Stopped by another program after one slice of time, again and again.
-        let slice = Duration::from_millis(8);
-        let mut time = AWAY;
-        for _ in 0..10 {
-            time = next_absence(time, slice);
+    fn crowded_core_is_trusted_later_each_time() {
+        let mut presence = Presence::new();
+        assert!(presence.may_work());
+        let rests: Vec<u32> = (0..8).map(|_| rests_until_free(&mut presence)).collect();
+        assert_eq!(rests, [16, 32, 64, 128, 256, 256, 256, 256]);
+        // A single hitch, long after the last one.
+        presence.free = Instant::now().checked_sub(2 * FREE).unwrap();
+        assert_eq!(rests_until_free(&mut presence), RESTS);
+    }
+
+    #[test]
+    fn late_rest_keeps_core_crowded() {
+        let mut presence = Presence::new();
+        presence.crowded();
+        assert!(!presence.may_work());
+        for _ in 0..100 {
+            (1..presence.rests).for_each(|_| presence.rested(REST));
+            presence.rested(REST + 2 * LATE);
+            assert!(presence.until.is_some());
         }
-        assert_eq!(time, LONGEST_AWAY);
-        // Then the core is its own, but for single hitches that are seconds apart.
-        for _ in 0..10 {
-            time = next_absence(time, Duration::from_secs(3));
-        }
-        assert_eq!(time, AWAY);
     }
 
     #[test]
