@@ -93,8 +93,9 @@ fn much_reduced_page_says_so_where_the_format_can() {
     }
     page.truncated = 3;
     let value = parsed(&written(Format::Json, false, &[("a", Some(&page))]));
-    let codes: Vec<&Value> = value["notices"].as_array().into_iter().flatten().map(|n| &n["code"]).collect();
-    assert_eq!(codes, ["reduced", "truncated"]);
+    let sentences: Vec<String> = page.notices().map(|notice| notice.to_string()).collect();
+    assert_eq!(value["warnings"], json!(sentences));
+    assert!(sentences.len() == 2 && sentences[1].starts_with("3 lines found no room"), "{sentences:?}");
 }
 
 #[test]
@@ -350,6 +351,7 @@ fn pages_of_one_file_are_documents_of_their_own() {
         [1, 2]
     );
     let paddle = parsed(&written_pages(Format::Paddle));
+    assert_eq!(paddle[1]["res"]["warnings"], json!(["the file ends early"]));
     assert_eq!([0, 1].map(|i| paddle[i]["res"]["page_index"].clone()), [0, 1]);
     let tsv = written_pages(Format::Tsv);
     let pages: Vec<&str> =
@@ -357,4 +359,5 @@ fn pages_of_one_file_are_documents_of_their_own() {
     assert_eq!(pages, ["1", "2"]);
     let hocr = written_pages(Format::Hocr);
     assert!(hocr.contains(r#"id="page_1""#) && hocr.contains(r#"id="page_2""#) && hocr.contains("ppageno 1"), "{hocr}");
+    assert_eq!(hocr.matches("x_warning &quot;the file ends early&quot;").count(), 1, "{hocr}");
 }
