@@ -39,6 +39,7 @@ pub use replay::ReplayConfig;
 pub use v4l2::{V4l2Config, V4l2Format};
 
 use crate::image::Picture;
+use crate::image::decode::Notice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -51,6 +52,8 @@ pub struct Captured {
     pub full_px: [usize; 2],
     /// When it was taken, as far as the source knows; otherwise when its last byte came.
     pub captured_at: SystemTime,
+    /// What a person should know about the picture: that a part of it is missing, or that it is nearly black.
+    pub notices: Vec<Notice>,
     /// Name for logs: a path, a URL without secrets, or `frame 17`.
     pub name: String,
 }

@@ -261,7 +261,7 @@ impl Directory {
             if open.pages.page_count() > 1 {
                 name = format!("{name} (page {} of {})", page.page, open.pages.page_count());
             }
-            let frame = Upright { picture: page.picture, full_px: page.full_px };
+            let frame = Upright { picture: page.picture, full_px: page.full_px, notices: page.notices };
             Ok(captured(frame, open.file.modified, name))
         });
         if open.pages.is_done() {
