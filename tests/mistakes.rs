@@ -36,6 +36,8 @@ fn usage() {
     }
     mistake(&["read", "--no-such-flag", WORD], 2, "--no-such-flag");
     assert_eq!(run(&["--help"]).0, 0);
+    #[cfg(feature = "node")]
+    assert!(run(&["node", "--help"]).1.contains("experimental"), "no camera has been tried with v4l2");
     assert_eq!(run(&["--version"]).0, 0);
 }
 

@@ -6,7 +6,7 @@
 //! | `http` | a snapshot | a request | nothing; the connection stays open for a while |
 //! | `mjpeg` | `multipart/x-mixed-replace` | the newest part | a thread reads on and keeps one part |
 //! | `command` | a program's standard output | a run of the program, or the newest frame | nothing, or a thread as above |
-//! | `v4l2` | a USB camera | the newest frame | a thread as above |
+//! | `v4l2` | a USB camera (experimental) | the newest frame | a thread as above |
 //! | `replay` | stored pictures | the next file | nothing |
 //!
 //! All bytes become pictures at one place, `picture.rs`, within limits and with a net under the decoders.
