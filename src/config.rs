@@ -18,7 +18,7 @@ pub struct Config {
     pub engine: Engine,
     /// Which networks.
     pub models: ModelChoice,
-    /// Threads for one picture, 1 to 256.
+    /// Threads for one picture, 1 to 16.
     pub threads: usize,
     /// Whether memory is spared, or time and detail.
     pub memory: Memory,

@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic]
+    #[should_panic(expected = "a worker thread panicked")]
     fn a_panic_goes_on() {
         each(&mut Pool::new(2).unwrap(), 2, &|i| assert_eq!(i, 0));
     }

@@ -256,6 +256,7 @@ fn record(seq: u64) -> Vec<u8> {
         captured_at_ms: i64::MAX,
         time_synced: true,
         reading,
+        warnings: Vec::new(),
     };
     postcard::to_allocvec(&record).unwrap()
 }

@@ -45,8 +45,15 @@ impl Backlog {
             reason: String::new(),
         };
         let boot_id = "b".into();
-        let record =
-            Record { version: RECORD_VERSION, boot_id, seq, captured_at_ms: i64::MAX, time_synced: true, reading };
+        let record = Record {
+            version: RECORD_VERSION,
+            boot_id,
+            seq,
+            captured_at_ms: i64::MAX,
+            time_synced: true,
+            reading,
+            warnings: Vec::new(),
+        };
         self.outbox.append(&postcard::to_allocvec(&record).expect("a record"));
     }
 

@@ -53,11 +53,16 @@ fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// What is in the pipe now; waits until there is something.
-fn some(out: &mut impl Read) -> String {
-    let mut bytes = [0; 1 << 16];
-    let count = out.read(&mut bytes).expect("a pipe");
-    String::from_utf8(bytes[..count].to_vec()).expect("UTF-8")
+/// What comes through the pipe until `part` is in it, or until its end. A record comes in several writes.
+fn until(out: &mut impl Read, part: &str) -> String {
+    let (mut text, mut bytes) = (String::new(), [0; 1 << 16]);
+    while !text.contains(part) {
+        match out.read(&mut bytes).expect("a pipe") {
+            0 => break,
+            count => text.push_str(std::str::from_utf8(&bytes[..count]).expect("UTF-8")),
+        }
+    }
+    text
 }
 
 /// The second picture is standard input, which never comes: the first one's result must be there all the same, and whole
@@ -69,7 +74,7 @@ fn interrupted_read_leaves_whole_records_in_pipe() {
     {
         let mut child = Running::start(&["read", "--line", "--format", format, DIGIT, "-"]);
         let mut out = child.0.stdout.take().expect("a pipe");
-        let mut text = some(&mut out);
+        let mut text = until(&mut out, "7");
         assert!(text.contains('7'), "{format}: {text:?}");
         child.signal(signal);
         out.read_to_string(&mut text).expect("UTF-8");

@@ -153,7 +153,7 @@ fn repeated_reload_leaks_nothing() {
     let mut node = Program::node(scene.dir.path());
     let runs = || numbers(&scene.listener).into_iter().map(|(run, _)| run).collect::<BTreeSet<String>>();
     assert!(wait_for(SOON, || runs().len() == 1), "{:#?}", node.lines());
-    let mut settled = [0; 3];
+    let (mut settled, mut resident) = ([0; 3], Vec::new());
     for reload in 1..=RELOADS {
         node.signal(Signal::HUP);
         assert!(wait_for(SOON, || runs().len() == reload + 1), "reload {reload}: {:#?}", node.lines());
@@ -162,11 +162,14 @@ fn repeated_reload_leaks_nothing() {
             wait_for(SOON, || has(&node)[0] <= 12);
             settled = has(&node);
         }
+        resident.push(has(&node)[2]);
     }
     let same = || has(&node)[..2].iter().zip(&settled).all(|(now, then)| now <= then);
     assert!(wait_for(SOON, same), "threads and files: {:?} after {settled:?}", has(&node));
-    let grown = has(&node)[2].saturating_sub(settled[2]);
-    assert!(grown < 16 << 20, "{grown} bytes more in {} reloads", RELOADS - 5);
+    // It goes up and down by 1 MiB, as the run before ends sooner or later. Measured over 30 reloads: 0.4 MiB at the most.
+    let least = |reloads: std::ops::Range<usize>| resident[reloads].iter().copied().min().unwrap_or_default();
+    let grown = least(RELOADS - 4..RELOADS).saturating_sub(least(4..8));
+    assert!(grown < 2 << 20, "{grown} bytes more in {} reloads: {resident:?}", RELOADS - 8);
     assert_eq!(node.said().0, 0, "nothing to warn of: {:#?}", node.lines());
     node.signal(Signal::TERM);
     assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());

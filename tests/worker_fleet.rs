@@ -4,7 +4,7 @@
 mod node_support;
 
 use node_support::child::{Program, cpu_seconds};
-use node_support::{Mosquitto, SOON, Subscriber, full, wait_for};
+use node_support::{Mosquitto, Proxy, SOON, Subscriber, full, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -188,6 +188,34 @@ fn job_in_hand_is_answered_at_sigterm() {
         assert!(wait_for(SOON, || results(&listener).contains_key(job)), "{:#?}", worker.lines());
         assert!(!worker.lines().iter().any(|line| line.contains("not acknowledged")), "{:#?}", worker.lines());
     }
+}
+
+/// The first signal gives the job in hand its grace time; a later one does not wait for that.
+#[test]
+fn second_signal_ends_worker_at_once() {
+    if !Mosquitto::available() {
+        return;
+    }
+    let picture = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/page.jpg")).expect("a picture");
+    let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
+    let (listener, proxy) = (Subscriber::new(broker.port(), &["ocr/workers/+/status"]), Proxy::to(broker.port()));
+    config(dir.path(), proxy.port(), "5", "");
+    let file = dir.path().join("worker.toml");
+    let text = fs::read_to_string(&file).expect("a configuration");
+    fs::write(&file, format!("grace_ms = 60000\n{text}")).expect("written");
+    let mut worker = worker(dir.path(), "w1");
+    assert!(wait_for(SOON, || online(&listener, "w1")), "{:#?}", worker.lines());
+    let before = worker.cpu_seconds();
+    listener.publish("ocr/jobs/1", &picture, false);
+    assert!(wait_for(SOON, || worker.cpu_seconds() > before + 0.02), "it reads");
+    // Its result has nowhere to go.
+    proxy.refuse();
+    let start = Instant::now();
+    worker.signal(Signal::TERM);
+    assert!(!wait_for(Duration::from_secs(2), || !worker.runs()), "{:#?}", worker.lines());
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.exit_code(SOON), Some(143), "{:#?}", worker.lines());
+    assert!(start.elapsed() < SOON, "long before the grace time is over");
 }
 
 /// A worker does not lose the job in hand when the broker restarts, and comes back by itself.

@@ -55,6 +55,9 @@ enum Verb {
     /// Read a built-in picture and say whether engine, models and machine are fit
     Check(Box<check::Args>),
     /// Read fields of camera frames for years and publish the readings by MQTT
+    ///
+    /// Sources of frames: directory, http, mjpeg, command, replay, and v4l2 (USB cameras), which is experimental: it
+    /// has not been tried on a camera yet.
     #[cfg(feature = "node")]
     Node(Box<node::Args>),
     /// Read pictures that others send by MQTT: one of many that share the jobs of a broker

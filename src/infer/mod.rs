@@ -96,7 +96,7 @@ impl Answer<'_> {
 
 /// A loaded network that can be run at several shapes, from several threads at once.
 pub trait Network: Send + Sync {
-    /// The name of the engine: `tract`, `arena`, `ort`.
+    /// The name of the engine: `arena` or `tract`.
     fn engine(&self) -> &'static str;
     /// The only input shapes that the network runs at; none when it takes any.
     fn shapes(&self) -> Option<&[Shape]> {

@@ -6,6 +6,25 @@ use crate::publish::{RECORD_VERSION, Record};
 use crate::rules::{Field, FieldState, Moment, Observation, Reading, StateFile, Status};
 use std::time::SystemTime;
 
+/// What the frames of one round showed in a field.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// One for each frame.
+    pub observations: Vec<Observation>,
+    /// What may be missing in them, each sentence once.
+    pub warnings: Vec<String>,
+}
+
+impl Seen {
+    /// Notes what may be missing in a frame.
+    pub fn warn(&mut self, warning: impl ToString) {
+        let warning = warning.to_string();
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+}
+
 /// A reading with where it went.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -50,23 +69,23 @@ impl Desk {
         Ok(Desk { fields, clock, by_capture, next_seq: 0 })
     }
 
-    /// Judges one round: `observations[i]` are what the frames showed in field `i`. `at` is when the last frame was taken.
-    pub fn judge(&mut self, observations: &[Vec<Observation>], at: SystemTime) -> Vec<Outcome> {
+    /// Judges one round: `seen[i]` is what the frames showed in field `i`. `at` is when the last frame was taken.
+    pub fn judge(&mut self, seen: Vec<Seen>, at: SystemTime) -> Vec<Outcome> {
         let moment = self.moment(at);
-        let readings: Vec<(Reading, Which)> = self
+        let readings: Vec<(Reading, Which, Vec<String>)> = self
             .fields
             .iter_mut()
-            .zip(observations)
-            .map(|((field, which), seen)| (field.judge(seen, moment), *which))
+            .zip(seen)
+            .map(|((field, which), seen)| (field.judge(&seen.observations, moment), *which, seen.warnings))
             .collect();
-        readings.into_iter().map(|(reading, which)| self.outcome(reading, which, at)).collect()
+        readings.into_iter().map(|(reading, which, warnings)| self.outcome(reading, which, warnings, at)).collect()
     }
 
     /// A round without a frame.
     pub fn no_frame(&mut self, at: SystemTime) -> Vec<Outcome> {
         let moment = self.moment(at);
         let readings: Vec<Reading> = self.fields.iter_mut().map(|(field, _)| field.camera_failed(moment)).collect();
-        readings.into_iter().map(|reading| self.outcome(reading, Which::All, at)).collect()
+        readings.into_iter().map(|reading| self.outcome(reading, Which::All, Vec::new(), at)).collect()
     }
 
     /// Gives a field a new base.
@@ -96,7 +115,7 @@ impl Desk {
         Moment { unix_ms, monotonic_ms }
     }
 
-    fn outcome(&mut self, reading: Reading, which: Which, at: SystemTime) -> Outcome {
+    fn outcome(&mut self, reading: Reading, which: Which, warnings: Vec<String>, at: SystemTime) -> Outcome {
         let accepted = reading.status == Status::Ok && (which == Which::All || reading.changed || reading.rebased);
         let seq = self.next_seq;
         self.next_seq += 1;
@@ -109,6 +128,7 @@ impl Desk {
             // clock's, and may be of any year.
             time_synced: clock::is_synced(self.clock.now()) && (self.by_capture || clock::is_plausible(at)),
             reading,
+            warnings,
         };
         Outcome { record, accepted }
     }

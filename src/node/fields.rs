@@ -49,6 +49,8 @@ pub struct FieldReading {
     pub region: Quad,
     /// Boxes of the lines that `observation` joins, in the frame.
     pub lines: Vec<Quad>,
+    /// What may be missing in it; one sentence each.
+    pub warnings: Vec<String>,
     /// Why the field could not be read in this frame.
     pub problem: Option<FieldProblem>,
     /// Cutting out and reading, in milliseconds.
@@ -209,6 +211,7 @@ impl FieldReader {
             observation: Observation::default(),
             region: [[0.0; 2]; 4],
             lines: Vec::new(),
+            warnings: Vec::new(),
             problem: None,
             read_ms: 0.0,
         };
@@ -313,6 +316,7 @@ fn read_place(
     let view = reduced.as_ref().map_or(upright, Picture::view);
     let page = pipeline.run_profile(Frame::new(view), profile, None)?;
     reading.observation = observe(page);
+    reading.warnings = page.notices().map(|notice| notice.to_string()).collect();
     let on_frame = |[x, y]: [f32; 2]| map.apply([x + rect.x as f32, y + rect.y as f32]);
     reading.lines = match profile.mode() {
         Mode::Line => vec![reading.region; page.len()],

@@ -1,6 +1,7 @@
 //! How often commands may be carried out: whoever may send them must not keep the node from its schedule.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Most that an interval may be: a day.
@@ -15,11 +16,14 @@ pub struct CommandsConfig {
     pub read_min_interval_ms: u64,
     /// From `reload` to `reload`, milliseconds, 0 to 86 400 000. Default 60 000.
     pub reload_min_interval_ms: u64,
+    /// From `set_value` to `set_value` of one field, milliseconds, 0 to 86 400 000. Default 1000. Each is written to
+    /// disk at once.
+    pub set_value_min_interval_ms: u64,
 }
 
 impl Default for CommandsConfig {
     fn default() -> Self {
-        CommandsConfig { read_min_interval_ms: 1000, reload_min_interval_ms: 60_000 }
+        CommandsConfig { read_min_interval_ms: 1000, reload_min_interval_ms: 60_000, set_value_min_interval_ms: 1000 }
     }
 }
 
@@ -32,11 +36,45 @@ impl CommandsConfig {
         let keys = [
             ("read_min_interval_ms", self.read_min_interval_ms),
             ("reload_min_interval_ms", self.reload_min_interval_ms),
+            ("set_value_min_interval_ms", self.set_value_min_interval_ms),
         ];
         match keys.iter().find(|(_, value)| *value > MAX_INTERVAL_MS) {
             Some((key, value)) => Err(format!("{key} is {value}; give a number from 0 to {MAX_INTERVAL_MS}")),
             None => Ok(()),
         }
+    }
+}
+
+/// When commands of each kind may come again.
+#[derive(Clone, Debug)]
+pub struct CommandLimits {
+    /// `read`.
+    pub read: MinInterval,
+    /// `reload`.
+    pub reload: MinInterval,
+    /// `set_value` of a field that was not set yet.
+    unset: MinInterval,
+    /// Of those that were.
+    set_value: BTreeMap<String, MinInterval>,
+}
+
+impl CommandLimits {
+    /// As configured; goes on where the ones before have ended, if there were any.
+    pub fn new(config: &CommandsConfig, before: Option<CommandLimits>) -> CommandLimits {
+        let [mut read, mut reload, unset] =
+            [config.read_min_interval_ms, config.reload_min_interval_ms, config.set_value_min_interval_ms]
+                .map(MinInterval::from_ms);
+        let mut set_value = BTreeMap::new();
+        if let Some(before) = before {
+            (read, reload) = (read.after(&before.read), reload.after(&before.reload));
+            set_value = before.set_value.into_iter().map(|(field, last)| (field, unset.after(&last))).collect();
+        }
+        CommandLimits { read, reload, unset, set_value }
+    }
+
+    /// `set_value` of a field, which exists.
+    pub fn set_value(&mut self, field: &str) -> &mut MinInterval {
+        self.set_value.entry(field.to_owned()).or_insert(self.unset)
     }
 }
 
@@ -97,6 +135,17 @@ mod tests {
             assert_eq!(limit.left(now + 61 * second), Some(59 * second));
             assert_eq!(limit.left(now + 120 * second), None);
         }
+    }
+
+    #[test]
+    fn limits_of_fields_outlive_reload() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let config = CommandsConfig { set_value_min_interval_ms: 10_000, ..CommandsConfig::default() };
+        let mut limits = CommandLimits::new(&config, None);
+        limits.set_value("a").note(now, now);
+        let mut limits = CommandLimits::new(&config, Some(limits));
+        assert_eq!(limits.set_value("a").left(now + second), Some(9 * second));
+        assert_eq!(limits.set_value("b").left(now + second), None, "another field");
     }
 
     #[test]

@@ -80,10 +80,13 @@ pub fn sentence(message: &str) -> String {
     else {
         return message;
     };
-    // "unknown field `a`, expected one of `b`, `c`"
-    let mut names = rest.split('`').skip(1).step_by(2);
-    let Some(unknown) = names.next() else { return message };
-    let known: Vec<&str> = names.collect();
+    // "unknown field `a`, expected one of `b`, `c`", "… `a`, expected `b` or `c`", "… `a`, there are no fields"; in the
+    // first there may be anything.
+    let parts = rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once("`, there are no "));
+    let Some((unknown, known)) = parts.and_then(|(unknown, known)| Some((unknown.strip_prefix(" `")?, known))) else {
+        return message;
+    };
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
     unknown_word(if what == "field" { "key" } else { "value" }, unknown, &known)
 }
 
@@ -188,6 +191,101 @@ mod tests {
     fn a_long_number_is_not_shown_whole() {
         let said = message("interval_s = 1e308");
         assert!(said.starts_with("node.toml, line 1: interval_s: invalid type") && said.len() < 160, "{said}");
+    }
+
+    /// What is rewritten is serde's: each form of its sentences, so that another release of it is noticed here.
+    #[test]
+    fn unknown_keys_of_every_count_are_told() {
+        #[derive(Deserialize, Debug)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        #[derive(Deserialize, Debug, Default)]
+        #[serde(default, deny_unknown_fields)]
+        struct One {
+            first: u8,
+        }
+        #[derive(Deserialize, Debug, Default)]
+        #[serde(default, deny_unknown_fields)]
+        struct Two {
+            first: u8,
+            second: u8,
+        }
+        #[derive(Deserialize, Debug, Default)]
+        #[serde(default, deny_unknown_fields)]
+        struct Three {
+            first: u8,
+            second: u8,
+            third: u8,
+        }
+        fn said<T: DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
+            text_of::<T>(text, "f").unwrap_err()
+        }
+        assert_eq!(said::<Nothing>("zebra = 1"), "f, line 1: there is no key `zebra`; none is known here");
+        assert_eq!(said::<One>("zebra = 1"), "f, line 1: there is no key `zebra`; there are first");
+        assert_eq!(said::<Two>("zebra = 1"), "f, line 1: there is no key `zebra`; there are first, second");
+        assert_eq!(said::<Three>("zebra = 1"), "f, line 1: there is no key `zebra`; there are first, second, third");
+        assert_eq!(said::<Two>("secnod = 1"), "f, line 1: there is no key `secnod`; did you mean `second`?");
+        assert_eq!(said::<Two>("'a`b' = 1"), "f, line 1: there is no key `a`b`; there are first, second");
+    }
+
+    #[test]
+    fn unknown_values_of_every_count_are_told() {
+        #[derive(Deserialize, Debug)]
+        enum One {
+            First,
+        }
+        #[derive(Deserialize, Debug)]
+        enum Three {
+            First,
+            Second,
+            Third,
+        }
+        #[derive(Deserialize, Debug)]
+        #[allow(dead_code)] // only to be read
+        struct Table<T> {
+            key: T,
+        }
+        fn said<T: DeserializeOwned + std::fmt::Debug>() -> String {
+            text_of::<Table<T>>("key = 'zebra'", "f").unwrap_err()
+        }
+        assert_eq!(said::<One>(), "f, line 1: key: there is no value `zebra`; there are First");
+        assert_eq!(said::<How>(), "f, line 1: key: there is no value `zebra`; there are fast, slow");
+        assert_eq!(said::<Three>(), "f, line 1: key: there is no value `zebra`; there are First, Second, Third");
+    }
+
+    #[test]
+    fn text_in_place_of_anything_else_is_not_shown() {
+        #[derive(Deserialize, Debug)]
+        #[allow(dead_code)] // only to be read
+        struct Table<T> {
+            key: T,
+        }
+        fn said<T: DeserializeOwned + std::fmt::Debug>() -> String {
+            // With what stands between the parts of serde's sentence.
+            let text = "[table]\nkey = 'hunter2\", expected `x`'";
+            let said = text_of::<std::collections::BTreeMap<String, Table<T>>>(text, "f").unwrap_err();
+            assert!(!said.contains("hunter2"), "{said}");
+            said.strip_prefix("f, line 2: table.key: this text cannot be used here, expected ").expect(&said).to_owned()
+        }
+        assert_eq!(said::<u32>(), "u32");
+        assert_eq!(said::<f64>(), "f64");
+        assert_eq!(said::<bool>(), "a boolean");
+        assert_eq!(said::<char>(), "a character");
+        assert_eq!(said::<Vec<u8>>(), "a sequence");
+        assert_eq!(said::<[u8; 2]>(), "an array of length 2");
+        assert_eq!(said::<std::collections::BTreeMap<String, u8>>(), "a map");
+        assert_eq!(said::<Outer>(), "struct Outer");
+    }
+
+    #[test]
+    fn missing_key_is_named() {
+        #[derive(Deserialize, Debug)]
+        #[allow(dead_code)] // only to be read
+        struct Table {
+            key: u8,
+        }
+        let said = text_of::<Table>("", "f").unwrap_err();
+        assert!(said.starts_with('f') && said.ends_with(": missing field `key`"), "{said}");
     }
 
     #[test]

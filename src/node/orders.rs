@@ -34,26 +34,30 @@ impl Node {
                 Err("the readings of the last picture are in memory only and wait for the broker, so no other is read; see to the outbox's disk"
                     .into())
             }
-            Command::Read => match too_soon(&self.read_limit, "read", began) {
+            Command::Read => match too_soon(&self.limits.read, "read", began) {
                 Some(sentence) => Err(sentence),
                 None => {
                     self.round()?;
-                    self.read_limit.note(began, Instant::now());
+                    self.limits.read.note(began, Instant::now());
                     Ok(())
                 }
             },
-            Command::SetValue { field, value } => {
-                let done = self.desk.set_value(field, *value, self.clock.now());
-                self.save_states(done.is_ok());
-                done
-            }
+            Command::SetValue { field, value } => match too_soon(self.limits.set_value(field), "set_value", began) {
+                Some(sentence) => Err(sentence),
+                None => {
+                    let done = self.desk.set_value(field, *value, self.clock.now());
+                    self.save_states(done.is_ok());
+                    self.limits.set_value(field).note(began, Instant::now());
+                    done
+                }
+            },
             Command::Reload if self.check.is_some() => {
                 Err("a configuration is being checked already; send it again when that is over".into())
             }
-            Command::Reload => match too_soon(&self.reload_limit, "reload", began) {
+            Command::Reload => match too_soon(&self.limits.reload, "reload", began) {
                 Some(sentence) => Err(sentence),
                 None => {
-                    self.reload_limit.note(began, began);
+                    self.limits.reload.note(began, began);
                     self.begin_check(load, Some(reply));
                     return Ok(());
                 }

@@ -1,7 +1,7 @@
 //! Another configuration: it is checked while the node reads on, and takes the node's place only if it can be used.
 
 use super::config::NodeConfig;
-use super::limits::MinInterval;
+use super::limits::CommandLimits;
 use super::printer::Printer;
 use super::run::Node;
 use super::schedule::{Schedule, TriggerConfig};
@@ -28,8 +28,8 @@ pub type Load = Arc<dyn Fn() -> Result<NodeConfig, String> + Send + Sync>;
 pub struct Handover {
     /// Its schedule, and what that was made from.
     pub schedule: Option<(TriggerConfig, Schedule)>,
-    /// When the last commands `read` and `reload` came.
-    pub limits: Option<[MinInterval; 2]>,
+    /// When the last commands of each kind came.
+    pub limits: Option<CommandLimits>,
     /// The thread that writes to standard output, which may be stuck there.
     pub printer: Option<Printer>,
 }

@@ -1,11 +1,11 @@
 //! One round: frames, readings, records.
 
-use super::desk::Outcome;
+use super::desk::{Outcome, Seen};
 use super::error::NodeError;
 use super::run::Node;
 use super::stats::Step;
 use crate::publish::outbox::Flushed;
-use crate::rules::{Observation, Status};
+use crate::rules::Status;
 use crate::source::frames::CameraError;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,7 +47,7 @@ impl Node {
         }
         let start = Instant::now();
         let wanted = self.config.frames();
-        let mut seen: Vec<Vec<Observation>> = vec![Vec::with_capacity(usize::from(wanted)); self.config.fields.len()];
+        let mut seen = vec![Seen::default(); self.config.fields.len()];
         let mut taken = None;
         for _ in 0..wanted {
             match self.frame(&mut seen)? {
@@ -73,7 +73,7 @@ impl Node {
         }
         let Some((at, name)) = taken else { return Ok(Round::NothingNew) };
         self.camera(true);
-        let outcomes = self.desk.judge(&seen, at);
+        let outcomes = self.desk.judge(seen, at);
         self.record(outcomes)?;
         // Only now: after a crash before this line a file is read once more, and never not at all.
         match self.files_go {
@@ -116,7 +116,7 @@ impl Node {
     }
 
     /// Takes one frame and adds what it shows to `seen`; gives the moment at which it was taken, and its name.
-    fn frame(&mut self, seen: &mut [Vec<Observation>]) -> Result<Result<(SystemTime, String), CameraError>, NodeError> {
+    fn frame(&mut self, seen: &mut [Seen]) -> Result<Result<(SystemTime, String), CameraError>, NodeError> {
         let timeout = match self.is_stock {
             true => STOCK_PATIENCE,
             false => Duration::from_millis(self.config.source.as_ref().map_or(10_000, |s| s.common.timeout_ms)),
@@ -138,7 +138,9 @@ impl Node {
         log::debug!("{} read in {:.0} ms", captured.name, readings.total_ms);
         let mut told = false;
         for (field, seen) in readings.fields.iter().zip(seen) {
-            seen.push(field.observation.clone());
+            seen.observations.push(field.observation.clone());
+            captured.notices.iter().for_each(|notice| seen.warn(notice));
+            field.warnings.iter().for_each(|warning| seen.warn(warning));
             if let Some(problem) = &field.problem
                 && !std::mem::replace(&mut told, true)
             {

@@ -6,7 +6,7 @@ use super::config::NodeConfig;
 use super::desk::Desk;
 use super::error::NodeError;
 use super::fields::{FieldReader, FrameReadings};
-use super::limits::MinInterval;
+use super::limits::CommandLimits;
 use super::metrics;
 use super::printer::Printer;
 use super::reload::{Check, Handover, Load};
@@ -96,8 +96,7 @@ pub struct Node {
     /// A configuration that is being checked.
     pub(super) check: Option<Check>,
     /// Between commands of a kind.
-    pub(super) read_limit: MinInterval,
-    pub(super) reload_limit: MinInterval,
+    pub(super) limits: CommandLimits,
     pub(super) printer: Option<Printer>,
     pub(super) stats_due: Instant,
     pub(super) metrics_due: Instant,
@@ -249,7 +248,7 @@ impl Node {
         self.progress.made();
         Handover {
             schedule: self.schedule.map(|schedule| (self.config.trigger, schedule)),
-            limits: Some([self.read_limit, self.reload_limit]),
+            limits: Some(self.limits),
             printer: self.printer,
         }
     }

@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::error::NodeError;
 use super::fields::FieldReader;
 use super::intake::Intake;
-use super::limits::MinInterval;
+use super::limits::CommandLimits;
 use super::printer::Printer;
 use super::reload::Handover;
 use super::run::{Node, Process};
@@ -225,15 +225,8 @@ impl Node {
             config.mqtt.broker(),
             if outbox.status().on_disk { "on disk" } else { "in memory" },
         );
-        let intervals = [config.commands.read_min_interval_ms, config.commands.reload_min_interval_ms];
-        let mut limits = intervals.map(MinInterval::from_ms);
-        if let Some(before) = before.limits {
-            limits = [limits[0].after(&before[0]), limits[1].after(&before[1])];
-        }
-        let [read_limit, reload_limit] = limits;
         Ok(Node {
-            read_limit,
-            reload_limit,
+            limits: CommandLimits::new(&config.commands, before.limits.clone()),
             check: None,
             config,
             process: process.clone(),

@@ -10,6 +10,7 @@ use super::setup::Parts;
 use super::systemd::Manager;
 use super::wake;
 use crate::image::Picture;
+use crate::image::decode::Notice;
 use crate::publish::Event;
 use crate::publish::publisher::fakes::FakeTransport;
 use crate::rules::Status;
@@ -78,7 +79,7 @@ impl FrameSource for Camera {
         }
         let picture = picture(number);
         let full_px = [picture.width(), picture.height()];
-        Ok(Captured { picture, full_px, captured_at, name: number.to_string() })
+        Ok(Captured { picture, full_px, captured_at, notices: Vec::new(), name: number.to_string() })
     }
 
     fn done(&mut self) {
@@ -264,6 +265,36 @@ fn a_refused_reading_that_waited_comes_once() {
     rig.wire.push(Event::Lost("gone".into()));
     rig.wire.push(Event::Connected);
     assert_eq!((&rig.arrived(2)[1]["id"], &rig.arrived(2)[1]["historical"]), (&readings[0]["id"], &true.into()));
+    rig.node.close(&Ok(Ended::Stopped));
+}
+
+/// Pictures of which something is to be known.
+struct Dark;
+
+impl FrameSource for Dark {
+    fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
+        let (picture, captured_at) = (picture(100), SystemTime::now());
+        let full_px = [picture.width(), picture.height()];
+        Ok(Captured { picture, full_px, captured_at, notices: vec![Notice::NearlyBlack], name: "dark".into() })
+    }
+
+    fn describe(&self) -> String {
+        "a dark camera".into()
+    }
+}
+
+/// They were only in the log.
+#[test]
+fn reading_has_warnings_of_its_pictures() {
+    let mut rig = Rig::with("vote = { frames = 3 }");
+    rig.wire.push(Event::Connected);
+    rig.node.source = Box::new(Dark);
+    assert_eq!(rig.node.round().unwrap(), Round::Done);
+    let reading = &rig.arrived(1)[0];
+    assert_eq!(
+        (&reading["value"], &reading["warnings"]),
+        (&100.into(), &serde_json::json!(["the picture is nearly black"]))
+    );
     rig.node.close(&Ok(Ended::Stopped));
 }
 

@@ -36,8 +36,8 @@ pub(super) fn page(out: &mut dyn Write, document: &Document<'_>, number: usize) 
         Xml(quoted(document.source)),
         number - 1
     )?;
-    for notice in page.notices() {
-        write!(out, "; x_notice &quot;{}&quot;", Xml(quoted(&notice.to_string())))?;
+    for warning in document.warnings() {
+        write!(out, "; x_warning &quot;{}&quot;", Xml(quoted(&warning)))?;
     }
     writeln!(out, r#"">"#)?;
     for (at, line) in page.lines().enumerate() {

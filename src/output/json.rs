@@ -3,7 +3,7 @@
 //! Everything is serialised straight from the page, without a tree in between.
 
 use super::{Document, Models, round_ms, round_px, round_score};
-use crate::page::{LineRef, Notice, Page, PlacedChar, Quad, Text, Timing, WordRef};
+use crate::page::{LineRef, Page, PlacedChar, Quad, Text, Timing, WordRef};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::io::{self, Write};
 
@@ -41,8 +41,9 @@ impl Serialize for Envelope<'_> {
             /// Number of the page in its file, from 1, and how many it has.
             page: usize,
             pages: usize,
-            #[serde(skip_serializing_if = "<[String]>::is_empty")]
-            warnings: &'a [String],
+            /// What may be missing, of the file and of the page. Most have none, and then no field for them.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            warnings: Vec<String>,
             width: u32,
             height: u32,
             engine: &'a str,
@@ -50,8 +51,6 @@ impl Serialize for Envelope<'_> {
             params: &'a serde_json::Value,
             timing_ms: Milliseconds,
             truncated: u32,
-            #[serde(skip_serializing_if = "Notices::is_empty")]
-            notices: Notices<'a>,
             lines: Lines<'a>,
         }
         let Document { source, page, models, params, engine, part } = *self.document;
@@ -60,7 +59,7 @@ impl Serialize for Envelope<'_> {
             source,
             page: part.page_number,
             pages: part.page_count,
-            warnings: part.warnings,
+            warnings: self.document.warnings().collect(),
             width: page.width_px,
             height: page.height_px,
             engine,
@@ -68,32 +67,9 @@ impl Serialize for Envelope<'_> {
             params,
             timing_ms: Milliseconds::from(page.timing),
             truncated: page.truncated,
-            notices: Notices(page),
             lines: Lines { page, chars: self.chars },
         }
         .serialize(serializer)
-    }
-}
-
-/// What may be missing, as objects with a stable `code` and a sentence.
-pub(super) struct Notices<'a>(pub &'a Page);
-
-impl Notices<'_> {
-    /// Most pages have none, and then no field for them.
-    pub fn is_empty(&self) -> bool {
-        self.0.notices().next().is_none()
-    }
-}
-
-impl Serialize for Notices<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(serde::Serialize)]
-        struct Object {
-            code: &'static str,
-            text: String,
-        }
-        let object = |notice: Notice| Object { code: notice.code(), text: notice.to_string() };
-        serializer.collect_seq(self.0.notices().map(object))
     }
 }
 

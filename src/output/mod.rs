@@ -125,6 +125,11 @@ pub struct Document<'a> {
 }
 
 impl Document<'_> {
+    /// What may be missing, and why: the file's, then the page's; one clause or sentence each.
+    fn warnings(&self) -> impl Iterator<Item = String> {
+        self.part.warnings.iter().cloned().chain(self.page.notices().map(|notice| notice.to_string()))
+    }
+
     /// The picture's name, with its page where the file has several.
     fn title(&self) -> String {
         match self.part {

@@ -61,9 +61,9 @@ impl Serialize for Res<'_> {
             }),
         )?;
         // Not PaddleOCR's; only where there is something to say.
-        let notices = super::json::Notices(page);
-        if !notices.is_empty() {
-            res.serialize_entry("notices", &notices)?;
+        let warnings: Vec<String> = self.0.warnings().collect();
+        if !warnings.is_empty() {
+            res.serialize_entry("warnings", &warnings)?;
         }
         res.end()
     }

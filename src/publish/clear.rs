@@ -75,6 +75,7 @@ mod tests {
                 rate_per_s: None,
                 reason: String::new(),
             },
+            warnings: Vec::new(),
         };
         let discovery = Discovery::new(&topics, &config, &fields, "");
         let mut sent = discovery.messages(&[], &retain, 1 << 20).unwrap();

@@ -4,7 +4,7 @@
 //!
 //! Sums of integer products (`gemm`, `depthwise`) and what feeds them (`panel`) are written for each instruction set, in the
 //! folders `x86/`, `arm/` and `arm32/`. All the rest is written once, in `generic/`, on the sixteen lanes of `lanes::Lanes`, whose
-//! implementation for arrays is the scalar one.
+//! implementation for arrays, `scalar/lanes.rs`, is the specification.
 //!
 //! Floats are f32 everywhere. Half precision was weighed and left: float islands are 8.5 % of the recogniser's instructions on a
 //! Cortex-A76, of which it could save half, and its sums could not be bit-equal to the specification's.

@@ -14,7 +14,7 @@
 //!    know it: its name, which tensors it reads (and whether in place) and writes, its constants, numbers and scratch, and
 //!    its call, which goes to `exec/integer.rs` or `exec/float.rs`. `Step::phases` is the one that nobody names: 2 when its
 //!    second half needs the first of all workers.
-//! 4. The compiler of plans: `quantize/src/plan/lower.rs` makes the step, `slots.rs` beside it moves its tensors.
+//! 4. The compiler of plans: `quantize/src/plan/lower/` makes the step, `slots.rs` beside it moves its tensors.
 //!    `quantize/tests/plan.rs` checks the plan against the simulation, and writes the small plans in `tests/data` anew
 //!    when told to.
 

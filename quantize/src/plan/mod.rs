@@ -8,7 +8,8 @@
 //! | [`arrange`] | buffers to offsets |
 //! | `map` | the memory map as text and as a picture |
 //!
-//! Nothing here needs tract; this is what `build.rs` calls. To add an operation: its case in `lower`, and the engine's step.
+//! Nothing here needs tract; this is what `build/main.rs` calls. To add an operation: its case in `lower`, and the
+//! engine's step.
 
 pub mod arrange;
 mod constants;

@@ -235,3 +235,15 @@ fn region_in_pixels_is_of_the_whole_frame() {
     assert_eq!(pixels.region[0], [left, top], "places are of the picture that was read");
     assert_eq!(parts.region[2], [570.0, 420.0]);
 }
+
+#[test]
+fn much_reduced_page_is_a_warning_of_its_field() {
+    let picture = Picture::new(6000, 1500, [255; 3]).unwrap();
+    let page = FieldConfig { mode: Mode::Page, ..field("page", None) };
+    let part = FieldConfig { mode: Mode::Page, ..field("part", Some("0,0,600,150".into())) };
+    let mut reader = FieldReader::new(&Config::default(), &[page, part], None).unwrap();
+    let read = reader.read(&picture).unwrap();
+    let [page, part] = &read.fields[..] else { panic!() };
+    assert!(page.warnings.len() == 1 && page.warnings[0].contains("of its size"), "{:?}", page.warnings);
+    assert_eq!(part.warnings, [""; 0]);
+}

@@ -6,10 +6,10 @@ use crate::publish::Delivery;
 use crate::publish::commands::{Incoming, Request, parse};
 
 impl Rig {
-    fn request(&self, verb: &str) -> Request {
+    fn request(&self, verb: &str, payload: &str) -> Request {
         let delivery = Delivery {
             topic: format!("ocr/t/cmd/{verb}"),
-            payload: Vec::new(),
+            payload: payload.into(),
             retain: false,
             duplicate: false,
             response_topic: None,
@@ -53,7 +53,7 @@ fn commands_too_soon_are_refused_with_reason() {
     rig.shots.lock().unwrap().push_back((100, None));
     let load = no_configuration();
     for count in 1..=3 {
-        let request = rig.request("read");
+        let request = rig.request("read", "");
         rig.node.obey(request, &load).unwrap();
         let result = rig.results("read", count).pop().unwrap();
         let error = result["error"].as_str().unwrap_or_default();
@@ -62,7 +62,7 @@ fn commands_too_soon_are_refused_with_reason() {
     }
     assert!(rig.shots.lock().unwrap().is_empty());
     for count in 1..=3 {
-        let request = rig.request("reload");
+        let request = rig.request("reload", "");
         rig.node.obey(request, &load).unwrap();
         let end = Instant::now() + Duration::from_secs(30);
         while rig.node.check.is_some() && Instant::now() < end {
@@ -71,6 +71,24 @@ fn commands_too_soon_are_refused_with_reason() {
         }
         let error = rig.results("reload", count).pop().unwrap()["error"].to_string();
         assert!(error.contains(if count == 1 { "there is none" } else { "reload_min_interval_ms" }), "{error}");
+    }
+    rig.node.close(&Ok(Ended::Stopped));
+}
+
+/// Each was written to disk, as fast as a sender could send them.
+#[test]
+fn set_value_too_soon_is_refused_for_its_field() {
+    let field = "[[field]]\nname = 'b'\nmode = 'line'\nnumber = {}";
+    let mut rig = Rig::with(&format!("{field}\n[commands]\nset_value_min_interval_ms = 3600000"));
+    rig.wire.push(Event::Connected);
+    rig.wall.set(SET);
+    for (count, (field, value, ok)) in [("a", 5, true), ("a", 6, false), ("b", 7, true)].into_iter().enumerate() {
+        let request = rig.request("set_value", &format!("{{\"field\": \"{field}\", \"value\": {value}}}"));
+        rig.node.obey(request, &no_configuration()).unwrap();
+        let result = rig.results("set_value", count + 1).pop().unwrap();
+        let error = result["error"].as_str().unwrap_or_default();
+        assert_eq!(result["ok"], ok, "{result}");
+        assert!(ok || error.contains("too soon") && error.contains("set_value_min_interval_ms"), "{result}");
     }
     rig.node.close(&Ok(Ended::Stopped));
 }
@@ -86,7 +104,7 @@ fn read_command_does_not_move_the_schedule() {
     let before = due(&mut rig);
     rig.wall.set(SET);
     rig.shots.lock().unwrap().push_back((100, None));
-    let request = rig.request("read");
+    let request = rig.request("read", "");
     rig.node.obey(request, &no_configuration()).unwrap();
     assert_eq!(due(&mut rig), before);
     rig.node.close(&Ok(Ended::Stopped));

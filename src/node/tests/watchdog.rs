@@ -16,7 +16,7 @@ impl FrameSource for Slow {
         assert!((0..self.slices).all(|_| !stop.is_set()));
         let picture = picture(100);
         let full_px = [picture.width(), picture.height()];
-        Ok(Captured { picture, full_px, captured_at: SystemTime::now(), name: "slow".into() })
+        Ok(Captured { picture, full_px, captured_at: SystemTime::now(), notices: Vec::new(), name: "slow".into() })
     }
 
     fn describe(&self) -> String {

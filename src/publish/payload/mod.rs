@@ -1,9 +1,10 @@
 //! What messages say: JSON for everyone, postcard for our own programs.
 //!
-//! JSON is made for consumers that know nothing of this program: numbers are numbers with the digits they were read with, never `NaN`;
-//! times are there twice, for people (RFC 3339 with the node's offset) and for programs (milliseconds since 1970); what is not
-//! known is `null`, and no key is ever missing. `schema` names the form; its number rises when a field changes its meaning, not when
-//! one is added.
+//! JSON is made for consumers that know nothing of this program: numbers are numbers with the digits they were read
+//! with, never `NaN`; times are there twice, for people (RFC 3339 with the node's offset) and for programs
+//! (milliseconds since 1970); what is not known is `null`, and no key is ever missing but `reason` and `warnings`,
+//! where there are none. `schema` names the form; its number rises when a field changes its meaning, not when one is
+//! added.
 
 mod node;
 mod reading;

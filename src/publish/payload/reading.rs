@@ -23,6 +23,9 @@ const MAX_CANDIDATE_BYTES: usize = 1024;
 /// Longest explanation of a status, bytes.
 const MAX_REASON_BYTES: usize = 512;
 
+/// Most warnings of a reading; each is as long as an explanation at most.
+const MAX_WARNINGS: usize = 8;
+
 /// In which form readings are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,6 +105,7 @@ impl Encoder {
             rebased: reading.rebased,
             // Seven digits are more than a rate has.
             reason: cut(&reading.reason, MAX_REASON_BYTES),
+            warnings: record.warnings.iter().take(MAX_WARNINGS).map(|text| cut(text, MAX_REASON_BYTES)).collect(),
             rate_per_s: reading.rate_per_s.map(|rate| rate as f32).filter(|rate| rate.is_finite()),
             captured_at: rfc3339(record.captured_at_ms, &self.zone),
             captured_at_ms: record.captured_at_ms,
@@ -122,6 +126,8 @@ impl Encoder {
         if let Some(Value::Text(text)) = &mut record.reading.value {
             shorten(text, MAX_TEXT_BYTES);
         }
+        record.warnings.truncate(MAX_WARNINGS);
+        record.warnings.iter_mut().for_each(|warning| shorten(warning, MAX_REASON_BYTES));
         record.reading.candidates.truncate(MAX_CANDIDATES);
         record.reading.candidates.iter_mut().for_each(|candidate| shorten(&mut candidate.text, MAX_CANDIDATE_BYTES));
         WireReading {
@@ -152,6 +158,8 @@ struct Document<'a> {
     rebased: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     reason: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'a str>,
     rate_per_s: Option<f32>,
     captured_at: String,
     captured_at_ms: i64,
@@ -216,6 +224,7 @@ mod tests {
             captured_at_ms: 1_795_590_042_120,
             time_synced: true,
             reading,
+            warnings: Vec::new(),
         }
     }
 
@@ -232,6 +241,16 @@ mod tests {
         );
         assert_eq!(message.topic, "ocr/a1b2c3/field/main/state");
         assert_eq!((message.retain, message.qos, message.content), (true, Qos::AtLeastOnce, Content::Json));
+    }
+
+    #[test]
+    fn warnings_are_there_only_if_there_are_any() {
+        let mut warned = record();
+        warned.warnings = vec!["the file ends early".into()];
+        let json = text(&encoder(PayloadFormat::Json), &warned);
+        assert!(json.contains(r#","warnings":["the file ends early"],"rate_per_s":"#), "{json}");
+        let wire = encoder(PayloadFormat::Postcard).reading(&warned, false, 0).unwrap();
+        assert_eq!(WireReading::decode(&wire.payload).unwrap().record.warnings, warned.warnings);
     }
 
     #[test]
@@ -275,6 +294,7 @@ mod tests {
         let mut worst = record();
         worst.reading.raw = bytes.clone();
         worst.reading.value = Some(Value::Text(bytes.clone()));
+        worst.warnings = vec![bytes.clone(); 2 * MAX_WARNINGS];
         worst.reading.candidates = vec![Candidate { text: bytes, share: 0.1 }; 2 * MAX_CANDIDATES];
         for format in [PayloadFormat::Json, PayloadFormat::Postcard] {
             let message = encoder(format).reading(&worst, false, 0).unwrap();

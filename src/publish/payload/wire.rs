@@ -24,6 +24,7 @@
 //! | 18 | changed | byte 0 or 1 |
 //! | 19 | rate each second | option of an f64 |
 //! | 20 | why, for people; often empty | string |
+//! | 21 | what may be missing in the pictures | varint count, then strings |
 //!
 //! The version comes first and rises with every change of the table, so a reader can refuse what it does not know.
 
@@ -31,7 +32,7 @@ use crate::publish::record::{RECORD_VERSION, Record};
 use serde::{Deserialize, Serialize};
 
 /// Version of the table above.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 
 /// Longest message that is read, bytes.
 pub const MAX_WIRE_BYTES: usize = 256 * 1024;
@@ -118,6 +119,7 @@ mod tests {
             captured_at_ms: 1,
             time_synced: true,
             reading,
+            warnings: vec!["w".into()],
         };
         WireReading {
             version: WIRE_VERSION,
@@ -134,13 +136,14 @@ mod tests {
     fn the_bytes_are_those_of_the_table() {
         #[rustfmt::skip]
         let expected: &[u8] = &[
-            1, 1, b'n', 1, 1, b'L', 0, 1,
-            1, 1, b'b', 0xac, 2, 2, 1,
+            2, 1, b'n', 1, 1, b'L', 0, 1,
+            2, 1, b'b', 0xac, 2, 2, 1,
             4, b'm', b'a', b'i', b'n', 5,
             1, 0, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 1,
             1, b'9', 0, 0, 0x80, 0x3f,
             1, 1, b'8', 0, 0, 0, 0x3f,
             0, 1, 0, 0,
+            1, 1, b'w',
         ];
         assert_eq!(example().encode(), expected, "the table and WIRE_VERSION have to change too");
         assert_eq!(WireReading::decode(expected).unwrap(), example());
@@ -151,7 +154,7 @@ mod tests {
         let bytes = example().encode();
         let error = |bytes: &[u8]| WireReading::decode(bytes).unwrap_err();
         assert!(error(&[]).contains("empty"));
-        assert!(error(&[2, 0]).contains("version 2"));
+        assert!(error(&[3, 0]).contains("version 3"));
         assert!(error(&bytes[..bytes.len() - 1]).contains("damaged"));
         assert!(error(&[&bytes[..], &[0]].concat()).contains("damaged"), "bytes left over");
         assert!(error(&vec![1; MAX_WIRE_BYTES + 1]).contains("limit"));

@@ -102,7 +102,7 @@ pub enum SourceKind {
     Mjpeg(HttpConfig),
     /// `kind = "command"`: a program that writes frames to its standard output.
     Command(CommandConfig),
-    /// `kind = "v4l2"`: a USB camera (feature `v4l2`, Linux).
+    /// `kind = "v4l2"`: a USB camera (feature `v4l2`, Linux; experimental).
     V4l2(V4l2Config),
     /// `kind = "replay"`: stored pictures, as if a camera gave them.
     Replay(ReplayConfig),

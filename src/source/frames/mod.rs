@@ -6,7 +6,7 @@
 //! | `http` | a snapshot | a request | nothing; the connection stays open for a while |
 //! | `mjpeg` | `multipart/x-mixed-replace` | the newest part | a thread reads on and keeps one part |
 //! | `command` | a program's standard output | a run of the program, or the newest frame | nothing, or a thread as above |
-//! | `v4l2` | a USB camera | the newest frame | a thread as above |
+//! | `v4l2` | a USB camera (experimental) | the newest frame | a thread as above |
 //! | `replay` | stored pictures | the next file | nothing |
 //!
 //! All bytes become pictures at one place, `picture.rs`, within limits and with a net under the decoders.
@@ -39,6 +39,7 @@ pub use replay::ReplayConfig;
 pub use v4l2::{V4l2Config, V4l2Format};
 
 use crate::image::Picture;
+use crate::image::decode::Notice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -51,6 +52,8 @@ pub struct Captured {
     pub full_px: [usize; 2],
     /// When it was taken, as far as the source knows; otherwise when its last byte came.
     pub captured_at: SystemTime,
+    /// What a person should know about the picture: that a part of it is missing, or that it is nearly black.
+    pub notices: Vec<Notice>,
     /// Name for logs: a path, a URL without secrets, or `frame 17`.
     pub name: String,
 }

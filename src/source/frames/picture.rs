@@ -5,7 +5,7 @@ use super::jpeg::with_tables;
 use super::pixels::{Layout, Range, to_picture};
 use super::{CameraError, Captured};
 use crate::guard::guarded;
-use crate::image::decode::{self, Decoded, Limits, Pages};
+use crate::image::decode::{self, Decoded, Limits, Notice, Pages};
 use crate::image::turn::{half_in_place, mirror_columns, mirror_rows, transpose_in_place};
 use crate::image::{ImageError, Picture};
 use std::borrow::Cow;
@@ -33,6 +33,8 @@ pub(super) struct Upright {
     pub picture: Picture,
     /// Width and height of the whole frame, upright: those of `picture`, or more if it was decoded smaller.
     pub full_px: [usize; 2],
+    /// Of its decoder.
+    pub notices: Vec<Notice>,
 }
 
 /// Makes pictures of frames, within limits.
@@ -75,7 +77,8 @@ impl Developer {
             if more && !self.told.swap(true, Ordering::Relaxed) {
                 log::warn!("a frame of {source} holds several pictures, of which only the first is read");
             }
-            self.turned(first.picture, first.full_px).map_err(|e| e.to_string())
+            let (picture, full_px) = self.turned(first.picture, first.full_px).map_err(|e| e.to_string())?;
+            Ok(Upright { picture, full_px, notices: first.notices })
         };
         self.guard(source, work)
     }
@@ -103,7 +106,7 @@ impl Developer {
         let work = || {
             let Some(page) = pages.next() else { return Ok(None) };
             let page = page.map_err(|e| as_keys(&e.to_string()))?;
-            let Upright { picture, full_px } = self.turned(page.picture, page.full_px).map_err(|e| e.to_string())?;
+            let (picture, full_px) = self.turned(page.picture, page.full_px).map_err(|e| e.to_string())?;
             Ok(Some(Decoded { picture, full_px, ..page }))
         };
         self.guard(source, work).transpose()
@@ -116,7 +119,8 @@ impl Developer {
     pub fn raw(&self, source: &str, bytes: &[u8], shape: &RawShape) -> Result<Upright, CameraError> {
         let work = || {
             let picture = to_picture(bytes, shape.layout, shape.range, shape.width, shape.height, shape.stride)?;
-            self.turned(picture, [shape.width, shape.height]).map_err(|e| e.to_string())
+            let (picture, full_px) = self.turned(picture, [shape.width, shape.height]).map_err(|e| e.to_string())?;
+            Ok(Upright { picture, full_px, notices: Vec::new() })
         };
         self.guard(source, work)
     }
@@ -126,19 +130,19 @@ impl Developer {
         result.map_err(|reason| CameraError::BadFrame { source_name: source.into(), reason })
     }
 
-    /// Mirrored and turned as the configuration says.
-    fn turned(&self, mut picture: Picture, full_px: [usize; 2]) -> Result<Upright, ImageError> {
+    /// A picture of a frame of `full_px`, mirrored and turned as the configuration says, and so the frame's size.
+    fn turned(&self, mut picture: Picture, full_px: [usize; 2]) -> Result<(Picture, [usize; 2]), ImageError> {
         if self.mirror {
             picture.mirror();
         }
         let (w, h) = (picture.width(), picture.height());
         if self.rotate_deg == 0 {
-            return Ok(Upright { picture, full_px });
+            return Ok((picture, full_px));
         }
         let mut data = picture.into_raw();
         if self.rotate_deg == 180 {
             half_in_place(&mut data);
-            return Ok(Upright { picture: Picture::from_raw(data, w, h)?, full_px });
+            return Ok((Picture::from_raw(data, w, h)?, full_px));
         }
         transpose_in_place(&mut data, w, h)?;
         match self.rotate_deg {
@@ -146,7 +150,7 @@ impl Developer {
             _ => mirror_columns(&mut data, h),
         }
         let [full_w, full_h] = full_px;
-        Ok(Upright { picture: Picture::from_raw(data, h, w)?, full_px: [full_h, full_w] })
+        Ok((Picture::from_raw(data, h, w)?, [full_h, full_w]))
     }
 }
 
@@ -166,8 +170,8 @@ pub(super) fn as_keys(message: &str) -> String {
 
 /// A frame that was taken at `captured_at`.
 pub(super) fn captured(frame: Upright, captured_at: SystemTime, name: String) -> Captured {
-    let Upright { picture, full_px } = frame;
-    Captured { picture, full_px, captured_at, name }
+    let Upright { picture, full_px, notices } = frame;
+    Captured { picture, full_px, captured_at, notices, name }
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ impl FrameSource for Replay {
         };
         let name = if count > 1 { format!("{name} (page {} of {count})", page.page) } else { name };
         // Now, not the file's time: a replay stands for a camera.
-        let frame = Upright { picture: page.picture, full_px: page.full_px };
+        let frame = Upright { picture: page.picture, full_px: page.full_px, notices: page.notices };
         Ok(captured(frame, SystemTime::now(), name))
     }
 

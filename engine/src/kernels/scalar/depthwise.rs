@@ -1,8 +1,9 @@
 //! acc[p][c] = sum over taps of a[p + tap][c] * w[tap][c].
 
+use super::lanes::Scalar;
 use crate::kernels::args::{DepthwiseArgs, EpilogueArgs};
 use crate::kernels::generic::epilogue::epilogue;
-use crate::kernels::lanes::{LANES, Scalar};
+use crate::kernels::lanes::LANES;
 
 /// One output pixel and channel block at a time.
 ///

@@ -2,12 +2,13 @@
 
 mod conv;
 mod depthwise;
+mod lanes;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use depthwise::epilogue_at;
 
-use super::lanes::Scalar;
 use super::{Isa, Kernels, generic};
+use lanes::Scalar;
 
 /// The scalar table.
 pub static KERNELS: Kernels = Kernels {

@@ -1,5 +1,6 @@
 //! The outbox as a whole: on disks that fail, across kills and power cuts.
 
+mod absent;
 mod behaviour;
 mod crash;
 mod damage;

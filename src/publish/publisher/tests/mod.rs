@@ -32,7 +32,15 @@ fn record_of(field: &str, seq: u64, captured_at_ms: i64) -> Record {
         rate_per_s: None,
         reason: String::new(),
     };
-    Record { version: RECORD_VERSION, boot_id: "this".into(), seq, captured_at_ms, time_synced: true, reading }
+    Record {
+        version: RECORD_VERSION,
+        boot_id: "this".into(),
+        seq,
+        captured_at_ms,
+        time_synced: true,
+        reading,
+        warnings: Vec::new(),
+    }
 }
 
 struct Rig {

@@ -8,7 +8,7 @@
 
 use super::{Cause, Given, Publisher, SUSPICIOUS, Sent, bytes_of};
 use crate::publish::queue::Entry;
-use crate::publish::record::{RECORD_VERSION, Record};
+use crate::publish::record::Record;
 use crate::publish::transport::{Message, Qos, TransportError};
 use std::time::{Duration, Instant};
 
@@ -128,7 +128,7 @@ impl Publisher {
         if self.in_flight.iter().any(|(_, sent)| record_id(sent) == Some(id)) {
             return Looked::Done;
         }
-        let record = match decode(&entry.bytes) {
+        let record = match Record::decode(&entry.bytes) {
             Ok(record) => record,
             Err(reason) => {
                 log::error!(
@@ -310,16 +310,5 @@ fn record_id(sent: &Sent) -> Option<u64> {
     match sent {
         Sent::Record(id) => Some(*id),
         Sent::Birth(_) | Sent::Volatile(_) => None,
-    }
-}
-
-fn decode(bytes: &[u8]) -> Result<Record, String> {
-    // The version comes first, so that a later form is recognised whatever follows.
-    match bytes.first() {
-        None => Err("it is empty".into()),
-        Some(&version) if version != RECORD_VERSION => {
-            Err(format!("its version is {version} and not {RECORD_VERSION}"))
-        }
-        Some(_) => postcard::from_bytes(bytes).map_err(|e| format!("decoding it failed ({e})")),
     }
 }

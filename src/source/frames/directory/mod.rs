@@ -2,138 +2,38 @@
 //!
 //! A file counts as complete when the system says that it was closed after writing or renamed into the folder, or when
 //! its size and time stood still for a while and the system does not say that it is open. One that is no whole picture then may still be
-//! unfinished: it is tried again, and stays untouched, until it has stood still for long. The folder is listed now and then in any case: events
-//! only make it quicker and surer, because network folders have none of what other machines do, and queues of events overflow.
+//! unfinished: it is tried again, and stays untouched, until it has stood still for long.
+//!
+//! An event names its file, and only that one is looked at; so is a file that should stand still by now. The folder,
+//! which may hold very many, is listed at the start, when events were lost, and now and then in any case: network
+//! folders have no events of what other machines do.
 //!
 //! Each page of a file is a frame. A file is moved or deleted only when all that is in it was read.
 
+mod config;
 mod dispose;
 mod leftovers;
 mod shelf;
 mod watch;
 
 use super::backoff::deadline;
-use super::config::{Common, within};
+use super::config::Common;
 use super::picture::{Developer, Upright, as_keys, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use crate::image::decode::{Notice, Pages};
 use crate::source::{Input, SourceError, read};
+pub use config::{After, DirectoryConfig, WatchBy};
 use leftovers::Leftovers;
-use serde::{Deserialize, Serialize};
 use shelf::{File, Shelf, Told};
-use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use watch::Watch;
 
-/// What happens to a file that was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum After {
-    /// It stays, and is not read again until it changes or the program starts anew (unless `existing = false`).
-    #[default]
-    Keep,
-    /// It is deleted.
-    Delete,
-    /// It is moved to `move_to`.
-    Move,
-}
-
-/// How new files are noticed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WatchBy {
-    /// By events where there are any, and by listing the folder ten times as seldom as `poll_ms` says; else as `poll`.
-    #[default]
-    Auto,
-    /// By listing the folder every `poll_ms`.
-    Poll,
-}
-
-/// Keys of `kind = "directory"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DirectoryConfig {
-    /// The folder. Its subfolders, links, names that begin with a dot or end in `.part`, `.partial`, `.tmp`, `.temp`,
-    /// `.filepart`, `.crdownload` or `~` are passed over. It need not exist when the program starts.
-    pub path: PathBuf,
-    /// How new files are noticed. Default `auto`.
-    pub watch: WatchBy,
-    /// Time between two lists in milliseconds, 50 to 3 600 000. Default 1000.
-    pub poll_ms: u64,
-    /// How long size and time of a file must stand still before it is read, in milliseconds, 10 to 600 000; not needed where the system says
-    /// that it was closed after writing. Default 1000. What is no whole picture then is tried again, and is taken for broken when it has
-    /// stood still for 60 times as long, or for 15 times if it was closed; never while it is open for writing.
-    pub settle_ms: u64,
-    /// Whether files that are there at the start are read. Default true.
-    pub existing: bool,
-    /// What happens to a file when its readings are safe: on disk, or with the broker. Default `keep`. A file that cannot be put away stays and
-    /// is tried again every minute; the next run of the program reads it once more if it still lies there. A file of which something was not
-    /// read (a damaged page, the further frames of an animation) stays, too.
-    pub after: After,
-    /// Folder for `after = "move"`.
-    pub move_to: Option<PathBuf>,
-    /// Folder for files that are no picture; without, they stay and are reported once. A file that cannot be read at all (rights, a bad disk)
-    /// stays in any case, and is tried again.
-    pub failed_to: Option<PathBuf>,
-}
-
-impl Default for DirectoryConfig {
-    fn default() -> Self {
-        DirectoryConfig {
-            path: PathBuf::new(),
-            watch: WatchBy::Auto,
-            poll_ms: 1000,
-            settle_ms: 1000,
-            existing: true,
-            after: After::Keep,
-            move_to: None,
-            failed_to: None,
-        }
-    }
-}
-
-impl DirectoryConfig {
-    pub(super) const KEYS: [&str; 8] =
-        ["path", "watch", "poll_ms", "settle_ms", "existing", "after", "move_to", "failed_to"];
-
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// One sentence that names the key.
-    pub fn validate(&self) -> Result<(), String> {
-        if self.path.as_os_str().is_empty() {
-            return Err("path of the directory source is empty; give the folder to watch".into());
-        }
-        within("poll_ms", self.poll_ms, 50, 3_600_000)?;
-        within("settle_ms", self.settle_ms, 10, 600_000)?;
-        match (self.after, &self.move_to) {
-            (After::Move, None) => return Err("after is \"move\" without move_to; give the folder to move to".into()),
-            (After::Keep | After::Delete, Some(_)) => {
-                return Err("move_to is given without after = \"move\"; add that, or leave move_to out".into());
-            }
-            _ => {}
-        }
-        for (key, folder) in [("move_to", &self.move_to), ("failed_to", &self.failed_to)] {
-            let Some(folder) = folder else { continue };
-            if folder.as_os_str().is_empty() || same(folder, &self.path) {
-                return Err(format!("{key} must be another folder than path; files would be read again and again"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether two paths name the same folder, as far as can be told now.
-fn same(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => {
-            let plain = |path: &'_ Path| path.components().filter(|c| *c != Component::CurDir).collect::<PathBuf>();
-            plain(a) == plain(b)
-        }
-    }
-}
+/// How many times as long as a list took the folder is not listed after it: with events, and without or when some were
+/// lost.
+const PAUSE: (u32, u32) = (99, 9);
 
 /// A file of which pages are being given.
 struct Open {
@@ -156,7 +56,11 @@ pub(super) struct Directory {
     /// Whether the folder has no events, so that they are not tried for again and again.
     no_events: bool,
     /// When the folder is to be listed next.
-    due: Instant,
+    list_due: Instant,
+    /// The earliest that lost events have it listed.
+    list_least: Instant,
+    /// When a file that is known is to be looked at next, if any is.
+    look_due: Option<Instant>,
     /// The file whose pages are given now.
     open: Option<Open>,
     /// Given to the last page, and not done yet: several if a reading takes several frames.
@@ -174,7 +78,9 @@ impl Directory {
             shelf: Shelf::new(config.existing, Duration::from_millis(config.settle_ms)),
             watch: None,
             no_events: config.watch == WatchBy::Poll,
-            due: Instant::now(),
+            list_due: Instant::now(),
+            list_least: Instant::now(),
+            look_due: None,
             open: None,
             given: Vec::new(),
             leftovers: Leftovers::default(),
@@ -182,8 +88,32 @@ impl Directory {
         })
     }
 
-    /// Lists the folder.
-    fn list(&mut self) -> Result<(), CameraError> {
+    /// Looks at the files that the system has told of and at those that are due; lists the folder if that is due, or if
+    /// the system cannot tell what happened.
+    fn look(&mut self) -> Result<(), CameraError> {
+        let news = self.watch.as_ref().map(Watch::take).unwrap_or_default();
+        if news.gone {
+            // A folder that comes back is another one for the system.
+            self.watch = None;
+            return self.list(HashSet::new());
+        }
+        if news.rescan {
+            self.list_due = self.list_due.min(self.list_least);
+        }
+        if Instant::now() >= self.list_due {
+            return self.list(news.complete);
+        }
+        let watch = &self.watch;
+        let is_open = |name: &OsStr| watch.as_ref().is_some_and(|watch| watch.is_open(name));
+        let told = Told { complete: news.complete, is_open: &is_open };
+        let now = Instant::now();
+        self.shelf.update(&self.config.path, news.touched, &told, now);
+        self.look_due = self.shelf.next_look(now);
+        Ok(())
+    }
+
+    /// Lists the folder; `complete` were closed after writing.
+    fn list(&mut self, complete: HashSet<OsString>) -> Result<(), CameraError> {
         // Before listing: what comes between the two is then seen by one of them.
         if self.watch.is_none() && !self.no_events && self.config.path.is_dir() {
             match Watch::start(&self.config.path) {
@@ -194,16 +124,18 @@ impl Directory {
                 }
             }
         }
-        let complete = self.watch.as_ref().map(Watch::complete).unwrap_or_default();
         let now = Instant::now();
         let watch = &self.watch;
         let is_open = |name: &OsStr| watch.as_ref().is_some_and(|watch| watch.is_open(name));
-        let listed = self.shelf.list(&self.config.path, &Told { complete, is_open: &is_open }, now);
-        let often = if self.watch.is_some() { 10 } else { 1 };
-        let next = Duration::from_millis(self.config.poll_ms.saturating_mul(often));
-        self.due = self.shelf.next_look(now).map_or(now + next, |look| look.min(now + next));
+        let told = Told { complete, is_open: &is_open };
+        let listed = self.shelf.list(&self.config.path, &told, now);
+        let (took, end) = (now.elapsed(), Instant::now());
+        let (often, pause) = if self.watch.is_some() { (10, PAUSE.0) } else { (1, PAUSE.1) };
+        let poll = Duration::from_millis(self.config.poll_ms.saturating_mul(often));
+        self.list_due = end + poll.max(took * pause);
+        self.list_least = end + took * PAUSE.1;
+        self.look_due = self.shelf.next_look(now);
         listed.map_err(|reason| {
-            // A folder that comes back is another one for the system.
             self.watch = None;
             CameraError::Failed {
                 source_name: self.name.clone(),
@@ -261,7 +193,7 @@ impl Directory {
             if open.pages.page_count() > 1 {
                 name = format!("{name} (page {} of {})", page.page, open.pages.page_count());
             }
-            let frame = Upright { picture: page.picture, full_px: page.full_px };
+            let frame = Upright { picture: page.picture, full_px: page.full_px, notices: page.notices };
             Ok(captured(frame, open.file.modified, name))
         });
         if open.pages.is_done() {
@@ -292,9 +224,10 @@ impl Directory {
         broken
     }
 
-    /// Lists the folder when the next file is due, if that is sooner.
+    /// Looks when the next file is due, if that is sooner.
     fn look_again(&mut self) {
-        self.due = self.shelf.next_look(Instant::now()).map_or(self.due, |look| look.min(self.due));
+        let next = self.shelf.next_look(Instant::now());
+        self.look_due = self.look_due.into_iter().chain(next).min();
     }
 
     /// Moves a file away or deletes it, if it is still the one that was read. That it cannot be is no failure of the camera.
@@ -337,15 +270,16 @@ impl FrameSource for Directory {
                 }
                 continue;
             }
-            if Instant::now() >= self.due || self.watch.as_ref().is_some_and(Watch::has_news) {
-                self.list()?;
+            let due = self.look_due.map_or(self.list_due, |look| look.min(self.list_due));
+            if Instant::now() >= due || self.watch.as_ref().is_some_and(Watch::has_news) {
+                self.look()?;
                 continue;
             }
             let now = Instant::now();
             if now >= end {
                 return Err(CameraError::NothingNew { source_name: self.name.clone() });
             }
-            let until = self.due.min(end);
+            let until = due.min(end);
             match &self.watch {
                 Some(watch) => watch.wait(until, stop),
                 None => drop(super::backoff::wait(until, stop)),
@@ -375,6 +309,8 @@ impl FrameSource for Directory {
     }
 }
 
+#[cfg(all(test, target_os = "linux"))]
+mod event_tests;
 #[cfg(all(test, feature = "formats"))]
 mod page_tests;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What lies in the folder, what of it is complete, and what was read.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
@@ -7,9 +8,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Most files in the folder. Of each that stays, eight bytes are remembered, and every look costs a question to the system.
+/// Most files in the folder. Of each that stays, eight bytes are remembered, and every list costs a question to the
+/// system.
 const MOST_FILES: usize = 100_000;
-/// Most complete files that wait by name; the rest is found by the next look.
+/// Most complete files that wait, and are looked at together; the rest follows when these were given.
 const MOST_WAITING: usize = 256;
 /// How many times `settle_ms` a file must stand still before it is taken for broken: longer than a writer or a network pauses. Until then it is
 /// tried again.
@@ -18,7 +20,7 @@ const PATIENCE: u32 = 60;
 const PATIENCE_CLOSED: u32 = 15;
 /// After which time a file is tried again that could not be read: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// The folder is not listed for such a file alone before this time is over: there may be thousands.
+/// No look for such files alone before this time is over: there may be thousands.
 const REST: Duration = Duration::from_secs(1);
 /// Endings of files that are still being written.
 const UNFINISHED: [&str; 7] = [".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", "~"];
@@ -38,6 +40,10 @@ impl File {
     pub(super) fn new(name: OsString, about: &Metadata) -> File {
         // Where there are no times, the length has to do.
         File { name, bytes: about.len(), modified: about.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
+    }
+
+    fn oldest_first(&self, other: &File) -> Ordering {
+        (self.modified, &self.name).cmp(&(other.modified, &other.name))
     }
 
     /// Whether it may be read at all.
@@ -116,14 +122,13 @@ impl Shelf {
         self.hasher.hash_one((&file.name, file.bytes, age))
     }
 
-    /// Looks into the folder.
+    /// Lists the folder; all that waited was given.
     ///
     /// # Errors
     /// One clause saying why the folder cannot be listed.
     pub fn list(&mut self, folder: &Path, told: &Told<'_>, now: Instant) -> Result<(), String> {
         let mut present = HashSet::new();
         let mut tracked = HashMap::new();
-        let mut ready = Vec::new();
         let mut count = 0;
         for entry in fs::read_dir(folder).map_err(|e| format!("it cannot be listed ({e})"))? {
             let entry = entry.map_err(|e| format!("it cannot be listed ({e})"))?;
@@ -144,23 +149,55 @@ impl Shelf {
                 continue;
             }
             let known = self.look(file, told, now);
-            if known.due.is_some_and(|due| due <= now) {
-                ready.push(known.file.clone());
-            }
             tracked.insert(known.file.name.clone(), known);
         }
         self.skip_existing = false;
         self.seen = present;
         self.tracked = tracked;
-        ready.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
-        ready.truncate(MOST_WAITING);
-        for file in &ready {
+        self.waiting = self.ready(now).into();
+        for file in &self.waiting {
             if let Some(known) = self.tracked.get_mut(&file.name) {
                 known.waits = true;
             }
         }
-        self.waiting = ready.into();
         Ok(())
+    }
+
+    /// Looks at the files `touched` and at those that are due; all that waited was given.
+    pub fn update(&mut self, folder: &Path, touched: HashSet<OsString>, told: &Told<'_>, now: Instant) {
+        // Those that were given and are not to be given again.
+        self.tracked.retain(|_, known| !known.waits);
+        let due = self.ready(now).into_iter().map(|file| file.name);
+        let mut ready = Vec::new();
+        for name in due.chain(touched).collect::<HashSet<_>>() {
+            // Links are no files here.
+            let about = fs::symlink_metadata(folder.join(&name)).ok().filter(Metadata::is_file);
+            let file = about.filter(|_| File::wanted(&name)).map(|about| File::new(name.clone(), &about));
+            let Some(file) = file.filter(|file| !self.seen.contains(&self.hash(file))) else {
+                self.tracked.remove(&name);
+                continue;
+            };
+            let mut known = self.look(file, told, now);
+            known.waits = known.due.is_some_and(|due| due <= now);
+            if known.waits {
+                ready.push(known.file.clone());
+            }
+            self.tracked.insert(name, known);
+        }
+        ready.sort_by(File::oldest_first);
+        self.waiting = ready.into();
+    }
+
+    /// The oldest files that are to be given now, in this order.
+    fn ready(&self, now: Instant) -> Vec<File> {
+        let due = |known: &&Tracked| !known.waits && known.due.is_some_and(|due| due <= now);
+        let mut ready: Vec<&File> = self.tracked.values().filter(due).map(|known| &known.file).collect();
+        if ready.len() > MOST_WAITING {
+            ready.select_nth_unstable_by(MOST_WAITING, |a, b| a.oldest_first(b));
+            ready.truncate(MOST_WAITING);
+        }
+        ready.sort_unstable_by(|a, b| a.oldest_first(b));
+        ready.into_iter().cloned().collect()
     }
 
     /// What is known of a file that is there, and when it is to be read.

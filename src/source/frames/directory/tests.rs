@@ -1,6 +1,7 @@
 use super::super::testing::{eventually, png};
 use super::*;
 use std::fs;
+use std::path::Path;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -28,11 +29,11 @@ impl Folder {
         self.root.path().join(name)
     }
 
-    fn put(&self, name: &str, value: u8) {
+    pub(super) fn put(&self, name: &str, value: u8) {
         fs::write(self.path("in").join(name), png(value)).unwrap();
     }
 
-    fn aged(&self, name: &str, value: u8, seconds: u64) {
+    pub(super) fn aged(&self, name: &str, value: u8, seconds: u64) {
         self.put(name, value);
         let file = fs::File::options().write(true).open(self.path("in").join(name)).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();

@@ -6,69 +6,104 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Most names that wait to be looked at; of further files it is only known that there is something.
+/// Most names that wait to be looked at; with more of them the folder is listed.
 const MOST_NAMES: usize = 4096;
 
+/// What happened since the last time.
 #[derive(Debug, Default)]
-struct News {
+pub struct News {
     /// Files that were closed after writing or renamed into the folder.
-    complete: HashSet<OsString>,
+    pub complete: HashSet<OsString>,
+    /// Files to be looked at, these among them.
+    pub touched: HashSet<OsString>,
+    /// Whether more happened than is known.
+    pub rescan: bool,
+    /// Whether the folder itself was removed or renamed: nothing more will be told of it.
+    pub gone: bool,
+}
+
+impl News {
+    fn any(&self) -> bool {
+        self.rescan || !self.touched.is_empty()
+    }
+
+    fn touch(&mut self, name: &OsStr) {
+        if self.touched.len() < MOST_NAMES {
+            self.touched.insert(name.into());
+        } else {
+            self.rescan = true;
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    news: News,
     /// Files that were written to and have not been closed since.
     open: HashSet<OsString>,
-    /// Whether there is anything to look at.
-    any: bool,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    news: Mutex<News>,
+    folder: PathBuf,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, News> {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_in(&self, event: notify::Result<Event>) {
-        let mut news = self.lock();
+        let mut state = self.lock();
+        let State { news, open } = &mut *state;
         let Ok(event) = event else {
-            news.any = true;
+            news.rescan = true;
             return self.changed.notify_all();
         };
         let names = || event.paths.iter().filter_map(|path| path.file_name());
-        let forget = |news: &mut News| news.open.retain(|open| names().all(|name| name != open.as_os_str()));
         match event.kind {
+            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) if event.paths.contains(&self.folder) => {
+                (news.gone, news.rescan) = (true, true);
+            }
             EventKind::Access(AccessKind::Close(AccessMode::Write))
             | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
-                let room = MOST_NAMES.saturating_sub(news.complete.len());
-                news.complete.extend(names().take(room).map(OsString::from));
-                forget(&mut news);
+                for name in names() {
+                    open.remove(name);
+                    news.touch(name);
+                    if news.touched.contains(name) {
+                        news.complete.insert(name.into());
+                    }
+                }
             }
             // Not at its creation: a second name for a file is created, too, and never closed.
             EventKind::Modify(ModifyKind::Data(_)) => {
-                let room = MOST_NAMES.saturating_sub(news.open.len());
-                news.open.extend(names().take(room).map(OsString::from));
+                let room = MOST_NAMES.saturating_sub(open.len());
+                open.extend(names().take(room).map(OsString::from));
                 return;
-            }
-            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
-                forget(&mut news);
             }
             EventKind::Remove(_) => {
-                forget(&mut news);
+                open.retain(|open| names().all(|name| name != open.as_os_str()));
                 return;
             }
-            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {}
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => names().for_each(|name| {
+                open.remove(name);
+                news.touch(name);
+            }),
+            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => names().for_each(|name| news.touch(name)),
             // Events were lost.
-            _ if event.need_rescan() => news.open.clear(),
+            _ if event.need_rescan() => {
+                open.clear();
+                news.rescan = true;
+            }
             // Own reading must not wake: opening and closing without writing is no news.
             _ => return,
         }
-        news.any = true;
         self.changed.notify_all();
     }
 }
@@ -87,7 +122,7 @@ impl Watch {
         if let Some(kind) = far_away(folder) {
             return Err(format!("{kind} has no events of what other machines do"));
         }
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::new(Shared { folder: std::path::absolute(folder).unwrap_or_default(), ..Shared::default() });
         let sink = shared.clone();
         let start = || -> notify::Result<RecommendedWatcher> {
             let mut watcher = recommended_watcher(move |event| sink.take_in(event))?;
@@ -100,14 +135,12 @@ impl Watch {
 
     /// Whether there is something to look at.
     pub fn has_news(&self) -> bool {
-        self.shared.lock().any
+        self.shared.lock().news.any()
     }
 
-    /// Takes the names of files that are complete; there is no news after that.
-    pub fn complete(&self) -> HashSet<OsString> {
-        let mut news = self.shared.lock();
-        news.any = false;
-        std::mem::take(&mut news.complete)
+    /// Takes the news; there is none after that.
+    pub fn take(&self) -> News {
+        std::mem::take(&mut self.shared.lock().news)
     }
 
     /// Whether a file is open and has been written to, as far as the system says.
@@ -117,13 +150,13 @@ impl Watch {
 
     /// Waits for news, until `end`, or until the node ends.
     pub fn wait(&self, end: Instant, stop: &Stop) {
-        let mut news = self.shared.lock();
-        while !news.any && !stop.is_set() {
+        let mut state = self.shared.lock();
+        while !state.news.any() && !stop.is_set() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            news = self.shared.changed.wait_timeout(news, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.shared.changed.wait_timeout(state, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -161,4 +194,21 @@ fn far_away(folder: &Path) -> Option<&'static str> {
 #[cfg(not(target_os = "linux"))]
 fn far_away(_: &Path) -> Option<&'static str> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::CreateKind;
+
+    #[test]
+    fn more_names_than_are_kept_need_a_list() {
+        let shared = Shared::default();
+        let created = |i: usize| Event::new(EventKind::Create(CreateKind::File)).add_path(i.to_string().into());
+        (0..MOST_NAMES).for_each(|i| shared.take_in(Ok(created(i))));
+        assert!(!shared.lock().news.rescan);
+        shared.take_in(Ok(created(MOST_NAMES)));
+        let news = std::mem::take(&mut shared.lock().news);
+        assert!(news.rescan && news.touched.len() == MOST_NAMES && news.complete.is_empty());
+    }
 }

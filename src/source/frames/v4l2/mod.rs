@@ -1,4 +1,6 @@
 //! USB cameras by the kernel's Video4Linux interface, without a library in C (feature `v4l2`, Linux).
+//!
+//! *Experimental*: written and tested against the kernel's documentation, and not tried on a camera yet.
 
 mod choice;
 #[cfg(all(feature = "v4l2", target_os = "linux"))]
