@@ -146,3 +146,25 @@ fn large_letters_have_no_pieces_beside() {
         }
     }
 }
+
+#[test]
+fn letters_that_fill_the_page_are_one_line() {
+    // Height of a line, over the page's height.
+    let drawn = [
+        ("HALT", [2592, 1944], 0.45, [200, 40]),
+        ("A 12", [2000, 1500], 0.6, [40, 220]),
+        ("7381", [3264, 2448], 0.5, [180, 20]),
+        ("EXIT 5", [3000, 1200], 0.55, [60, 240]),
+        ("B 47", [1944, 2592], 0.3, [210, 60]),
+        ("STOP", [4000, 3000], 0.4, [230, 30]),
+    ];
+    for mut pipeline in pipelines() {
+        assert_eq!(read(&mut pipeline, &case("large_letters.jpg")), ["B 47"]);
+        for (text, [width, height], share, [ground, ink]) in drawn {
+            let mut canvas = RgbImage::from_pixel(width, height, Rgb([ground; 3]));
+            draw(&mut canvas, text, [width as f32 * 0.05, height as f32 * 0.2], height as f32 * share, ink);
+            let lines = read(&mut pipeline, &picture(canvas));
+            assert_eq!(lines, [text], "{share} of {width}x{height}");
+        }
+    }
+}

@@ -77,6 +77,26 @@ pub(super) fn overlap_in_row(quad: &Quad, other: &Quad) -> bool {
     shared(across, other_across) >= SAME_HEIGHT * highest && shared(along, other_along) >= REACH * highest
 }
 
+/// Whether two boxes are as high as each other and lie in one row, as near or as far as may be. A row runs as the
+/// longer of the two: a single letter is often higher than wide.
+pub(super) fn in_row(quad: &Quad, other: &Quad) -> bool {
+    const SAME_HEIGHT: f32 = 0.75;
+    let ratio = |quad: &Quad| {
+        let [width, height] = sides(quad);
+        (width / height.max(1.0)).max(height / width.max(1.0))
+    };
+    let longer = if ratio(quad) >= ratio(other) { quad } else { other };
+    let [[a, b], [c, d]] = [quad, other].map(|quad| across_row(quad, longer));
+    b.min(d) - a.max(c) >= SAME_HEIGHT * (b - a).max(d - c)
+}
+
+/// From where to where a box goes across the row of text in another.
+pub(super) fn across_row(quad: &Quad, row: &Quad) -> [f32; 2] {
+    const TALL: f32 = 1.5;
+    let [width, height] = sides(row);
+    extents(quad, direction(row))[usize::from(height < TALL * width)]
+}
+
 /// The unit vector along the upper side of a box.
 fn direction(quad: &Quad) -> [f32; 2] {
     let [dx, dy] = [quad[1][0] - quad[0][0], quad[1][1] - quad[0][1]];
@@ -150,6 +170,16 @@ mod tests {
         assert!(!overlap_in_row(&line, &upright(200., 20., 300., 50.)), "another row");
         assert!(!overlap_in_row(&line, &upright(200., 0., 300., 30.)), "smaller");
         assert!(overlap_in_row(&upright(0., 0., 50., 300.), &upright(2., 280., 50., 90.)), "a column");
+    }
+
+    #[test]
+    fn row_runs_as_the_longer_box() {
+        let letter = upright(0., 0., 300., 400.);
+        assert!(in_row(&letter, &upright(340., 10., 600., 400.)));
+        assert!(in_row(&letter, &upright(340., 10., 300., 400.)));
+        assert!(!in_row(&letter, &upright(0., 420., 600., 400.)), "the next row");
+        assert!(!in_row(&letter, &upright(0., 420., 300., 400.)), "the next row of single letters");
+        assert!(in_row(&upright(0., 0., 100., 600.), &upright(10., 700., 100., 120.)), "a column");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Page to probability map to boxes: runs the network on the page or on its tiles.
 
 use super::db::USUAL_CANDIDATES;
+use super::glance;
 use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
 use super::{DbOverrides, DbParams, DbScratch, FOR, MapView, ScoreMode, TextBox, boxes_from_map};
@@ -43,6 +44,8 @@ pub struct Detector {
     boxes: Vec<TextBox>,
     /// Boxes of the overview.
     overview: Vec<TextBox>,
+    /// Boxes of the glance.
+    glance: Vec<TextBox>,
     /// Milliseconds of the last call before the network was given its inputs.
     prepare_ms: f32,
 }
@@ -124,6 +127,7 @@ impl Detector {
             scratch: DbScratch::for_map(most, most, &db)?,
             boxes: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             overview: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
+            glance: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             db,
             prepare_ms: 0.0,
         })
@@ -175,22 +179,46 @@ impl Detector {
                 let layout = scale::layout(&self.scale, width, height);
                 let tiled = layout.page[0] > layout.canvas[0] || layout.page[1] > layout.canvas[1];
                 if tiled {
-                    self.boxes_on(page, scale::overview(&self.scale, width, height), bench, pool, on_progress)?;
-                    std::mem::swap(&mut self.boxes, &mut self.overview);
-                }
-                self.boxes_on(page, layout, bench, pool, on_progress)?;
-                if tiled {
-                    let scale = layout.page[0] as f32 / width.max(1) as f32;
-                    overview::merge(&mut self.overview, &mut self.boxes, scale);
-                    let last = [width, height].map(|side| side.saturating_sub(1) as f32);
-                    for corner in self.boxes.iter_mut().flat_map(|b| b.quad.iter_mut().chain(&mut b.polygon)) {
-                        *corner = [0, 1].map(|axis| corner[axis].round_ties_even().clamp(0.0, last[axis]));
-                    }
+                    self.search_twice(page, layout, bench, pool, on_progress)?;
+                } else {
+                    self.boxes_on(page, layout, bench, pool, on_progress)?;
                 }
             }
         }
         log::debug!("{}: {} boxes on a page of {width}x{height}", self.name, self.boxes.len());
         Ok(&self.boxes)
+    }
+
+    /// Searches a page on its tiles and as a whole, and puts what was found into `boxes`.
+    fn search_twice(
+        &mut self,
+        page: PixelView<'_>,
+        tiles: scale::Layout,
+        bench: &mut Workbench,
+        pool: &mut Pool,
+        on_progress: &dyn Fn(),
+    ) -> Result<(), DetectError> {
+        let (width, height) = (page.width(), page.height());
+        let [whole, glance] = [scale::overview, scale::glance].map(|layout| layout(&self.scale, width, height));
+        self.boxes_on(page, whole, bench, pool, on_progress)?;
+        std::mem::swap(&mut self.boxes, &mut self.overview);
+        self.boxes_on(page, tiles, bench, pool, on_progress)?;
+        let shown = |layout: scale::Layout| layout.page[0] as f32 / width.max(1) as f32;
+        if glance::is_needed([&self.overview, &self.boxes], shown(glance)) {
+            // The boxes of the tiles wait in the glance's list.
+            std::mem::swap(&mut self.boxes, &mut self.glance);
+            self.boxes_on(page, glance, bench, pool, on_progress)?;
+            std::mem::swap(&mut self.boxes, &mut self.glance);
+            let most = |layout| glance::most_px(layout) / shown(layout);
+            let finer = [(&mut self.overview, most(whole)), (&mut self.boxes, most(tiles))];
+            glance::settle(&mut self.glance, shown(glance), finer);
+        }
+        overview::merge(&mut self.overview, &mut self.boxes, shown(tiles));
+        let last = [width, height].map(|side| side.saturating_sub(1) as f32);
+        for corner in self.boxes.iter_mut().flat_map(|b| b.quad.iter_mut().chain(&mut b.polygon)) {
+            *corner = [0, 1].map(|axis| corner[axis].round_ties_even().clamp(0.0, last[axis]));
+        }
+        Ok(())
     }
 
     /// Runs the network on a canvas that holds the scaled page, or on several whose maps are blended, and puts what is found

@@ -32,6 +32,7 @@ mod params;
 mod rect;
 mod unclip;
 
+mod glance;
 mod overrides;
 mod overview;
 

@@ -14,6 +14,9 @@ pub const LARGE_TEXT_PX: f32 = 48.0;
 /// both ways.
 const INSIDE: f32 = 0.6;
 
+/// A piece lies partly in a text with at least this share.
+const END: f32 = 0.2;
+
 /// Small text of the overview is new when so much of its length, in heights of its box, is not in the tiles' boxes.
 /// Less is the space between words, or the margin of a box.
 const NEW_HEIGHTS: f32 = 1.0;
@@ -40,7 +43,7 @@ pub fn merge(overview: &mut Vec<TextBox>, tiles: &mut Vec<TextBox>, scale: f32) 
             seen += 1;
         }
     }
-    while absorb(overview, seen, tiles) {}
+    while absorb(overview, seen, tiles) || bridge(overview, seen, tiles) {}
     tiles.extend(overview.drain(..).skip(seen));
 }
 
@@ -80,6 +83,51 @@ fn absorb(overview: &mut Vec<TextBox>, seen: usize, tiles: &mut Vec<TextBox>) ->
     overview.len() + tiles.len() < before
 }
 
+/// Joins two texts of one pass, in one row, between which the other pass saw a piece that lies partly in each: half of
+/// a letter and half of the next. Whether there were such.
+fn bridge(overview: &mut Vec<TextBox>, seen: usize, tiles: &mut Vec<TextBox>) -> bool {
+    let own = |piece: &Quad, whole: &Quad, overview: &[TextBox]| is_own_text(piece, whole, &overview[..seen]);
+    for t in 0..tiles.len() {
+        let piece = &tiles[t].quad;
+        if let Some([a, b]) = ends(piece, &overview[seen..]).map(|ends| ends.map(|end| end + seen))
+            && !own(piece, &overview[a].quad, overview)
+        {
+            let (piece, other) = (tiles.remove(t), overview.remove(b));
+            overview[a].grow(&piece);
+            overview[a].grow(&other);
+            return true;
+        }
+    }
+    for o in seen..overview.len() {
+        if let Some([a, b]) = ends(&overview[o].quad, tiles) {
+            let (piece, other) = (overview.remove(o), tiles.remove(b));
+            tiles[a].grow(&piece);
+            tiles[a].grow(&other);
+            return true;
+        }
+    }
+    false
+}
+
+/// The places of two larger texts of one row that a piece lies in; the first is before the second.
+fn ends(piece: &Quad, texts: &[TextBox]) -> Option<[usize; 2]> {
+    let mut first = None::<(usize, f32)>;
+    for (i, text) in texts.iter().enumerate().filter(|(_, text)| cover::area(&text.quad) >= cover::area(piece)) {
+        let share = cover::share_inside(piece, &text.quad);
+        if share < END {
+            continue;
+        }
+        match first {
+            Some((a, other)) if share + other >= INSIDE && cover::in_row(&texts[a].quad, &text.quad) => {
+                return Some([a, i]);
+            }
+            Some(_) => {}
+            None => first = Some((i, share)),
+        }
+    }
+    None
+}
+
 /// Whether the text of a box belongs to that of a larger one.
 fn is_part(part: &Quad, whole: &Quad) -> bool {
     cover::share_inside(part, whole) >= INSIDE || cover::overlap_in_row(whole, part)
@@ -96,7 +144,7 @@ fn is_own_text(tile: &Quad, larger: &Quad, overview: &[TextBox]) -> bool {
 
 impl TextBox {
     /// Grows to hold `part`.
-    fn grow(&mut self, part: &TextBox) {
+    pub(super) fn grow(&mut self, part: &TextBox) {
         let grown = cover::enclosing(&self.quad, &part.quad);
         if grown != self.quad {
             self.quad = grown;
@@ -172,6 +220,17 @@ mod tests {
     }
 
     #[test]
+    fn piece_between_two_letters_joins_them() {
+        let letters = || vec![found(0., 0., 300., 400.), found(340., 10., 600., 400.)];
+        let between = || vec![found(200., 100., 240., 250.)];
+        assert_eq!(merged(letters(), between()), [[0., 0., 940., 410.]]);
+        assert_eq!(merged(between(), letters()), [[0., 0., 940., 410.]]);
+        // Not what stands in two rows.
+        let rows = vec![found(0., 0., 300., 400.), found(0., 420., 600., 400.)];
+        assert_eq!(merged(rows, vec![found(50., 300., 100., 240.)]).len(), 3);
+    }
+
+    #[test]
     fn text_inside_ring_survives_merge() {
         let ring = found(0., 0., 600., 300.);
         let inner = || found(150., 140., 300., 30.);
@@ -190,8 +249,8 @@ mod tests {
 
     /// Whether a point lies in a box, or no farther outside than rounding leads.
     fn is_covered(boxes: &[TextBox], [x, y]: [f32; 2]) -> bool {
-        let near = [[0., 0.], [0.1, 0.], [-0.1, 0.], [0., 0.1], [0., -0.1]];
-        boxes.iter().any(|b| near.iter().any(|[dx, dy]| cover::contains(&b.quad, [x + dx, y + dy])))
+        let near = (0..9).map(|i| [0.1 * ((i % 3) as f32 - 1.), 0.1 * ((i / 3) as f32 - 1.)]);
+        boxes.iter().any(|b| near.clone().any(|[dx, dy]| cover::contains(&b.quad, [x + dx, y + dy])))
     }
 
     proptest! {
@@ -227,6 +286,10 @@ mod tests {
             for (a, b) in of_both {
                 let [part, whole] = if cover::area(&a.quad) > cover::area(&b.quad) { [b, a] } else { [a, b] };
                 prop_assert!(!is_part(&part.quad, &whole.quad), "{part:?} of {whole:?}");
+            }
+            let (coarse, fine): (Vec<_>, Vec<_>) = left.into_iter().partition(|b| b.score < 1.0);
+            for (pieces, texts) in [(&coarse, &fine), (&fine, &coarse)] {
+                prop_assert!(pieces.iter().all(|piece| ends(&piece.quad, texts).is_none()), "a piece of two");
             }
         }
     }

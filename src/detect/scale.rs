@@ -158,6 +158,9 @@ const STRIP_RATIO: usize = 4;
 /// this long.
 const STRIP_SIDES: usize = 8;
 
+/// Tiled rule: the longest side of a page at a glance, however large the smallest canvas is.
+const GLANCE_SIDE_PX: f64 = 320.0;
+
 /// Tiled rule: how a page of `width` × `height` is laid out: on the smallest canvas that holds it, enlarged to fill it;
 /// or, reduced if need be, on the tiles that together have the fewest pixels. What bounds the work is a page's pixels,
 /// so a strip, such as a roll on its side, may be longer than the longest side of other pages.
@@ -196,10 +199,25 @@ pub fn searched_at(params: &ScaleParams, width: usize, height: usize) -> f32 {
 
 /// Tiled rule: the layout that shows all of a large page on one canvas, with the least reduction.
 pub fn overview(params: &ScaleParams, width: usize, height: usize) -> Layout {
-    let fit = |c: &[usize; 2]| (c[0] as f64 / width.max(1) as f64).min(c[1] as f64 / height.max(1) as f64);
-    let best = params.canvases_px.iter().max_by(|a, b| fit(a).total_cmp(&fit(b)));
-    let canvas = best.copied().unwrap_or([MULTIPLE_PX; 2]);
-    let factor = fit(&canvas).min(1.0);
+    let best = params.canvases_px.iter().max_by(|a, b| fit(a, width, height).total_cmp(&fit(b, width, height)));
+    reduced_to(best.copied().unwrap_or([MULTIPLE_PX; 2]), width, height, 1.0)
+}
+
+/// Tiled rule: the layout that shows all of a page on the smallest canvas, so small that letters which nearly fill the
+/// page are no larger than the network knows them.
+pub fn glance(params: &ScaleParams, width: usize, height: usize) -> Layout {
+    let canvas = params.canvases_px.first().copied().unwrap_or([MULTIPLE_PX; 2]);
+    reduced_to(canvas, width, height, GLANCE_SIDE_PX / width.max(height).max(1) as f64)
+}
+
+/// How much larger a canvas is than a page, along the side where it is least so.
+fn fit(canvas: &[usize; 2], width: usize, height: usize) -> f64 {
+    (canvas[0] as f64 / width.max(1) as f64).min(canvas[1] as f64 / height.max(1) as f64)
+}
+
+/// All of a page on a canvas, reduced by at least `factor`, and never enlarged.
+fn reduced_to(canvas: [usize; 2], width: usize, height: usize, factor: f64) -> Layout {
+    let factor = fit(&canvas, width, height).min(factor).min(1.0);
     let scaled = |side: usize, limit: usize| ((side as f64 * factor).round() as usize).clamp(1, limit);
     Layout { page: [scaled(width, canvas[0]), scaled(height, canvas[1])], canvas }
 }
@@ -340,8 +358,9 @@ mod tests {
         #[test]
         fn every_size_has_a_layout(w in 1usize..100_000, h in 1usize..100_000) {
             let p = ScaleParams::default();
-            let o = overview(&p, w, h);
-            prop_assert!((0..2).all(|i| (1..=o.canvas[i]).contains(&o.page[i])));
+            for whole in [overview(&p, w, h), glance(&p, w, h)] {
+                prop_assert!((0..2).all(|i| (1..=whole.canvas[i]).contains(&whole.page[i])));
+            }
             let l = layout(&p, w, h);
             prop_assert!(l.page[0].max(l.page[1]) <= p.longest_row() && l.page[0].min(l.page[1]) >= 1);
             prop_assert!(l.page[0] * l.page[1] <= p.largest_side().pow(2));

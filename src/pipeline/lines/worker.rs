@@ -14,6 +14,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+/// A line that scores less cannot be read as it stands.
+const READABLE: f32 = 0.5;
+/// Such a line is turned over if it then scores this much: texture is never as clear in either direction.
+const CLEAR: f32 = 0.8;
+
 /// A line that was read.
 pub struct ReadLine {
     /// Of which box.
@@ -154,13 +159,25 @@ impl Worker {
         for (_, source) in &lines {
             let _ = views.push(source.view()?);
         }
+        let mut unreadable = heapless::Vec::<usize, MAX_BATCH>::new();
         let Worker { scratch, read, .. } = self;
         job.recogniser.read(&views, job.restriction, tensors, scratch, |i, line| {
             if let Some((index, source)) = lines.get(i) {
                 read.chars.extend_from_slice(&line.chars);
                 read.push(*index, source.quarter_turns(), line.score());
+                if line.score() < READABLE {
+                    let _ = unreadable.push(i);
+                }
             }
         })?;
+        drop(views);
+        if matches!(job.turning, Turning::Asked(Some(_))) {
+            for i in unreadable {
+                if let Some((index, Source::Crop(crop))) = lines.get_mut(i) {
+                    self.try_turned(job, crop, *index, tensors)?;
+                }
+            }
+        }
         self.recognise_ms += ms(start) - (self.classify_ms - classified_before);
         Ok(())
     }
@@ -201,6 +218,28 @@ impl Worker {
         } else {
             self.read.chars.truncate(second);
             self.read.push(index, turns, upright);
+        }
+        Ok(())
+    }
+
+    /// Reads a line that cannot be read as it stands turned over, and takes it so if then it is clear text: the
+    /// classifier misses turned lines too.
+    fn try_turned(
+        &mut self,
+        job: &Job<'_>,
+        crop: &mut Crop<'_>,
+        index: usize,
+        tensors: &mut [u8],
+    ) -> Result<(), StageError> {
+        let first = self.read.chars.len();
+        crop.turn_over();
+        let score = self.read_one(job, crop.view()?, tensors)?;
+        match self.read.lines.iter().rposition(|line| line.index == index) {
+            Some(at) if score >= CLEAR => {
+                self.read.lines.swap_remove(at);
+                self.read.push(index, crop.quarter_turns, score);
+            }
+            _ => self.read.chars.truncate(first),
         }
         Ok(())
     }
