@@ -3,16 +3,12 @@
 #![allow(dead_code, unused_imports)] // each test file uses a part
 
 pub mod camera;
-pub mod child;
 pub mod mosquitto;
-pub mod process;
 pub mod proxy;
 pub mod subscriber;
 
 pub use camera::{Behaviour, HttpCamera};
-pub use child::Program;
 pub use mosquitto::Mosquitto;
-pub use process::{NodeProcess, Printed};
 pub use proxy::Proxy;
 pub use subscriber::Subscriber;
 

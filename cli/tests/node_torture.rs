@@ -169,7 +169,7 @@ impl Rig {
         let listener = Subscriber::new(ear.port(), &["ocr/t/#"]);
         let proxy = Proxy::to(broker.port());
         let dir = tempfile::tempdir().expect("a directory");
-        let digit = image::open("tests/golden/digit.png").expect("a picture").to_luma8();
+        let digit = image::open("../tests/golden/digit.png").expect("a picture").to_luma8();
         let (width, height) = digit.dimensions();
         let mut picture = image::GrayImage::new(width * FIELDS as u32, height);
         for field in 0..FIELDS as u32 {

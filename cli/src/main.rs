@@ -4,7 +4,7 @@
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
-        writeln!(std::io::stdout(), $($text)*).map_err($crate::cli::write_failed("standard output"))?
+        writeln!(std::io::stdout(), $($text)*).map_err($crate::write_failed("standard output"))?
     }};
 }
 
@@ -93,8 +93,13 @@ pub mod exit {
     pub const CLOSED: u8 = 128 + 13;
 }
 
+fn main() -> std::process::ExitCode {
+    edge_ocr::guard::silence_caught_panics();
+    std::process::ExitCode::from(run())
+}
+
 /// Runs the program; gives its exit code.
-pub fn main() -> u8 {
+fn run() -> u8 {
     #[cfg(feature = "packaging")]
     if let Some(code) = package::asked_for() {
         return code;

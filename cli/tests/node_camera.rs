@@ -28,7 +28,7 @@ struct Scene {
 
 /// The word that the camera shows when all is well, as a JPEG.
 fn word() -> Vec<u8> {
-    let picture = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/word.png")).expect("a picture");
+    let picture = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/word.png")).expect("a picture");
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.to_rgb8().write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
     bytes.into_inner()

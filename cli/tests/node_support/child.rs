@@ -50,7 +50,7 @@ fn command_of(program: &Path) -> Command {
     ] {
         command.env_remove(name);
     }
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stdin(Stdio::null());
     command
 }
 
@@ -105,7 +105,7 @@ impl Program {
                 None => limited.env_remove(name),
             };
         }
-        limited.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        limited.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stdin(Stdio::null());
         Program::spawn(limited.args(["node", "--config"]).arg(dir.join("node.toml")))
     }
 

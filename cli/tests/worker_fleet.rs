@@ -12,6 +12,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
 /// After that a job is sent once more. Longer than any of them takes.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -22,8 +24,7 @@ struct Kind {
 }
 
 fn kinds() -> Vec<Kind> {
-    let golden =
-        |name: &str| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).expect(name);
+    let golden = |name: &str| fs::read(Path::new(ROOT).join("tests/golden").join(name)).expect(name);
     vec![
         Kind { picture: golden("digit.png"), text: Some("7") },
         Kind { picture: golden("word.png"), text: Some("Kitchen") },
@@ -173,7 +174,7 @@ fn job_in_hand_is_answered_at_sigterm() {
     if !Mosquitto::available() {
         return;
     }
-    let picture = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/receipt.jpg")).expect("a picture");
+    let picture = fs::read(Path::new(ROOT).join("tests/golden/receipt.jpg")).expect("a picture");
     for (signal, job) in [(Signal::TERM, "term"), (Signal::INT, "int")] {
         let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
         let listener = Subscriber::new(broker.port(), &["ocr/results/+", "ocr/workers/+/status"]);
@@ -228,7 +229,7 @@ fn throughput() {
     if !full() || !Mosquitto::available() {
         return;
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(ROOT);
     let picture = fs::read(root.join("tests/golden/receipt.jpg")).expect("a picture");
     let lines = fs::read_to_string(root.join("tests/golden/receipt.expected.txt")).expect("its text").lines().count();
     for pass in 1..=3 {
