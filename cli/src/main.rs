@@ -115,7 +115,7 @@ fn run() -> u8 {
     };
     // First of all: a signal must not come before.
     #[cfg(feature = "node")]
-    let signals = match cli.verb.is_service().then(edge_ocr::signals::Signals::catch).transpose() {
+    let signals = match cli.verb.is_service().then(edge_ocr_node::signals::Signals::catch).transpose() {
         Ok(signals) => signals,
         Err(error) => {
             eprintln!("edge-ocr: signals cannot be caught: {error}; free memory and open files");
@@ -171,7 +171,7 @@ enum Stop {
     Failed(String),
     /// The node's.
     #[cfg(feature = "node")]
-    Node(edge_ocr::node::NodeError),
+    Node(edge_ocr_node::node::NodeError),
     /// Whoever read our output has gone: nothing to say.
     Quiet,
 }

@@ -2,8 +2,8 @@
 
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
-use edge_ocr::node::{self, NodeConfig};
-use edge_ocr::signals::Signals;
+use edge_ocr_node::node::{self, NodeConfig};
+use edge_ocr_node::signals::Signals;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -79,14 +79,14 @@ fn demo(_: Option<u64>, _: Signals) -> Result<u8, Ended> {
 /// Replays built-in pictures to a broker inside the program, until interrupted or `messages` have come.
 #[cfg(feature = "demo")]
 fn demo(messages: Option<u64>, signals: Signals) -> Result<u8, Ended> {
-    use edge_ocr::node::demo::{Broker, config, write_pictures};
+    use edge_ocr_node::node::demo::{Broker, config, write_pictures};
     let broken = |e: std::io::Error| Ended::Failed(format!("the demo has no place for its pictures: {e}"));
     // One that is new and closed to others: they can write to the folder that it is in.
     let folder = tempfile::Builder::new().prefix("edge-ocr-demo-").tempdir().map_err(broken)?;
     write_pictures(folder.path()).map_err(Ended::Failed)?;
     let broker = Broker::start().map_err(Ended::Failed)?;
     say!("broker at {}, pictures in {}; what a subscriber to # gets:", broker.address, folder.path().display());
-    let stop = edge_ocr::source::frames::Stop::default();
+    let stop = edge_ocr_node::camera::Stop::default();
     let (config, ended) = (config(broker.address, folder.path()).map_err(Ended::Failed)?, stop.clone());
     let load: node::Load = Arc::new(|| Err("the demo has no configuration to read again".into()));
     let node = std::thread::spawn(move || node::run(config, ended, signals, &load));

@@ -2,10 +2,10 @@
 
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
-use edge_ocr::node::{load, stop_on_signals};
-use edge_ocr::signals::Signals;
-use edge_ocr::source::frames::Stop;
-use edge_ocr::worker::{self, WorkerConfig};
+use edge_ocr_node::camera::Stop;
+use edge_ocr_node::node::{load, stop_on_signals};
+use edge_ocr_node::signals::Signals;
+use edge_ocr_node::worker::{self, WorkerConfig};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]

@@ -4,10 +4,12 @@
 
 mod node_support;
 
-use edge_ocr::publish::mqtt::{self, MqttConfig, Options, Protocol};
-use edge_ocr::publish::outbox::{Outbox, OutboxConfig, SharedOutbox};
-use edge_ocr::publish::{Content, Handle, Message, Publisher, PublisherConfig, Queue, RECORD_VERSION, Record, Setup};
-use edge_ocr::rules::{Reading, Status};
+use edge_ocr_node::publish::mqtt::{self, MqttConfig, Options, Protocol};
+use edge_ocr_node::publish::outbox::{Outbox, OutboxConfig, SharedOutbox};
+use edge_ocr_node::publish::{
+    Content, Handle, Message, Publisher, PublisherConfig, Queue, RECORD_VERSION, Record, Setup,
+};
+use edge_ocr_node::rules::{Reading, Status};
 use node_support::child::{Program, node_config};
 use node_support::{Mosquitto, Proxy, SOON, Subscriber, wait_for};
 use std::fs;

@@ -60,7 +60,7 @@ fn mosquitto() -> (u16, News) {
 
 #[cfg(feature = "demo")]
 fn embedded() -> Option<(u16, News)> {
-    let broker = edge_ocr::node::demo::Broker::start().expect("a broker");
+    let broker = edge_ocr_node::node::demo::Broker::start().expect("a broker");
     let news = move || broker.messages.try_iter().map(|got| (got.topic, got.payload)).collect();
     Some((broker.address.port(), Box::new(news)))
 }

@@ -2,8 +2,6 @@
 
 mod error;
 mod expand;
-#[cfg(feature = "node")]
-pub mod frames;
 mod read;
 
 use std::borrow::Cow;

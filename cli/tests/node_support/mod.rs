@@ -3,7 +3,7 @@
 
 pub mod child;
 pub mod process;
-#[path = "../../../tests/node_support/mod.rs"]
+#[path = "../../../node/tests/node_support/mod.rs"]
 mod shared;
 
 pub use child::Program;

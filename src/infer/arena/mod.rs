@@ -8,9 +8,11 @@ use crate::memory::Workbench;
 use crate::models::Kind;
 use crate::target;
 use edge_ocr_engine as engine;
+use edge_ocr_engine::Kernels;
 use edge_ocr_engine::plan::{Elem, Plan};
-use edge_ocr_engine::{Isa, Kernels};
 use std::sync::Arc;
+
+pub use edge_ocr_engine::Isa;
 
 /// A network of the program.
 pub struct ArenaNetwork {

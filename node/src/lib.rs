@@ -1,0 +1,28 @@
+//! The sensor node and the worker: cameras, rules, MQTT. Reading itself is the crate `edge_ocr`.
+//!
+//! ```text
+//! camera → fields (edge_ocr, in named regions) → rules → outbox → publisher → broker
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`camera`] | where frames come from: a directory, HTTP, MJPEG, a program, V4L2, stored pictures |
+//! | [`rules`] | texts of several frames to a value that is trusted, or refused with a reason |
+//! | [`publish`] | the outbox on disk, MQTT, topics, payloads, Home Assistant's discovery |
+//! | [`node`] | configuration, the loop, commands, metrics, the service manager |
+//! | [`worker`] | reading for others: pictures from a broker, results to it |
+//! | [`secret`], [`signals`] | what all of them share |
+
+pub mod camera;
+#[cfg(test)]
+#[path = "../../tests/support/fuzz.rs"]
+mod fuzz;
+pub mod node;
+pub mod publish;
+mod replace;
+pub mod rules;
+pub mod secret;
+pub mod signals;
+#[cfg(feature = "tls")]
+mod tls;
+pub mod worker;
