@@ -115,7 +115,7 @@ fn run() -> u8 {
     };
     // First of all: a signal must not come before.
     #[cfg(feature = "node")]
-    let signals = match cli.verb.is_service().then(edge_ocr_node::signals::Signals::catch).transpose() {
+    let signals = match cli.verb.is_service().then(edge_ocr_node::util::signals::Signals::catch).transpose() {
         Ok(signals) => signals,
         Err(error) => {
             eprintln!("edge-ocr: signals cannot be caught: {error}; free memory and open files");

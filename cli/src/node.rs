@@ -3,7 +3,7 @@
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
 use edge_ocr_node::node::{self, NodeConfig};
-use edge_ocr_node::signals::Signals;
+use edge_ocr_node::util::signals::Signals;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ fn demo(messages: Option<u64>, signals: Signals) -> Result<u8, Ended> {
     write_pictures(folder.path()).map_err(Ended::Failed)?;
     let broker = Broker::start().map_err(Ended::Failed)?;
     say!("broker at {}, pictures in {}; what a subscriber to # gets:", broker.address, folder.path().display());
-    let stop = edge_ocr_node::camera::Stop::default();
+    let stop = edge_ocr_node::util::shutdown::Stop::default();
     let (config, ended) = (config(broker.address, folder.path()).map_err(Ended::Failed)?, stop.clone());
     let load: node::Load = Arc::new(|| Err("the demo has no configuration to read again".into()));
     let node = std::thread::spawn(move || node::run(config, ended, signals, &load));

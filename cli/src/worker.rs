@@ -2,9 +2,10 @@
 
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
-use edge_ocr_node::camera::Stop;
-use edge_ocr_node::node::{load, stop_on_signals};
-use edge_ocr_node::signals::Signals;
+use edge_ocr_node::node::stop_on_signals;
+use edge_ocr_node::util::load;
+use edge_ocr_node::util::shutdown::Stop;
+use edge_ocr_node::util::signals::Signals;
 use edge_ocr_node::worker::{self, WorkerConfig};
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@
 //! | [`publish`] | the outbox on disk, MQTT, topics, payloads, Home Assistant's discovery |
 //! | [`node`] | configuration, the loop, commands, metrics, the service manager |
 //! | [`worker`] | reading for others: pictures from a broker, results to it |
-//! | [`secret`], [`signals`] | what all of them share |
+//! | [`util`] | what all of them share: configuration files, secrets, signals, shutdown, files that are replaced whole |
 
 pub mod camera;
 #[cfg(test)]
@@ -19,10 +19,6 @@ pub mod camera;
 mod fuzz;
 pub mod node;
 pub mod publish;
-mod replace;
 pub mod rules;
-pub mod secret;
-pub mod signals;
-#[cfg(feature = "tls")]
-mod tls;
+pub mod util;
 pub mod worker;

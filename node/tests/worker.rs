@@ -4,9 +4,9 @@
 mod node_support;
 
 use edge_ocr::config::{Config, Mode};
-use edge_ocr_node::camera::Stop;
 use edge_ocr_node::publish::mqtt::{self, MqttConfig, Options, Protocol};
 use edge_ocr_node::publish::{Content, Event, Message, Qos};
+use edge_ocr_node::util::shutdown::Stop;
 use edge_ocr_node::worker::{self, WorkerConfig};
 use node_support::Mosquitto;
 use std::collections::{HashMap, HashSet};

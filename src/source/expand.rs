@@ -4,12 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Input, SourceError};
-
-/// Endings (without the dot, lower case) by which files of a directory count as pictures.
-pub const EXTENSIONS: [&str; 16] = [
-    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
-];
+use super::{EXTENSIONS, Input, SourceError};
 
 /// Endings of pictures and documents that are not read. Such a file of a directory is an input all the same: it becomes an
 /// error that names its format, instead of being passed over.

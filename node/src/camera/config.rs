@@ -7,7 +7,7 @@ use super::picture::as_keys;
 use super::replay::{self, ReplayConfig};
 use super::v4l2::{self, V4l2Config};
 use super::{FrameSource, mjpeg};
-use crate::node::load;
+use crate::util::load;
 use edge_ocr::image::decode::Limits;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -38,9 +38,8 @@ pub use pixels::{Layout, Range};
 pub use replay::ReplayConfig;
 pub use v4l2::{V4l2Config, V4l2Format};
 
+use crate::util::shutdown::Stop;
 use edge_ocr::image::Picture;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// A picture with the moment at which it was taken.
@@ -79,40 +78,6 @@ pub trait FrameSource: Send {
 
     /// For logs and the node's information, without secrets.
     fn describe(&self) -> String;
-}
-
-/// Set when the node is to end; shared by all threads.
-#[derive(Clone, Default)]
-pub struct Stop {
-    set: Arc<AtomicBool>,
-    on_poll: Option<Arc<dyn Fn() + Send + Sync>>,
-}
-
-impl Stop {
-    /// The same flag for a wait that is watched over: `on_poll` is called whenever [`is_set`](Self::is_set) is asked,
-    /// which a [`FrameSource`] that waits does at least every [`MAX_WAIT_SLICE`].
-    pub fn with_poll(&self, on_poll: impl Fn() + Send + Sync + 'static) -> Stop {
-        Stop { set: self.set.clone(), on_poll: Some(Arc::new(on_poll)) }
-    }
-
-    /// Ends the node.
-    pub fn set(&self) {
-        self.set.store(true, Ordering::Release);
-    }
-
-    /// Whether the node is to end.
-    pub fn is_set(&self) -> bool {
-        if let Some(on_poll) = &self.on_poll {
-            on_poll();
-        }
-        self.set.load(Ordering::Acquire)
-    }
-}
-
-impl std::fmt::Debug for Stop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Stop").field(&self.set).finish()
-    }
 }
 
 /// What comes out of a stream that is cut into frames.

@@ -1,11 +1,11 @@
 //! `node.toml`: everything that a node is told.
 
 use super::annotate::AnnotateConfig;
+use super::clock;
 use super::field_config::{AlignConfig, FieldConfig, validate_fields};
 use super::limits::CommandsConfig;
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
-use super::{clock, load};
 use crate::camera::{After, SourceConfig, SourceKind};
 use crate::publish::mqtt::MqttConfig;
 use crate::publish::outbox::OutboxConfig;
@@ -14,6 +14,7 @@ use crate::publish::{
     TopicsConfig,
 };
 use crate::rules::{Monotonic, RulesConfig, StateConfig};
+use crate::util::load;
 use edge_ocr::Config;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};

@@ -4,7 +4,7 @@ use super::config::{DEFAULT_TOML, FieldSection, NodeConfig, NodeSection, Which};
 use super::limits::CommandsConfig;
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
-use super::{AlignConfig, AnnotateConfig, FieldConfig, MarkConfig, load};
+use super::{AlignConfig, AnnotateConfig, FieldConfig, MarkConfig};
 use crate::camera::{
     CommandConfig, Common, DirectoryConfig, HttpConfig, ReplayConfig, SourceConfig, SourceKind, V4l2Config,
 };
@@ -12,6 +12,7 @@ use crate::publish::mqtt::{MqttConfig, TlsConfig};
 use crate::publish::outbox::OutboxConfig;
 use crate::publish::{DiscoveryConfig, FieldLabels, PublisherConfig, RetainConfig, TopicsConfig};
 use crate::rules::{NumberConfig, RulesConfig, VoteConfig};
+use crate::util::load;
 use edge_ocr::config::{Config, Mode};
 use edge_ocr::detect::ScoreMode;
 use edge_ocr::models::{Kind, Store};

@@ -4,7 +4,7 @@
 //! program.
 
 use super::config::NodeConfig;
-use super::load;
+use crate::util::load;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};

@@ -1,9 +1,9 @@
 //! Frame → an observation of each field: alignment, regions, one pipeline for all of them.
 
 use super::field_config::{AlignConfig, FieldConfig, OnLost, validate_fields};
-use crate::error::Error;
 use crate::rules::{CharGuess, Observation};
 use edge_ocr::config::{Config, Mode};
+use edge_ocr::error::Error;
 use edge_ocr::image::align::{AlignError, Aligner, Alignment, Similarity};
 use edge_ocr::image::decode::{self, Limits};
 use edge_ocr::image::roi::{PixelRect, Roi};

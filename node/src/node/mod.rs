@@ -8,7 +8,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `config`, `load` | `node.toml`, and its mistakes told in one sentence |
+//! | `config` | `node.toml` |
 //! | `setup` | a configuration → a running node |
 //! | `run`, `round` | the loop, a round of it |
 //! | `wake`, `intake` | what interrupts it: signals, messages from the broker |
@@ -38,7 +38,6 @@ pub mod field_config;
 pub mod fields;
 mod intake;
 mod limits;
-pub mod load;
 mod metrics;
 mod orders;
 mod printer;
@@ -67,8 +66,8 @@ pub use limits::CommandsConfig;
 pub use reload::Load;
 pub use setup::timing;
 
-use crate::camera::Stop;
-use crate::signals::Signals;
+use crate::util::shutdown::Stop;
+use crate::util::signals::Signals;
 use reload::Handover;
 use run::{Ended, Node, Process};
 use std::rc::Rc;

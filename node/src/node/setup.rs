@@ -16,9 +16,8 @@ use super::stats::Counters;
 use super::voice::Voice;
 use super::watchdog::{self, Progress};
 use super::zone::{self, Zone};
-use super::{FieldConfig, load, metrics, systemd};
+use super::{FieldConfig, metrics, systemd};
 use crate::camera::{self, FrameSource};
-use crate::error::Error;
 use crate::publish::discovery::{self, Component, Discovery};
 use crate::publish::mqtt;
 use crate::publish::outbox::{Outbox, SharedOutbox};
@@ -28,6 +27,8 @@ use crate::publish::{
     Transport,
 };
 use crate::rules::{StateConfig, StateFile};
+use crate::util::load;
+use edge_ocr::error::Error;
 use edge_ocr::infer::arena;
 use edge_ocr::target;
 use jiff::tz::TimeZone;
@@ -67,7 +68,7 @@ impl Parts {
         }
         let zone = local_zone(config)?;
         let source = config.source.as_ref().ok_or_else(|| NodeError::Config("there is no [source]".into()))?;
-        let source = frames::open(source).map_err(|e| NodeError::Config(format!("[source] {e}")))?;
+        let source = camera::open(source).map_err(|e| NodeError::Config(format!("[source] {e}")))?;
         let fields: Vec<FieldConfig> = config.fields.iter().map(|field| field.read.clone()).collect();
         let reader =
             FieldReader::new(&config.pipeline, &fields, config.align.as_ref()).map_err(|error| match error {
@@ -100,7 +101,7 @@ fn local_zone(config: &NodeConfig) -> Result<Zone, NodeError> {
 
 /// Whether files are read as they come: from a stock, without a trigger.
 fn as_they_come(config: &NodeConfig) -> bool {
-    let is_stock = config.source.as_ref().is_some_and(frames::SourceConfig::is_stock);
+    let is_stock = config.source.as_ref().is_some_and(camera::SourceConfig::is_stock);
     is_stock && config.trigger.interval_s.is_none() && config.trigger.cron.is_none()
 }
 
@@ -171,7 +172,7 @@ impl Node {
             }
             file
         });
-        let is_stock = config.source.as_ref().is_some_and(frames::SourceConfig::is_stock);
+        let is_stock = config.source.as_ref().is_some_and(camera::SourceConfig::is_stock);
         let files_go = config.files_go();
         let desk = Desk::new(&config.fields, clock.clone(), is_stock, states.as_ref()).map_err(NodeError::Config)?;
         let encoder = |form| Encoder::new(topics.clone(), &metas, form, &config.retain, zone.rules.clone());

@@ -1,8 +1,8 @@
 //! What interrupts the node's waiting: signals, commands, the end of a check.
 
-use crate::camera::Stop;
 use crate::publish::commands::{Command, Request};
-use crate::signals::{Asked, Signals};
+use crate::util::shutdown::Stop;
+use crate::util::signals::{Asked, Signals};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};

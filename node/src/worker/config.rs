@@ -1,7 +1,7 @@
 //! The worker's configuration.
 
-use crate::node::load;
 use crate::publish::mqtt::{MqttConfig, filter_fault};
+use crate::util::load;
 use edge_ocr::Config;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

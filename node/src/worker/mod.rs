@@ -27,11 +27,11 @@ pub use config::WorkerConfig;
 pub use read::{PipelineReader, Read, ReadError};
 pub use work::Counters;
 
-use crate::camera::Stop;
-use crate::error::Error;
-use crate::node::load;
 use crate::publish::Transport;
 use crate::publish::mqtt::{self, Options};
+use crate::util::load;
+use crate::util::shutdown::Stop;
+use edge_ocr::error::Error;
 
 /// Works until `stop` is set. On the way out the job that is being read is finished, its result published and the job
 /// acknowledged, if that takes no longer than [`grace_ms`](WorkerConfig::grace_ms), a new connection included; the broker

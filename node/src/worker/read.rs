@@ -1,7 +1,7 @@
 //! Pictures to results.
 
-use crate::error::Error;
 use edge_ocr::config::Config;
+use edge_ocr::error::Error;
 use edge_ocr::image::decode::{Decoded, Notice, Pages};
 use edge_ocr::output::{self, Document, Format, Part, Writer};
 use edge_ocr::pipeline::{Frame, Pipeline};

@@ -353,7 +353,7 @@ fn inherits() {
 #[test]
 fn nothing_is_left_of_a_program_to_process_1() {
     let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "source::frames::command::tests::inherits"])
+        .args(["--exact", "camera::command::tests::inherits"])
         .env(HEIR, "1")
         .output()
         .unwrap();

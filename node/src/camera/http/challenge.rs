@@ -3,7 +3,7 @@
 //! The digests are computed by the crate `digest_auth`, which gets a header that was taken apart and put together here: its own
 //! parser panics on text that is not ASCII, and does not know that one header can hold several challenges.
 
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 use base64::Engine;
 use digest_auth::{AlgorithmType, AuthContext, Qop, WwwAuthenticateHeader};
 use edge_ocr::guard::guarded;

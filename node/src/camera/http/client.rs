@@ -5,7 +5,7 @@ use super::super::config::Common;
 use super::challenge::{Login, best};
 use super::url::Url;
 use super::{Auth, HttpConfig, Redirects};
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 use std::io::{self, Read};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Response};

@@ -12,7 +12,7 @@ use super::backoff::{LOOK, Tries, deadline};
 use super::config::{Common, within};
 use super::picture::{Developer, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
-use crate::secret::{Secret, SecretSource};
+use crate::util::secret::{Secret, SecretSource};
 pub(super) use client::{Client, Pace};
 use edge_ocr::guard::guarded;
 use serde::{Deserialize, Serialize};

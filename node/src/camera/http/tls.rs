@@ -1,7 +1,7 @@
 //! TLS to a camera: which authorities are trusted, and sentences for what goes wrong.
 
 use super::url::Url;
-use crate::tls::authorities;
+use crate::util::tls::authorities;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ mod tests {
     use super::super::super::testing::{Server, png, respond};
     use super::super::super::{CameraError, Common, FrameSource, Stop};
     use super::super::{HttpConfig, Redirects, Snapshot};
-    use crate::secret::Secret;
-    use crate::tls::certificates;
+    use crate::util::secret::Secret;
+    use crate::util::tls::certificates;
     use rustls::pki_types::PrivateKeyDer;
     use rustls::pki_types::pem::PemObject;
     use rustls::{ServerConfig, ServerConnection, StreamOwned};

@@ -1,6 +1,6 @@
 //! How the broker is reached, as the user writes it.
 
-use crate::secret::{Secret, SecretSource};
+use crate::util::secret::{Secret, SecretSource};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv6Addr;
 use std::path::PathBuf;

@@ -42,7 +42,7 @@ mod topic;
 mod v4;
 mod v5;
 
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 pub use config::{MqttConfig, Protocol, TlsConfig};
 pub(crate) use topic::{fault as topic_fault, filter_fault};
 

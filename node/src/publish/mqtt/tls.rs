@@ -1,8 +1,8 @@
 //! TLS by rustls with ring; certificates are always checked.
 
 use super::config::TlsConfig;
-use crate::secret::private;
-use crate::tls::{authorities, certificates, read, unreadable};
+use crate::util::secret::private;
+use crate::util::tls::{authorities, certificates, read, unreadable};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};

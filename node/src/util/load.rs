@@ -1,4 +1,4 @@
-//! A configuration file → [`NodeConfig`](super::NodeConfig) or any other typed value, with mistakes told in one sentence.
+//! A configuration file → [`NodeConfig`](crate::node::NodeConfig) or any other typed value, with mistakes told in one sentence.
 
 use serde::de::DeserializeOwned;
 use std::path::Path;
