@@ -7,6 +7,7 @@ use crate::memory::NoMemory;
 use crate::models::ModelError;
 use crate::recognise::RecogniserError;
 use crate::source::SourceError;
+use crate::stage::StageError;
 
 /// Why a picture was not read. Every message is one sentence: the thing, the reason, the mend.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
@@ -87,15 +88,4 @@ impl From<StageError> for Error {
             StageError::Image(e) => Error::Image(e),
         }
     }
-}
-
-/// Why a stage that works on one line failed.
-#[derive(thiserror::Error, Debug, Clone, PartialEq)]
-pub enum StageError {
-    /// The engine.
-    #[error(transparent)]
-    Infer(#[from] InferError),
-    /// The pixels.
-    #[error(transparent)]
-    Image(#[from] ImageError),
 }

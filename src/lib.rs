@@ -55,6 +55,7 @@ pub mod recognise;
 pub mod sensors;
 pub mod shown;
 pub mod source;
+pub mod stage;
 pub mod target;
 
 pub use config::Config;

@@ -20,11 +20,8 @@ pub use edge_ocr_engine::Pool;
 pub use edge_ocr_engine::plan::MAX_WORKERS;
 pub use shape::Shape;
 
-use crate::memory::NoMemory;
+use crate::memory::{MEMORY_ALIGN, NoMemory};
 use std::sync::Arc;
-
-/// What memory lent to a [`Model`] must be aligned to, in bytes.
-pub const MEMORY_ALIGN: usize = edge_ocr_engine::arena::ARENA_ALIGN;
 
 /// A network at one fixed shape. It keeps nothing between runs, so several threads may use it, each with its own memory.
 pub trait Model: Send + Sync {

@@ -12,7 +12,6 @@ mod restriction;
 pub use long::Windows;
 pub use restriction::Restriction;
 
-use crate::error::StageError;
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
 use crate::infer::{Answer, FLOAT, InferError, Network, Shape};
@@ -20,6 +19,7 @@ use crate::memory::{NoMemory, list};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Charset, Kind, Manifest, ModelError};
 use crate::page::Char;
+use crate::stage::StageError;
 use crate::{prepare, target};
 use ctc::{Probabilities, Symbol};
 use serde::{Deserialize, Serialize};

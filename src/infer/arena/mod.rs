@@ -57,7 +57,7 @@ impl ArenaNetwork {
 /// [`InferError::Machine`] if this is not the machine that the program was built for, [`InferError::Kernels`] if the processor
 /// lacks what was asked for.
 pub fn kernels() -> Result<&'static Kernels, InferError> {
-    crate::board::check()?;
+    crate::board::check().map_err(InferError::Machine)?;
     match target::KERNELS.and_then(|name| Isa::from_name(name).ok()) {
         Some(isa) => Kernels::preferring(isa),
         None => Kernels::detect(),
