@@ -1,4 +1,4 @@
-//! The errors of the library's facade, each with the exit code that the program gives for it.
+//! The errors of the library's facade.
 
 use crate::detect::detector::{DetectError, DetectorError};
 use crate::image::ImageError;
@@ -30,20 +30,6 @@ pub enum Error {
     /// An engine that this program was built without.
     #[error("the engine {0} is not in this program; build it with `--features {0}`")]
     NoEngine(String),
-}
-
-impl Error {
-    /// Exit code of the program: 2 configuration, 3 model, 4 input, 6 the engine is not available: not in the program, not
-    /// for this machine, or no memory for it.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Config(_) | Error::Source(SourceError::StdinTwice | SourceError::Nothing) => 2,
-            Error::Infer(InferError::Kernels(_) | InferError::Machine(_) | InferError::NoMemory(_))
-            | Error::NoEngine(_) => 6,
-            Error::Model(_) | Error::Infer(_) => 3,
-            Error::Image(_) | Error::Source(_) => 4,
-        }
-    }
 }
 
 impl From<NoMemory> for Error {

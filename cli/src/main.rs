@@ -11,6 +11,7 @@ macro_rules! say {
 mod bench;
 mod check;
 mod eval;
+mod exit;
 mod heap;
 mod interrupt;
 mod load;
@@ -77,22 +78,6 @@ impl Verb {
     }
 }
 
-/// Exit codes, the same for every verb. A signal while results are written gives 128 plus its number: 130, 143.
-pub mod exit {
-    /// Done.
-    pub const OK: u8 = 0;
-    /// The self-test read the wrong text, or writing the result failed.
-    pub const FAILED: u8 = 1;
-    /// Wrong flags or configuration.
-    pub const USAGE: u8 = 2;
-    /// A picture could not be read.
-    pub const INPUT: u8 = 4;
-    /// No text was found, and that was asked to be an error.
-    pub const NO_TEXT: u8 = 5;
-    /// Standard output was closed before all was written: what a shell shows of programs that SIGPIPE ends.
-    pub const CLOSED: u8 = 128 + 13;
-}
-
 fn main() -> std::process::ExitCode {
     edge_ocr::guard::silence_caught_panics();
     std::process::ExitCode::from(run())
@@ -147,8 +132,8 @@ fn run() -> u8 {
         Err(Stop::Quiet) => (None, exit::CLOSED),
         Err(Stop::Failed(sentence)) => (Some(sentence), exit::FAILED),
         #[cfg(feature = "node")]
-        Err(Stop::Node(error)) => (Some(error.to_string()), error.exit_code()),
-        Err(Stop::Error(error)) => (Some(error.to_string()), error.exit_code()),
+        Err(Stop::Node(error)) => (Some(error.to_string()), exit::of_node(&error)),
+        Err(Stop::Error(error)) => (Some(error.to_string()), exit::of(&error)),
     };
     let sentence = sentence.map(|sentence| format!("edge-ocr: {sentence}"));
     match (sentence, queue) {

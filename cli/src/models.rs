@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                     Ok(path) => say!("{}: right ({})", m.name, path.display()),
                     Err(error) => {
                         eprintln!("edge-ocr: {error}");
-                        code = Error::Model(error).exit_code();
+                        code = exit::MODEL;
                     }
                 }
             }

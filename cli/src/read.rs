@@ -169,7 +169,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                     progress.suspend(|| eprintln!("edge-ocr: {name}: {error}"));
                     results.with(|writer| writer.failure(&name, &error.to_string())).map_err(write_failed(&target))?;
                     failed = true;
-                    code = error.exit_code();
+                    code = exit::of(&error);
                     // An engine that fails once fails again; a bad picture is only itself.
                     if !matches!(error, Error::Image(_) | Error::Source(_)) {
                         bad += 1;

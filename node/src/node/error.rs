@@ -28,15 +28,3 @@ pub enum NodeError {
     #[error("a mistake in edge-ocr: {0}; please report it")]
     Internal(String),
 }
-
-impl NodeError {
-    /// Exit code of the program: 2 configuration, 7 broker, 1 otherwise, and the pipeline's.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            NodeError::Config(_) | NodeError::Outbox(_) => 2,
-            NodeError::Pipeline(error) => error.exit_code(),
-            NodeError::Broker(_) => 7,
-            NodeError::System(_) | NodeError::Print(_) | NodeError::Internal(_) => 1,
-        }
-    }
-}
