@@ -5,6 +5,7 @@ use crate::image::ImageError;
 use crate::infer::InferError;
 use crate::memory::NoMemory;
 use crate::models::ModelError;
+use crate::param::ParamError;
 use crate::recognise::RecogniserError;
 use crate::source::SourceError;
 use crate::stage::StageError;
@@ -15,6 +16,9 @@ pub enum Error {
     /// A parameter or a configuration that cannot be used.
     #[error("{0}")]
     Config(String),
+    /// A value that a parameter cannot have.
+    #[error(transparent)]
+    Param(#[from] ParamError),
     /// A model that cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -42,7 +46,8 @@ impl From<DetectorError> for Error {
     fn from(error: DetectorError) -> Self {
         match error {
             DetectorError::Model(e) => Error::Model(e),
-            DetectorError::Params(sentence) => Error::Config(sentence),
+            DetectorError::Param(error) => Error::Param(error),
+            DetectorError::Db(error) => Error::Config(error.to_string()),
             DetectorError::Memory(e) => e.into(),
         }
     }
@@ -52,7 +57,7 @@ impl From<RecogniserError> for Error {
     fn from(error: RecogniserError) -> Self {
         match error {
             RecogniserError::Model(e) => Error::Model(e),
-            RecogniserError::Params(sentence) => Error::Config(sentence),
+            RecogniserError::Param(error) => Error::Param(error),
         }
     }
 }

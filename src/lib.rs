@@ -49,6 +49,7 @@ pub mod models;
 pub mod output;
 pub mod page;
 mod parallel;
+pub mod param;
 pub mod pipeline;
 pub mod prepare;
 pub mod recognise;

@@ -176,6 +176,6 @@ fn a_pipeline_of_lines_has_no_detector_and_says_so() {
         lines.profile(&ProfileConfig { allowed_chars: Some("\u{1}".into()), ..line }).err(),
     ] {
         let error = error.expect("an error");
-        assert!(matches!(error, Error::Config(_)), "{error}");
+        assert!(matches!(error, Error::Config(_) | Error::Param(_)), "{error}");
     }
 }

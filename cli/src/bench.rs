@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         return Err(Error::Config(sentence.into()).into());
     }
     heap::keep_small(&config, 1);
-    config.validate().map_err(Error::Config)?;
+    config.validate()?;
     let kernels = match config.engine {
         Engine::Arena => Some(arena::isa()?.name()),
         Engine::Tract => None,

@@ -30,7 +30,7 @@ pub const CLOSED: u8 = 128 + 13;
 /// not for this machine, or no memory for it.
 pub fn of(error: &Error) -> u8 {
     match error {
-        Error::Config(_) | Error::Source(SourceError::StdinTwice | SourceError::Nothing) => USAGE,
+        Error::Config(_) | Error::Param(_) | Error::Source(SourceError::StdinTwice | SourceError::Nothing) => USAGE,
         Error::Infer(InferError::Kernels(_) | InferError::Machine(_) | InferError::NoMemory(_))
         | Error::NoEngine(_) => NO_ENGINE,
         Error::Model(_) | Error::Infer(_) => MODEL,

@@ -12,6 +12,7 @@ mod bench;
 mod check;
 mod eval;
 mod exit;
+mod flags;
 mod heap;
 mod interrupt;
 mod load;
@@ -66,6 +67,15 @@ enum Verb {
 }
 
 impl Verb {
+    /// Whether the library's parameters come from flags; those of a node and a worker come from a file.
+    fn has_flags(&self) -> bool {
+        match self {
+            #[cfg(feature = "node")]
+            Verb::Node(_) | Verb::Worker(_) => false,
+            _ => true,
+        }
+    }
+
     /// Whether it runs until it is told to end.
     fn is_service(&self) -> bool {
         match self {
@@ -98,6 +108,9 @@ fn run() -> u8 {
             return code;
         }
     };
+    if cli.verb.has_flags() {
+        edge_ocr::param::name_by(flags::name);
+    }
     // First of all: a signal must not come before.
     #[cfg(feature = "node")]
     let signals = match cli.verb.is_service().then(edge_ocr_node::util::signals::Signals::catch).transpose() {

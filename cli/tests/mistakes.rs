@@ -213,7 +213,11 @@ fn what_the_int8_engine_cannot_do() {
         (&["--rec-widths", "exact"], 2, "--rec-widths"),
         (&["--rec-batch", "2"], 2, "one at a time"),
         (&["--model", "ppocrv4-mobile"], 3, "not built into this program"),
-        (&["--det-model", "x.onnx"], 3, edge_ocr::infer::FLOAT),
+        (
+            &["--det-model", "x.onnx"],
+            3,
+            if cfg!(feature = "tract") { "give --engine tract" } else { "--features tract" },
+        ),
     ] {
         mistake(&[&["read", WORD, "--engine", "arena"][..], flags].concat(), code, said);
     }

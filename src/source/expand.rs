@@ -53,8 +53,7 @@ pub fn expand(args: &[impl AsRef<OsStr>], recursive: bool) -> Result<Expanded, S
         } else if path.is_dir() {
             let mut files = list(path, recursive, &mut unreadable);
             if files.is_empty() && unreadable.len() == problems {
-                let hint = if recursive { "" } else { " or search its subdirectories too (--recursive)" };
-                return Err(SourceError::EmptyDirectory { path: arg.into_owned(), hint });
+                return Err(SourceError::EmptyDirectory { path: arg.into_owned(), recursive });
             }
             files.sort();
             inputs.extend(files.into_iter().map(Input::Path));
@@ -197,7 +196,7 @@ mod tests {
         let (_guard, root) = directory(&["sub/a.png", "text.txt"]);
         let message = |args: &[&str]| names(&root, args, false).unwrap_err().to_string();
         assert!(message(&["@nothing.png"]).contains("nothing.png does not exist"));
-        assert!(message(&["@"]).contains("has no picture") && message(&["@"]).contains("--recursive"));
+        assert!(message(&["@"]).contains("has no picture") && message(&["@"]).contains("(recursive)"));
         assert_eq!(names(&root, &["-", "@sub", "-"], false), Err(SourceError::StdinTwice));
         assert_eq!(expand(&[""; 0], false), Err(SourceError::Nothing));
     }

@@ -3,9 +3,10 @@
 use super::{Args, Stop, ms};
 use edge_ocr::Error;
 use edge_ocr::config::Config;
-use edge_ocr::infer::{Answer, FLOAT, Model, Pool, Shape};
+use edge_ocr::infer::{Answer, Model, Pool, Shape};
 use edge_ocr::memory::Workbench;
 use edge_ocr::models::{Kind, Store};
+use edge_ocr::param::FloatEngine;
 use edge_ocr::pipeline::{Opened, open};
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,7 +33,7 @@ pub struct Runs {
 impl Single {
     /// As the pipeline opens it, except that all threads share a run of the recogniser too: there, they read a line each.
     pub fn new(config: &Config, kind: Kind) -> Result<Single, Error> {
-        config.validate().map_err(Error::Config)?;
+        config.validate()?;
         let threads = config.threads;
         let model =
             open(config, &Store::new(config.models.folder.as_deref()), kind, threads, &mut Workbench::on_heap())?;
@@ -51,7 +52,7 @@ impl Single {
                 if !sizes.contains(&[w, h]) {
                     let there = sizes.iter().map(|[w, h]| format!("{w}x{h}")).collect::<Vec<_>>().join(", ");
                     return Err(Error::Config(format!(
-                        "{name} has no input of {w}x{h} in this program; give --size one of {there}, or {FLOAT}"
+                        "{name} has no input of {w}x{h} in this program; give --size one of {there}, or {FloatEngine}"
                     )));
                 }
                 [w, h]

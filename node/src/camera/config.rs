@@ -3,7 +3,6 @@
 use super::command::{self, CommandConfig};
 use super::directory::{self, DirectoryConfig};
 use super::http::{self, HttpConfig};
-use super::picture::as_keys;
 use super::replay::{self, ReplayConfig};
 use super::v4l2::{self, V4l2Config};
 use super::{FrameSource, mjpeg};
@@ -79,7 +78,7 @@ impl Common {
         if !matches!(self.rotate_deg, 0 | 90 | 180 | 270) {
             return Err(format!("rotate_deg is {}; give 0, 90, 180 or 270", self.rotate_deg));
         }
-        self.limits.validate().map_err(|sentence| as_keys(&sentence))
+        self.limits.validate().map_err(|e| e.to_string())
     }
 }
 

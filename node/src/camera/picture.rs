@@ -69,8 +69,8 @@ impl Developer {
             if decode::ends_early(&bytes) {
                 return Err(CUT.to_owned());
             }
-            let mut pages = Pages::new(&bytes, self.limits, self.most_bytes).map_err(|e| as_keys(&e.to_string()))?;
-            let first = pages.next().ok_or("it has no pages")?.map_err(|e| as_keys(&e.to_string()))?;
+            let mut pages = Pages::new(&bytes, self.limits, self.most_bytes).map_err(|e| e.to_string())?;
+            let first = pages.next().ok_or("it has no pages")?.map_err(|e| e.to_string())?;
             let more = !pages.is_done() || first.notices.iter().any(|notice| notice.is_loss());
             if more && !self.told.swap(true, Ordering::Relaxed) {
                 log::warn!("a frame of {source} holds several pictures, of which only the first is read");
@@ -93,7 +93,7 @@ impl Developer {
             if decode::ends_early(&bytes) {
                 return Err(CUT.to_owned());
             }
-            Pages::new(bytes, self.limits, self.most_bytes).map_err(|e| as_keys(&e.to_string()))
+            Pages::new(bytes, self.limits, self.most_bytes).map_err(|e| e.to_string())
         };
         self.guard(source, work)
     }
@@ -102,7 +102,7 @@ impl Developer {
     pub fn page(&self, source: &str, pages: &mut Pages<Vec<u8>>) -> Option<Result<Decoded, CameraError>> {
         let work = || {
             let Some(page) = pages.next() else { return Ok(None) };
-            let page = page.map_err(|e| as_keys(&e.to_string()))?;
+            let page = page.map_err(|e| e.to_string())?;
             let Upright { picture, full_px } = self.turned(page.picture, page.full_px).map_err(|e| e.to_string())?;
             Ok(Some(Decoded { picture, full_px, ..page }))
         };
@@ -148,20 +148,6 @@ impl Developer {
         let [full_w, full_h] = full_px;
         Ok(Upright { picture: Picture::from_raw(data, h, w)?, full_px: [full_h, full_w] })
     }
-}
-
-/// The message with the keys of the configuration in place of the command line's flags.
-pub(super) fn as_keys(message: &str) -> String {
-    let flags = [
-        ("--max-decode-bytes", "limits.max_decode_bytes"),
-        ("--max-bytes", "limits.max_bytes"),
-        ("--max-pages", "limits.max_pages"),
-        ("--max-pixels", "limits.max_pixels"),
-        ("--max-total-pixels", "limits.max_total_pixels"),
-        ("--max-width", "limits.max_width_px"),
-        ("--max-height", "limits.max_height_px"),
-    ];
-    flags.iter().fold(message.to_owned(), |text, (flag, key)| text.replace(flag, key))
 }
 
 /// A frame that was taken at `captured_at`.

@@ -2,7 +2,7 @@
 
 use super::backoff::{deadline, wait};
 use super::config::Common;
-use super::picture::{Developer, Upright, as_keys, captured};
+use super::picture::{Developer, Upright, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use edge_ocr::image::decode::Pages;
 use edge_ocr::shown::Shown;
@@ -126,10 +126,8 @@ impl FrameSource for Replay {
                 let input = &self.inputs[self.next];
                 self.next += 1;
                 let name = input.name().into_owned();
-                let bytes = read(input, self.max_bytes).map_err(|e| CameraError::BadFrame {
-                    source_name: name.clone(),
-                    reason: as_keys(&e.to_string()),
-                })?;
+                let bytes = read(input, self.max_bytes)
+                    .map_err(|e| CameraError::BadFrame { source_name: name.clone(), reason: e.to_string() })?;
                 let pages = self.developer.pages(&name, bytes)?;
                 (name, pages)
             }

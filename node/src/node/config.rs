@@ -180,7 +180,7 @@ impl NodeConfig {
                     .into());
             }
         }
-        within("pipeline", self.pipeline.validate().map_err(|sentence| load::as_keys(&sentence)))?;
+        within("pipeline", self.pipeline.validate().map_err(|e| e.to_string()))?;
         within("pipeline", self.only_what_counts())?;
         within("image", self.image.validate())?;
         self.mqtt.validate()?;

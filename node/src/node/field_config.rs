@@ -85,7 +85,7 @@ impl FieldConfig {
         }
         let of_field = |sentence: String| format!("field {}: {sentence}", self.name);
         self.region().map_err(of_field)?;
-        self.profile().validate().map_err(of_field)
+        self.profile().validate().map_err(|e| of_field(e.to_string()))
     }
 
     /// The region, if it is not the whole frame.

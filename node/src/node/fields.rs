@@ -138,6 +138,7 @@ impl FieldReader {
             let of_field = |sentence: String| Error::Config(format!("field {}: {sentence}", field.name));
             let profile = pipeline.profile(profile).map_err(|error| match error {
                 Error::Config(sentence) => of_field(sentence),
+                Error::Param(error) => of_field(error.to_string()),
                 other => other,
             })?;
             Ok(Field { name: field.name.clone(), roi: field.region().map_err(of_field)?, profile })

@@ -27,7 +27,6 @@ use crate::publish::{
     Transport,
 };
 use crate::rules::{StateConfig, StateFile};
-use crate::util::load;
 use edge_ocr::error::Error;
 use edge_ocr::infer::arena;
 use edge_ocr::target;
@@ -72,7 +71,8 @@ impl Parts {
         let fields: Vec<FieldConfig> = config.fields.iter().map(|field| field.read.clone()).collect();
         let reader =
             FieldReader::new(&config.pipeline, &fields, config.align.as_ref()).map_err(|error| match error {
-                Error::Config(sentence) => NodeError::Config(load::as_keys(&sentence)),
+                Error::Config(sentence) => NodeError::Config(sentence),
+                Error::Param(error) => NodeError::Config(error.to_string()),
                 other => other.into(),
             })?;
         let annotator = FrameAnnotator::new(AnnotateConfig { max_bytes: image_bytes(config), ..config.image })

@@ -89,39 +89,6 @@ pub fn sentence(message: &str) -> String {
     unknown_word(if what == "field" { "key" } else { "value" }, unknown, &known)
 }
 
-/// A message of the pipeline with the keys of `[pipeline]` and `[[field]]` in place of the command line's flags.
-pub fn as_keys(message: &str) -> String {
-    // What is in backquotes is a command, whose flags are right.
-    let parts = message.split('`').enumerate().map(|(at, part)| match at % 2 {
-        0 => FLAGS.iter().fold(part.to_owned(), |part, (flag, key)| part.replace(flag, key)),
-        _ => part.to_owned(),
-    });
-    parts.collect::<Vec<_>>().join("`")
-}
-
-/// Flags that the pipeline's messages name, and their keys. None of a flag comes before a longer one.
-const FLAGS: [(&str, &str); 19] = [
-    ("--allowed-chars", "allowed_chars"),
-    ("--cls-thresh", "cls_thresh"),
-    ("--det-canvas", "detect.scale.canvases_px"),
-    ("--det-limit-side-len", "detect.scale.limit_side_len_px"),
-    ("--det-max-candidates", "detect.db.max_candidates"),
-    ("--dict", "models.dict"),
-    ("--engine", "engine"),
-    ("--max-bytes", "limits.max_bytes"),
-    ("--max-decode-bytes", "limits.max_decode_bytes"),
-    ("--max-height", "limits.max_height_px"),
-    ("--max-pages", "limits.max_pages"),
-    ("--max-pixels", "limits.max_pixels"),
-    ("--max-total-pixels", "limits.max_total_pixels"),
-    ("--max-width", "limits.max_width_px"),
-    ("--rec-batch", "recognise.batch"),
-    ("--rec-score-thresh", "rec_score_thresh"),
-    ("--rec-widths", "recognise.widths"),
-    ("--rotate", "rotate_deg"),
-    ("--threads", "threads"),
-];
-
 /// What is said of a key or value (`thing`) that is not known.
 pub fn unknown_word(thing: &str, unknown: &str, known: &[&str]) -> String {
     let nearest = known
@@ -204,14 +171,6 @@ mod tests {
     fn a_long_number_is_not_shown_whole() {
         let said = message("interval_s = 1e308");
         assert!(said.starts_with("node.toml, line 1: interval_s: invalid type") && said.len() < 160, "{said}");
-    }
-
-    #[test]
-    fn flags_become_keys_but_not_in_commands() {
-        assert_eq!(
-            as_keys("--rotate must be 0; see `read --rotate`, --threads 3"),
-            "rotate_deg must be 0; see `read --rotate`, threads 3"
-        );
     }
 
     #[test]

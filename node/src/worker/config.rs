@@ -1,7 +1,6 @@
 //! The worker's configuration.
 
 use crate::publish::mqtt::{MqttConfig, filter_fault};
-use crate::util::load;
 use edge_ocr::Config;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -102,7 +101,7 @@ impl WorkerConfig {
             return Err(sentence.into());
         }
         self.mqtt.validate()?;
-        self.pipeline.validate().map_err(|sentence| format!("pipeline.{}", load::as_keys(&sentence)))
+        self.pipeline.validate().map_err(|e| format!("pipeline.{e}"))
     }
 
     /// The shared subscription.

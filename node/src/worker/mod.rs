@@ -29,7 +29,6 @@ pub use work::Counters;
 
 use crate::publish::Transport;
 use crate::publish::mqtt::{self, Options};
-use crate::util::load;
 use crate::util::shutdown::Stop;
 use edge_ocr::error::Error;
 
@@ -69,10 +68,7 @@ impl Parts {
     fn new(config: &WorkerConfig) -> Result<Parts, Error> {
         config.validate().map_err(Error::Config)?;
         let id = config.worker_id().map_err(Error::Config)?;
-        let reader = PipelineReader::new(&config.pipeline, config.chars).map_err(|error| match error {
-            Error::Config(sentence) => Error::Config(load::as_keys(&sentence)),
-            other => other,
-        })?;
+        let reader = PipelineReader::new(&config.pipeline, config.chars)?;
         let options =
             Options { manual_acks: true, receive_maximum: Some(config.receive_maximum), must_subscribe: true };
         let names = answer::Names::new(&config.base, &id);

@@ -14,7 +14,7 @@ mod watch;
 
 use super::backoff::deadline;
 use super::config::{Common, within};
-use super::picture::{Developer, Upright, as_keys, captured};
+use super::picture::{Developer, Upright, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use edge_ocr::image::decode::{Notice, Pages};
 use edge_ocr::source::{Input, SourceError, read};
@@ -228,7 +228,7 @@ impl Directory {
                 let reason = format!("it cannot be read ({reason})");
                 news.then_some(Err(CameraError::Failed { source_name: name, reason, mend }))
             }
-            Err(error) => Some(Err(CameraError::BadFrame { source_name: name, reason: as_keys(&error.to_string()) })),
+            Err(error) => Some(Err(CameraError::BadFrame { source_name: name, reason: error.to_string() })),
         }
     }
 
