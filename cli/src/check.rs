@@ -10,9 +10,9 @@ use edge_ocr::{Frame, Pipeline, target};
 use std::time::Instant;
 
 /// Rendered by `tests/golden/make.py`, with the text that is on it.
-pub const PICTURE: &[u8] = include_bytes!("../../tests/golden/check.png");
+pub const PICTURE: &[u8] = include_bytes!("check.png");
 /// See [`PICTURE`].
-pub const TEXT: &str = include_str!("../../tests/golden/check.expected.txt");
+pub const TEXT: &str = include_str!("check.expected.txt");
 
 #[derive(clap::Args)]
 pub struct Args {

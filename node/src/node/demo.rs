@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 /// The pictures that the demo replays, by name.
 const PICTURES: [(&str, &[u8]); 3] = [
-    ("1-plate.jpg", include_bytes!("../../../tests/golden/plate.jpg")),
-    ("2-word.png", include_bytes!("../../../tests/golden/word.png")),
-    ("3-receipt.jpg", include_bytes!("../../../tests/golden/receipt.jpg")),
+    ("1-plate.jpg", include_bytes!("demo/plate.jpg")),
+    ("2-word.png", include_bytes!("demo/word.png")),
+    ("3-receipt.jpg", include_bytes!("demo/receipt.jpg")),
 ];
 
 /// How long the broker may take to listen.
