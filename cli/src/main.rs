@@ -146,6 +146,8 @@ fn run() -> u8 {
         Err(Stop::Failed(sentence)) => (Some(sentence), exit::FAILED),
         #[cfg(feature = "node")]
         Err(Stop::Node(error)) => (Some(error.to_string()), exit::of_node(&error)),
+        #[cfg(all(feature = "node", not(feature = "demo")))]
+        Err(Stop::NotBuiltIn(sentence)) => (Some(sentence.into()), exit::NO_ENGINE),
         Err(Stop::Error(error)) => (Some(error.to_string()), exit::of(&error)),
     };
     let sentence = sentence.map(|sentence| format!("edge-ocr: {sentence}"));
@@ -170,6 +172,9 @@ enum Stop {
     /// The node's.
     #[cfg(feature = "node")]
     Node(edge_ocr_node::node::NodeError),
+    /// One sentence about what this program was built without; exit code 6.
+    #[cfg(all(feature = "node", not(feature = "demo")))]
+    NotBuiltIn(&'static str),
     /// Whoever read our output has gone: nothing to say.
     Quiet,
 }

@@ -73,7 +73,7 @@ pub fn caught(signals: Option<Signals>) -> Result<Signals, Ended> {
 
 #[cfg(not(feature = "demo"))]
 fn demo(_: Option<u64>, _: Signals) -> Result<u8, Ended> {
-    Err(Error::NoEngine("demo".into()).into())
+    Err(Ended::NotBuiltIn("the broker of the demo is not in this program; build it with `--features demo`"))
 }
 
 /// Replays built-in pictures to a broker inside the program, until interrupted or `messages` have come.

@@ -333,3 +333,9 @@ fn no_memory_is_told_and_not_died_of() {
     }
     assert!(told > 0, "{too_little} kB and less");
 }
+
+#[cfg(all(feature = "node", not(feature = "demo")))]
+#[test]
+fn demo_without_broker_names_feature() {
+    mistake(&["node", "--demo"], 6, "--features demo");
+}
