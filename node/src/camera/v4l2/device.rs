@@ -377,8 +377,8 @@ mod tests {
         // The picture is what was sent, without the padding.
         let shape = reader.shape(Layout::Yuyv, 2, 2, 6).unwrap();
         let bytes = [235, 128, 16, 128, 9, 9, 16, 128, 235, 128];
-        let picture = Developer::new(&Common::default()).raw("x", &bytes, &shape).unwrap();
-        assert_eq!(picture.as_raw(), [[255; 3], [0; 3], [0; 3], [255; 3]].as_flattened());
+        let frame = Developer::new(&Common::default()).raw("x", &bytes, &shape).unwrap();
+        assert_eq!(frame.picture.as_raw(), [[255; 3], [0; 3], [0; 3], [255; 3]].as_flattened());
     }
 
     #[test]
