@@ -20,7 +20,16 @@
 //! | [`page`] | the result and its reading order |
 //! | [`output`] | the result as text, JSON, TSV, hOCR, or drawn |
 //! | [`board`], [`sensors`] | the machine: whether the program fits it, its clock, heat and power |
+//! | [`param`], [`error`] | what errors call a parameter, and what it may be; the errors of all modules as one |
 //! | [`pipeline`] | all of it, from a [`Config`] |
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | none | the INT8 engine; JPEG, PNG and PNM |
+//! | `formats` | BMP, GIF, TIFF, WebP |
+//! | `tract` | the float engine, which reads any ONNX model of the family |
+//! | `annotate` | boxes and texts drawn into pictures |
+//! | `glob` | names, directories and patterns to files |
 //!
 //! Reading a picture takes three calls:
 //!
