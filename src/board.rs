@@ -1,6 +1,5 @@
 //! Whether this machine is the board that the program was built for.
 
-use crate::infer::InferError;
 use crate::target::{self, Described};
 use edge_ocr_engine::Isa;
 use std::fs;
@@ -70,14 +69,11 @@ impl Machine {
 /// Refuses a program that was built for another board. With `EDGE_OCR_ISA` set, its kernels are not asked for.
 ///
 /// # Errors
-/// [`InferError::Machine`], which names the target to build for.
-pub fn check() -> Result<(), InferError> {
+/// One sentence that names the target to build for.
+pub fn check() -> Result<(), String> {
     let chosen = std::env::var_os("EDGE_OCR_ISA").is_some_and(|name| !name.is_empty());
     let kernels = if chosen { None } else { target::KERNELS };
-    match refusal(&Machine::here(), kernels) {
-        Some(sentence) => Err(InferError::Machine(sentence)),
-        None => Ok(()),
-    }
+    refusal(&Machine::here(), kernels).map_or(Ok(()), Err)
 }
 
 fn refusal(machine: &Machine, kernels: Option<&str>) -> Option<String> {

@@ -1,12 +1,12 @@
 //! Does a line stand on its head? The text-line classifier `[1, 3, 48, 192]` to the probabilities of 0 and 180 degrees.
 
-use crate::error::StageError;
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
 use crate::infer::{Model, Network, Shape};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
 use crate::prepare;
+use crate::stage::StageError;
 use std::sync::Arc;
 
 /// A classifier of text lines.

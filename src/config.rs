@@ -5,6 +5,7 @@ use crate::detect::scale::ScaleRule;
 use crate::image::decode::Limits;
 use crate::image::enhance::Enhance;
 use crate::infer::MAX_WORKERS;
+use crate::param::{Param, ParamError};
 use crate::recognise::{RecogniseParams, Widths};
 use crate::target;
 use serde::{Deserialize, Serialize};
@@ -231,17 +232,22 @@ impl Config {
         self.rec_score_thresh.unwrap_or(self.mode.score_thresh())
     }
 
-    /// Checks what the types cannot; the error is a sentence. Detection and recognition check their own part.
-    pub fn validate(&self) -> Result<(), String> {
+    /// Checks what the types cannot. Detection and recognition check their own part.
+    ///
+    /// # Errors
+    /// The first parameter that is out of its range.
+    pub fn validate(&self) -> Result<(), ParamError> {
         let unit = |v: Option<f32>| v.is_none_or(|v| (0.0..=1.0).contains(&v));
+        let shown = |v: Option<f32>| v.map_or(String::new(), |v| v.to_string());
+        let (rotate, turns) = (self.rotate_deg, "0, 90, 180 or 270");
         let facts = [
-            ((1..=MAX_WORKERS).contains(&self.threads), "--threads must be 1 to 16"),
-            (unit(self.rec_score_thresh), "--rec-score-thresh must be 0 to 1"),
-            (unit(self.cls_thresh), "--cls-thresh must be 0 to 1"),
-            (self.rotate_deg < 360 && self.rotate_deg.is_multiple_of(90), "--rotate must be 0, 90, 180 or 270"),
+            ((1..=MAX_WORKERS).contains(&self.threads), Param::Threads, self.threads.to_string(), "1 to 16"),
+            (unit(self.rec_score_thresh), Param::RecScoreThresh, shown(self.rec_score_thresh), "0 to 1"),
+            (unit(self.cls_thresh), Param::ClsThresh, shown(self.cls_thresh), "0 to 1"),
+            (rotate < 360 && rotate.is_multiple_of(90), Param::Rotate, rotate.to_string(), turns),
         ];
-        match facts.into_iter().find(|(holds, _)| !holds) {
-            Some((_, sentence)) => Err(sentence.into()),
+        match facts.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, param, value, allowed)) => Err(ParamError::new(param, value, allowed)),
             None => self.limits.validate(),
         }
     }

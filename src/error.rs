@@ -1,12 +1,14 @@
-//! The errors of the library's facade, each with the exit code that the program gives for it.
+//! The errors of the library's facade.
 
 use crate::detect::detector::{DetectError, DetectorError};
 use crate::image::ImageError;
 use crate::infer::InferError;
 use crate::memory::NoMemory;
 use crate::models::ModelError;
+use crate::param::ParamError;
 use crate::recognise::RecogniserError;
 use crate::source::SourceError;
+use crate::stage::StageError;
 
 /// Why a picture was not read. Every message is one sentence: the thing, the reason, the mend.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
@@ -14,6 +16,9 @@ pub enum Error {
     /// A parameter or a configuration that cannot be used.
     #[error("{0}")]
     Config(String),
+    /// A value that a parameter cannot have.
+    #[error(transparent)]
+    Param(#[from] ParamError),
     /// A model that cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -31,20 +36,6 @@ pub enum Error {
     NoEngine(String),
 }
 
-impl Error {
-    /// Exit code of the program: 2 configuration, 3 model, 4 input, 6 the engine is not available: not in the program, not
-    /// for this machine, or no memory for it.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Error::Config(_) | Error::Source(SourceError::StdinTwice | SourceError::Nothing) => 2,
-            Error::Infer(InferError::Kernels(_) | InferError::Machine(_) | InferError::NoMemory(_))
-            | Error::NoEngine(_) => 6,
-            Error::Model(_) | Error::Infer(_) => 3,
-            Error::Image(_) | Error::Source(_) => 4,
-        }
-    }
-}
-
 impl From<NoMemory> for Error {
     fn from(error: NoMemory) -> Self {
         Error::Infer(error.into())
@@ -55,7 +46,8 @@ impl From<DetectorError> for Error {
     fn from(error: DetectorError) -> Self {
         match error {
             DetectorError::Model(e) => Error::Model(e),
-            DetectorError::Params(sentence) => Error::Config(sentence),
+            DetectorError::Param(error) => Error::Param(error),
+            DetectorError::Db(error) => Error::Config(error.to_string()),
             DetectorError::Memory(e) => e.into(),
         }
     }
@@ -65,7 +57,7 @@ impl From<RecogniserError> for Error {
     fn from(error: RecogniserError) -> Self {
         match error {
             RecogniserError::Model(e) => Error::Model(e),
-            RecogniserError::Params(sentence) => Error::Config(sentence),
+            RecogniserError::Param(error) => Error::Param(error),
         }
     }
 }
@@ -87,15 +79,4 @@ impl From<StageError> for Error {
             StageError::Image(e) => Error::Image(e),
         }
     }
-}
-
-/// Why a stage that works on one line failed.
-#[derive(thiserror::Error, Debug, Clone, PartialEq)]
-pub enum StageError {
-    /// The engine.
-    #[error(transparent)]
-    Infer(#[from] InferError),
-    /// The pixels.
-    #[error(transparent)]
-    Image(#[from] ImageError),
 }

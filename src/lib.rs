@@ -1,7 +1,7 @@
 //! OCR for edge boards in pure Rust.
 //!
 //! ```text
-//! source → image → detect → crop → classify → recognise → page → output
+//! file → image → detect → crop → classify → recognise → page → output
 //!                    └──────── infer ────────┘
 //! ```
 //!
@@ -20,9 +20,16 @@
 //! | [`page`] | the result and its reading order |
 //! | [`output`] | the result as text, JSON, TSV, hOCR, or drawn |
 //! | [`board`], [`sensors`] | the machine: whether the program fits it, its clock, heat and power |
+//! | [`param`], [`error`] | what errors call a parameter, and what it may be; the errors of all modules as one |
 //! | [`pipeline`] | all of it, from a [`Config`] |
-//! | `worker` | reading for others (feature `node`): pictures from a broker, results to it |
-//! | `rules`, `publish`, `node` | the sensor node (feature `node`): what a reading is worth, how it reaches a broker, and the program |
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | none | the INT8 engine; JPEG, PNG and PNM |
+//! | `formats` | BMP, GIF, TIFF, WebP |
+//! | `tract` | the float engine, which reads any ONNX model of the family |
+//! | `annotate` | boxes and texts drawn into pictures |
+//! | `glob` | names, directories and patterns to files |
 //!
 //! Reading a picture takes three calls:
 //!
@@ -43,40 +50,23 @@ pub mod config;
 pub mod crop;
 pub mod detect;
 pub mod error;
-#[cfg(all(test, feature = "node"))]
-#[path = "../tests/support/fuzz.rs"]
-mod fuzz;
 pub mod guard;
 pub mod image;
 pub mod infer;
 pub mod memory;
 pub mod models;
-#[cfg(feature = "node")]
-pub mod node;
 pub mod output;
 pub mod page;
 mod parallel;
+pub mod param;
 pub mod pipeline;
 pub mod prepare;
-#[cfg(feature = "node")]
-pub mod publish;
 pub mod recognise;
-#[cfg(feature = "node")]
-mod replace;
-#[cfg(feature = "node")]
-pub mod rules;
-#[cfg(feature = "node")]
-pub mod secret;
 pub mod sensors;
-mod shown;
-#[cfg(feature = "node")]
-pub mod signals;
+pub mod shown;
 pub mod source;
+pub mod stage;
 pub mod target;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(feature = "node")]
-pub mod worker;
 
 pub use config::Config;
 pub use error::Error;

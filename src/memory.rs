@@ -6,10 +6,13 @@
 //! Programs are started where memory is scarce, so whatever is reserved in advance is asked for with
 //! `list` or [`Workbench`], and a refusal is [`NoMemory`] instead of the end of the process.
 
-use crate::infer::MEMORY_ALIGN;
+use crate::param::Param;
 use crate::target;
 use edge_ocr_engine::Arena;
 use edge_ocr_engine::arena::Lease;
+
+/// What memory lent to a network must be aligned to, in bytes.
+pub const MEMORY_ALIGN: usize = edge_ocr_engine::arena::ARENA_ALIGN;
 
 /// The one block in which the embedded networks run. Zeros: nothing in the program's file, and no page of it is real
 /// memory before it is used.
@@ -18,7 +21,8 @@ static ARENA: Arena<{ target::ARENA_BYTES }> = Arena::new();
 /// The system gives no more memory.
 #[derive(thiserror::Error, Debug, Clone, Copy, PartialEq, Eq)]
 #[error(
-    "there is no memory for {what} ({bytes} bytes); end other programs, raise the limit of this one (ulimit -v), or give fewer --threads"
+    "there is no memory for {what} ({bytes} bytes); end other programs, raise the limit of this one (ulimit -v), or give fewer {threads}",
+    threads = Param::Threads
 )]
 pub struct NoMemory {
     /// What it was for.

@@ -18,31 +18,3 @@ fn measuring_signs_are_read_as_signs() {
     let lines: Vec<String> = page.lines().map(|line| line.text().to_string().replace(' ', "")).collect();
     assert_eq!(lines, ["R≤47kΩ±5%", "CO₂≥400ppm", "Al₂O₃≈12kg", "ΔT=3K", "5→7and5≠7", "length2πrand√2", "21℃or70℉"]);
 }
-
-#[cfg(feature = "node")]
-#[test]
-fn minus_apart_on_display_is_not_lost() {
-    use edge_ocr::config::Mode;
-    use edge_ocr::node::{FieldConfig, FieldReader};
-    use edge_ocr::rules::{Field, Moment, Status, Value};
-    let picture = case("display_minus.png");
-    let config = |mode| FieldConfig { name: "t".into(), mode, ..FieldConfig::default() };
-    for mode in [Mode::Line, Mode::Page] {
-        let mut reader = FieldReader::new(&Config::default(), &[config(mode)], None).unwrap();
-        let observation = reader.read(&picture).unwrap().fields.remove(0).observation;
-        assert_eq!(observation.text.replace(' ', ""), "-12.5", "what is read is not what this test is about");
-        for rules in [
-            "",
-            "select = 'largest-number'",
-            "select = 'longest-word'",
-            "select = 'longest-line'",
-            "select = 'first-match'\nregex = '[0-9.]+'",
-            "regex = '.*?([0-9.]+)'",
-        ] {
-            let rules = toml::from_str(&format!("number = {{}}\n{rules}")).unwrap();
-            let reading = Field::new("t", &rules).unwrap().judge(std::slice::from_ref(&observation), Moment::default());
-            assert_eq!(reading.status, Status::Ok, "{rules:?}: {}", reading.reason);
-            assert_eq!(reading.value, Some(Value::Number { value: -12.5, decimals: 1 }), "{rules:?}");
-        }
-    }
-}

@@ -111,23 +111,23 @@ fn a_plan_beyond_the_budget_is_refused_with_the_figure() {
 
 /// What is documented of a board is what its file says.
 #[test]
-fn the_readme_knows_every_target_and_field() {
-    let readme = std::fs::read_to_string(root().join("targets/README.md")).unwrap();
+fn guide_lists_every_target_and_field() {
+    let guide = std::fs::read_to_string(root().join("docs/boards.md")).unwrap();
     let frozen = std::fs::read_to_string(root().join("tests/golden/arenas.txt")).unwrap();
     for (name, target) in targets() {
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
-        let row = row.unwrap_or_else(|| panic!("targets/README.md does not list {name}"));
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("docs/boards.md does not list {name}"));
         let arena = frozen.lines().find(|line| line.starts_with(&format!("{name} ")) && line.contains(" arena "));
         let bytes: f64 = arena.and_then(|line| line.rsplit(' ').next()).unwrap().parse().unwrap();
         assert!(row.contains(&format!("| {:.1} MB |", bytes / 1e6)), "{row}: {bytes}");
         for triple in target.board.iter().flat_map(|board| &board.triples) {
-            assert!(readme.contains(&format!("`{triple}`")), "{triple} of {name}");
+            assert!(guide.contains(&format!("`{triple}`")), "{triple} of {name}");
         }
     }
     for name in targets().keys() {
         let file = std::fs::read_to_string(root().join(format!("targets/{name}.toml"))).unwrap();
         for field in file.lines().filter_map(|line| line.split_once(" = ")).map(|(field, _)| field) {
-            assert!(readme.contains(&format!("`{field}`")), "targets/README.md does not explain {field} of {name}");
+            assert!(guide.contains(&format!("`{field}`")), "docs/boards.md does not explain {field} of {name}");
         }
     }
 }

@@ -4,15 +4,16 @@ use super::db::USUAL_CANDIDATES;
 use super::glance;
 use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
-use super::{DbOverrides, DbParams, DbScratch, FOR, MapView, ScoreMode, TextBox, boxes_from_map};
+use super::{DbOverrides, DbParams, DbParamsError, DbScratch, FOR, MapView, ScoreMode, TextBox, boxes_from_map};
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, ImageError, PixelView};
-use crate::infer::{Answer, FLOAT, InferError, Network, Pool, Shape};
+use crate::infer::{Answer, InferError, Network, Pool, Shape};
 use crate::memory::{NoMemory, Workbench, list, parts, room};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
 use crate::page::ms;
 use crate::parallel::side_by_side;
+use crate::param::{FloatEngine, Param, ParamError};
 use crate::prepare;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -71,8 +72,11 @@ pub enum DetectorError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A parameter of the caller.
-    #[error("{0}")]
-    Params(String),
+    #[error(transparent)]
+    Param(#[from] ParamError),
+    /// One of those that boxes are made by.
+    #[error(transparent)]
+    Db(#[from] DbParamsError),
     /// Its buffers cannot be had.
     #[error(transparent)]
     Memory(#[from] NoMemory),
@@ -87,24 +91,28 @@ impl Detector {
         params: &DetectParams,
         pixels_at_once: usize,
     ) -> Result<Detector, DetectorError> {
-        params.scale.validate().map_err(DetectorError::Params)?;
+        params.scale.validate()?;
         // The reference rule gives RapidOCR's boxes.
         let score_mode = match params.scale.rule {
             ScaleRule::Tiled => ScoreMode::Adaptive,
             ScaleRule::Reference => ScoreMode::Fast,
         };
         let db = params.db.over(manifest.detector.as_ref(), score_mode);
-        db.validate().map_err(|e| DetectorError::Params(e.to_string()))?;
+        db.validate()?;
         let tiled = params.scale.rule == ScaleRule::Tiled;
         if let Some(shapes) = network.shapes() {
             let there = |[w, h]: &[usize; 2]| shapes.contains(&Shape::picture(*h, *w));
             if !tiled || !params.scale.canvases_px.iter().all(there) {
                 let built_in = shapes.iter().filter_map(|s| Some(format!("{}x{}", s.axes().get(3)?, s.axes().get(2)?)));
-                return Err(DetectorError::Params(format!(
-                    "the {} engine finds text on canvases of {} pixels and no others; give --det-canvas of these and --scale tiled, or {FLOAT}",
+                let built_in = built_in.collect::<Vec<_>>().join(",");
+                let sentence = format!(
+                    "the {} engine finds text on canvases of {built_in} pixels and no others; give {} of these and {} tiled, or {FloatEngine}",
                     network.engine(),
-                    built_in.collect::<Vec<_>>().join(",")
-                )));
+                    Param::Canvases,
+                    Param::ScaleRule
+                );
+                let canvases = format!("{:?}", params.scale.canvases_px);
+                return Err(ParamError::new(Param::Canvases, canvases, built_in).saying(sentence).into());
             }
         }
         let [width, height] = params.scale.canvases_px.first().copied().filter(|_| tiled).unwrap_or([96, 64]);
@@ -286,8 +294,9 @@ impl Detector {
         boxes_from_map(map, page_w, page_h, &self.db, &mut self.scratch, &mut self.boxes);
         if self.scratch.lost() > 0 {
             log::warn!(
-                "{} places that may be text were not looked at, those nearest to the top of the page; raise --det-max-candidates",
-                self.scratch.lost()
+                "{} places that may be text were not looked at, those nearest to the top of the page; raise {}",
+                self.scratch.lost(),
+                Param::MaxCandidates
             );
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! covered by overlapping tiles, a small one is enlarged a little and never without a cap. *Reference* is RapidOCR's
 //! chain of resizes, for parity: every page gets a network input of its own size.
 
+use crate::param::{Param, ParamError};
 use crate::target;
 use serde::{Deserialize, Serialize};
 
@@ -79,29 +80,44 @@ const SLIGHT_FROM_PX: usize = 1024;
 pub const MULTIPLE_PX: usize = 32;
 
 impl ScaleParams {
-    /// Checks the values; the error is a sentence.
-    pub fn validate(&self) -> Result<(), String> {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// The first parameter that cannot be used.
+    pub fn validate(&self) -> Result<(), ParamError> {
         let canvas =
             |c: &[usize; 2]| c.iter().all(|s| (MULTIPLE_PX..=4096).contains(s) && s.is_multiple_of(MULTIPLE_PX));
+        let canvases = || format!("{:?}", self.canvases_px);
         if self.canvases_px.is_empty() {
-            return Err("the detector has no canvas; give --det-canvas at least one size like 640x640".into());
+            let sentence =
+                format!("the detector has no canvas; give {} at least one size like 640x640", Param::Canvases);
+            return Err(ParamError::new(Param::Canvases, canvases(), "at least one size").saying(sentence));
         }
-        let facts = [
-            (
-                self.canvases_px.iter().all(canvas),
-                "a detector canvas must have sides of 32 to 4096 pixels, multiples of 32",
-            ),
-            (
-                self.tile_canvases().next().is_some(),
-                "no canvas is at least twice as wide and high as the overlap of tiles",
-            ),
-            ((1.0..=16.0).contains(&self.max_upscale), "a page can be enlarged 1 to 16 times"),
-            ((64..=8192).contains(&self.max_side_px), "the longest side must be 64 to 8192 pixels"),
-            ((1..=4096).contains(&self.min_side_px), "the shortest side must be 1 to 4096 pixels"),
-            ((32..=8192).contains(&self.limit_side_len_px), "--det-limit-side-len must be 32 to 8192"),
-            ((64..=8192).contains(&self.cap_side_px), "the cap of the network's sides must be 64 to 8192 pixels"),
+        if !self.canvases_px.iter().all(canvas) {
+            let allowed = "sides of 32 to 4096 pixels, multiples of 32";
+            let sentence = format!("a detector canvas must have {allowed}");
+            return Err(ParamError::new(Param::Canvases, canvases(), allowed).saying(sentence));
+        }
+        if self.tile_canvases().next().is_none() {
+            let allowed = "at most half of a canvas's sides";
+            let sentence = "no canvas is at least twice as wide and high as the overlap of tiles";
+            return Err(ParamError::new(Param::Overlap, self.overlap_px, allowed).saying(sentence));
+        }
+        if !(1.0..=16.0).contains(&self.max_upscale) {
+            let sentence = "a page can be enlarged 1 to 16 times";
+            return Err(ParamError::new(Param::MaxUpscale, self.max_upscale, "1 to 16").saying(sentence));
+        }
+        let sides = [
+            (Param::MaxSide, self.max_side_px, 64, 8192, "the longest side must be 64 to 8192 pixels"),
+            (Param::MinSide, self.min_side_px, 1, 4096, "the shortest side must be 1 to 4096 pixels"),
+            (Param::LimitSideLen, self.limit_side_len_px, 32, 8192, ""),
+            (Param::CapSide, self.cap_side_px, 64, 8192, "the cap of the network's sides must be 64 to 8192 pixels"),
         ];
-        facts.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err(sentence.into()))
+        let outside = sides.into_iter().find(|(_, side, least, most, _)| !(least..=most).contains(&side));
+        outside.map_or(Ok(()), |(param, side, least, most, sentence)| {
+            let error = ParamError::new(param, side, format!("{least} to {most}"));
+            Err(if sentence.is_empty() { error } else { error.saying(sentence) })
+        })
     }
 }
 

@@ -383,7 +383,7 @@ mod tests {
     fn deskew_keeps_to_its_memory() {
         let tight = Limits { max_decode_bytes: 700 * 500 * 3 + 1000, ..limits() };
         let error = apply(page(700, 500, 5.0), &[Enhance::Deskew], &tight).unwrap_err().to_string();
-        assert!(error.contains("700x500") && error.contains("--max-decode-bytes"), "{error}");
+        assert!(error.contains("700x500") && error.contains("limits.max_decode_bytes"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What can go wrong with a picture. Every message is one sentence: the thing, the reason, the mend.
 
+use crate::param::Param;
+
 /// Why a picture, or a request about one, cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ImageError {
@@ -23,7 +25,7 @@ pub enum ImageError {
     },
 
     /// The encoded picture is longer than [`max_bytes`](super::decode::Limits::max_bytes).
-    #[error("picture file is {bytes} bytes, more than the limit of {limit} bytes; raise --max-bytes")]
+    #[error("picture file is {bytes} bytes, more than the limit of {limit} bytes; raise {}", Param::MaxBytes)]
     TooManyBytes {
         /// Length of the encoded picture.
         bytes: u64,
@@ -32,7 +34,7 @@ pub enum ImageError {
     },
 
     /// The picture is wider than [`max_width_px`](super::decode::Limits::max_width_px).
-    #[error("picture is {width}x{height} pixels, wider than the limit of {limit} pixels; raise --max-width")]
+    #[error("picture is {width}x{height} pixels, wider than the limit of {limit} pixels; raise {}", Param::MaxWidth)]
     TooWide {
         /// Width by the header.
         width: u32,
@@ -43,7 +45,7 @@ pub enum ImageError {
     },
 
     /// The picture is higher than [`max_height_px`](super::decode::Limits::max_height_px).
-    #[error("picture is {width}x{height} pixels, higher than the limit of {limit} pixels; raise --max-height")]
+    #[error("picture is {width}x{height} pixels, higher than the limit of {limit} pixels; raise {}", Param::MaxHeight)]
     TooHigh {
         /// Width by the header.
         width: u32,
@@ -54,7 +56,7 @@ pub enum ImageError {
     },
 
     /// The picture has more pixels than [`max_pixels`](super::decode::Limits::max_pixels).
-    #[error("picture is {width}x{height} pixels, more than the limit of {limit} pixels; raise --max-pixels")]
+    #[error("picture is {width}x{height} pixels, more than the limit of {limit} pixels; raise {}", Param::MaxPixels)]
     TooManyPixels {
         /// Width by the header.
         width: u32,
@@ -65,7 +67,7 @@ pub enum ImageError {
     },
 
     /// A file has more pages than [`max_pages`](super::decode::Limits::max_pages).
-    #[error("file has more pages than the limit of {limit}; split it, or raise --max-pages")]
+    #[error("file has more pages than the limit of {limit}; split it, or raise {}", Param::MaxPages)]
     TooManyPages {
         /// The limit in force.
         limit: u64,
@@ -73,7 +75,8 @@ pub enum ImageError {
 
     /// The pages of a file have more pixels than [`max_total_pixels`](super::decode::Limits::max_total_pixels).
     #[error(
-        "the {pages} pages of the file have {pixels} pixels together, more than the limit of {limit}; split it, or raise --max-total-pixels"
+        "the {pages} pages of the file have {pixels} pixels together, more than the limit of {limit}; split it, or raise {}",
+        Param::MaxTotalPixels
     )]
     TooManyPagePixels {
         /// Number of pages.
@@ -97,7 +100,8 @@ pub enum ImageError {
 
     /// Decoding would take more than [`max_decode_bytes`](super::decode::Limits::max_decode_bytes).
     #[error(
-        "decoding this {width}x{height} {format} picture would take at least {needed} bytes of memory, more than the limit of {limit} bytes; make the picture smaller or raise --max-decode-bytes"
+        "decoding this {width}x{height} {format} picture would take at least {needed} bytes of memory, more than the limit of {limit} bytes; make the picture smaller or raise {}",
+        Param::MaxDecodeBytes
     )]
     TooMuchMemory {
         /// Name of the format.
@@ -217,7 +221,8 @@ pub enum ImageError {
 
     /// Turning the picture straight needs a second one, and that is too much.
     #[error(
-        "turning this {width}x{height} picture straight would take {needed} bytes of memory, more than the limit of {limit} bytes; leave deskew out, make the picture smaller or raise --max-decode-bytes"
+        "turning this {width}x{height} picture straight would take {needed} bytes of memory, more than the limit of {limit} bytes; leave deskew out, make the picture smaller or raise {}",
+        Param::MaxDecodeBytes
     )]
     DeskewMemory {
         /// Width in pixels.

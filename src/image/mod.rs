@@ -214,7 +214,7 @@ fn needed_bytes(width: usize, height: usize, stride: usize) -> Option<usize> {
 }
 
 /// An empty vector with room for exactly `bytes`, or an error where a plain allocation would end the process.
-pub(crate) fn reserve(bytes: usize) -> Result<Vec<u8>, ImageError> {
+pub fn reserve(bytes: usize) -> Result<Vec<u8>, ImageError> {
     let mut data = Vec::new();
     data.try_reserve_exact(bytes).map_err(|_| ImageError::OutOfMemory { bytes })?;
     Ok(data)

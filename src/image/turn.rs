@@ -64,14 +64,14 @@ pub fn half_in_place(data: &mut [u8]) {
 }
 
 /// Mirrors every row of a tight RGB8 buffer: left becomes right.
-pub(crate) fn mirror_rows(data: &mut [u8], width: usize) {
+pub fn mirror_rows(data: &mut [u8], width: usize) {
     for row in data.chunks_exact_mut((width * CHANNELS).max(1)) {
         row.as_chunks_mut::<CHANNELS>().0.reverse();
     }
 }
 
 /// Reverses the order of rows of a tight RGB8 buffer: top becomes bottom.
-pub(crate) fn mirror_columns(data: &mut [u8], width: usize) {
+pub fn mirror_columns(data: &mut [u8], width: usize) {
     let row = (width * CHANNELS).max(1);
     let rows = data.len() / row;
     let (upper, lower) = data.split_at_mut(rows / 2 * row);
@@ -97,7 +97,7 @@ pub(crate) fn transpose_scratch_bytes(width: u64, height: u64) -> u64 {
 /// # Errors
 /// [`ImageError::Shape`] if the buffer is not `3 * width * height` bytes long or a side is 0,
 /// [`ImageError::OutOfMemory`] if the scratch memory cannot be had.
-pub(crate) fn transpose_in_place(data: &mut [u8], width: usize, height: usize) -> Result<(), ImageError> {
+pub fn transpose_in_place(data: &mut [u8], width: usize, height: usize) -> Result<(), ImageError> {
     check(data, width, height)?;
     let pixels = data.as_chunks_mut::<CHANNELS>().0;
     let bands = height / BAND;

@@ -20,11 +20,9 @@ pub use edge_ocr_engine::Pool;
 pub use edge_ocr_engine::plan::MAX_WORKERS;
 pub use shape::Shape;
 
-use crate::memory::NoMemory;
+use crate::memory::{MEMORY_ALIGN, NoMemory};
+use crate::param::FloatEngine;
 use std::sync::Arc;
-
-/// What memory lent to a [`Model`] must be aligned to, in bytes.
-pub const MEMORY_ALIGN: usize = edge_ocr_engine::arena::ARENA_ALIGN;
 
 /// A network at one fixed shape. It keeps nothing between runs, so several threads may use it, each with its own memory.
 pub trait Model: Send + Sync {
@@ -128,13 +126,6 @@ pub(crate) fn lend<'a>(model: &str, memory: &'a mut [u8], bytes: usize) -> Resul
     })
 }
 
-/// How to have the float engine, which runs at any size: the end of messages about what is not built in.
-pub const FLOAT: &str = if cfg!(feature = "tract") {
-    "give --engine tract"
-} else {
-    "build the program with its float engine (--features tract)"
-};
-
 /// Why an engine could not run a model.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
 pub enum InferError {
@@ -172,7 +163,7 @@ pub enum InferError {
     #[error(transparent)]
     NoMemory(#[from] NoMemory),
     /// The network was built for other sizes.
-    #[error("no plan for input {shape} is in this program, only for {built_in}; use one of these, or {float}", float = FLOAT)]
+    #[error("no plan for input {shape} is in this program, only for {built_in}; use one of these, or {float}", float = FloatEngine)]
     Size {
         /// The shape asked for.
         shape: Shape,

@@ -81,7 +81,8 @@ pub enum ModelError {
     },
     /// The dictionary belongs to another model.
     #[error(
-        "the dictionary of {name} has {entries} characters, so the model must have {want} classes (blank and space added), but it has {classes}; give the dictionary that belongs to the model with --dict"
+        "the dictionary of {name} has {entries} characters, so the model must have {want} classes (blank and space added), but it has {classes}; give the dictionary that belongs to the model with {dict}",
+        dict = crate::param::Param::Dict
     )]
     DictionaryLength {
         /// File or manifest name.
@@ -96,7 +97,7 @@ pub enum ModelError {
     /// The INT8 engine runs only what the program was built with.
     #[error(
         "the {kind} {name} is not built into this program, only {built_in} is; build it with a target that names {name}, or {float}",
-        float = crate::infer::FLOAT
+        float = crate::param::FloatEngine
     )]
     NotBuiltIn {
         /// File or manifest name.

@@ -1,6 +1,7 @@
 //! Finding a model's file and proving that it is the one its manifest describes.
 
 use super::{Kind, Manifest, ModelError};
+use crate::param::Param;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -115,7 +116,11 @@ impl Store {
         let folders: Vec<String> = self.folders.iter().map(|f| f.display().to_string()).collect();
         let mend = match &manifest.origin.package {
             Some(_) => {
-                format!("run `models/fetch {}` in the repository, or name its folder with --models-dir", manifest.name)
+                format!(
+                    "run `models/fetch {}` in the repository, or name its folder with {}",
+                    manifest.name,
+                    Param::ModelsFolder
+                )
             }
             None => format!("fetch it by hand from {}", manifest.origin.url),
         };

@@ -4,10 +4,8 @@ use crate::memory::{self, NoMemory};
 use crate::page::{Bounds, Page, Quad, bounds};
 use ab_glyph::{Font as _, FontVec, PxScale, ScaleFont};
 use image::{GrayImage, Luma, Rgb, RgbImage};
-#[cfg(feature = "node")]
 use imageproc::drawing::draw_filled_rect_mut;
 use imageproc::drawing::{draw_line_segment_mut, draw_text_mut};
-#[cfg(feature = "node")]
 use imageproc::rect::Rect;
 
 /// Most characters of a label or line that are drawn: more cannot be read at the size of a box.
@@ -28,10 +26,8 @@ const WIDE: u32 = 2;
 /// Smallest and largest height of a label in pixels.
 const LABEL_PX: (f32, f32) = (10.0, 32.0);
 /// Height of a label in heights of its box.
-#[cfg(feature = "node")]
 const LABEL_SCALE: f32 = 0.5;
 /// Behind the label, so that it can be read on any picture.
-#[cfg(feature = "node")]
 const PLATE: Rgb<u8> = Rgb([255, 255, 255]);
 
 /// A TrueType or OpenType font.
@@ -188,7 +184,7 @@ fn coverage(strip: &GrayImage, x: f32, y: f32) -> f32 {
 }
 
 /// Colour of a score.
-pub(crate) fn colour(score: f32) -> Rgb<u8> {
+pub fn colour(score: f32) -> Rgb<u8> {
     match score {
         0.9.. => Rgb([0, 140, 60]),
         0.6.. => Rgb([200, 110, 0]),
@@ -197,7 +193,7 @@ pub(crate) fn colour(score: f32) -> Rgb<u8> {
 }
 
 /// Draws a box.
-pub(crate) fn outline(quad: &Quad, colour: Rgb<u8>, rgb: &mut RgbImage) {
+pub fn outline(quad: &Quad, colour: Rgb<u8>, rgb: &mut RgbImage) {
     // A wild coordinate would make the line drawing step through millions of pixels outside.
     let (width, height) = (rgb.width() as f32, rgb.height() as f32);
     let corners = quad.map(|[x, y]| [x.clamp(-width, 2.0 * width), y.clamp(-height, 2.0 * height)]);
@@ -213,8 +209,7 @@ pub(crate) fn outline(quad: &Quad, colour: Rgb<u8>, rgb: &mut RgbImage) {
 }
 
 /// Draws the text of a box on a plate.
-#[cfg(feature = "node")]
-pub(crate) fn label(quad: &Quad, colour: Rgb<u8>, text: impl Iterator<Item = char>, rgb: &mut RgbImage, font: &Font) {
+pub fn label(quad: &Quad, colour: Rgb<u8>, text: impl Iterator<Item = char>, rgb: &mut RgbImage, font: &Font) {
     let area = bounds(quad, rgb.width(), rgb.height());
     let low_side = area.width().min(area.height()) as f32;
     let size = (low_side * LABEL_SCALE).clamp(LABEL_PX.0, LABEL_PX.1);

@@ -4,7 +4,8 @@
 //! [`Writer::finish`], and flushes each. JSON and text look different for one picture and for several, so
 //! without [`Writer::several`] their first document is held back until the second one or the end arrives.
 
-pub(crate) mod annotate;
+#[cfg(feature = "annotate")]
+pub mod annotate;
 mod hocr;
 mod json;
 mod paddle;
@@ -14,6 +15,7 @@ mod tsv;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "annotate")]
 pub use annotate::{Font, FontError, annotate};
 
 use crate::page::Page;

@@ -57,7 +57,7 @@ pub struct Timing {
 }
 
 /// Milliseconds since `start`, as [`Timing`] counts them.
-pub(crate) fn ms(start: std::time::Instant) -> f32 {
+pub fn ms(start: std::time::Instant) -> f32 {
     start.elapsed().as_secs_f32() * 1e3
 }
 

@@ -26,6 +26,7 @@ use crate::infer::Pool;
 use crate::memory::{Workbench, list};
 use crate::models::{Charset, Kind, ModelError, Store};
 use crate::page::Page;
+use crate::param::Param;
 use crate::recognise::Recogniser;
 use crate::source::{self, Input};
 use lines::{LineReader, MAX_BOXES};
@@ -109,7 +110,7 @@ impl Pipeline {
     }
 
     fn new(config: &Config, needs: Needs) -> Result<Pipeline, Error> {
-        config.validate().map_err(Error::Config)?;
+        config.validate()?;
         let regions = config
             .regions
             .iter()
@@ -142,7 +143,7 @@ impl Pipeline {
             }
             None => rec.charset.ok_or_else(|| ModelError::Dictionary {
                 name: rec.name.clone(),
-                reason: "the model file carries none; give its text file with --dict".into(),
+                reason: format!("the model file carries none; give its text file with {}", Param::Dict),
             })?,
         };
         let recogniser = Recogniser::new(rec.network, &rec.manifest, charset, &config.recognise)?;
@@ -163,7 +164,7 @@ impl Pipeline {
         let names = Names { engine: recogniser.engine(), det, rec: rec.name, cls };
         let reader = LineReader::new(recogniser, classifier, threads)?;
         let pool = Pool::new(threads).map_err(|e| {
-            Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
+            Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with {}", Param::Threads))
         })?;
         let profile = Profile::of_config(&config, reader.recogniser());
         let boxes = list(MAX_BOXES, "the lines of a page")?;
@@ -205,7 +206,7 @@ impl Pipeline {
     /// [`Error::Config`] for a parameter out of range, characters that the model does not know, a pattern that is none, and
     /// for [`Mode::Page`] without a detector.
     pub fn profile(&self, config: &ProfileConfig) -> Result<Profile, Error> {
-        config.validate().map_err(Error::Config)?;
+        config.validate()?;
         if config.mode == Mode::Page && self.stages.detector.is_none() {
             return Err(Error::Config(stages::NO_DETECTOR.into()));
         }

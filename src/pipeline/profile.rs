@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Mode};
 use crate::image::enhance::Enhance;
+use crate::param::{Param, ParamError};
 use crate::recognise::{Recogniser, RecogniserError, Restriction};
 use serde::{Deserialize, Serialize};
 
@@ -41,15 +42,14 @@ impl Default for ProfileConfig {
 }
 
 impl ProfileConfig {
-    /// Checks what the types cannot; the error is a sentence naming the key. Characters and pattern are checked when the
+    /// Checks what the types cannot. Characters and pattern are checked when the
     /// profile is made, against the model.
-    pub fn validate(&self) -> Result<(), String> {
-        let unit = self.rec_score_thresh.is_none_or(|v| (0.0..=1.0).contains(&v));
-        if !unit {
-            return Err("rec_score_thresh must be 0 to 1".into());
+    pub fn validate(&self) -> Result<(), ParamError> {
+        if let Some(score) = self.rec_score_thresh.filter(|v| !(0.0..=1.0).contains(v)) {
+            return Err(ParamError::new(Param::RecScoreThresh, score, "0 to 1"));
         }
         if self.rotate_deg >= 360 || !self.rotate_deg.is_multiple_of(90) {
-            return Err("rotate_deg must be 0, 90, 180 or 270".into());
+            return Err(ParamError::new(Param::Rotate, self.rotate_deg, "0, 90, 180 or 270"));
         }
         Ok(())
     }

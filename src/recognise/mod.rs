@@ -12,14 +12,15 @@ mod restriction;
 pub use long::Windows;
 pub use restriction::Restriction;
 
-use crate::error::StageError;
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
-use crate::infer::{Answer, FLOAT, InferError, Network, Shape};
+use crate::infer::{Answer, InferError, Network, Shape};
 use crate::memory::{NoMemory, list};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Charset, Kind, Manifest, ModelError};
 use crate::page::Char;
+use crate::param::{FloatEngine, Param, ParamError};
+use crate::stage::StageError;
 use crate::{prepare, target};
 use ctc::{Probabilities, Symbol};
 use serde::{Deserialize, Serialize};
@@ -138,8 +139,8 @@ pub enum RecogniserError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A parameter of the caller.
-    #[error("{0}")]
-    Params(String),
+    #[error(transparent)]
+    Param(#[from] ParamError),
 }
 
 impl Recogniser {
@@ -159,36 +160,37 @@ impl Recogniser {
             Widths::Buckets(list) => {
                 // Below, the network has too few columns to say anything.
                 if list.is_empty() || !list.is_sorted() || list.iter().any(|w| !(64..=8192).contains(w)) {
-                    let sentence =
-                        "the recogniser's widths (--rec-widths) must be 64 to 8192 pixels, ascending, at least one";
-                    return Err(RecogniserError::Params(sentence.into()));
+                    let allowed = "64 to 8192 pixels, ascending, at least one";
+                    let sentence = format!("the recogniser's widths ({}) must be {allowed}", Param::RecWidths);
+                    let error = ParamError::new(Param::RecWidths, format!("{list:?}"), allowed);
+                    return Err(error.saying(sentence).into());
                 }
                 list.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect()
             }
         };
         if params.batch == 0 || params.batch > MAX_BATCH {
-            return Err(RecogniserError::Params(format!(
-                "a batch of {} lines cannot be read; --rec-batch takes 1 to {MAX_BATCH}",
-                params.batch
-            )));
+            let (param, allowed) = (Param::RecBatch, format!("1 to {MAX_BATCH}"));
+            let sentence = format!("a batch of {} lines cannot be read; {param} takes {allowed}", params.batch);
+            return Err(ParamError::new(param, params.batch, allowed).saying(sentence).into());
         }
         let mut most_bytes = None;
         if let Some(shapes) = network.shapes() {
             if params.batch != 1 {
-                return Err(RecogniserError::Params(format!(
-                    "the {} engine reads lines one at a time; leave --rec-batch out, or {FLOAT}",
-                    network.engine()
-                )));
+                let (engine, param) = (network.engine(), Param::RecBatch);
+                let sentence =
+                    format!("the {engine} engine reads lines one at a time; leave {param} out, or {FloatEngine}");
+                return Err(ParamError::new(param, params.batch, "1").saying(sentence).into());
             }
             let fits = |width: &usize| shapes.contains(&Shape::pictures(params.batch, height, *width));
             if widths.is_empty() || !widths.iter().all(fits) {
                 let built_in: Vec<String> =
                     shapes.iter().filter_map(|s| s.axes().last()).map(usize::to_string).collect();
-                return Err(RecogniserError::Params(format!(
-                    "the {} engine reads lines at the widths {} and no others; give --rec-widths of these, or {FLOAT}",
-                    network.engine(),
-                    built_in.join(",")
-                )));
+                let (built_in, param) = (built_in.join(","), Param::RecWidths);
+                let sentence = format!(
+                    "the {} engine reads lines at the widths {built_in} and no others; give {param} of these, or {FloatEngine}",
+                    network.engine()
+                );
+                return Err(ParamError::new(param, format!("{widths:?}"), built_in).saying(sentence).into());
             }
             let bytes = shapes.iter().filter_map(|shape| Some(network.at(*shape).ok()?.memory_bytes()));
             most_bytes = bytes.max();

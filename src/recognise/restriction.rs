@@ -4,6 +4,7 @@ use super::RecogniserError;
 use super::ctc::{self, Probabilities, Symbol};
 use super::pattern::Pattern;
 use crate::models::Charset;
+use crate::param::{Param, ParamError};
 
 /// What may come out of the recogniser that made it. The default allows everything.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,9 +24,10 @@ impl Restriction {
         let allowed = allowed_chars.map(|chars| allowed_classes(charset, chars)).transpose()?;
         let pattern =
             pattern.map(|text| Pattern::parse(text, charset, allowed.as_deref())).transpose().map_err(|reason| {
-                RecogniserError::Params(format!(
+                let sentence = format!(
                     "the pattern cannot be used: {reason}; a pattern is like A99-[XY]*, see `edge-ocr read --help`"
-                ))
+                );
+                ParamError::new(Param::Pattern, pattern.unwrap_or_default(), "like A99-[XY]*").saying(sentence)
             })?;
         Ok(Restriction { allowed, pattern })
     }
@@ -64,21 +66,24 @@ impl Restriction {
 
 /// The classes of the characters of `chars`, ascending; every character must be known, or a typing error would
 /// silently forbid what it was to allow.
-fn allowed_classes(charset: &Charset, chars: &str) -> Result<Vec<usize>, RecogniserError> {
+fn allowed_classes(charset: &Charset, chars: &str) -> Result<Vec<usize>, ParamError> {
     let table = charset.by_char();
     let mut classes = Vec::new();
     for ch in chars.chars() {
         match table.get(&ch) {
             Some(found) => classes.extend(found),
             None => {
-                return Err(RecogniserError::Params(format!(
-                    "the character {ch:?} cannot be allowed: the model does not know it; leave it out of --allowed-chars"
-                )));
+                let param = Param::AllowedChars;
+                let sentence = format!(
+                    "the character {ch:?} cannot be allowed: the model does not know it; leave it out of {param}"
+                );
+                return Err(ParamError::new(param, chars, "characters of the model").saying(sentence));
             }
         }
     }
     if classes.is_empty() {
-        return Err(RecogniserError::Params("no characters are allowed; give --allowed-chars at least one".into()));
+        let sentence = format!("no characters are allowed; give {} at least one", Param::AllowedChars);
+        return Err(ParamError::new(Param::AllowedChars, chars, "at least one character").saying(sentence));
     }
     classes.sort_unstable();
     classes.dedup();

@@ -1,5 +1,7 @@
 //! What can go wrong before a picture's bytes are there. Every message is one sentence: the thing, the reason, the mend.
 
+use crate::param::Param;
+
 /// Why an input cannot be found or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
@@ -19,12 +21,16 @@ pub enum SourceError {
     },
 
     /// A directory without a picture.
-    #[error("directory {path} has no picture ({extensions}) in it; name another one{hint}", extensions = super::EXTENSIONS.join(", "))]
+    #[error(
+        "directory {path} has no picture ({extensions}) in it; name another one{hint}",
+        extensions = super::EXTENSIONS.join(", "),
+        hint = deeper(.recursive)
+    )]
     EmptyDirectory {
         /// The directory as given.
         path: String,
-        /// ` or search its subdirectories too (--recursive)` where that was not done.
-        hint: &'static str,
+        /// Whether its subdirectories were searched too.
+        recursive: bool,
     },
 
     /// A pattern that fits nothing.
@@ -80,11 +86,16 @@ pub enum SourceError {
     },
 
     /// More bytes than allowed.
-    #[error("{path} is more than the limit of {limit} bytes long; raise --max-bytes")]
+    #[error("{path} is more than the limit of {limit} bytes long; raise {}", Param::MaxBytes)]
     TooLong {
         /// The path as given, or `-`.
         path: String,
         /// The limit in force.
         limit: u64,
     },
+}
+
+/// What else could be done about a directory without pictures.
+fn deeper(recursive: &bool) -> String {
+    if *recursive { String::new() } else { format!(" or search its subdirectories too ({})", Param::Recursive) }
 }

@@ -4,12 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Input, SourceError};
-
-/// Endings (without the dot, lower case) by which files of a directory count as pictures.
-pub const EXTENSIONS: [&str; 16] = [
-    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
-];
+use super::{EXTENSIONS, Input, SourceError};
 
 /// Endings of pictures and documents that are not read. Such a file of a directory is an input all the same: it becomes an
 /// error that names its format, instead of being passed over.
@@ -58,8 +53,7 @@ pub fn expand(args: &[impl AsRef<OsStr>], recursive: bool) -> Result<Expanded, S
         } else if path.is_dir() {
             let mut files = list(path, recursive, &mut unreadable);
             if files.is_empty() && unreadable.len() == problems {
-                let hint = if recursive { "" } else { " or search its subdirectories too (--recursive)" };
-                return Err(SourceError::EmptyDirectory { path: arg.into_owned(), hint });
+                return Err(SourceError::EmptyDirectory { path: arg.into_owned(), recursive });
             }
             files.sort();
             inputs.extend(files.into_iter().map(Input::Path));
@@ -202,7 +196,7 @@ mod tests {
         let (_guard, root) = directory(&["sub/a.png", "text.txt"]);
         let message = |args: &[&str]| names(&root, args, false).unwrap_err().to_string();
         assert!(message(&["@nothing.png"]).contains("nothing.png does not exist"));
-        assert!(message(&["@"]).contains("has no picture") && message(&["@"]).contains("--recursive"));
+        assert!(message(&["@"]).contains("has no picture") && message(&["@"]).contains("(recursive)"));
         assert_eq!(names(&root, &["-", "@sub", "-"], false), Err(SourceError::StdinTwice));
         assert_eq!(expand(&[""; 0], false), Err(SourceError::Nothing));
     }

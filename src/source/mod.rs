@@ -1,17 +1,22 @@
 //! Where pictures come from: what the command line names, and the bytes behind it.
 
 mod error;
+#[cfg(feature = "glob")]
 mod expand;
-#[cfg(feature = "node")]
-pub mod frames;
 mod read;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 
 pub use error::SourceError;
-pub use expand::{EXTENSIONS, Expanded, expand};
+#[cfg(feature = "glob")]
+pub use expand::{Expanded, expand};
 pub use read::read;
+
+/// Endings (without the dot, lower case) by which files of a directory count as pictures.
+pub const EXTENSIONS: [&str; 16] = [
+    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
+];
 
 /// One thing to read a picture from.
 #[derive(Clone, Debug, PartialEq, Eq)]

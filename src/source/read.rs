@@ -88,7 +88,7 @@ mod tests {
         let path = root.path().join("scan");
         fs::write(&path, b"%PDF-1.7 and so on").unwrap();
         let error = read(&Input::Path(path), 4).unwrap_err().to_string();
-        assert!(error.contains("PDF") && !error.contains("--max-bytes"), "{error}");
+        assert!(error.contains("PDF") && !error.contains("max_bytes"), "{error}");
     }
 
     #[test]

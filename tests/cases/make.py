@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the pictures of this folder that tests/layout.rs reads, with their texts. Needs Pillow, DejaVu and Liberation fonts.
+"""Draws the pictures of this folder that cli/tests/layout.rs reads, with their texts. Needs Pillow, DejaVu and Liberation fonts.
 
 roll_on_its_side.png is not drawn here."""
 import pathlib

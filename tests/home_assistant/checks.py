@@ -316,7 +316,7 @@ def second(stage):
 def classes(stage):
     """Every device class with every unit that a configuration may have."""
     checks, ha = stage.checks, stage.ha
-    source = (REPO / "src/publish/discovery/classes.rs").read_text()
+    source = (REPO / "node/src/publish/discovery/classes.rs").read_text()
     lists = dict(re.findall(r"^const (\w+): &\[&str\] = &\[(.*?)\];", source, re.S | re.M))
     rows = re.findall(r'\(\s*"(\w+)",\s*Kind::(\w+),\s*(?:&\[(.*?)\]|([A-Z]+)),?\s*\)', source, re.S)
     ours = {name: (kind, re.findall(r'"(.*?)"', lists[link] if link else units)) for name, kind, units, link in rows}

@@ -1,6 +1,7 @@
 //! What decoding may cost.
 
 use super::FIXED_BYTES;
+use crate::param::{Param, ParamError};
 
 /// What a picture may cost before it is refused.
 ///
@@ -45,21 +46,20 @@ impl Limits {
     /// Refuses limits that no picture keeps.
     ///
     /// # Errors
-    /// One sentence that names the command line's flag.
-    pub fn validate(&self) -> Result<(), String> {
+    /// The first limit that is too low.
+    pub fn validate(&self) -> Result<(), ParamError> {
         let limits = [
-            ("--max-bytes", self.max_bytes, 0),
-            ("--max-width", self.max_width_px.into(), 0),
-            ("--max-height", self.max_height_px.into(), 0),
-            ("--max-pixels", self.max_pixels, 0),
-            ("--max-decode-bytes", self.max_decode_bytes, FIXED_BYTES),
-            ("--max-pages", self.max_pages, 0),
-            ("--max-total-pixels", self.max_total_pixels, 0),
+            (Param::MaxBytes, self.max_bytes, 0),
+            (Param::MaxWidth, self.max_width_px.into(), 0),
+            (Param::MaxHeight, self.max_height_px.into(), 0),
+            (Param::MaxPixels, self.max_pixels, 0),
+            (Param::MaxDecodeBytes, self.max_decode_bytes, FIXED_BYTES),
+            (Param::MaxPages, self.max_pages, 0),
+            (Param::MaxTotalPixels, self.max_total_pixels, 0),
         ];
         match limits.into_iter().find(|(_, limit, too_little)| limit <= too_little) {
-            Some((flag, limit, too_little)) => {
-                Err(format!("{flag} is {limit}, so no picture could be read; give more than {too_little}"))
-            }
+            Some((param, limit, too_little)) => Err(ParamError::new(param, limit, format!("more than {too_little}"))
+                .saying(format!("{param} is {limit}, so no picture could be read; give more than {too_little}"))),
             None => Ok(()),
         }
     }

@@ -116,11 +116,11 @@ fn limits_are_strict_and_name_their_option() {
     };
     assert!(decode(&bytes, &exact).is_ok());
     for (limits, option) in [
-        (Limits { max_bytes: exact.max_bytes - 1, ..exact }, "--max-bytes"),
-        (Limits { max_width_px: WIDTH - 1, ..exact }, "--max-width"),
-        (Limits { max_height_px: HEIGHT - 1, ..exact }, "--max-height"),
+        (Limits { max_bytes: exact.max_bytes - 1, ..exact }, "limits.max_bytes"),
+        (Limits { max_width_px: WIDTH - 1, ..exact }, "limits.max_width_px"),
+        (Limits { max_height_px: HEIGHT - 1, ..exact }, "limits.max_height_px"),
         (Limits { max_pixels: exact.max_pixels - 1, ..exact }, "17x9 pixels, more than the limit of 152 pixels"),
-        (Limits { max_decode_bytes: 100_000, ..exact }, "--max-decode-bytes"),
+        (Limits { max_decode_bytes: 100_000, ..exact }, "limits.max_decode_bytes"),
     ] {
         let error = decode(&bytes, &limits).unwrap_err().to_string();
         assert!(error.contains(option), "{error}");

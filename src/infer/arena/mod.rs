@@ -8,9 +8,11 @@ use crate::memory::Workbench;
 use crate::models::Kind;
 use crate::target;
 use edge_ocr_engine as engine;
+use edge_ocr_engine::Kernels;
 use edge_ocr_engine::plan::{Elem, Plan};
-use edge_ocr_engine::{Isa, Kernels};
 use std::sync::Arc;
+
+pub use edge_ocr_engine::Isa;
 
 /// A network of the program.
 pub struct ArenaNetwork {
@@ -55,7 +57,7 @@ impl ArenaNetwork {
 /// [`InferError::Machine`] if this is not the machine that the program was built for, [`InferError::Kernels`] if the processor
 /// lacks what was asked for.
 pub fn kernels() -> Result<&'static Kernels, InferError> {
-    crate::board::check()?;
+    crate::board::check().map_err(InferError::Machine)?;
     match target::KERNELS.and_then(|name| Isa::from_name(name).ok()) {
         Some(isa) => Kernels::preferring(isa),
         None => Kernels::detect(),

@@ -3,12 +3,12 @@
 use super::LineBox;
 use crate::classify::Classifier;
 use crate::crop::Crop;
-use crate::error::StageError;
 use crate::image::PixelView;
 use crate::infer::MAX_WORKERS;
 use crate::memory::{NoMemory, list, room};
 use crate::page::{Char, MAX_CHARS, ms};
 use crate::recognise::{self, MAX_BATCH, Recogniser, Restriction};
+use crate::stage::StageError;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -94,12 +94,15 @@ fn limits_hold_over_all_pages() {
     assert!(error(Limits { max_pages: 2, ..Limits::default() }).contains("more pages than the limit of 2"));
     // 2 x 3, 3 x 3 and 4 x 3 pixels.
     let said = error(Limits { max_total_pixels: 26, ..Limits::default() });
-    assert!(said.contains("3 pages") && said.contains("27 pixels") && said.contains("--max-total-pixels"), "{said}");
+    assert!(
+        said.contains("3 pages") && said.contains("27 pixels") && said.contains("limits.max_total_pixels"),
+        "{said}"
+    );
     let exact = Limits { max_pages: 3, max_total_pixels: 27, max_pixels: 12, ..Limits::default() };
     assert_eq!(all(&file, exact).unwrap(), [Ok(1), Ok(2), Ok(3)]);
     let pages = all(&file, Limits { max_pixels: 9, ..Limits::default() }).unwrap();
-    assert!(pages[1] == Ok(2) && pages[2].as_ref().unwrap_err().contains("--max-pixels"), "{pages:?}");
-    assert!(error(Limits { max_bytes: file.len() as u64 - 1, ..Limits::default() }).contains("--max-bytes"));
+    assert!(pages[1] == Ok(2) && pages[2].as_ref().unwrap_err().contains("limits.max_pixels"), "{pages:?}");
+    assert!(error(Limits { max_bytes: file.len() as u64 - 1, ..Limits::default() }).contains("limits.max_bytes"));
 }
 
 /// The notices of the first page.

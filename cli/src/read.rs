@@ -1,0 +1,286 @@
+//! `edge-ocr read`: pictures in, text out.
+
+use super::heap;
+use super::interrupt::Guarded;
+use super::load::Loaded;
+use super::options::Options;
+use super::{Stop, exit, load, overwrite, sink, write_failed};
+use clap::ValueEnum;
+use edge_ocr::image::decode::Notice;
+use edge_ocr::output::{self, Document, Font, Format, Layout, Part, Writer};
+use edge_ocr::source::{self, Input};
+use edge_ocr::{Error, Page, Pipeline};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Pictures: files, directories, patterns, - for standard input
+    #[arg(required = true, value_name = "PICTURE")]
+    inputs: Vec<OsString>,
+    /// Look into the directories of directories too
+    #[arg(short, long)]
+    recursive: bool,
+    /// Form of the result
+    #[arg(short, long, value_enum, default_value = "text")]
+    format: FormatName,
+    /// Where the result goes; - for standard output (default)
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What a line of text is: a line of the page in reading order, or all that stands on one printed row, as pdftotext -layout
+    /// (text)
+    #[arg(long, value_enum, default_value = "lines")]
+    layout: LayoutName,
+    /// Also write the words and characters with their boxes and scores (json, jsonl)
+    #[arg(long)]
+    chars: bool,
+    /// Draw the picture with boxes, and the texts beside it; a directory when there are several pictures. Further pages of a
+    /// file get -2, -3, … before the ending
+    #[arg(long, value_name = "PNG|DIR")]
+    annotate: Option<PathBuf>,
+    /// Font for that, TrueType (default: a built-in one with Latin, Greek and Cyrillic letters)
+    #[arg(long, value_name = "TTF")]
+    annotate_font: Option<PathBuf>,
+    /// Exit with 5 when a picture has no text
+    #[arg(long)]
+    fail_on_empty: bool,
+    /// Exchange left and right first, for what is seen in a mirror; boxes and regions are those of the exchanged picture
+    #[arg(long, help_heading = "Picture")]
+    mirror: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatName {
+    Text,
+    Json,
+    Jsonl,
+    Tsv,
+    Hocr,
+    Paddle,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LayoutName {
+    Lines,
+    Rows,
+}
+
+impl From<LayoutName> for Layout {
+    fn from(name: LayoutName) -> Layout {
+        match name {
+            LayoutName::Lines => Layout::Lines,
+            LayoutName::Rows => Layout::Rows,
+        }
+    }
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Format {
+        match name {
+            FormatName::Text => Format::Text,
+            FormatName::Json => Format::Json,
+            FormatName::Jsonl => Format::Jsonl,
+            FormatName::Tsv => Format::Tsv,
+            FormatName::Hocr => Format::Hocr,
+            FormatName::Paddle => Format::Paddle,
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<u8, Stop> {
+    // What can be wrong is found before the models are loaded: configuration first, then the inputs.
+    let config = args.options.config()?;
+    if matches!((args.layout, args.format), (LayoutName::Rows, format) if !matches!(format, FormatName::Text)) {
+        let sentence = "--layout rows joins lines of text, and the other formats have boxes instead; leave it out, or give --format text";
+        return Err(Error::Config(sentence.into()).into());
+    }
+    let source::Expanded { inputs, unreadable } = source::expand(&args.inputs, args.recursive)?;
+    heap::keep_small(&config, inputs.len());
+    let several = inputs.len() + unreadable.len() > 1;
+    if args.annotate.as_deref() == Some(Path::new("-")) {
+        return Err(Error::Config("--annotate draws to a file, not to standard output; name one".into()).into());
+    }
+    let drawing = args.annotate.as_deref().filter(|_| !several);
+    let output = sink::file(args.output.as_deref());
+    overwrite::refuse(&[("--output", output), ("--annotate", drawing)], &inputs)?;
+    let mut annotator = args
+        .annotate
+        .as_deref()
+        .map(|target| Annotator::new(target, args.annotate_font.as_deref(), several))
+        .transpose()?;
+    let mut pipeline = Pipeline::from_config(&config)?;
+    let mut params = serde_json::to_value(pipeline.config())
+        .map_err(|e| Stop::Failed(format!("the parameters could not be written: {e}")))?;
+    params["mirror"] = args.mirror.into();
+    let names = pipeline.names().clone();
+    let models = output::Models { det: names.det, cls: names.cls, rec: names.rec };
+
+    let (target, out) = sink::create(output)?;
+    let options = output::Options { chars: args.chars, layout: args.layout.into() };
+    let writer = Writer::new(args.format.into(), options, out);
+    let writer = if several { writer.several() } else { writer };
+    let progress = progress(inputs.len());
+    let bar = progress.clone();
+    let results = Guarded::new(writer, move |writer| {
+        bar.finish_and_clear();
+        writer.finish()
+    })?;
+    // Boxes are drawn on the whole picture.
+    let most_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().most_decoded_bytes() };
+    let loading = load::Loading { limits: pipeline.config().limits, most_bytes, mirror: args.mirror };
+    let (mut bad, mut empty) = (0, 0);
+    let mut code = exit::OK;
+    for error in &unreadable {
+        eprintln!("edge-ocr: {error}");
+        code = exit::INPUT;
+    }
+    let mut read = |input: &Input| {
+        let name = input.name();
+        progress.set_message(name.to_string());
+        let (mut failed, mut texts) = (false, false);
+        for loaded in load::load(input, loading) {
+            let read = loaded.and_then(|loaded| pipeline.run(loaded.frame()).map(|page| (page, loaded)));
+            match read {
+                Ok((page, loaded)) => {
+                    texts |= !page.is_empty();
+                    for notice in page.notices() {
+                        log::warn!("{name}: {notice}");
+                    }
+                    let part = Part {
+                        page_number: loaded.page,
+                        page_count: loaded.pages,
+                        warnings: &loaded.notices.iter().map(Notice::to_string).collect::<Vec<_>>(),
+                    };
+                    let engine = names.engine;
+                    let document = Document { source: &name, page, models: &models, params: &params, engine, part };
+                    results.with(|writer| {
+                        writer.document(&document).map_err(write_failed(&target))?;
+                        annotator.as_mut().map_or(Ok(()), |annotator| annotator.draw(input, page, loaded))
+                    })?;
+                }
+                Err(error) => {
+                    progress.suspend(|| eprintln!("edge-ocr: {name}: {error}"));
+                    results.with(|writer| writer.failure(&name, &error.to_string())).map_err(write_failed(&target))?;
+                    failed = true;
+                    code = exit::of(&error);
+                    // An engine that fails once fails again; a bad picture is only itself.
+                    if !matches!(error, Error::Image(_) | Error::Source(_)) {
+                        bad += 1;
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        bad += usize::from(failed);
+        empty += usize::from(!failed && !texts);
+        progress.inc(1);
+        Ok(true)
+    };
+    let mut goes_on: Result<bool, Stop> = Ok(true);
+    for input in &inputs {
+        goes_on = read(input);
+        if !matches!(goes_on, Ok(true)) {
+            break;
+        }
+    }
+    // Also after an error: what was read before it is a whole document.
+    let closed = results.close(Writer::finish).map_err(write_failed(&target));
+    progress.finish_and_clear();
+    let tried_all = goes_on?;
+    closed?;
+    if bad > 0 && tried_all && inputs.len() > 1 {
+        eprintln!("edge-ocr: {bad} of {} pictures could not be read", inputs.len());
+    }
+    if code == exit::OK && args.fail_on_empty && empty > 0 {
+        eprintln!("edge-ocr: {empty} of {} pictures have no text", inputs.len());
+        code = exit::NO_TEXT;
+    }
+    Ok(code)
+}
+
+/// A bar on standard error, for several pictures and a person who watches.
+fn progress(pictures: usize) -> ProgressBar {
+    if pictures < 2 || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(pictures as u64).with_style(style)
+}
+
+/// Draws pages.
+struct Annotator {
+    font: Font,
+    target: PathBuf,
+    several: bool,
+    /// Names given in the directory so far: pictures of several directories may have one name.
+    names: HashSet<OsString>,
+}
+
+impl Annotator {
+    fn new(target: &Path, font: Option<&Path>, several: bool) -> Result<Annotator, Stop> {
+        const MAX_FONT_BYTES: u64 = 64 << 20;
+        let font = match font {
+            None => Font::built_in(),
+            Some(path) => Font::from_bytes(&source::read(&Input::Path(path.to_path_buf()), MAX_FONT_BYTES)?),
+        };
+        let font = font.map_err(|e| Error::Config(e.to_string()))?;
+        if several {
+            std::fs::create_dir_all(target).map_err(write_failed(&target.display().to_string()))?;
+        }
+        Ok(Annotator { font, target: target.to_path_buf(), several, names: HashSet::new() })
+    }
+
+    /// Where the drawing of a page of `input` goes.
+    fn path(&mut self, input: &Input, page: usize) -> PathBuf {
+        if !self.several {
+            if page == 1 {
+                return self.target.clone();
+            }
+            let mut name = self.target.file_stem().unwrap_or_default().to_os_string();
+            name.push(format!("-{page}"));
+            if let Some(ending) = self.target.extension() {
+                name.push(".");
+                name.push(ending);
+            }
+            return self.target.with_file_name(name);
+        }
+        let stem = match input {
+            Input::Stdin => OsStr::new("stdin"),
+            Input::Path(path) => path.file_name().unwrap_or_default(),
+        };
+        let mut name = stem.to_os_string();
+        name.push(".png");
+        let mut again = 2;
+        while !self.names.insert(name.clone()) {
+            name = stem.to_os_string();
+            name.push(format!("-{again}.png"));
+            again += 1;
+        }
+        self.target.join(name)
+    }
+
+    fn draw(&mut self, input: &Input, page: &Page, loaded: Loaded) -> Result<(), Stop> {
+        let path = self.path(input, loaded.page);
+        let (width, height) = (page.width_px, page.height_px);
+        let Some(canvas) = image::RgbImage::from_raw(width, height, loaded.picture.into_raw()) else {
+            return Err(Stop::Failed(format!("the picture {} has lost its pixels", input.name())));
+        };
+        let canvas = output::annotate(page, canvas, &self.font).map_err(Error::from)?;
+        // Encoded first: the encoder's own writer would swallow what goes wrong with its last bytes. By this encoder and not by
+        // the picture's method, which brings the encoders of all formats into the program.
+        let mut png = Vec::new();
+        PngEncoder::new(&mut png)
+            .write_image(canvas.as_raw(), canvas.width(), canvas.height(), ExtendedColorType::Rgb8)
+            .map_err(std::io::Error::other)
+            .and_then(|()| std::fs::write(&path, &png))
+            .map_err(|e| Stop::Failed(format!("the annotated picture could not be written to {}: {e}; check the path, its permissions and the free space", path.display())))
+    }
+}

@@ -1,0 +1,293 @@
+//! A network camera that gives a picture when asked.
+
+mod challenge;
+mod client;
+#[cfg(test)]
+mod tests;
+#[cfg(feature = "tls")]
+mod tls;
+mod url;
+
+use super::backoff::{LOOK, Tries, deadline};
+use super::config::{Common, within};
+use super::picture::{Developer, captured};
+use super::{CameraError, Captured, FrameSource, Stop};
+use crate::util::secret::{Secret, SecretSource};
+pub(super) use client::{Client, Pace};
+use edge_ocr::guard::guarded;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant, SystemTime};
+use ureq::http::HeaderMap;
+
+/// Which log-ins may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// What the server asks for; Digest if it has the choice.
+    #[default]
+    Auto,
+    /// Basic only: the password goes over the network as it is.
+    Basic,
+    /// Digest only (MD5, SHA-256, SHA-512-256; `qop` auth).
+    Digest,
+}
+
+/// Which redirections are followed, at most three for a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Redirects {
+    /// None.
+    Never,
+    /// Those to the same host and port, and from `http` to `https` there: a camera cannot make the node ask others.
+    #[default]
+    SameHost,
+    /// All. Credentials are never sent to another host or port.
+    Anywhere,
+}
+
+/// Keys of `kind = "http"` and `kind = "mjpeg"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address of the picture or stream, `http`, or `https` with the feature `tls`; without user and password. Its query is never shown.
+    pub url: String,
+    /// Authority that has signed an `https` camera's certificate, PEM; those that the system trusts if not given. The certificate must be valid
+    /// for the name or address in `url`.
+    pub ca_file: Option<PathBuf>,
+    /// Which redirections are followed. Default `same-host`.
+    pub follow_redirects: Redirects,
+    /// User to log in as.
+    pub username: Option<String>,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// Environment variable with the password.
+    pub password_env: Option<String>,
+    /// systemd credential with the password.
+    pub password_credential: Option<String>,
+    /// The password itself, readable for everybody who can read this file.
+    pub password_in_clear: Option<Secret>,
+    /// Which log-ins may be used. Default `auto`.
+    pub auth: Auth,
+    /// Longest time for a connection in milliseconds, 50 to 60 000. Default 3000.
+    pub connect_timeout_ms: u64,
+    /// Whether to ask only for pictures that are new by their `ETag`; an old one is [`CameraError::NothingNew`]. Default false:
+    /// some cameras give the same tag for ever. For `http`.
+    pub use_etag: bool,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        HttpConfig {
+            url: String::new(),
+            ca_file: None,
+            follow_redirects: Redirects::SameHost,
+            username: None,
+            password_file: None,
+            password_env: None,
+            password_credential: None,
+            password_in_clear: None,
+            auth: Auth::Auto,
+            connect_timeout_ms: 3000,
+            use_etag: false,
+        }
+    }
+}
+
+impl HttpConfig {
+    pub(super) const KEYS: [&str; 11] = [
+        "url",
+        "ca_file",
+        "follow_redirects",
+        "username",
+        "password_file",
+        "password_env",
+        "password_credential",
+        "password_in_clear",
+        "auth",
+        "connect_timeout_ms",
+        "use_etag",
+    ];
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// One sentence that names the key.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.url.is_empty() {
+            return Err("url is missing; give the address of the camera's picture".into());
+        }
+        url::Url::parse(&self.url).map_err(|reason| format!("url cannot be used because {reason}"))?;
+        within("connect_timeout_ms", self.connect_timeout_ms, 50, 60_000)?;
+        if self.ca_file.is_some() && cfg!(not(feature = "tls")) {
+            return Err(
+                "ca_file is given, but this program was built without TLS; leave it out, or build it with the \
+                 feature tls"
+                    .into(),
+            );
+        }
+        let secret = self.secret()?;
+        match &self.username {
+            None if secret.is_some() => Err("a password is given without username; give both".into()),
+            Some(user) if user.is_empty() || user.chars().any(char::is_control) => {
+                Err("username is empty or has control characters; give the name of the camera's user".into())
+            }
+            Some(user) if user.contains(':') && self.auth != Auth::Digest => {
+                Err("username has a colon, which Basic cannot carry; set auth = \"digest\" or choose another user"
+                    .into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the password is.
+    fn secret(&self) -> Result<Option<SecretSource>, String> {
+        SecretSource::from_keys(
+            "password",
+            self.password_file.as_deref(),
+            self.password_env.as_deref(),
+            self.password_credential.as_deref(),
+            self.password_in_clear.as_ref(),
+        )
+    }
+}
+
+/// An answer of the thread that asks the camera.
+type Answer = Result<Fetched, CameraError>;
+
+/// A picture as it came, and when.
+struct Fetched {
+    bytes: Vec<u8>,
+    at: SystemTime,
+}
+
+/// The source. Requests are made by a thread of its own, because a request cannot be broken off when the node ends.
+pub(super) struct Snapshot {
+    ask: SyncSender<()>,
+    answers: Receiver<Answer>,
+    /// Whether a request is under way.
+    asked: bool,
+    tries: Tries,
+    developer: Developer,
+    name: String,
+    count: u64,
+}
+
+impl Snapshot {
+    pub fn open(config: &HttpConfig, common: &Common) -> Result<Snapshot, String> {
+        let client = Client::new(config, common, Pace::Whole)?;
+        let name = client.name().to_owned();
+        let (ask, asked) = sync_channel(1);
+        let (answer, answers) = sync_channel(1);
+        let mut fetcher = Fetcher { client, most: common.max_bytes, use_etag: config.use_etag, etag: None };
+        let work = move || {
+            // Ends when the source is dropped.
+            while asked.recv().is_ok() {
+                let fetched = guarded(|| fetcher.fetch())
+                    .unwrap_or_else(|_| Err(fetcher.client.failed("its answer made the client fail", "report this")));
+                if answer.send(fetched).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("snapshot".into())
+            .spawn(work)
+            .map_err(|e| format!("no thread for the camera could be started ({e}); free memory"))?;
+        Ok(Snapshot {
+            ask,
+            answers,
+            asked: false,
+            tries: Tries::new(common.backoff_min_ms, common.backoff_max_ms),
+            developer: Developer::new(common),
+            name,
+            count: 0,
+        })
+    }
+
+    /// Waits for the answer to a request that is made now.
+    fn fetch(&mut self, end: Instant, timeout: Duration, stop: &Stop) -> Answer {
+        // An answer to a request that nobody waited for is old.
+        if self.asked && self.answers.try_recv().is_ok() {
+            self.asked = false;
+        }
+        if !self.asked {
+            self.asked = self.ask.try_send(()).is_ok();
+        }
+        loop {
+            if stop.is_set() {
+                return Err(CameraError::Stopped);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left.min(LOOK)) {
+                Ok(answer) => {
+                    self.asked = false;
+                    return answer;
+                }
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(CameraError::Timeout {
+                        source_name: self.name.clone(),
+                        waited_ms: timeout.as_millis() as u64,
+                        mend: "check the camera and the network, or raise timeout_ms".into(),
+                    });
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(CameraError::Failed {
+                        source_name: self.name.clone(),
+                        reason: "its thread has ended".into(),
+                        mend: "start the node anew".into(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl FrameSource for Snapshot {
+    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+        let end = deadline(timeout);
+        self.tries.wait(end, stop)?;
+        let fetched = self.fetch(end, timeout, stop);
+        self.tries.note(&fetched);
+        let fetched = fetched?;
+        self.count += 1;
+        let picture = self.developer.encoded(&self.name, &fetched.bytes)?;
+        Ok(captured(picture, fetched.at, format!("{} frame {}", self.name, self.count)))
+    }
+
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// What the thread does.
+struct Fetcher {
+    client: Client,
+    most: u64,
+    use_etag: bool,
+    etag: Option<String>,
+}
+
+impl Fetcher {
+    fn fetch(&mut self) -> Answer {
+        let response = self.client.get(self.etag.as_deref())?;
+        if response.status().as_u16() == 304 {
+            return Err(CameraError::NothingNew { source_name: self.client.name().into() });
+        }
+        if text(response.headers(), "Content-Type").is_some_and(|kind| kind.trim_start().starts_with("multipart/")) {
+            return Err(self.client.failed("it gives a stream, not a picture", "set kind = \"mjpeg\""));
+        }
+        let etag = text(response.headers(), "ETag").filter(|tag| tag.len() <= 256);
+        let body = response.into_body().into_with_config().limit(self.most).read_to_vec();
+        let bytes = body.map_err(|e| self.client.explain(e))?;
+        self.etag = etag.filter(|_| self.use_etag);
+        Ok(Fetched { bytes, at: SystemTime::now() })
+    }
+}
+
+/// The value of a header, if it is ASCII.
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}

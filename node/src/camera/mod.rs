@@ -1,0 +1,106 @@
+//! Where a node's frames come from, one after the other: a directory, a camera on the network, a program, a USB camera.
+//!
+//! | `kind` | what it reads | frame by frame | between frames |
+//! |---|---|---|---|
+//! | `directory` | new files in a folder | the oldest file | nothing |
+//! | `http` | a snapshot | a request | nothing; the connection stays open for a while |
+//! | `mjpeg` | `multipart/x-mixed-replace` | the newest part | a thread reads on and keeps one part |
+//! | `command` | a program's standard output | a run of the program, or the newest frame | nothing, or a thread as above |
+//! | `v4l2` | a USB camera (experimental) | the newest frame | a thread as above |
+//! | `replay` | stored pictures | the next file | nothing |
+//!
+//! All bytes become pictures at one place, `picture.rs`, within limits and with a net under the decoders.
+
+mod backoff;
+mod command;
+mod config;
+mod directory;
+mod error;
+mod http;
+mod jpeg;
+mod latest;
+mod mjpeg;
+mod multipart;
+mod picture;
+mod pixels;
+mod pnm;
+mod replay;
+#[cfg(test)]
+mod testing;
+mod v4l2;
+
+pub use command::{CommandConfig, CommandFormat};
+pub use config::{Common, SourceConfig, SourceKind, open};
+pub use directory::{After, DirectoryConfig, WatchBy};
+pub use error::CameraError;
+pub use http::{Auth, HttpConfig, Redirects};
+pub use pixels::{Layout, Range};
+pub use replay::ReplayConfig;
+pub use v4l2::{V4l2Config, V4l2Format};
+
+use crate::util::shutdown::Stop;
+use edge_ocr::image::Picture;
+use edge_ocr::image::decode::Notice;
+use std::time::{Duration, SystemTime};
+
+/// A picture with the moment at which it was taken.
+pub struct Captured {
+    /// Upright RGB8 pixels.
+    pub picture: Picture,
+    /// Width and height of the frame in pixels, upright. `picture` may be smaller, see [`Common::reduce_above_px`].
+    pub full_px: [usize; 2],
+    /// When it was taken, as far as the source knows; otherwise when its last byte came.
+    pub captured_at: SystemTime,
+    /// What a person should know about the picture: that a part of it is missing, or that it is nearly black.
+    pub notices: Vec<Notice>,
+    /// Name for logs: a path, a URL without secrets, or `frame 17`.
+    pub name: String,
+}
+
+/// The longest that a waiting source leaves [`Stop::is_set`] unasked.
+pub const MAX_WAIT_SLICE: Duration = backoff::LOOK;
+
+/// A source of frames. One at a time; nothing is read ahead that would be old when it is asked for, unless the source is a
+/// stock of files.
+pub trait FrameSource: Send {
+    /// The next frame. Blocks for at most `timeout`, in slices of at most [`MAX_WAIT_SLICE`]: between two of them it
+    /// asks `stop`, by which the node sees that the source waits and does not hang, and the source that it is to
+    /// return.
+    ///
+    /// # Errors
+    /// [`CameraError`]: a status of the camera, not the end of the node. The next call tries again; the source itself
+    /// keeps to its back-off.
+    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError>;
+
+    /// The frames returned since the last call were read and their readings are safe: a directory source moves or deletes their files now.
+    fn done(&mut self) {}
+
+    /// The frames returned since the last call were read and their readings are lost: a directory source leaves their files where they are, and
+    /// does not give them again.
+    fn keep(&mut self) {}
+
+    /// For logs and the node's information, without secrets.
+    fn describe(&self) -> String;
+}
+
+/// What comes out of a stream that is cut into frames.
+#[derive(Debug)]
+enum Part {
+    /// A whole frame.
+    Frame(Vec<u8>),
+    /// One that was longer than allowed; it was not kept.
+    TooLarge,
+    /// One that cannot be used, and why.
+    Broken(&'static str),
+}
+
+impl Part {
+    /// Why this is no frame, if it is none.
+    fn complain(&self, source: &str, most: usize) -> CameraError {
+        let reason = match self {
+            Part::Broken(reason) => (*reason).to_owned(),
+            _ => format!("it has more than {most} bytes: ask for a smaller picture or raise max_bytes"),
+        };
+        CameraError::BadFrame { source_name: source.to_owned(), reason }
+    }
+}

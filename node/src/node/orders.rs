@@ -1,0 +1,172 @@
+//! What is asked of the node by MQTT.
+
+use super::annotate::AnnotateError;
+use super::error::NodeError;
+use super::limits::MinInterval;
+use super::metrics::{self, Snapshot};
+use super::reload::Load;
+use super::run::Node;
+use super::stats::Step;
+use crate::publish::Message;
+use crate::publish::commands::{Command, Request};
+use crate::publish::payload::{self, Latency, MqttStats, OutboxStats, Stats};
+use crate::rules::Status;
+use crate::util::replace::replace;
+use edge_ocr::sensors;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+impl Node {
+    /// Carries out a command and answers it; a `reload` is answered when the new configuration has been checked.
+    ///
+    /// # Errors
+    /// As [`round`](Node::round), which a command may ask for.
+    pub(super) fn obey(&mut self, request: Request, load: &Load) -> Result<(), NodeError> {
+        let Request { command, reply } = request;
+        log::info!("command: {command:?}");
+        let began = Instant::now();
+        let done = match &command {
+            Command::Read if !self.config.trigger.on_command => {
+                Err("reading on command is switched off; set on_command in [trigger] of the node's configuration"
+                    .into())
+            }
+            Command::Read if self.kept_back.is_some() => {
+                Err("the readings of the last picture are in memory only and wait for the broker, so no other is read; see to the outbox's disk"
+                    .into())
+            }
+            Command::Read => match too_soon(&self.limits.read, "read", began) {
+                Some(sentence) => Err(sentence),
+                None => {
+                    self.round()?;
+                    self.limits.read.note(began, Instant::now());
+                    Ok(())
+                }
+            },
+            Command::SetValue { field, value } => match too_soon(self.limits.set_value(field), "set_value", began) {
+                Some(sentence) => Err(sentence),
+                None => {
+                    let done = self.desk.set_value(field, *value, self.clock.now());
+                    self.save_states(done.is_ok());
+                    self.limits.set_value(field).note(began, Instant::now());
+                    done
+                }
+            },
+            Command::Reload if self.check.is_some() => {
+                Err("a configuration is being checked already; send it again when that is over".into())
+            }
+            Command::Reload => match too_soon(&self.limits.reload, "reload", began) {
+                Some(sentence) => Err(sentence),
+                None => {
+                    self.limits.reload.note(began, began);
+                    self.begin_check(load, Some(reply));
+                    return Ok(());
+                }
+            },
+            Command::Image { field } => self.image(field.as_deref()),
+        };
+        self.publisher.send(match done {
+            Ok(()) => reply.done(),
+            Err(sentence) => reply.failed(&sentence),
+        });
+        self.process.inbox.done(&command);
+        Ok(())
+    }
+
+    /// Announces this node to Home Assistant, which has started, within this time.
+    pub(super) fn introduce_soon(&mut self, within: Duration) {
+        // Many nodes hear it at once; each waits for a time of its own.
+        let share = f64::from(crc32fast::hash(self.topics.node_id().as_bytes())) / f64::from(u32::MAX);
+        // Who says it again and again does not put it off.
+        self.introduce_at.get_or_insert(Instant::now() + within.mul_f64(share));
+    }
+
+    /// Publishes the frame read last, with what was read in it; or one field's part of it.
+    fn image(&self, field: Option<&str>) -> Result<(), String> {
+        let Some((picture, readings)) = &self.last else {
+            return Err("no frame has been read yet; ask again after the first reading, or send cmd/read before".into());
+        };
+        let annotated = match field {
+            None => self.annotator.annotate(picture, readings),
+            Some(name) => self.annotator.cut_out(picture, readings, name),
+        };
+        let jpeg = annotated.map_err(|e: AnnotateError| e.to_string())?;
+        self.publisher.send(payload::camera_image(&self.topics, jpeg));
+        Ok(())
+    }
+
+    /// The statistics of now.
+    pub(super) fn stats_message(&self, now_ms: i64) -> Message {
+        let (outbox, mqtt) = (self.outbox.status(), self.publisher.counters());
+        let board = sensors::Reading::of(Path::new(sensors::SYS));
+        let latency = |step: Step| {
+            let times = self.counters.times(step);
+            Some((step.name().to_string(), Latency { p50: times.percentile(0.5)?, p95: times.percentile(0.95)? }))
+        };
+        let stats = Stats {
+            uptime_s: self.started.elapsed().as_secs(),
+            frames: self.counters.frames,
+            frames_failed: self.counters.camera_failures,
+            readings: Status::ALL.map(|status| self.counters.total(status)),
+            latency_ms: Step::ALL.into_iter().filter_map(latency).collect(),
+            rss_bytes: sensors::resident_bytes(),
+            temperature_c: board.temperature_c.map(|degrees| degrees as f32),
+            throttled: board.throttled.map(|flags| flags & 0b1111 != 0),
+            outbox: OutboxStats {
+                waiting: outbox.waiting as u64,
+                bytes: outbox.bytes,
+                dropped: outbox.dropped_total,
+                damaged: outbox.damaged_total,
+                on_disk: outbox.on_disk,
+            },
+            mqtt: MqttStats {
+                sent: mqtt.sent,
+                acked: mqtt.acked,
+                refused: mqtt.refused,
+                reconnects: mqtt.connections.saturating_sub(1),
+            },
+        };
+        payload::stats(&self.topics, &stats, now_ms, &jiff::tz::TimeZone::system())
+    }
+
+    /// The numbers for Prometheus, in the file and at the port that are configured.
+    pub(super) fn tell_metrics(&mut self, now: Instant) {
+        let config = &self.config.metrics;
+        self.metrics_due = now + Duration::from_secs(u64::from(config.file_interval_s.max(1)));
+        if config.file.is_none() && config.listen.is_none() {
+            return;
+        }
+        let text = metrics::text(&Snapshot {
+            node: self.topics.node_id(),
+            counters: &self.counters,
+            outbox: &self.outbox.status(),
+            publisher: &self.publisher.counters(),
+            connected: self.publisher.connected(),
+            uptime_s: self.started.elapsed().as_secs_f64(),
+            resident_bytes: sensors::resident_bytes(),
+            temperature_c: sensors::Reading::of(Path::new(sensors::SYS)).temperature_c,
+        });
+        if let Some(file) = &config.file {
+            // The collector must not read half of it, and passes over what does not end in `.prom`.
+            match replace(file, text.as_bytes()) {
+                Ok(()) if self.troubles.metrics.forget() => log::warn!("metrics are written to {} again", file.display()),
+                Ok(()) => {}
+                Err(e) => self.troubles.metrics.warn(&format_args!(
+                    "metrics cannot be written to {} because the system says '{e}'; make its folder or name another file in metrics.file",
+                    file.display()
+                )),
+            }
+        }
+        *self.metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = text;
+    }
+}
+
+/// Why a command is not carried out now, if it comes too soon after the last.
+fn too_soon(limit: &MinInterval, command: &str, now: Instant) -> Option<String> {
+    limit.left(now).map(|left| {
+        format!(
+            "the command {command} comes too soon after the last; send it again in {} s, or lower \
+             {command}_min_interval_ms in [commands]",
+            left.as_millis().div_ceil(1000)
+        )
+    })
+}

@@ -1,0 +1,199 @@
+//! One round: frames, readings, records.
+
+use super::desk::{Outcome, Seen};
+use super::error::NodeError;
+use super::run::Node;
+use super::stats::Step;
+use crate::camera::CameraError;
+use crate::publish::outbox::Flushed;
+use crate::rules::Status;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a source of files is waited for at a time.
+const STOCK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a broker may take for readings that are in memory only before it is told that a picture waits for it.
+const KEPT_LONG: Duration = Duration::from_secs(3);
+
+/// Files that stay because their readings are in memory only.
+pub struct KeptBack {
+    /// The last of them.
+    name: String,
+    since: Instant,
+    told: bool,
+}
+
+/// How a round went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    /// There were frames, or the camera failed, which is a reading too.
+    Done,
+    /// A source of files had no new one.
+    NothingNew,
+    /// The source has no further frames.
+    End,
+    /// The node is ending.
+    Stopped,
+}
+
+impl Node {
+    /// Takes as many frames as a reading needs, reads them and records what came out.
+    ///
+    /// # Errors
+    /// [`NodeError`] if a network fails or standard output is closed.
+    pub(super) fn round(&mut self) -> Result<Round, NodeError> {
+        if self.kept_back.is_some() {
+            return Ok(Round::NothingNew);
+        }
+        let start = Instant::now();
+        let wanted = self.config.frames();
+        let mut seen = vec![Seen::default(); self.config.fields.len()];
+        let mut taken = None;
+        for _ in 0..wanted {
+            match self.frame(&mut seen)? {
+                Ok(frame) => taken = Some(frame),
+                Err(CameraError::Stopped) => return Ok(Round::Stopped),
+                // What was seen so far has to do.
+                Err(CameraError::NothingNew { .. } | CameraError::End { .. }) if taken.is_some() => break,
+                Err(CameraError::NothingNew { .. }) => return Ok(Round::NothingNew),
+                Err(CameraError::End { .. }) => return Ok(Round::End),
+                Err(error) => {
+                    self.counters.camera_failures += 1;
+                    self.troubles.camera.warn(&error);
+                    if taken.is_none() {
+                        let outcomes = self.desk.no_frame(self.clock.now());
+                        self.camera(false);
+                        self.record(outcomes)?;
+                        self.source.done();
+                        return Ok(Round::Done);
+                    }
+                    break;
+                }
+            }
+        }
+        let Some((at, name)) = taken else { return Ok(Round::NothingNew) };
+        self.camera(true);
+        let outcomes = self.desk.judge(seen, at);
+        self.record(outcomes)?;
+        // Only now: after a crash before this line a file is read once more, and never not at all.
+        match self.files_go {
+            true => {
+                self.kept_back = Some(KeptBack { name, since: Instant::now(), told: false });
+                self.let_go();
+            }
+            false => self.source.done(),
+        }
+        self.counters.time(Step::Round, start.elapsed().as_secs_f32() * 1e3);
+        Ok(Round::Done)
+    }
+
+    /// Lets the source put away what had to stay, if the readings are on disk or with the broker by now. As long as they are not, no other file
+    /// is read: so no more than one round is in memory only, and the files themselves are what waits. A file stays for good if a reading of it
+    /// was dropped.
+    pub(super) fn let_go(&mut self) {
+        let Some(kept) = &mut self.kept_back else { return };
+        let flushed = self.outbox.flush();
+        if flushed == Flushed::Safe {
+            self.kept_back = None;
+            self.source.done();
+        } else if flushed == Flushed::Dropped {
+            self.troubles.lost.warn(&format_args!(
+                "{} stays, and is read once more by the next run if it is there then, because readings of it were dropped by the outbox; \
+                 raise the limit that it names",
+                kept.name
+            ));
+            self.kept_back = None;
+            self.source.keep();
+        } else if kept.since.elapsed() >= KEPT_LONG
+            && !std::mem::replace(&mut kept.told, true)
+            && let Some(problem) = self.outbox.status().problem
+        {
+            self.troubles.kept.warn(&format_args!(
+                "{}: the picture read last stays, and no other is read, until its readings are on disk or the broker has them, because {problem}",
+                self.source.describe()
+            ));
+        }
+    }
+
+    /// Takes one frame and adds what it shows to `seen`; gives the moment at which it was taken, and its name.
+    fn frame(&mut self, seen: &mut [Seen]) -> Result<Result<(SystemTime, String), CameraError>, NodeError> {
+        let timeout = match self.is_stock {
+            true => STOCK_PATIENCE,
+            false => Duration::from_millis(self.config.source.as_ref().map_or(10_000, |s| s.common.timeout_ms)),
+        };
+        let start = Instant::now();
+        let captured = match self.source.next(timeout, &self.waiting) {
+            Ok(captured) => captured,
+            // Files that have not come yet are no failure.
+            Err(CameraError::Timeout { source_name, .. }) if self.is_stock => {
+                return Ok(Err(CameraError::NothingNew { source_name }));
+            }
+            Err(error) => return Ok(Err(error)),
+        };
+        self.counters.time(Step::Capture, start.elapsed().as_secs_f32() * 1e3);
+        self.progress.made();
+        let readings = self.reader.read_reduced(&captured.picture, captured.full_px)?;
+        self.counters.time(Step::Read, readings.total_ms);
+        self.counters.frames += 1;
+        log::debug!("{} read in {:.0} ms", captured.name, readings.total_ms);
+        let mut told = false;
+        for (field, seen) in readings.fields.iter().zip(seen) {
+            seen.observations.push(field.observation.clone());
+            captured.notices.iter().for_each(|notice| seen.warn(notice));
+            field.warnings.iter().for_each(|warning| seen.warn(warning));
+            if let Some(problem) = &field.problem
+                && !std::mem::replace(&mut told, true)
+            {
+                self.counters.not_aligned += u64::from(readings.alignment.is_some());
+                self.troubles.fields.warn(&format_args!("field {} of {}: {problem}", field.name, captured.name));
+            }
+        }
+        self.last = Some((captured.picture, readings));
+        Ok(Ok((captured.captured_at, captured.name)))
+    }
+
+    /// Puts the readings of a round where they are sent from.
+    fn record(&mut self, outcomes: Vec<Outcome>) -> Result<(), NodeError> {
+        let now_ms = self.clock.now_ms();
+        let mut rebased = false;
+        for Outcome { record, accepted } in outcomes {
+            let reading = &record.reading;
+            self.counters.reading(&reading.field, reading.status, record.captured_at_ms);
+            rebased |= reading.rebased;
+            let held = !accepted && reading.status != Status::Ok;
+            self.voice.remember(&record, held);
+            self.publisher.made(record.seq);
+            if accepted {
+                let bytes = postcard::to_allocvec(&record).map_err(|e| NodeError::Internal(e.to_string()))?;
+                // What is lost to a full outbox is told by that.
+                self.outbox.append(&bytes);
+                self.held.remove(&reading.field);
+                self.publisher.notify_outbox();
+            } else if held {
+                self.held.insert(reading.field.clone(), record.clone());
+            }
+            if reading.status != Status::Ok {
+                log::info!("field {}: {} ({:?}): {}", reading.field, reading.status, reading.raw, reading.reason);
+            }
+            if let Some(printer) = &mut self.printer {
+                printer.print(self.voice.json(&record, now_ms)).map_err(NodeError::Print)?;
+            }
+        }
+        self.save_states(rebased);
+        Ok(())
+    }
+
+    /// Tells the broker whether the camera works, if that is news.
+    fn camera(&mut self, online: bool) {
+        if let Some(message) = self.voice.camera(online) {
+            match online {
+                true => log::warn!("{} gives frames again", self.source.describe()),
+                false => log::warn!("the camera is offline"),
+            }
+            self.publisher.send(message);
+        }
+        if online {
+            self.troubles.camera.forget();
+        }
+    }
+}

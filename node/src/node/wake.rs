@@ -1,0 +1,255 @@
+//! What interrupts the node's waiting: signals, commands, the end of a check.
+
+use crate::publish::commands::{Command, Request};
+use crate::util::shutdown::Stop;
+use crate::util::signals::{Asked, Signals};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+/// Something that somebody wants.
+#[derive(Debug)]
+pub enum Wake {
+    /// The node is to end: SIGTERM, SIGINT.
+    Stop,
+    /// The configuration is to be read again: SIGHUP.
+    Reload,
+    /// A command by MQTT.
+    Command(Request),
+    /// Home Assistant has started; entities are to be announced within this time.
+    HomeAssistant(Duration),
+    /// A reason to look at the flags and at the check of a configuration.
+    Knock,
+}
+
+/// Most that waits to be looked at; further ones are refused.
+const WAITING: usize = 64;
+
+/// Why a command was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// One of its kind is pending or being carried out.
+    #[error("another one is waiting or being carried out and serves all who asked; wait for its result")]
+    Pending,
+    /// Too many commands wait.
+    #[error("{WAITING} commands are waiting already; send it again later")]
+    Full,
+}
+
+/// What is asked for once, however often it is sent.
+#[derive(Default)]
+struct Flags {
+    /// SIGHUP.
+    reload: AtomicBool,
+    /// The commands `read` and `reload` that wait or are being carried out.
+    read_command: AtomicBool,
+    reload_command: AtomicBool,
+    home_assistant: AtomicBool,
+}
+
+impl Flags {
+    /// The flag of a command of which one at a time is enough.
+    fn of(&self, command: &Command) -> Option<&AtomicBool> {
+        match command {
+            Command::Read => Some(&self.read_command),
+            Command::Reload => Some(&self.reload_command),
+            Command::SetValue { .. } | Command::Image { .. } => None,
+        }
+    }
+}
+
+/// Where it arrives.
+pub struct Inbox {
+    wakes: Receiver<Wake>,
+    flags: Arc<Flags>,
+}
+
+/// Where it comes from.
+#[derive(Clone)]
+pub struct Outlet {
+    wakes: SyncSender<Wake>,
+    flags: Arc<Flags>,
+}
+
+/// Both ends.
+pub fn channel() -> (Outlet, Inbox) {
+    let (sender, receiver) = sync_channel(WAITING);
+    let flags = Arc::<Flags>::default();
+    (Outlet { wakes: sender, flags: flags.clone() }, Inbox { wakes: receiver, flags })
+}
+
+impl Inbox {
+    /// What comes next, within `timeout`. With `reload` false a SIGHUP waits, without a bound: for the end of the check
+    /// that the one before began.
+    pub fn next(&self, timeout: Duration, reload: bool) -> Option<Wake> {
+        let take_reload = || (reload && self.flags.reload.swap(false, Ordering::AcqRel)).then_some(Wake::Reload);
+        if let Some(wake) = take_reload() {
+            return Some(wake);
+        }
+        match self.wakes.recv_timeout(timeout) {
+            Ok(Wake::Knock) => Some(take_reload().unwrap_or(Wake::Knock)),
+            Ok(Wake::HomeAssistant(within)) => {
+                self.flags.home_assistant.store(false, Ordering::Release);
+                Some(Wake::HomeAssistant(within))
+            }
+            Ok(wake) => Some(wake),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                // No sender is left, so nothing will interrupt the wait.
+                std::thread::sleep(timeout);
+                None
+            }
+        }
+    }
+
+    /// A command has been carried out or refused: the next of its kind may wait.
+    pub fn done(&self, command: &Command) {
+        if let Some(flag) = self.flags.of(command) {
+            flag.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Outlet {
+    /// Ends the node's waiting; false if the node has gone.
+    fn send(&self, wake: Wake) -> bool {
+        !matches!(self.wakes.try_send(wake), Err(TrySendError::Disconnected(_)))
+    }
+
+    /// Queues a command.
+    ///
+    /// # Errors
+    /// [`Refused`], with the command to be answered.
+    pub fn command(&self, request: Request) -> Result<(), Box<(Request, Refused)>> {
+        let flag = self.flags.of(&request.command);
+        if flag.is_some_and(|flag| flag.swap(true, Ordering::AcqRel)) {
+            return Err(Box::new((request, Refused::Pending)));
+        }
+        match self.wakes.try_send(Wake::Command(request)) {
+            Err(TrySendError::Full(Wake::Command(request))) => {
+                if let Some(flag) = self.flags.of(&request.command) {
+                    flag.store(false, Ordering::Release);
+                }
+                Err(Box::new((request, Refused::Full)))
+            }
+            // Nobody answers for a node that has gone.
+            _ => Ok(()),
+        }
+    }
+
+    /// Home Assistant has started.
+    pub fn home_assistant(&self, within: Duration) {
+        if !self.flags.home_assistant.swap(true, Ordering::AcqRel)
+            && matches!(self.wakes.try_send(Wake::HomeAssistant(within)), Err(TrySendError::Full(_)))
+        {
+            self.flags.home_assistant.store(false, Ordering::Release);
+        }
+    }
+
+    /// The configuration is to be read again.
+    pub fn reload(&self) {
+        if !self.flags.reload.swap(true, Ordering::AcqRel) {
+            self.knock();
+        }
+    }
+
+    /// Has the node look. If there is no room it is awake anyway.
+    pub fn knock(&self) {
+        self.send(Wake::Knock);
+    }
+}
+
+/// Listens for signals in a thread of its own. The first SIGTERM or SIGINT sets `stop`; a second one ends the program at once, for
+/// those who cannot wait.
+///
+/// # Errors
+/// The system's.
+pub fn listen_for_signals(signals: Signals, outlet: Outlet, stop: Stop) -> std::io::Result<()> {
+    signals.listen(move |asked| match asked {
+        Asked::Reload => outlet.reload(),
+        Asked::Stop(signal) if stop.is_set() => {
+            log::logger().flush();
+            std::process::exit(128 + signal)
+        }
+        Asked::Stop(_) => {
+            stop.set();
+            outlet.send(Wake::Stop);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::commands::{Incoming, parse};
+    use crate::publish::{Delivery, Topics};
+
+    fn request(verb: &str) -> Request {
+        let topics = Topics::new("ocr", "n").unwrap();
+        let delivery = Delivery {
+            topic: format!("ocr/n/cmd/{verb}"),
+            payload: Vec::new(),
+            retain: false,
+            duplicate: false,
+            response_topic: None,
+            correlation: None,
+            token: 0,
+        };
+        match parse(&topics, &[], &delivery) {
+            Incoming::Request(request) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(result: Result<(), Box<(Request, Refused)>>) -> Option<Refused> {
+        result.err().map(|refused| refused.1)
+    }
+
+    #[test]
+    fn sighup_coalesces_and_survives_full_queue() {
+        let (outlet, inbox) = channel();
+        for _ in 0..WAITING + 1 {
+            outlet.send(Wake::Stop);
+        }
+        for _ in 0..10 * WAITING {
+            outlet.reload();
+        }
+        assert!(matches!(inbox.next(Duration::ZERO, false), Some(Wake::Stop)), "it waits while one is checked");
+        let mut got = Vec::new();
+        while let Some(wake) = inbox.next(Duration::ZERO, true) {
+            got.push(matches!(wake, Wake::Reload));
+        }
+        assert!(got.len() == WAITING && got[0] && !got[1..].contains(&true), "{got:?}");
+        outlet.reload();
+        assert!(matches!(inbox.next(Duration::from_secs(30), true), Some(Wake::Reload)), "and may be asked again");
+        assert!(matches!(inbox.next(Duration::ZERO, true), None | Some(Wake::Knock)));
+    }
+
+    #[test]
+    fn second_read_is_refused_until_first_is_done() {
+        let (outlet, inbox) = channel();
+        for verb in ["read", "reload"] {
+            assert_eq!(refused(outlet.command(request(verb))), None);
+            assert_eq!(refused(outlet.command(request(verb))), Some(Refused::Pending));
+            let Some(Wake::Command(first)) = inbox.next(Duration::ZERO, true) else { panic!("no command") };
+            assert_eq!(refused(outlet.command(request(verb))), Some(Refused::Pending), "while it is carried out");
+            inbox.done(&first.command);
+            assert_eq!(refused(outlet.command(request(verb))), None);
+            assert!(matches!(inbox.next(Duration::ZERO, true), Some(Wake::Command(_))));
+        }
+    }
+
+    #[test]
+    fn full_queue_refuses_commands() {
+        let (outlet, inbox) = channel();
+        for _ in 0..WAITING {
+            assert_eq!(refused(outlet.command(request("image"))), None, "of these each counts");
+        }
+        for verb in ["image", "read", "read"] {
+            assert_eq!(refused(outlet.command(request(verb))), Some(Refused::Full), "{verb}");
+        }
+        assert!(inbox.next(Duration::ZERO, true).is_some());
+        assert_eq!(refused(outlet.command(request("read"))), None);
+    }
+}

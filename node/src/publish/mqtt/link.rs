@@ -1,0 +1,386 @@
+//! The transport: one connection after the other, each with an event loop of its own.
+
+use super::backoff::Backoff;
+use super::config::Protocol;
+use super::connection::{Client, Heard, Link, Task};
+use super::{Settings, reason, topic, v4, v5};
+use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
+use edge_ocr::guard::guarded;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, mpsc};
+
+/// Messages at most once that may wait to be written.
+const MAX_UNSENT: usize = 8;
+/// News that may wait for the next poll; further ones wait in the socket.
+const MAX_HEARD: usize = 4;
+/// A connection that held for so long was a good one: the next attempt is made soon.
+const GOOD_AFTER: Duration = Duration::from_secs(30);
+/// Longest single wait, so that no sum of times overflows.
+const LONGEST_POLL: Duration = Duration::from_secs(3600);
+/// How often is looked whether what needs no acknowledgement was written.
+const SHORT_WAIT: Duration = Duration::from_millis(10);
+/// A pause between polls that is not the broker's fault.
+const LATE_POLL: Duration = Duration::from_millis(500);
+
+type Open = fn(&Arc<Settings>, mpsc::Sender<Heard>) -> (Box<dyn Client>, Task);
+
+/// See [`connect`](super::connect).
+pub(super) struct MqttTransport {
+    settings: Arc<Settings>,
+    open: Open,
+    packet_bytes: fn(&Message) -> usize,
+    /// `None` only while being dropped.
+    runtime: Option<Runtime>,
+    notify: Arc<Notify>,
+    link: Option<Link>,
+    backoff: Backoff,
+    retry_at: Instant,
+    tickets: u64,
+    /// Counts connections, so that what belongs to an earlier one is recognised.
+    generation: u64,
+    polled_at: Instant,
+    closed: bool,
+    /// What was said of subscriptions that were refused: at most one sentence for each.
+    not_subscribed: Vec<String>,
+    /// Whether it was told that the broker keeps nothing.
+    told: bool,
+}
+
+impl Drop for MqttTransport {
+    fn drop(&mut self) {
+        // A look-up of a name may be stuck in a thread of its own; it is not waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// How a wait ended.
+enum Step {
+    Heard(Option<Heard>),
+    Woken,
+    Overdue,
+    Timeout,
+}
+
+impl MqttTransport {
+    pub(super) fn new(settings: Settings, protocol: Protocol) -> io::Result<MqttTransport> {
+        let (open, packet_bytes): (Open, fn(&Message) -> usize) = match protocol {
+            Protocol::V311 => (v4::open, v4::packet_bytes),
+            Protocol::V5 => (v5::open, v5::packet_bytes),
+        };
+        let [min, max] = settings.backoff_ms.map(|ms| Duration::from_millis(ms.into()));
+        Ok(MqttTransport {
+            settings: Arc::new(settings),
+            open,
+            packet_bytes,
+            runtime: Some(tokio::runtime::Builder::new_current_thread().enable_all().build()?),
+            notify: Arc::default(),
+            link: None,
+            backoff: Backoff::new(min, max),
+            retry_at: Instant::now(),
+            tickets: 0,
+            generation: 0,
+            polled_at: Instant::now(),
+            closed: false,
+            not_subscribed: Vec::new(),
+            told: false,
+        })
+    }
+
+    fn open_link(&mut self) -> Option<()> {
+        let (news, heard) = mpsc::channel(MAX_HEARD);
+        let (client, mut task) = (self.open)(&self.settings, news.clone());
+        let broker = self.settings.broker.clone();
+        let work = async move {
+            // A panic ends this connection, not the program.
+            let end = std::future::poll_fn(|context| match guarded(|| task.as_mut().poll(context)) {
+                Ok(poll) => poll,
+                Err(panic) => Poll::Ready(reason::nonsense(&broker, panic)),
+            });
+            let why = end.await;
+            let _ = news.send(Heard::Lost(why)).await;
+        };
+        let task = self.runtime.as_ref()?.spawn(work);
+        self.generation += 1;
+        self.link = Some(Link {
+            client,
+            heard,
+            task,
+            up: None,
+            heard_at: Instant::now(),
+            in_flight: VecDeque::new(),
+            ids_used: 0,
+            unsent: 0,
+            unacked: VecDeque::new(),
+            subscribing: VecDeque::new(),
+        });
+        Some(())
+    }
+
+    /// Ends the connection; the next attempt is made after the back-off.
+    fn lose(&mut self, why: String) -> Event {
+        let link = self.link.take();
+        if link.and_then(|link| link.up).is_some_and(|(since, _)| since.elapsed() >= GOOD_AFTER) {
+            self.backoff.reset();
+        }
+        if self.settings.keeping.progressed() {
+            self.backoff.reset();
+        }
+        self.retry_at = Instant::now() + self.backoff.wait();
+        Event::Lost(why)
+    }
+
+    /// Waits for news, the waker, `end`, or for what is overdue at `overdue`.
+    fn wait(&mut self, end: Instant, overdue: Instant) -> Step {
+        let Some(runtime) = &self.runtime else { return Step::Timeout };
+        let (notify, link) = (&self.notify, &mut self.link);
+        runtime.block_on(async {
+            // Lets the connection's task run even if `end` has passed.
+            tokio::task::yield_now().await;
+            let news = async {
+                match link {
+                    Some(link) => link.heard.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = notify.notified() => Step::Woken,
+                heard = news => Step::Heard(heard),
+                () = tokio::time::sleep_until(overdue.into()) => Step::Overdue,
+                () = tokio::time::sleep_until(end.into()) => Step::Timeout,
+            }
+        })
+    }
+
+    /// Works until something happens that the caller is to know, or `end`.
+    fn work(&mut self, end: Instant) -> Event {
+        loop {
+            let never = end + LONGEST_POLL;
+            if self.closed {
+                self.link = None;
+                self.wait(end, never);
+                return Event::Idle;
+            }
+            let Some(link) = &self.link else {
+                let now = Instant::now();
+                if now >= self.retry_at {
+                    if self.open_link().is_none() {
+                        return Event::Idle;
+                    }
+                    continue;
+                }
+                match self.wait(end, self.retry_at) {
+                    Step::Overdue => continue,
+                    _ => return Event::Idle,
+                }
+            };
+            let overdue = link.overdue_at().unwrap_or(never);
+            match self.wait(end, overdue) {
+                Step::Heard(Some(heard)) => {
+                    if let Some(event) = self.hear(heard) {
+                        return event;
+                    }
+                }
+                Step::Heard(None) => {
+                    return self.lose(reason::nonsense(&self.settings.broker, "the client gave up"));
+                }
+                Step::Overdue => {
+                    let broker = &self.settings.broker;
+                    let silent = self.link.as_ref().is_some_and(Link::silent);
+                    let why = if silent { reason::no_answer(broker) } else { reason::no_ack(broker) };
+                    return self.lose(why);
+                }
+                Step::Woken | Step::Timeout => return Event::Idle,
+            }
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) -> Option<Event> {
+        let link = self.link.as_mut()?;
+        link.send_acks();
+        if !matches!(heard, Heard::Sent(_) | Heard::Nothing | Heard::Disconnected | Heard::Lost(_)) {
+            link.heard_at = Instant::now();
+        }
+        match heard {
+            Heard::Connected(granted) => {
+                log::info!("connected to the broker at {} as {}", self.settings.broker, self.settings.client_id);
+                link.up = Some((Instant::now(), granted));
+                return Some(Event::Connected);
+            }
+            Heard::Sent(0) => link.unsent = link.unsent.saturating_sub(1),
+            Heard::Sent(pkid) => link.sent(pkid),
+            Heard::Acked(pkid) => return link.landed(pkid).map(Event::Acked),
+            Heard::Refused(pkid, why) => return link.landed(pkid).map(|ticket| Event::Refused(ticket, why)),
+            Heard::Denied(pkid, why) => return link.landed(pkid).map(|ticket| Event::Denied(ticket, why)),
+            // Acknowledgements have the order of the messages (MQTT-4.6.0-2).
+            Heard::TooLarge(why) => return link.landed_first().map(|ticket| Event::TooLarge(ticket, why)),
+            Heard::Subscribed(granted) => {
+                let (_, filters) = link.subscribing.pop_front()?;
+                let refused = filters.iter().zip(granted.iter().chain(std::iter::repeat(&false))).find(|(_, ok)| !**ok);
+                let (filter, _) = refused?;
+                let why = reason::not_subscribed(&self.settings.broker, filter);
+                if self.settings.options.must_subscribe {
+                    return Some(self.lose(why));
+                }
+                // Not on each connection again: a broker may close one after the other.
+                if !self.not_subscribed.contains(&why) {
+                    log::warn!("{why}");
+                    self.not_subscribed.push(why);
+                }
+            }
+            Heard::Received(mut delivery) => {
+                if self.settings.options.manual_acks && delivery.token != 0 {
+                    link.unacked.push_back((delivery.token as u16, false));
+                }
+                delivery.token |= self.generation << 16;
+                return Some(Event::Received(delivery));
+            }
+            Heard::Disconnected => {
+                self.closed = true;
+                return Some(Event::Idle);
+            }
+            Heard::Alive | Heard::Nothing => {}
+            Heard::Lost(why) => return Some(self.lose(why)),
+        }
+        None
+    }
+
+    /// Works until nothing is under way, the connection is gone, or `end`. What comes in is dropped.
+    fn settle(&mut self, end: Instant) {
+        let busy = |link: &Link| link.up.is_some() && (!link.in_flight.is_empty() || link.unsent > 0);
+        while self.link.as_ref().is_some_and(busy) && Instant::now() < end {
+            // In short steps: that a message at most once was written is no event.
+            if let Event::Refused(_, why) | Event::Denied(_, why) | Event::TooLarge(_, why) =
+                self.work(end.min(Instant::now() + SHORT_WAIT))
+            {
+                log::warn!("a last message was refused because {why}");
+            }
+        }
+    }
+}
+
+impl Transport for MqttTransport {
+    fn poll(&mut self, timeout: Duration) -> Event {
+        let pause = self.polled_at.elapsed();
+        if let Some(link) = &mut self.link
+            && pause > LATE_POLL
+        {
+            link.excuse(pause);
+        }
+        let event = self.work(Instant::now() + timeout.min(LONGEST_POLL));
+        self.polled_at = Instant::now();
+        event
+    }
+
+    fn publish(&mut self, message: &Message) -> Result<Ticket, TransportError> {
+        if let Some(reason) = topic::fault(&message.topic) {
+            return Err(TransportError::BadTopic { topic: message.topic.clone(), reason });
+        }
+        let up = self.link.as_ref().and_then(|link| link.up);
+        let own = self.settings.max_out_bytes;
+        let (limit, mend) = match up {
+            Some((_, granted)) if granted.max_out_bytes < own => {
+                (granted.max_out_bytes as usize, "raise the broker's limit (mosquitto: max_packet_size)")
+            }
+            _ => (own as usize, "raise mqtt.max_packet_out_bytes"),
+        };
+        let bytes = (self.packet_bytes)(message);
+        if bytes > limit {
+            return Err(TransportError::TooLarge { topic: message.topic.clone(), bytes, limit, mend });
+        }
+        let (Some(link), Some((_, granted))) = (&mut self.link, up) else { return Err(TransportError::NotConnected) };
+        let busy = match message.qos {
+            Qos::AtMostOnce => link.unsent >= MAX_UNSENT,
+            Qos::AtLeastOnce => !link.has_room(),
+        };
+        if busy || !link.client.publish(message, message.retain && granted.retain) {
+            return Err(TransportError::Busy);
+        }
+        // What is empty is to be forgotten, and is. Not on each connection again.
+        if message.retain && !granted.retain && !message.payload.is_empty() && !std::mem::replace(&mut self.told, true)
+        {
+            log::warn!("{}", reason::keeps_nothing(&self.settings.broker));
+        }
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        match message.qos {
+            Qos::AtMostOnce => link.unsent += 1,
+            Qos::AtLeastOnce => link.given(ticket),
+        }
+        Ok(ticket)
+    }
+
+    fn subscribe(&mut self, filters: &[(String, Qos)]) -> Result<(), TransportError> {
+        let Some(link) = self.link.as_mut().filter(|link| link.up.is_some()) else {
+            return Err(TransportError::NotConnected);
+        };
+        let mut asked = Vec::new();
+        for (filter, _) in filters {
+            match topic::filter_fault(filter) {
+                None => asked.push(filter.clone()),
+                Some(fault) => log::error!("{filter:?} cannot be subscribed to because {fault}"),
+            }
+        }
+        if !asked.is_empty() {
+            if !link.client.subscribe(filters) {
+                return Err(TransportError::NotConnected);
+            }
+            link.subscribing.push_back((Instant::now(), asked));
+            link.ids_used += 1;
+        }
+        Ok(())
+    }
+
+    fn ack(&mut self, delivery: &Delivery) {
+        let pkid = (delivery.token & 0xffff) as u16;
+        // One of an earlier connection is not known to the broker any more; it sends the message again, perhaps to
+        // another.
+        if pkid == 0 || delivery.token >> 16 != self.generation || !self.settings.options.manual_acks {
+            return;
+        }
+        if let Some(link) = &mut self.link {
+            link.ack(pkid);
+        }
+    }
+
+    fn close(&mut self, last: &[Message], timeout: Duration) {
+        let end = Instant::now() + timeout.min(LONGEST_POLL);
+        // A broker that acknowledges nothing must not take all of the time: half of what is left is for what comes
+        // after.
+        let half = || Instant::now() + end.saturating_duration_since(Instant::now()) / 2;
+        self.settle(half());
+        for message in last {
+            let mut message = message.clone();
+            // What is under way will not be acknowledged any more, and there may be no room for another one beside it.
+            // Without these words an orderly end would leave the broker with the last status: it forgets the will.
+            if self.link.as_ref().is_some_and(|link| !link.has_room()) {
+                message.qos = Qos::AtMostOnce;
+            }
+            match self.publish(&message) {
+                Ok(_) => self.settle(half()),
+                Err(TransportError::NotConnected) => break,
+                Err(error) => log::warn!("a last message could not be sent: {error}"),
+            }
+        }
+        let connected = self.link.as_ref().is_some_and(|link| link.up.is_some() && link.client.disconnect());
+        while connected && !self.closed && self.link.is_some() && Instant::now() < end {
+            self.work(end);
+        }
+        self.closed = true;
+        self.link = None;
+        // The task's end closes the socket.
+        self.wait(Instant::now(), end + LONGEST_POLL);
+    }
+
+    fn waker(&self) -> Waker {
+        let notify = Arc::clone(&self.notify);
+        Waker::new(move || notify.notify_one())
+    }
+}
