@@ -90,8 +90,8 @@ pub(crate) fn transpose_scratch_bytes(width: u64, height: u64) -> u64 {
 /// Exchanges rows and columns of a `width`×`height` tight RGB8 buffer (which becomes `height`×`width`) without a second
 /// buffer of its size, so that turning a large photograph upright does not double the memory it takes.
 ///
-/// Bands of [`BAND`] rows are transposed one by one; what lies in memory then is a matrix of *runs* (bands × columns,
-/// each run the [`BAND`] pixels of one column in one band) that still has to be transposed, which is done along the
+/// Bands of `BAND` rows are transposed one by one; what lies in memory then is a matrix of *runs* (bands × columns,
+/// each run the `BAND` pixels of one column in one band) that still has to be transposed, which is done along the
 /// cycles of that permutation. Rows left over below the last whole band are kept aside and merged in at the end.
 ///
 /// # Errors

@@ -250,7 +250,7 @@ impl Recogniser {
     /// fits the [`pattern`]; all characters in any order if not given.
     ///
     /// # Errors
-    /// [`RecogniserError::Params`] for characters that the model does not know and for a pattern that is none.
+    /// [`RecogniserError::Param`] for characters that the model does not know and for a pattern that is none.
     pub fn restriction(
         &self,
         allowed_chars: Option<&str>,
