@@ -16,6 +16,7 @@ use crate::rules::Status;
 use crate::util::shutdown::Stop;
 use ab_glyph::{FontRef, PxScale};
 use edge_ocr::image::Picture;
+use edge_ocr::image::decode::Notice;
 use image::{Rgb, RgbImage};
 use imageproc::drawing::draw_text_mut;
 use serde_json::Value;
