@@ -197,7 +197,7 @@ fn second_signal_ends_worker_at_once() {
     if !Mosquitto::available() {
         return;
     }
-    let picture = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/page.jpg")).expect("a picture");
+    let picture = fs::read(Path::new(ROOT).join("tests/golden/page.jpg")).expect("a picture");
     let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
     let (listener, proxy) = (Subscriber::new(broker.port(), &["ocr/workers/+/status"]), Proxy::to(broker.port()));
     config(dir.path(), proxy.port(), "5", "");
