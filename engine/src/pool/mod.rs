@@ -10,6 +10,7 @@ mod cores;
 mod model;
 mod network;
 mod rounds;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -19,10 +20,11 @@ use crate::plan::MAX_WORKERS;
 use cores::Cores;
 use network::Run;
 use rounds::{MAX_PIECES, Rounds, Task};
+use shares::{Shares, thread_time};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wait::{Parker, Presence, Waits, spin};
@@ -59,6 +61,12 @@ struct Shared {
     away: Box<[Parker]>,
     /// The caller is being held up by whoever finishes last.
     held_up: AtomicBool,
+    /// A helper found its core crowded since the caller looked last.
+    crowded: AtomicBool,
+    /// Helpers stay away.
+    alone: AtomicBool,
+    /// How long helpers on crowded cores had these, since the caller looked last; in nanoseconds.
+    helped: AtomicU64,
     /// A piece panicked in the job.
     panicked: AtomicBool,
     cores: Cores,
@@ -98,6 +106,9 @@ impl Shared {
             parkers: (0..threads).map(|_| Parker::default()).collect(),
             away: (0..threads).map(|_| Parker::default()).collect(),
             held_up: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
+            alone: AtomicBool::new(false),
+            helped: AtomicU64::new(0),
             panicked: AtomicBool::new(false),
             cores: Cores::new(threads),
             begun: AtomicUsize::new(0),
@@ -162,6 +173,7 @@ impl Shared {
 /// A fixed set of threads, the caller's included.
 pub struct Pool {
     shared: Arc<Shared>,
+    shares: Shares,
     helpers: Vec<JoinHandle<()>>,
 }
 
@@ -180,7 +192,7 @@ impl Pool {
     pub fn new(threads: usize) -> std::io::Result<Pool> {
         let threads = threads.clamp(1, MAX_WORKERS);
         let shared = Arc::new(Shared::new(threads));
-        let mut pool = Pool { shared, helpers: Vec::with_capacity(threads - 1) };
+        let mut pool = Pool { shared, shares: Shares::new(), helpers: Vec::with_capacity(threads - 1) };
         for thread in 1..threads {
             let shared = pool.shared.clone();
             let name = format!("edge-ocr-{thread}");
@@ -278,6 +290,9 @@ impl Pool {
     /// Does a job's rounds, from the given one on. The error is this thread's own panic.
     fn run_job(&mut self, job: &dyn Job, task: Task, pieces: usize, before: &mut dyn FnMut(Task)) -> Result<(), Panic> {
         let shared = &*self.shared;
+        // Where all cores are free there is nothing to measure.
+        let measured = shared.crowded.load(Ordering::Relaxed) && self.threads() > 1;
+        let begin = if measured { thread_time().map(|cpu| (Instant::now(), cpu)) } else { None };
         let mut result = Ok(());
         // The lifetime is lost; see `Shared::turn`. Nothing below unwinds before `over`.
         let job: *const &dyn Job = &job;
@@ -319,6 +334,15 @@ impl Pool {
                 }
             }
         }
+        if let Some((start, cpu)) = begin {
+            let (wall, now) = (start.elapsed(), Instant::now());
+            let cpu = thread_time().map_or(wall, |now| now.saturating_sub(cpu));
+            let helped = Duration::from_nanos(shared.helped.swap(0, Ordering::Relaxed));
+            let alone = self.shares.worked(wall, cpu + helped, now);
+            if shared.alone.swap(alone, Ordering::SeqCst) && !alone {
+                shared.away.iter().for_each(Parker::unpark);
+            }
+        }
         result
     }
 }
@@ -340,8 +364,19 @@ fn help(shared: &Shared, thread: usize) {
     let stop = || shared.stop.load(Ordering::SeqCst);
     let ready = || stop() || shared.rounds.has_work();
     let (mut presence, mut waits, mut last) = (Presence::new(), Waits::default(), Duration::ZERO);
+    let (mut crowded, mut cpu) = (false, Duration::ZERO);
     while !stop() {
+        if presence.is_crowded() != crowded {
+            crowded = !crowded;
+            shared.crowded.store(crowded, Ordering::Relaxed);
+        }
+        if shared.alone.load(Ordering::SeqCst) {
+            shared.away[thread].park(|| stop() || !shared.alone.load(Ordering::SeqCst), None);
+        }
         if !presence.may_work() {
+            let now = thread_time().unwrap_or_default();
+            shared.helped.fetch_add((now - cpu).as_nanos() as u64, Ordering::Relaxed);
+            cpu = now;
             presence.rest(&shared.away[thread], stop);
             shared.cores.part(thread);
         }

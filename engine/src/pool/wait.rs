@@ -144,6 +144,11 @@ impl Presence {
         self.until.is_none_or(|until| Instant::now() < until)
     }
 
+    /// Whether others want its core.
+    pub fn is_crowded(&self) -> bool {
+        self.until.is_some()
+    }
+
     /// Others want its core: it was stopped with a piece in its hands. It is to rest now.
     pub fn crowded(&mut self) {
         let now = Instant::now();
