@@ -147,7 +147,7 @@ impl SourceConfig {
     }
 
     /// Whether the source is a stock of files, each of which is wanted, rather than a camera, of which only the newest frame is.
-    pub fn is_stock(&self) -> bool {
+    pub fn is_file_source(&self) -> bool {
         matches!(self.kind, SourceKind::Directory(_) | SourceKind::Replay(_))
     }
 

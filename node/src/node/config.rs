@@ -237,7 +237,7 @@ impl NodeConfig {
     }
 
     /// Whether the source's files are deleted or moved once their readings are safe.
-    pub fn files_go(&self) -> bool {
+    pub fn source_consumes_files(&self) -> bool {
         let kind = self.source.as_ref().map(|source| &source.kind);
         matches!(kind, Some(SourceKind::Directory(folder)) if folder.after != After::Keep)
     }
@@ -245,7 +245,7 @@ impl NodeConfig {
     /// Without a disk the readings of one picture wait in memory together, and no picture goes of which one had no room there.
     fn room_for_a_round(&self) -> Result<(), String> {
         let (room, fields) = (self.outbox.memory_records, self.fields.len());
-        match self.files_go() && room < fields {
+        match self.source_consumes_files() && room < fields {
             true => Err(format!(
                 "outbox.memory_records is {room} but must be at least the number of fields, {fields}, where after = \"delete\" or \"move\" \
                  waits for the readings of a picture"

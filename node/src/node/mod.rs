@@ -1,27 +1,27 @@
 //! The program that runs for years: frames → pipeline → rules → outbox → broker.
 //!
 //! ```text
-//!   camera ─ source ─┐                       ┌─ publisher (thread) ─ broker
-//!   schedule ────────┤ round: read, judge, record ─ outbox (disk) ──┘
+//!   camera ─ source ─┐                        ┌─ publisher (thread) ─ broker
+//!   schedule ────────┤ cycle: read, evaluate, record ─ outbox (disk) ┘
 //!   signals, commands┘
 //! ```
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `config` | `node.toml` |
-//! | `setup` | a configuration → a running node |
-//! | `run`, `round` | the loop, a round of it |
-//! | `wake`, `intake` | what interrupts it: signals, messages from the broker |
-//! | `orders`, `limits` | commands, and how often they may come |
-//! | `reload` | whether another configuration can take the place of this one |
-//! | `desk` | observations → judged, numbered records |
-//! | `voice` | what the node says of itself on each connection |
+//! | `setup` | configuration → running node |
+//! | `run`, `cycle` | the loop; one cycle: frames → readings → records |
+//! | `events`, `command_receiver` | what interrupts the loop: signals and messages from the broker |
+//! | `command_handler`, `limits` | commands, and how often they may come |
+//! | `reload` | validating a new configuration while the node runs |
+//! | `evaluator` | observations → accepted or refused, numbered records |
+//! | `announcements` | messages about the node itself, published on each connection |
 //! | `fields`, `annotate` | reading named regions of a frame; drawing them |
-//! | `schedule`, `zone`, `clock` | when a frame is taken; the local time zone; which run this is, and whether the clock is set |
-//! | `stats`, `metrics`, `systemd` | how it is doing, and who is told |
-//! | `watchdog` | who feeds the service manager's watchdog, and whether it can be kept |
-//! | `printer` | readings on standard output |
-//! | `seldom` | trouble that comes often is logged seldom |
+//! | `schedule`, `zone`, `clock` | when a frame is taken; the local time zone; boot id, and whether the clock is set |
+//! | `stats`, `metrics`, `systemd` | counters and times; Prometheus; notifications of the service manager |
+//! | `watchdog` | feeding the service manager's watchdog; whether the board can keep its limit |
+//! | `stdout_writer` | readings on standard output, written by a thread that may block |
+//! | `log_throttle` | rate-limited warnings |
 //! | `demo` | a broker inside the program (feature `demo`) |
 
 pub mod annotate;
@@ -32,27 +32,27 @@ mod config;
 mod default_toml;
 #[cfg(feature = "demo")]
 pub mod demo;
-mod desk;
+mod evaluator;
 mod error;
 pub mod field_config;
 pub mod fields;
-mod intake;
+mod command_receiver;
 mod limits;
 mod metrics;
-mod orders;
-mod printer;
+mod command_handler;
+mod stdout_writer;
 mod reload;
-mod round;
+mod cycle;
 mod run;
 pub mod schedule;
-mod seldom;
+mod log_throttle;
 mod setup;
 mod stats;
 mod systemd;
 #[cfg(test)]
 mod tests;
-mod voice;
-mod wake;
+mod announcements;
+mod events;
 mod watchdog;
 mod zone;
 
@@ -79,7 +79,7 @@ use std::time::Duration;
 /// The system's.
 pub fn stop_on_signals(signals: Signals, stop: Stop) -> std::io::Result<()> {
     // Nobody looks into the inbox: the flag is all that is wanted.
-    wake::listen_for_signals(signals, wake::channel().0, stop)
+    events::listen_for_signals(signals, events::channel().0, stop)
 }
 
 /// Whether a node could be made of this configuration: its values, its secrets, its networks. Neither camera nor broker is asked.
@@ -96,9 +96,9 @@ pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
 /// # Errors
 /// [`NodeError`].
 pub fn run(config: NodeConfig, stop: Stop, signals: Signals, load: &Load) -> Result<(), NodeError> {
-    let (outlet, inbox) = wake::channel();
-    wake::listen_for_signals(signals, outlet.clone(), stop.clone())?;
-    let process = Process { stop, outlet, inbox: Rc::new(inbox), manager: systemd::Manager::from_environment()? };
+    let (event_sender, event_receiver) = events::channel();
+    events::listen_for_signals(signals, event_sender.clone(), stop.clone())?;
+    let process = Process { stop, event_sender, event_receiver: Rc::new(event_receiver), manager: systemd::ServiceManager::from_environment()? };
     let result = run_all(config, &process, load, &mut |config, before| Node::start(config, &process, before));
     process.manager.finish(Duration::from_secs(1));
     result

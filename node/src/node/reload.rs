@@ -2,10 +2,10 @@
 
 use super::config::NodeConfig;
 use super::limits::CommandLimits;
-use super::printer::Printer;
+use super::stdout_writer::StdoutWriter;
 use super::run::Node;
 use super::schedule::{Schedule, TriggerConfig};
-use super::wake::Outlet;
+use super::events::EventSender;
 use super::{metrics, setup};
 use crate::publish::commands::{Command, Reply};
 use crate::publish::outbox::Outbox;
@@ -31,7 +31,7 @@ pub struct Handover {
     /// When the last commands of each kind came.
     pub limits: Option<CommandLimits>,
     /// The thread that writes to standard output, which may be stuck there.
-    pub printer: Option<Printer>,
+    pub stdout_writer: Option<StdoutWriter>,
 }
 
 /// A configuration that is being checked, in a thread of its own: networks are loaded, files and folders are tried, and
@@ -53,10 +53,10 @@ impl Node {
     pub(super) fn begin_check(&mut self, load: &Load, reply: Option<Reply>) {
         self.process.manager.reloading();
         let present = Present { metrics: self.config.metrics.listen, state_dir: setup::state_dir(&self.config) };
-        let (load, outlet, (done, result)) = (load.clone(), self.process.outlet.clone(), sync_channel(1));
+        let (load, event_sender, (done, result)) = (load.clone(), self.process.event_sender.clone(), sync_channel(1));
         let work = move || {
             // Dropped at the end of the thread, in a panic too: the node looks then.
-            let _knock = Knock(outlet);
+            let _wake = WakeOnDrop(event_sender);
             // If it was too late nobody is left to be told.
             let _ = done.send(load().and_then(|config| present.check(&config).map(|()| Box::new(config))));
         };
@@ -98,7 +98,7 @@ impl Node {
             Ok(()) => reply.done(),
             Err(sentence) => reply.failed(sentence),
         });
-        self.process.inbox.done(&Command::Reload);
+        self.process.event_receiver.done(&Command::Reload);
     }
 
     /// Whether the folder of what outlives a node may be left for the one that `config` says.
@@ -155,11 +155,11 @@ impl Present {
 }
 
 /// Wakes the node when it is dropped.
-struct Knock(Outlet);
+struct WakeOnDrop(EventSender);
 
-impl Drop for Knock {
+impl Drop for WakeOnDrop {
     fn drop(&mut self) {
-        self.0.knock();
+        self.0.wake_up();
     }
 }
 

@@ -3,20 +3,20 @@
 use super::annotate::FrameAnnotator;
 use super::clock::Clock;
 use super::config::NodeConfig;
-use super::desk::Desk;
+use super::evaluator::Evaluator;
 use super::error::NodeError;
 use super::fields::{FieldReader, FrameReadings};
 use super::limits::CommandLimits;
 use super::metrics;
-use super::printer::Printer;
+use super::stdout_writer::StdoutWriter;
 use super::reload::{Check, Handover, Load};
-use super::round::{KeptBack, Round};
+use super::cycle::{PendingDisposal, CycleOutcome};
 use super::schedule::{Next, Schedule};
-use super::seldom::Troubles;
+use super::log_throttle::ThrottledWarnings;
 use super::stats::Counters;
-use super::systemd::Manager;
-use super::voice::Voice;
-use super::wake::{Inbox, Outlet, Wake};
+use super::systemd::ServiceManager;
+use super::announcements::Announcements;
+use super::events::{EventReceiver, EventSender, NodeEvent};
 use super::watchdog::Progress;
 use crate::camera::FrameSource;
 use crate::publish::outbox::SharedOutbox;
@@ -31,9 +31,9 @@ use std::time::{Duration, Instant};
 /// The longest that the loop sleeps: time-based work (fsync, statistics) is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
 /// The same while a picture waits for its readings to be safe, which a broker that is there takes some milliseconds for.
-const KEPT_LOOK: Duration = Duration::from_millis(100);
+const DISPOSAL_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// What Home Assistant is given between hearing of entities and listening to them; it takes about one second.
-const SUBSCRIBING: Duration = Duration::from_secs(5);
+const SUBSCRIBE_DELAY: Duration = Duration::from_secs(5);
 
 /// Why the loop ended.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ pub enum Ended {
 #[derive(Clone)]
 pub struct Process {
     pub(super) stop: Stop,
-    pub(super) outlet: Outlet,
-    pub(super) inbox: Rc<Inbox>,
-    pub(super) manager: Manager,
+    pub(super) event_sender: EventSender,
+    pub(super) event_receiver: Rc<EventReceiver>,
+    pub(super) manager: ServiceManager,
 }
 
 /// A running node.
@@ -64,21 +64,21 @@ pub struct Node {
     /// The process's stop, as a source is to ask for it: each time that it does the watchdog is fed.
     pub(super) waiting: Stop,
     /// Whether the source is a stock of files, which are read as they come, by the times at which they were taken.
-    pub(super) is_stock: bool,
+    pub(super) is_file_source: bool,
     /// Whether a file is gone once it has been read: then its readings have to be on disk first.
-    pub(super) files_go: bool,
+    pub(super) source_consumes_files: bool,
     /// Files that were read and have to stay for now; no others are read meanwhile.
-    pub(super) kept_back: Option<KeptBack>,
+    pub(super) pending_disposal: Option<PendingDisposal>,
     pub(super) reader: FieldReader,
     pub(super) annotator: FrameAnnotator,
     pub(super) clock: Clock,
-    pub(super) desk: Desk,
+    pub(super) evaluator: Evaluator,
     /// None: as files come.
     pub(super) schedule: Option<Schedule>,
     pub(super) outbox: SharedOutbox,
     pub(super) publisher: Handle,
     pub(super) progress: Progress,
-    pub(super) voice: Voice,
+    pub(super) announcements: Announcements,
     pub(super) states: Option<StateFile>,
     pub(super) metrics: metrics::Shared,
     pub(super) _metrics_server: Option<metrics::Server>,
@@ -87,21 +87,21 @@ pub struct Node {
     /// What was read last, for a picture on request.
     pub(super) last: Option<(Picture, FrameReadings)>,
     /// Refused readings that wait until the outbox is empty, so that a field's messages keep their order; the newest of each.
-    pub(super) held: BTreeMap<String, Record>,
+    pub(super) deferred_readings: BTreeMap<String, Record>,
     /// When Home Assistant is told of this node again, after its start.
-    pub(super) introduce_at: Option<Instant>,
+    pub(super) announce_at: Option<Instant>,
     /// When it is told the last readings, which the broker does not keep.
-    pub(super) retell_at: Option<Instant>,
+    pub(super) republish_at: Option<Instant>,
     /// The connections after which it was.
     pub(super) connections: u64,
     /// A configuration that is being checked.
     pub(super) check: Option<Check>,
     /// Between commands of a kind.
     pub(super) limits: CommandLimits,
-    pub(super) printer: Option<Printer>,
+    pub(super) stdout_writer: Option<StdoutWriter>,
     pub(super) stats_due: Instant,
     pub(super) metrics_due: Instant,
-    pub(super) troubles: Troubles,
+    pub(super) warnings: ThrottledWarnings,
 }
 
 impl Node {
@@ -119,19 +119,19 @@ impl Node {
             if let Some(config) = self.checked() {
                 return Ok(Ended::Reload(config));
             }
-            let (due, wait) = self.next_round();
-            match self.process.inbox.next(wait, self.check.is_none()) {
-                Some(Wake::Stop) => return Ok(Ended::Stopped),
-                Some(Wake::Reload) => self.begin_check(load, None),
-                Some(Wake::Command(request)) => self.obey(request, load)?,
-                Some(Wake::HomeAssistant(within)) => self.introduce_soon(within),
-                Some(Wake::Knock) | None => {}
+            let (due, wait) = self.next_cycle();
+            match self.process.event_receiver.next(wait, self.check.is_none()) {
+                Some(NodeEvent::Stop) => return Ok(Ended::Stopped),
+                Some(NodeEvent::Reload) => self.begin_check(load, None),
+                Some(NodeEvent::Command(request)) => self.handle_command(request, load)?,
+                Some(NodeEvent::HomeAssistant(within)) => self.schedule_announcement(within),
+                Some(NodeEvent::Wakeup) | None => {}
             }
             if due {
-                match self.round()? {
-                    Round::Done | Round::NothingNew => {}
-                    Round::End => return Ok(Ended::NoMoreFrames),
-                    Round::Stopped => return Ok(Ended::Stopped),
+                match self.run_cycle()? {
+                    CycleOutcome::Done | CycleOutcome::NothingNew => {}
+                    CycleOutcome::End => return Ok(Ended::NoMoreFrames),
+                    CycleOutcome::Stopped => return Ok(Ended::Stopped),
                 }
             }
             self.housekeeping();
@@ -140,9 +140,9 @@ impl Node {
 
     /// Whether a round is due now, and otherwise how long to wait for somebody before it is time for something. Files without a
     /// schedule are read as they come: there the source does the waiting.
-    fn next_round(&mut self) -> (bool, Duration) {
-        if self.kept_back.is_some() {
-            return (false, KEPT_LOOK);
+    fn next_cycle(&mut self) -> (bool, Duration) {
+        if self.pending_disposal.is_some() {
+            return (false, DISPOSAL_POLL_INTERVAL);
         }
         let next = match &mut self.schedule {
             Some(schedule) => schedule.next_after(self.clock.both()),
@@ -151,7 +151,7 @@ impl Node {
         match next {
             Next::Due => (true, Duration::ZERO),
             Next::Wait(at) => {
-                let feeding = self.process.manager.every().unwrap_or(TICK);
+                let feeding = self.process.manager.watchdog_interval().unwrap_or(TICK);
                 (false, at.saturating_duration_since(Instant::now()).min(TICK).min(feeding))
             }
         }
@@ -162,37 +162,37 @@ impl Node {
         let now = Instant::now();
         let now_ms = self.clock.now_ms();
         self.outbox.tick(now);
-        self.let_go();
+        self.release_files();
         self.progress.made();
-        if !self.held.is_empty() && self.publisher.connected() && self.outbox_is_sent() {
+        if !self.deferred_readings.is_empty() && self.publisher.connected() && self.outbox_is_sent() {
             let publisher = &self.publisher;
             let (blocked, free) =
-                std::mem::take(&mut self.held).into_iter().partition(|(field, _)| publisher.is_blocked(field));
-            self.held = blocked;
+                std::mem::take(&mut self.deferred_readings).into_iter().partition(|(field, _)| publisher.is_blocked(field));
+            self.deferred_readings = blocked;
             let free: BTreeMap<String, Record> = free;
             for record in free.into_values() {
                 // It may have waited for hours, for the broker or for what was in the outbox.
                 let late = self.publisher.is_late(&record, now_ms);
-                if let Some(message) = self.voice.record(&record, late, now_ms) {
+                if let Some(message) = self.announcements.record(&record, late, now_ms) {
                     self.publisher.send(message);
                 }
-                self.voice.told(&record);
+                self.announcements.mark_published(&record);
             }
         }
-        if self.introduce_at.is_some_and(|at| at <= now) {
-            self.introduce_at = None;
-            self.publisher.introduce(self.voice.introduction());
-            self.retell_later(now);
+        if self.announce_at.is_some_and(|at| at <= now) {
+            self.announce_at = None;
+            self.publisher.introduce(self.announcements.discovery_messages());
+            self.schedule_republish(now);
         }
         let connections = self.publisher.counters().connections;
         if connections != self.connections {
             self.connections = connections;
-            self.retell_later(now);
+            self.schedule_republish(now);
         }
         // What waits in the outbox says it itself, in its order.
-        if self.retell_at.is_some_and(|at| at <= now) && self.outbox_is_sent() {
-            self.retell_at = None;
-            for message in self.voice.readings(now_ms) {
+        if self.republish_at.is_some_and(|at| at <= now) && self.outbox_is_sent() {
+            self.republish_at = None;
+            for message in self.announcements.readings(now_ms) {
                 self.publisher.send(message);
             }
         }
@@ -204,7 +204,7 @@ impl Node {
             }
         }
         if self.metrics_due <= now {
-            self.tell_metrics(now);
+            self.write_metrics(now);
         }
         self.save_states(false);
     }
@@ -216,19 +216,19 @@ impl Node {
 
     /// Home Assistant subscribes to an entity's topic some time after it was told of it, and would not get what was said meanwhile if the
     /// broker does not keep it.
-    fn retell_later(&mut self, now: Instant) {
+    fn schedule_republish(&mut self, now: Instant) {
         if self.config.discovery.enabled && !self.config.retain.state {
-            self.retell_at = Some(now + SUBSCRIBING);
+            self.republish_at = Some(now + SUBSCRIBE_DELAY);
         }
     }
 
     /// Writes the fields' states if that is due.
     pub(super) fn save_states(&mut self, urgent: bool) {
-        let moment = self.desk.moment(self.clock.now());
+        let moment = self.evaluator.moment(self.clock.now());
         if let Some(file) = &mut self.states
-            && let Err(e) = file.save(self.desk.states(), moment, urgent)
+            && let Err(e) = file.save(self.evaluator.states(), moment, urgent)
         {
-            self.troubles.states.warn(&e);
+            self.warnings.states.warn(&e);
         }
     }
 
@@ -242,15 +242,15 @@ impl Node {
         self.save_states(true);
         self.publisher.stop(Duration::from_secs(5));
         self.outbox.close();
-        self.let_go();
-        if !reload && let Some(printer) = self.printer.take() {
-            printer.finish(Duration::from_secs(1));
+        self.release_files();
+        if !reload && let Some(stdout_writer) = self.stdout_writer.take() {
+            stdout_writer.finish(Duration::from_secs(1));
         }
         self.progress.made();
         Handover {
             schedule: self.schedule.map(|schedule| (self.config.trigger, schedule)),
             limits: Some(self.limits),
-            printer: self.printer,
+            stdout_writer: self.stdout_writer,
         }
     }
 }

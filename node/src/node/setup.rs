@@ -3,17 +3,17 @@
 use super::annotate::{AnnotateConfig, FrameAnnotator};
 use super::clock::Clock;
 use super::config::NodeConfig;
-use super::desk::Desk;
+use super::evaluator::Evaluator;
 use super::error::NodeError;
 use super::fields::FieldReader;
-use super::intake::Intake;
+use super::command_receiver::CommandReceiver;
 use super::limits::CommandLimits;
-use super::printer::Printer;
+use super::stdout_writer::StdoutWriter;
 use super::reload::Handover;
 use super::run::{Node, Process};
 use super::schedule::{self, Schedule, TriggerConfig};
 use super::stats::Counters;
-use super::voice::Voice;
+use super::announcements::Announcements;
 use super::watchdog::{self, Progress};
 use super::zone::{self, Zone};
 use super::{FieldConfig, metrics, systemd};
@@ -100,15 +100,15 @@ fn local_zone(config: &NodeConfig) -> Result<Zone, NodeError> {
 }
 
 /// Whether files are read as they come: from a stock, without a trigger.
-fn as_they_come(config: &NodeConfig) -> bool {
-    let is_stock = config.source.as_ref().is_some_and(camera::SourceConfig::is_stock);
-    is_stock && config.trigger.interval_s.is_none() && config.trigger.cron.is_none()
+fn reads_files_as_they_come(config: &NodeConfig) -> bool {
+    let is_file_source = config.source.as_ref().is_some_and(camera::SourceConfig::is_file_source);
+    is_file_source && config.trigger.interval_s.is_none() && config.trigger.cron.is_none()
 }
 
 /// When rounds of a configuration that was [checked](super::check) begin, and in which time zone, for people.
 pub fn timing(config: &NodeConfig) -> String {
     let zone = zone::local().unwrap_or_else(|_| Zone::utc("UTC"));
-    match as_they_come(config) {
+    match reads_files_as_they_come(config) {
         true => format!("files are read as they come; the time zone is {}", zone.name),
         false => schedule::describe(&config.trigger, &zone, SystemTime::now()),
     }
@@ -172,14 +172,14 @@ impl Node {
             }
             file
         });
-        let is_stock = config.source.as_ref().is_some_and(camera::SourceConfig::is_stock);
-        let files_go = config.files_go();
-        let desk = Desk::new(&config.fields, clock.clone(), is_stock, states.as_ref()).map_err(NodeError::Config)?;
+        let is_file_source = config.source.as_ref().is_some_and(camera::SourceConfig::is_file_source);
+        let source_consumes_files = config.source_consumes_files();
+        let evaluator = Evaluator::new(&config.fields, clock.clone(), is_file_source, states.as_ref()).map_err(NodeError::Config)?;
         let encoder = |form| Encoder::new(topics.clone(), &metas, form, &config.retain, zone.rules.clone());
         let form = config.node.payload;
         let discovery = discover(&config, &topics, &metas, state_dir.as_deref()).map_err(NodeError::Config)?;
         let info = info(&config, &topics, &metas, &clock, &*source, &reader);
-        let voice = Voice::new(
+        let announcements = Announcements::new(
             topics.clone(),
             config.retain.clone(),
             [encoder(form), encoder(PayloadFormat::Json)],
@@ -191,7 +191,7 @@ impl Node {
         let metrics_server = config.metrics.listen.map(serve).transpose()?;
         let now = Instant::now();
         let trigger = &config.trigger;
-        let schedule = match as_they_come(&config) {
+        let schedule = match reads_files_as_they_come(&config) {
             true => None,
             false => {
                 log::info!("{}", schedule::describe(trigger, &zone, clock.now()));
@@ -200,13 +200,13 @@ impl Node {
             }
         };
         // One that the node before had may be stuck at what nobody reads.
-        let printer = match (config.node.print, before.printer.take()) {
-            (true, None) => Some(Printer::new(std::io::stdout())?),
-            (print, printer) => printer.filter(|_| print),
+        let stdout_writer = match (config.node.print, before.stdout_writer.take()) {
+            (true, None) => Some(StdoutWriter::new(std::io::stdout())?),
+            (print, stdout_writer) => stdout_writer.filter(|_| print),
         };
-        let (publisher, deliveries) = publish(&config, &topics, &outbox, &voice, &clock, transport)?;
-        let intake = Intake::new(&topics, &metas, &config.discovery, process.outlet.clone(), publisher.clone());
-        if let Err(e) = intake.start(deliveries) {
+        let (publisher, deliveries) = publish(&config, &topics, &outbox, &announcements, &clock, transport)?;
+        let command_receiver = CommandReceiver::new(&topics, &metas, &config.discovery, process.event_sender.clone(), publisher.clone());
+        if let Err(e) = command_receiver.start(deliveries) {
             // Otherwise its thread goes on, with the outbox.
             publisher.stop(Duration::ZERO);
             return Err(e.into());
@@ -234,32 +234,32 @@ impl Node {
             topics,
             source,
             waiting,
-            is_stock,
-            files_go,
-            kept_back: None,
+            is_file_source,
+            source_consumes_files,
+            pending_disposal: None,
             reader,
             annotator,
             clock,
-            desk,
+            evaluator,
             schedule,
             outbox,
             publisher,
             progress,
-            voice,
+            announcements,
             states,
             metrics,
             _metrics_server: metrics_server,
             counters: Counters::default(),
             started: now,
             last: None,
-            held: BTreeMap::new(),
-            introduce_at: None,
-            retell_at: None,
+            deferred_readings: BTreeMap::new(),
+            announce_at: None,
+            republish_at: None,
             connections: 0,
-            printer,
+            stdout_writer,
             stats_due: now,
             metrics_due: now,
-            troubles: Default::default(),
+            warnings: Default::default(),
         })
     }
 }
@@ -286,27 +286,27 @@ fn publish(
     config: &NodeConfig,
     topics: &Topics,
     outbox: &SharedOutbox,
-    voice: &Voice,
+    announcements: &Announcements,
     clock: &Clock,
     transport: Box<dyn Transport>,
 ) -> std::io::Result<(Handle, Receiver<Delivery>)> {
-    let speaker = voice.clone();
+    let speaker = announcements.clone();
     let encode = move |record: &Record, historical: bool, published_at_ms: i64| {
         // A field that no topic can have was not made by this program: such a message is refused further on, and counted.
         speaker
             .record(record, historical, published_at_ms)
             .unwrap_or_else(|| Message::new("", Vec::new(), Content::Bytes))
     };
-    let (born, queue, wall, birth_wall) = (voice.clone(), outbox.clone(), clock.clone(), clock.clone());
+    let (birth_announcements, queue, wall, birth_wall) = (announcements.clone(), outbox.clone(), clock.clone(), clock.clone());
     Publisher::spawn(Setup {
         transport,
         queue: Box::new(outbox.clone()),
         encode: Box::new(encode),
         boot_id: clock.boot_id().to_string(),
         subscriptions: topics.filters(config.discovery.birth_filter()),
-        birth: Box::new(move || born.birth(!queue.is_empty(), birth_wall.now_ms())),
+        birth: Box::new(move || birth_announcements.birth_messages(!queue.is_empty(), birth_wall.now_ms())),
         clock: Box::new(move || wall.now_ms()),
-        farewell: voice.farewell(),
+        farewell: announcements.shutdown_messages(),
         config: config.publish.clone(),
     })
 }

@@ -15,9 +15,9 @@ const WAITING: usize = 8;
 
 /// The link to the service manager.
 #[derive(Clone)]
-pub struct Manager {
+pub struct ServiceManager {
     watchdog: Option<Watchdog>,
-    link: Option<SyncSender<Say>>,
+    sender: Option<SyncSender<Notification>>,
 }
 
 /// What the service manager expects.
@@ -30,13 +30,13 @@ struct Watchdog {
 
 impl Watchdog {
     /// A third of the limit, so that one late message is not fatal.
-    fn every(&self) -> Duration {
+    fn watchdog_interval(&self) -> Duration {
         self.limit / 3
     }
 }
 
 /// What the thread does next.
-enum Say {
+enum Notification {
     States(Vec<NotifyState<'static>>),
     /// Says that all before it has been sent.
     Done(SyncSender<()>),
@@ -48,70 +48,70 @@ pub fn watchdog_limit() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())
 }
 
-impl Manager {
+impl ServiceManager {
     /// Asks the environment what is expected.
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn from_environment() -> std::io::Result<Manager> {
+    pub fn from_environment() -> std::io::Result<ServiceManager> {
         let watchdog = watchdog_limit().map(|limit| Watchdog { limit, last: Arc::default() });
-        let link = match std::env::var_os("NOTIFY_SOCKET") {
+        let sender = match std::env::var_os("NOTIFY_SOCKET") {
             Some(_) => {
-                let (link, waiting) = sync_channel(WAITING);
+                let (sender, waiting) = sync_channel(WAITING);
                 std::thread::Builder::new().name("manager".into()).spawn(move || send(&waiting))?;
-                Some(link)
+                Some(sender)
             }
             None => None,
         };
-        Ok(Manager { watchdog, link })
+        Ok(ServiceManager { watchdog, sender })
     }
 
     /// The node works, with its first or with another configuration.
     pub fn ready(&self, status: &'static str) {
-        self.say(vec![NotifyState::Ready, NotifyState::Status(status)]);
+        self.send_states(vec![NotifyState::Ready, NotifyState::Status(status)]);
     }
 
     /// The node is ending.
     pub fn stopping(&self) {
-        self.say(vec![NotifyState::Stopping]);
+        self.send_states(vec![NotifyState::Stopping]);
     }
 
     /// The configuration is being read again; [`ready`](Self::ready) says that this is over, whether it is used or not.
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.say(vec![NotifyState::Reloading, now]),
+            Ok(now) => self.send_states(vec![NotifyState::Reloading, now]),
             Err(e) => log::warn!("the service manager cannot be told of the reload: {e}"),
         }
     }
 
-    /// How long the node may wait before the next [`alive`](Self::alive); `None` where nobody waits for one.
-    pub fn every(&self) -> Option<Duration> {
-        self.watchdog.as_ref().map(Watchdog::every)
+    /// How long the node may wait before the next [`feed_watchdog`](Self::feed_watchdog); `None` where nobody waits for one.
+    pub fn watchdog_interval(&self) -> Option<Duration> {
+        self.watchdog.as_ref().map(Watchdog::watchdog_interval)
     }
 
     /// Feeds the watchdog, not more often than needed. To be called only where the node has made progress.
-    pub fn alive(&self, now: Instant) {
+    pub fn feed_watchdog(&self, now: Instant) {
         let Some(watchdog) = &self.watchdog else { return };
         let mut last = watchdog.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| now.saturating_duration_since(last) >= watchdog.every()) {
+        if last.is_none_or(|last| now.saturating_duration_since(last) >= watchdog.watchdog_interval()) {
             *last = Some(now);
-            self.say(vec![NotifyState::Watchdog]);
+            self.send_states(vec![NotifyState::Watchdog]);
         }
     }
 
     /// Waits until everything has been sent, at most for `patience`.
     pub fn finish(&self, patience: Duration) {
         let (done, wait) = sync_channel(1);
-        if let Some(link) = &self.link
-            && link.try_send(Say::Done(done)).is_ok()
+        if let Some(sender) = &self.sender
+            && sender.try_send(Notification::Done(done)).is_ok()
         {
             let _ = wait.recv_timeout(patience);
         }
     }
 
-    fn say(&self, states: Vec<NotifyState<'static>>) {
-        if let Some(link) = &self.link
-            && link.try_send(Say::States(states)).is_err()
+    fn send_states(&self, states: Vec<NotifyState<'static>>) {
+        if let Some(sender) = &self.sender
+            && sender.try_send(Notification::States(states)).is_err()
         {
             log::debug!("the service manager does not read its notifications");
         }
@@ -119,15 +119,15 @@ impl Manager {
 }
 
 /// The thread.
-fn send(waiting: &Receiver<Say>) {
-    for say in waiting {
-        match say {
-            Say::States(states) => {
+fn send(waiting: &Receiver<Notification>) {
+    for notification in waiting {
+        match notification {
+            Notification::States(states) => {
                 if let Err(e) = sd_notify::notify(&states) {
                     log::debug!("the service manager cannot be notified: {e}");
                 }
             }
-            Say::Done(done) => drop(done.try_send(())),
+            Notification::Done(done) => drop(done.try_send(())),
         }
     }
 }
@@ -138,20 +138,20 @@ pub mod fake {
     use super::*;
 
     /// What a manager has been sent.
-    pub struct Heard(Receiver<Say>);
+    pub struct SentNotifications(Receiver<Notification>);
 
-    impl Heard {
+    impl SentNotifications {
         /// The number of watchdog messages since the last call.
         pub fn watchdog(&self) -> usize {
             let is_watchdog =
-                |say: &Say| matches!(say, Say::States(states) if matches!(states[..], [NotifyState::Watchdog]));
+                |notification: &Notification| matches!(notification, Notification::States(states) if matches!(states[..], [NotifyState::Watchdog]));
             self.0.try_iter().filter(is_watchdog).count()
         }
     }
 
     /// One that takes every message at once, with a watchdog of this limit.
-    pub fn manager(limit: Duration) -> (Manager, Heard) {
-        let (link, heard) = sync_channel(10_000);
-        (Manager { watchdog: Some(Watchdog { limit, last: Arc::default() }), link: Some(link) }, Heard(heard))
+    pub fn manager(limit: Duration) -> (ServiceManager, SentNotifications) {
+        let (sender, heard) = sync_channel(10_000);
+        (ServiceManager { watchdog: Some(Watchdog { limit, last: Arc::default() }), sender: Some(sender) }, SentNotifications(heard))
     }
 }

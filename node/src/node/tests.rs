@@ -4,11 +4,11 @@
 use super::clock::{self, Clock};
 use super::config::NodeConfig;
 use super::reload::Handover;
-use super::round::Round;
+use super::cycle::CycleOutcome;
 use super::run::{Ended, Node, Process};
 use super::setup::Parts;
-use super::systemd::Manager;
-use super::wake;
+use super::systemd::ServiceManager;
+use super::events;
 use crate::camera::{CameraError, Captured, FrameSource};
 use crate::publish::Event;
 use crate::publish::publisher::fakes::FakeTransport;
@@ -112,9 +112,9 @@ struct Rig {
     done: Arc<[AtomicUsize; 2]>,
 }
 
-fn process(manager: Manager) -> Process {
-    let (outlet, inbox) = wake::channel();
-    Process { stop: Stop::default(), outlet, inbox: Rc::new(inbox), manager }
+fn process(manager: ServiceManager) -> Process {
+    let (event_sender, event_receiver) = events::channel();
+    Process { stop: Stop::default(), event_sender, event_receiver: Rc::new(event_receiver), manager }
 }
 
 impl Rig {
@@ -123,10 +123,10 @@ impl Rig {
     }
 
     fn with(more: &str) -> Rig {
-        Rig::managed(more, Manager::from_environment().unwrap())
+        Rig::managed(more, ServiceManager::from_environment().unwrap())
     }
 
-    fn managed(more: &str, manager: Manager) -> Rig {
+    fn managed(more: &str, manager: ServiceManager) -> Rig {
         let done = Arc::<[AtomicUsize; 2]>::default();
         let (wall, shots, wire) = (Wall::default(), Arc::default(), FakeTransport::default());
         wall.set(UNSET);
@@ -149,7 +149,7 @@ impl Rig {
     fn round(&mut self, ms: i64, number: u32, after: Option<i64>) {
         self.wall.set(ms);
         self.shots.lock().unwrap().push_back((number, after));
-        assert_eq!(self.node.round().unwrap(), Round::Done);
+        assert_eq!(self.node.run_cycle().unwrap(), CycleOutcome::Done);
     }
 
     fn done(&self) -> usize {
@@ -201,7 +201,7 @@ fn a_clock_that_jumps_disturbs_neither_order_nor_rates_and_is_told() {
     rig.arrived(3);
     // 56 years by the wall clock would allow any change.
     rig.round(SET + 2000, 900_000, None);
-    assert_eq!(rig.node.held["a"].reading.status, Status::Rate);
+    assert_eq!(rig.node.deferred_readings["a"].reading.status, Status::Rate);
     rig.wire.push(Event::Lost("the network is away".into()));
     rig.round(SET + 10_000, 103, None);
     rig.round(SET - 2 * HOUR, 104, None);
@@ -243,7 +243,7 @@ fn a_refused_reading_that_waited_says_so() {
     rig.arrived(1);
     let end = Instant::now() + Duration::from_secs(30);
     // The outbox says that it is empty in another thread.
-    while !rig.node.held.is_empty() && Instant::now() < end {
+    while !rig.node.deferred_readings.is_empty() && Instant::now() < end {
         rig.node.housekeeping();
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -259,7 +259,7 @@ fn a_refused_reading_that_waited_comes_once() {
     let mut rig = Rig::with("range = [0, 50]");
     rig.round(SET, 100, None);
     rig.wire.push(Event::Connected);
-    rig.housekeeping_until(|rig| rig.node.held.is_empty());
+    rig.housekeeping_until(|rig| rig.node.deferred_readings.is_empty());
     let readings = rig.arrived(1);
     assert_eq!((&readings[0]["status"], &readings[0]["historical"]), (&"range".into(), &false.into()));
     // On the next connection it is said again, as old.
@@ -290,7 +290,7 @@ fn reading_has_warnings_of_its_pictures() {
     let mut rig = Rig::with("vote = { frames = 3 }");
     rig.wire.push(Event::Connected);
     rig.node.source = Box::new(Dark);
-    assert_eq!(rig.node.round().unwrap(), Round::Done);
+    assert_eq!(rig.node.run_cycle().unwrap(), CycleOutcome::Done);
     let reading = &rig.arrived(1)[0];
     assert_eq!(
         (&reading["value"], &reading["warnings"]),
@@ -303,16 +303,16 @@ fn reading_has_warnings_of_its_pictures() {
 #[test]
 fn a_picture_stays_until_the_broker_has_its_readings() {
     let mut rig = Rig::new();
-    rig.node.files_go = true;
+    rig.node.source_consumes_files = true;
     rig.round(SET, 100, None);
     rig.node.housekeeping();
     assert_eq!(rig.done(), 0, "memory only, and no broker");
     rig.shots.lock().unwrap().push_back((101, None));
-    assert_eq!(rig.node.round().unwrap(), Round::NothingNew);
+    assert_eq!(rig.node.run_cycle().unwrap(), CycleOutcome::NothingNew);
     assert_eq!(rig.shots.lock().unwrap().len(), 1, "no other is read meanwhile");
     rig.wire.push(Event::Connected);
     rig.housekeeping_until(|rig| rig.done() == 1);
-    assert_eq!(rig.node.round().unwrap(), Round::Done);
+    assert_eq!(rig.node.run_cycle().unwrap(), CycleOutcome::Done);
     rig.housekeeping_until(|rig| rig.done() == 2);
     assert_eq!(rig.arrived(2).iter().map(|reading| &reading["value"]).collect::<Vec<_>>(), [100, 101], "each once");
     rig.node.close(&Ok(Ended::Stopped));
@@ -326,7 +326,7 @@ fn a_picture_stays_until_the_disk_has_its_readings() {
         let blocked = root.path().join("blocked");
         std::fs::write(&blocked, b"in the way").unwrap();
         let mut rig = Rig::with(&format!("[node]\nstate_dir = {:?}", blocked.join("state")));
-        rig.node.files_go = true;
+        rig.node.source_consumes_files = true;
         rig.round(SET, 100, None);
         rig.node.housekeeping();
         assert_eq!(rig.done(), 0);
@@ -348,7 +348,7 @@ fn a_picture_stays_until_the_disk_has_its_readings() {
 #[test]
 fn a_picture_whose_readings_were_dropped_stays() {
     let mut rig = Rig::with("[outbox]\nmax_record_bytes = 1");
-    rig.node.files_go = true;
+    rig.node.source_consumes_files = true;
     rig.wire.push(Event::Connected);
     for kept in 1..=2 {
         rig.round(SET, 100, None);

@@ -4,7 +4,7 @@
 //! each slice of a wait for the camera. Nothing feeds it by time alone, so a node that hangs is killed.
 
 use super::config::NodeConfig;
-use super::systemd::Manager;
+use super::systemd::ServiceManager;
 use crate::publish::Handle;
 use edge_ocr::config::{Engine, Mode};
 use edge_ocr::infer::arena::{self, Isa};
@@ -17,20 +17,20 @@ const PUBLISHER_SILENCE: Duration = Duration::from_secs(60);
 /// Feeds the watchdog, on behalf of whoever makes progress.
 #[derive(Clone)]
 pub struct Progress {
-    manager: Manager,
+    manager: ServiceManager,
     publisher: Handle,
 }
 
 impl Progress {
     /// Progress counts only as long as `publisher` goes round, too.
-    pub fn new(manager: Manager, publisher: Handle) -> Progress {
+    pub fn new(manager: ServiceManager, publisher: Handle) -> Progress {
         Progress { manager, publisher }
     }
 
     /// The node has got on.
     pub fn made(&self) {
         if self.publisher.silent_for() < PUBLISHER_SILENCE {
-            self.manager.alive(Instant::now());
+            self.manager.feed_watchdog(Instant::now());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/metrics` by HTTP: a few clients at a time, each for a few seconds.
 
-use crate::node::seldom::Seldom;
+use crate::node::log_throttle::RateLimitedLog;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -76,7 +76,7 @@ impl Drop for Server {
 
 /// Answers each client in a thread of its own, and rests where the system gives none.
 fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared, stop: &AtomicBool, rest: impl Fn()) {
-    let mut trouble = Seldom::new(TOLD_EVERY);
+    let mut trouble = RateLimitedLog::new(TOLD_EVERY);
     // Oldest first. A client's thread is what keeps it.
     let mut present = VecDeque::<Weak<TcpStream>>::new();
     for client in clients {

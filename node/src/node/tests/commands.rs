@@ -54,7 +54,7 @@ fn commands_too_soon_are_refused_with_reason() {
     let load = no_configuration();
     for count in 1..=3 {
         let request = rig.request("read", "");
-        rig.node.obey(request, &load).unwrap();
+        rig.node.handle_command(request, &load).unwrap();
         let result = rig.results("read", count).pop().unwrap();
         let error = result["error"].as_str().unwrap_or_default();
         assert_eq!(result["ok"], count == 1, "{result}");
@@ -63,7 +63,7 @@ fn commands_too_soon_are_refused_with_reason() {
     assert!(rig.shots.lock().unwrap().is_empty());
     for count in 1..=3 {
         let request = rig.request("reload", "");
-        rig.node.obey(request, &load).unwrap();
+        rig.node.handle_command(request, &load).unwrap();
         let end = Instant::now() + Duration::from_secs(30);
         while rig.node.check.is_some() && Instant::now() < end {
             assert!(rig.node.checked().is_none());
@@ -84,7 +84,7 @@ fn set_value_too_soon_is_refused_for_its_field() {
     rig.wall.set(SET);
     for (count, (field, value, ok)) in [("a", 5, true), ("a", 6, false), ("b", 7, true)].into_iter().enumerate() {
         let request = rig.request("set_value", &format!("{{\"field\": \"{field}\", \"value\": {value}}}"));
-        rig.node.obey(request, &no_configuration()).unwrap();
+        rig.node.handle_command(request, &no_configuration()).unwrap();
         let result = rig.results("set_value", count + 1).pop().unwrap();
         let error = result["error"].as_str().unwrap_or_default();
         assert_eq!(result["ok"], ok, "{result}");
@@ -105,7 +105,7 @@ fn read_command_does_not_move_the_schedule() {
     rig.wall.set(SET);
     rig.shots.lock().unwrap().push_back((100, None));
     let request = rig.request("read", "");
-    rig.node.obey(request, &no_configuration()).unwrap();
+    rig.node.handle_command(request, &no_configuration()).unwrap();
     assert_eq!(due(&mut rig), before);
     rig.node.close(&Ok(Ended::Stopped));
 }

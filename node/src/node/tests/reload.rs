@@ -21,7 +21,7 @@ fn check_that_hangs_leaves_the_node_reading() {
     let stop = rig.node.process.stop.clone();
     rig.wall.set(SET);
     rig.shots.lock().unwrap().extend((0..1000).map(|number| (number, None)));
-    rig.node.process.outlet.reload();
+    rig.node.process.event_sender.reload();
     rig.wire.push(Event::Connected);
     let shots = rig.shots.clone();
     let watcher = std::thread::spawn(move || {
@@ -44,12 +44,12 @@ fn check_that_hangs_leaves_the_node_reading() {
 /// It was checked, but a moment later it cannot be had: without the old one there would be no node.
 #[test]
 fn failed_start_returns_to_old_configuration() {
-    let process = process(Manager::from_environment().unwrap());
+    let process = process(ServiceManager::from_environment().unwrap());
     let with = |name: &str| -> NodeConfig { toml::from_str(&CONFIG.replace("'a'", &format!("'{name}'"))).unwrap() };
     let new = with("b");
     let load: Load = Arc::new(move || Ok(new.clone()));
     let mut started = Vec::new();
-    process.outlet.reload();
+    process.event_sender.reload();
     let stop = process.stop.clone();
     let result = crate::node::run_all(with("a"), &process, &load, &mut |config, before| {
         let name = config.fields[0].read.name.clone();

@@ -1,6 +1,6 @@
 //! Who feeds the service manager's watchdog.
 
-use super::super::systemd::fake::{Heard, manager};
+use super::super::systemd::fake::{SentNotifications, manager};
 use super::*;
 
 /// A watchdog for which each sign of life counts.
@@ -33,7 +33,7 @@ fn watchdog_is_fed_inside_a_round() {
         let (manager, heard) = manager(IMPATIENT);
         let mut rig = Rig::managed(&format!("vote = {{ frames = {FRAMES} }}"), manager);
         rig.node.source = Box::new(Slow { slices });
-        assert_eq!(rig.node.round().unwrap(), Round::Done);
+        assert_eq!(rig.node.run_cycle().unwrap(), CycleOutcome::Done);
         // Each frame, the network that reads it, its field, and each slice of the wait.
         let fed = heard.watchdog();
         assert!(fed >= FRAMES * (3 + slices), "{slices}: {fed}");
@@ -42,7 +42,7 @@ fn watchdog_is_fed_inside_a_round() {
 }
 
 /// A camera whose driver does not come back for a moment.
-struct Hung(Heard);
+struct Hung(SentNotifications);
 
 impl FrameSource for Hung {
     fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
@@ -63,7 +63,7 @@ fn watchdog_is_not_fed_by_a_hung_source() {
     let (manager, heard) = manager(IMPATIENT);
     let mut rig = Rig::managed("", manager);
     rig.node.source = Box::new(Hung(heard));
-    assert_eq!(rig.node.round().unwrap(), Round::Stopped);
+    assert_eq!(rig.node.run_cycle().unwrap(), CycleOutcome::Stopped);
     rig.node.close(&Ok(Ended::Stopped));
 }
 

@@ -20,8 +20,8 @@ impl Node {
     /// Carries out a command and answers it; a `reload` is answered when the new configuration has been checked.
     ///
     /// # Errors
-    /// As [`round`](Node::round), which a command may ask for.
-    pub(super) fn obey(&mut self, request: Request, load: &Load) -> Result<(), NodeError> {
+    /// As [`round`](Node::run_cycle), which a command may ask for.
+    pub(super) fn handle_command(&mut self, request: Request, load: &Load) -> Result<(), NodeError> {
         let Request { command, reply } = request;
         log::info!("command: {command:?}");
         let began = Instant::now();
@@ -30,14 +30,14 @@ impl Node {
                 Err("reading on command is switched off; set on_command in [trigger] of the node's configuration"
                     .into())
             }
-            Command::Read if self.kept_back.is_some() => {
+            Command::Read if self.pending_disposal.is_some() => {
                 Err("the readings of the last picture are in memory only and wait for the broker, so no other is read; see to the outbox's disk"
                     .into())
             }
             Command::Read => match too_soon(&self.limits.read, "read", began) {
                 Some(sentence) => Err(sentence),
                 None => {
-                    self.round()?;
+                    self.run_cycle()?;
                     self.limits.read.note(began, Instant::now());
                     Ok(())
                 }
@@ -45,7 +45,7 @@ impl Node {
             Command::SetValue { field, value } => match too_soon(self.limits.set_value(field), "set_value", began) {
                 Some(sentence) => Err(sentence),
                 None => {
-                    let done = self.desk.set_value(field, *value, self.clock.now());
+                    let done = self.evaluator.set_value(field, *value, self.clock.now());
                     self.save_states(done.is_ok());
                     self.limits.set_value(field).note(began, Instant::now());
                     done
@@ -68,16 +68,16 @@ impl Node {
             Ok(()) => reply.done(),
             Err(sentence) => reply.failed(&sentence),
         });
-        self.process.inbox.done(&command);
+        self.process.event_receiver.done(&command);
         Ok(())
     }
 
     /// Announces this node to Home Assistant, which has started, within this time.
-    pub(super) fn introduce_soon(&mut self, within: Duration) {
+    pub(super) fn schedule_announcement(&mut self, within: Duration) {
         // Many nodes hear it at once; each waits for a time of its own.
         let share = f64::from(crc32fast::hash(self.topics.node_id().as_bytes())) / f64::from(u32::MAX);
         // Who says it again and again does not put it off.
-        self.introduce_at.get_or_insert(Instant::now() + within.mul_f64(share));
+        self.announce_at.get_or_insert(Instant::now() + within.mul_f64(share));
     }
 
     /// Publishes the frame read last, with what was read in it; or one field's part of it.
@@ -129,7 +129,7 @@ impl Node {
     }
 
     /// The numbers for Prometheus, in the file and at the port that are configured.
-    pub(super) fn tell_metrics(&mut self, now: Instant) {
+    pub(super) fn write_metrics(&mut self, now: Instant) {
         let config = &self.config.metrics;
         self.metrics_due = now + Duration::from_secs(u64::from(config.file_interval_s.max(1)));
         if config.file.is_none() && config.listen.is_none() {
@@ -148,9 +148,9 @@ impl Node {
         if let Some(file) = &config.file {
             // The collector must not read half of it, and passes over what does not end in `.prom`.
             match replace(file, text.as_bytes()) {
-                Ok(()) if self.troubles.metrics.forget() => log::warn!("metrics are written to {} again", file.display()),
+                Ok(()) if self.warnings.metrics.reset() => log::warn!("metrics are written to {} again", file.display()),
                 Ok(()) => {}
-                Err(e) => self.troubles.metrics.warn(&format_args!(
+                Err(e) => self.warnings.metrics.warn(&format_args!(
                     "metrics cannot be written to {} because the system says '{e}'; make its folder or name another file in metrics.file",
                     file.display()
                 )),

@@ -12,17 +12,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Writes lines in a thread of its own.
-pub(super) struct Printer {
+pub(super) struct StdoutWriter {
     lines: SyncSender<Vec<u8>>,
     /// Ends with the thread; has its error before, if there was one.
     end: Receiver<io::Error>,
     dropped: u64,
 }
 
-impl Printer {
+impl StdoutWriter {
     /// # Errors
     /// The system has no thread to give.
-    pub fn new(mut out: impl Write + Send + 'static) -> io::Result<Printer> {
+    pub fn new(mut out: impl Write + Send + 'static) -> io::Result<StdoutWriter> {
         let (lines, waiting) = sync_channel::<Vec<u8>>(WAITING);
         let (ended, end) = sync_channel(1);
         std::thread::Builder::new().name("printer".into()).spawn(move || {
@@ -34,7 +34,7 @@ impl Printer {
                 }
             }
         })?;
-        Ok(Printer { lines, end, dropped: 0 })
+        Ok(StdoutWriter { lines, end, dropped: 0 })
     }
 
     /// Prints a line soon, or drops it if earlier ones are not read.
@@ -115,11 +115,11 @@ mod tests {
     #[test]
     fn lines_are_printed_in_order() {
         let paper = Paper::default();
-        let mut printer = Printer::new(paper.clone()).unwrap();
+        let mut stdout_writer = StdoutWriter::new(paper.clone()).unwrap();
         for number in 0..1000 {
-            printer.print(number.to_string().into_bytes()).unwrap();
+            stdout_writer.print(number.to_string().into_bytes()).unwrap();
         }
-        printer.finish(Duration::from_secs(30));
+        stdout_writer.finish(Duration::from_secs(30));
         let expected: String = (0..1000).map(|number| format!("{number}\n")).collect();
         assert_eq!(String::from_utf8(paper.0.lock().unwrap().clone()).unwrap(), expected);
     }
@@ -128,15 +128,15 @@ mod tests {
     fn a_reader_that_stops_costs_lines_and_a_second() {
         let (go, wait) = mpsc::channel();
         let paper = Paper::default();
-        let mut printer = Printer::new(Stuck(wait, paper.clone())).unwrap();
+        let mut stdout_writer = StdoutWriter::new(Stuck(wait, paper.clone())).unwrap();
         let start = Instant::now();
         for _ in 0..1000 {
-            printer.print(b"x".to_vec()).unwrap();
+            stdout_writer.print(b"x".to_vec()).unwrap();
         }
         assert!(start.elapsed() < 20 * PATIENCE, "only the first waits");
-        assert!(printer.dropped >= 1000 - 2 - WAITING as u64, "{}", printer.dropped);
+        assert!(stdout_writer.dropped >= 1000 - 2 - WAITING as u64, "{}", stdout_writer.dropped);
         drop(go);
-        printer.finish(Duration::from_secs(30));
+        stdout_writer.finish(Duration::from_secs(30));
         assert!(paper.0.lock().unwrap().len() >= 2 * WAITING);
     }
 
@@ -151,8 +151,8 @@ mod tests {
                 Ok(())
             }
         }
-        let mut printer = Printer::new(Closed).unwrap();
-        let error = (0..100_000).find_map(|_| printer.print(b"x".to_vec()).err()).unwrap();
+        let mut stdout_writer = StdoutWriter::new(Closed).unwrap();
+        let error = (0..100_000).find_map(|_| stdout_writer.print(b"x".to_vec()).err()).unwrap();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Something that somebody wants.
 #[derive(Debug)]
-pub enum Wake {
+pub enum NodeEvent {
     /// The node is to end: SIGTERM, SIGINT.
     Stop,
     /// The configuration is to be read again: SIGHUP.
@@ -20,7 +20,7 @@ pub enum Wake {
     /// Home Assistant has started; entities are to be announced within this time.
     HomeAssistant(Duration),
     /// A reason to look at the flags and at the check of a configuration.
-    Knock,
+    Wakeup,
 }
 
 /// Most that waits to be looked at; further ones are refused.
@@ -28,7 +28,7 @@ const WAITING: usize = 64;
 
 /// Why a command was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CommandRejected {
     /// One of its kind is pending or being carried out.
     #[error("another one is waiting or being carried out and serves all who asked; wait for its result")]
     Pending,
@@ -60,40 +60,40 @@ impl Flags {
 }
 
 /// Where it arrives.
-pub struct Inbox {
-    wakes: Receiver<Wake>,
+pub struct EventReceiver {
+    events: Receiver<NodeEvent>,
     flags: Arc<Flags>,
 }
 
 /// Where it comes from.
 #[derive(Clone)]
-pub struct Outlet {
-    wakes: SyncSender<Wake>,
+pub struct EventSender {
+    events: SyncSender<NodeEvent>,
     flags: Arc<Flags>,
 }
 
 /// Both ends.
-pub fn channel() -> (Outlet, Inbox) {
+pub fn channel() -> (EventSender, EventReceiver) {
     let (sender, receiver) = sync_channel(WAITING);
     let flags = Arc::<Flags>::default();
-    (Outlet { wakes: sender, flags: flags.clone() }, Inbox { wakes: receiver, flags })
+    (EventSender { events: sender, flags: flags.clone() }, EventReceiver { events: receiver, flags })
 }
 
-impl Inbox {
+impl EventReceiver {
     /// What comes next, within `timeout`. With `reload` false a SIGHUP waits, without a bound: for the end of the check
     /// that the one before began.
-    pub fn next(&self, timeout: Duration, reload: bool) -> Option<Wake> {
-        let take_reload = || (reload && self.flags.reload.swap(false, Ordering::AcqRel)).then_some(Wake::Reload);
-        if let Some(wake) = take_reload() {
-            return Some(wake);
+    pub fn next(&self, timeout: Duration, reload: bool) -> Option<NodeEvent> {
+        let take_reload = || (reload && self.flags.reload.swap(false, Ordering::AcqRel)).then_some(NodeEvent::Reload);
+        if let Some(event) = take_reload() {
+            return Some(event);
         }
-        match self.wakes.recv_timeout(timeout) {
-            Ok(Wake::Knock) => Some(take_reload().unwrap_or(Wake::Knock)),
-            Ok(Wake::HomeAssistant(within)) => {
+        match self.events.recv_timeout(timeout) {
+            Ok(NodeEvent::Wakeup) => Some(take_reload().unwrap_or(NodeEvent::Wakeup)),
+            Ok(NodeEvent::HomeAssistant(within)) => {
                 self.flags.home_assistant.store(false, Ordering::Release);
-                Some(Wake::HomeAssistant(within))
+                Some(NodeEvent::HomeAssistant(within))
             }
-            Ok(wake) => Some(wake),
+            Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
                 // No sender is left, so nothing will interrupt the wait.
@@ -111,27 +111,27 @@ impl Inbox {
     }
 }
 
-impl Outlet {
+impl EventSender {
     /// Ends the node's waiting; false if the node has gone.
-    fn send(&self, wake: Wake) -> bool {
-        !matches!(self.wakes.try_send(wake), Err(TrySendError::Disconnected(_)))
+    fn send(&self, event: NodeEvent) -> bool {
+        !matches!(self.events.try_send(event), Err(TrySendError::Disconnected(_)))
     }
 
     /// Queues a command.
     ///
     /// # Errors
-    /// [`Refused`], with the command to be answered.
-    pub fn command(&self, request: Request) -> Result<(), Box<(Request, Refused)>> {
+    /// [`CommandRejected`], with the command to be answered.
+    pub fn command(&self, request: Request) -> Result<(), Box<(Request, CommandRejected)>> {
         let flag = self.flags.of(&request.command);
         if flag.is_some_and(|flag| flag.swap(true, Ordering::AcqRel)) {
-            return Err(Box::new((request, Refused::Pending)));
+            return Err(Box::new((request, CommandRejected::Pending)));
         }
-        match self.wakes.try_send(Wake::Command(request)) {
-            Err(TrySendError::Full(Wake::Command(request))) => {
+        match self.events.try_send(NodeEvent::Command(request)) {
+            Err(TrySendError::Full(NodeEvent::Command(request))) => {
                 if let Some(flag) = self.flags.of(&request.command) {
                     flag.store(false, Ordering::Release);
                 }
-                Err(Box::new((request, Refused::Full)))
+                Err(Box::new((request, CommandRejected::Full)))
             }
             // Nobody answers for a node that has gone.
             _ => Ok(()),
@@ -141,7 +141,7 @@ impl Outlet {
     /// Home Assistant has started.
     pub fn home_assistant(&self, within: Duration) {
         if !self.flags.home_assistant.swap(true, Ordering::AcqRel)
-            && matches!(self.wakes.try_send(Wake::HomeAssistant(within)), Err(TrySendError::Full(_)))
+            && matches!(self.events.try_send(NodeEvent::HomeAssistant(within)), Err(TrySendError::Full(_)))
         {
             self.flags.home_assistant.store(false, Ordering::Release);
         }
@@ -150,13 +150,13 @@ impl Outlet {
     /// The configuration is to be read again.
     pub fn reload(&self) {
         if !self.flags.reload.swap(true, Ordering::AcqRel) {
-            self.knock();
+            self.wake_up();
         }
     }
 
     /// Has the node look. If there is no room it is awake anyway.
-    pub fn knock(&self) {
-        self.send(Wake::Knock);
+    pub fn wake_up(&self) {
+        self.send(NodeEvent::Wakeup);
     }
 }
 
@@ -165,16 +165,16 @@ impl Outlet {
 ///
 /// # Errors
 /// The system's.
-pub fn listen_for_signals(signals: Signals, outlet: Outlet, stop: Stop) -> std::io::Result<()> {
+pub fn listen_for_signals(signals: Signals, event_sender: EventSender, stop: Stop) -> std::io::Result<()> {
     signals.listen(move |asked| match asked {
-        Asked::Reload => outlet.reload(),
+        Asked::Reload => event_sender.reload(),
         Asked::Stop(signal) if stop.is_set() => {
             log::logger().flush();
             std::process::exit(128 + signal)
         }
         Asked::Stop(_) => {
             stop.set();
-            outlet.send(Wake::Stop);
+            event_sender.send(NodeEvent::Stop);
         }
     })
 }
@@ -202,54 +202,54 @@ mod tests {
         }
     }
 
-    fn refused(result: Result<(), Box<(Request, Refused)>>) -> Option<Refused> {
+    fn refused(result: Result<(), Box<(Request, CommandRejected)>>) -> Option<CommandRejected> {
         result.err().map(|refused| refused.1)
     }
 
     #[test]
     fn sighup_coalesces_and_survives_full_queue() {
-        let (outlet, inbox) = channel();
+        let (event_sender, event_receiver) = channel();
         for _ in 0..WAITING + 1 {
-            outlet.send(Wake::Stop);
+            event_sender.send(NodeEvent::Stop);
         }
         for _ in 0..10 * WAITING {
-            outlet.reload();
+            event_sender.reload();
         }
-        assert!(matches!(inbox.next(Duration::ZERO, false), Some(Wake::Stop)), "it waits while one is checked");
+        assert!(matches!(event_receiver.next(Duration::ZERO, false), Some(NodeEvent::Stop)), "it waits while one is checked");
         let mut got = Vec::new();
-        while let Some(wake) = inbox.next(Duration::ZERO, true) {
-            got.push(matches!(wake, Wake::Reload));
+        while let Some(event) = event_receiver.next(Duration::ZERO, true) {
+            got.push(matches!(event, NodeEvent::Reload));
         }
         assert!(got.len() == WAITING && got[0] && !got[1..].contains(&true), "{got:?}");
-        outlet.reload();
-        assert!(matches!(inbox.next(Duration::from_secs(30), true), Some(Wake::Reload)), "and may be asked again");
-        assert!(matches!(inbox.next(Duration::ZERO, true), None | Some(Wake::Knock)));
+        event_sender.reload();
+        assert!(matches!(event_receiver.next(Duration::from_secs(30), true), Some(NodeEvent::Reload)), "and may be asked again");
+        assert!(matches!(event_receiver.next(Duration::ZERO, true), None | Some(NodeEvent::Wakeup)));
     }
 
     #[test]
     fn second_read_is_refused_until_first_is_done() {
-        let (outlet, inbox) = channel();
+        let (event_sender, event_receiver) = channel();
         for verb in ["read", "reload"] {
-            assert_eq!(refused(outlet.command(request(verb))), None);
-            assert_eq!(refused(outlet.command(request(verb))), Some(Refused::Pending));
-            let Some(Wake::Command(first)) = inbox.next(Duration::ZERO, true) else { panic!("no command") };
-            assert_eq!(refused(outlet.command(request(verb))), Some(Refused::Pending), "while it is carried out");
-            inbox.done(&first.command);
-            assert_eq!(refused(outlet.command(request(verb))), None);
-            assert!(matches!(inbox.next(Duration::ZERO, true), Some(Wake::Command(_))));
+            assert_eq!(refused(event_sender.command(request(verb))), None);
+            assert_eq!(refused(event_sender.command(request(verb))), Some(CommandRejected::Pending));
+            let Some(NodeEvent::Command(first)) = event_receiver.next(Duration::ZERO, true) else { panic!("no command") };
+            assert_eq!(refused(event_sender.command(request(verb))), Some(CommandRejected::Pending), "while it is carried out");
+            event_receiver.done(&first.command);
+            assert_eq!(refused(event_sender.command(request(verb))), None);
+            assert!(matches!(event_receiver.next(Duration::ZERO, true), Some(NodeEvent::Command(_))));
         }
     }
 
     #[test]
     fn full_queue_refuses_commands() {
-        let (outlet, inbox) = channel();
+        let (event_sender, event_receiver) = channel();
         for _ in 0..WAITING {
-            assert_eq!(refused(outlet.command(request("image"))), None, "of these each counts");
+            assert_eq!(refused(event_sender.command(request("image"))), None, "of these each counts");
         }
         for verb in ["image", "read", "read"] {
-            assert_eq!(refused(outlet.command(request(verb))), Some(Refused::Full), "{verb}");
+            assert_eq!(refused(event_sender.command(request(verb))), Some(CommandRejected::Full), "{verb}");
         }
-        assert!(inbox.next(Duration::ZERO, true).is_some());
-        assert_eq!(refused(outlet.command(request("read"))), None);
+        assert!(event_receiver.next(Duration::ZERO, true).is_some());
+        assert_eq!(refused(event_sender.command(request("read"))), None);
     }
 }

@@ -1,8 +1,8 @@
 //! Messages from the broker on their way to the node's loop. What needs no node is answered here: commands that are
 //! wrong, and those of which one is pending already, however many of them come.
 
-use super::seldom::Seldom;
-use super::wake::Outlet;
+use super::log_throttle::RateLimitedLog;
+use super::events::EventSender;
 use crate::publish::commands::{self, Incoming};
 use crate::publish::discovery;
 use crate::publish::{Delivery, DiscoveryConfig, FieldMeta, Handle, Topics};
@@ -13,31 +13,31 @@ use std::time::Duration;
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// Understands what comes in.
-pub struct Intake {
+pub struct CommandReceiver {
     topics: Topics,
     fields: Vec<FieldMeta>,
     discovery: DiscoveryConfig,
-    outlet: Outlet,
+    event_sender: EventSender,
     publisher: Handle,
-    refusals: Seldom,
+    refusals: RateLimitedLog,
 }
 
-impl Intake {
-    /// Queues commands in `outlet` and answers others by `publisher`.
+impl CommandReceiver {
+    /// Queues commands in `event_sender` and answers others by `publisher`.
     pub fn new(
         topics: &Topics,
         fields: &[FieldMeta],
         discovery: &DiscoveryConfig,
-        outlet: Outlet,
+        event_sender: EventSender,
         publisher: Handle,
-    ) -> Intake {
-        Intake {
+    ) -> CommandReceiver {
+        CommandReceiver {
             topics: topics.clone(),
             fields: fields.to_vec(),
             discovery: discovery.clone(),
-            outlet,
+            event_sender,
             publisher,
-            refusals: Seldom::new(WARN_EVERY),
+            refusals: RateLimitedLog::new(WARN_EVERY),
         }
     }
 
@@ -52,12 +52,12 @@ impl Intake {
 
     fn take(&mut self, delivery: &Delivery) {
         if let Some(within) = discovery::on_birth(&self.discovery, delivery) {
-            self.outlet.home_assistant(within);
+            self.event_sender.home_assistant(within);
             return;
         }
         match commands::parse(&self.topics, &self.fields, delivery) {
             Incoming::Request(request) => {
-                if let Err(refused) = self.outlet.command(request) {
+                if let Err(refused) = self.event_sender.command(request) {
                     let (request, reason) = *refused;
                     let sentence = format!("the command {} is not carried out: {reason}", request.reply.verb());
                     self.refusals.warn(&sentence);

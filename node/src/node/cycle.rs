@@ -1,6 +1,6 @@
 //! One round: frames, readings, records.
 
-use super::desk::{Outcome, Seen};
+use super::evaluator::{Outcome, Seen};
 use super::error::NodeError;
 use super::run::Node;
 use super::stats::Step;
@@ -10,13 +10,13 @@ use crate::rules::Status;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a source of files is waited for at a time.
-const STOCK_PATIENCE: Duration = Duration::from_millis(500);
+const FILE_WAIT: Duration = Duration::from_millis(500);
 
 /// How long a broker may take for readings that are in memory only before it is told that a picture waits for it.
-const KEPT_LONG: Duration = Duration::from_secs(3);
+const DISPOSAL_WARN_AFTER: Duration = Duration::from_secs(3);
 
 /// Files that stay because their readings are in memory only.
-pub struct KeptBack {
+pub struct PendingDisposal {
     /// The last of them.
     name: String,
     since: Instant,
@@ -25,7 +25,7 @@ pub struct KeptBack {
 
 /// How a round went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Round {
+pub enum CycleOutcome {
     /// There were frames, or the camera failed, which is a reading too.
     Done,
     /// A source of files had no new one.
@@ -41,9 +41,9 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`] if a network fails or standard output is closed.
-    pub(super) fn round(&mut self) -> Result<Round, NodeError> {
-        if self.kept_back.is_some() {
-            return Ok(Round::NothingNew);
+    pub(super) fn run_cycle(&mut self) -> Result<CycleOutcome, NodeError> {
+        if self.pending_disposal.is_some() {
+            return Ok(CycleOutcome::NothingNew);
         }
         let start = Instant::now();
         let wanted = self.config.frames();
@@ -52,63 +52,63 @@ impl Node {
         for _ in 0..wanted {
             match self.frame(&mut seen)? {
                 Ok(frame) => taken = Some(frame),
-                Err(CameraError::Stopped) => return Ok(Round::Stopped),
+                Err(CameraError::Stopped) => return Ok(CycleOutcome::Stopped),
                 // What was seen so far has to do.
                 Err(CameraError::NothingNew { .. } | CameraError::End { .. }) if taken.is_some() => break,
-                Err(CameraError::NothingNew { .. }) => return Ok(Round::NothingNew),
-                Err(CameraError::End { .. }) => return Ok(Round::End),
+                Err(CameraError::NothingNew { .. }) => return Ok(CycleOutcome::NothingNew),
+                Err(CameraError::End { .. }) => return Ok(CycleOutcome::End),
                 Err(error) => {
                     self.counters.camera_failures += 1;
-                    self.troubles.camera.warn(&error);
+                    self.warnings.camera.warn(&error);
                     if taken.is_none() {
-                        let outcomes = self.desk.no_frame(self.clock.now());
+                        let outcomes = self.evaluator.no_frame(self.clock.now());
                         self.camera(false);
                         self.record(outcomes)?;
                         self.source.done();
-                        return Ok(Round::Done);
+                        return Ok(CycleOutcome::Done);
                     }
                     break;
                 }
             }
         }
-        let Some((at, name)) = taken else { return Ok(Round::NothingNew) };
+        let Some((at, name)) = taken else { return Ok(CycleOutcome::NothingNew) };
         self.camera(true);
-        let outcomes = self.desk.judge(seen, at);
+        let outcomes = self.evaluator.judge(seen, at);
         self.record(outcomes)?;
         // Only now: after a crash before this line a file is read once more, and never not at all.
-        match self.files_go {
+        match self.source_consumes_files {
             true => {
-                self.kept_back = Some(KeptBack { name, since: Instant::now(), told: false });
-                self.let_go();
+                self.pending_disposal = Some(PendingDisposal { name, since: Instant::now(), told: false });
+                self.release_files();
             }
             false => self.source.done(),
         }
         self.counters.time(Step::Round, start.elapsed().as_secs_f32() * 1e3);
-        Ok(Round::Done)
+        Ok(CycleOutcome::Done)
     }
 
     /// Lets the source put away what had to stay, if the readings are on disk or with the broker by now. As long as they are not, no other file
     /// is read: so no more than one round is in memory only, and the files themselves are what waits. A file stays for good if a reading of it
     /// was dropped.
-    pub(super) fn let_go(&mut self) {
-        let Some(kept) = &mut self.kept_back else { return };
+    pub(super) fn release_files(&mut self) {
+        let Some(kept) = &mut self.pending_disposal else { return };
         let flushed = self.outbox.flush();
         if flushed == Flushed::Safe {
-            self.kept_back = None;
+            self.pending_disposal = None;
             self.source.done();
         } else if flushed == Flushed::Dropped {
-            self.troubles.lost.warn(&format_args!(
+            self.warnings.lost.warn(&format_args!(
                 "{} stays, and is read once more by the next run if it is there then, because readings of it were dropped by the outbox; \
                  raise the limit that it names",
                 kept.name
             ));
-            self.kept_back = None;
+            self.pending_disposal = None;
             self.source.keep();
-        } else if kept.since.elapsed() >= KEPT_LONG
+        } else if kept.since.elapsed() >= DISPOSAL_WARN_AFTER
             && !std::mem::replace(&mut kept.told, true)
             && let Some(problem) = self.outbox.status().problem
         {
-            self.troubles.kept.warn(&format_args!(
+            self.warnings.kept.warn(&format_args!(
                 "{}: the picture read last stays, and no other is read, until its readings are on disk or the broker has them, because {problem}",
                 self.source.describe()
             ));
@@ -117,15 +117,15 @@ impl Node {
 
     /// Takes one frame and adds what it shows to `seen`; gives the moment at which it was taken, and its name.
     fn frame(&mut self, seen: &mut [Seen]) -> Result<Result<(SystemTime, String), CameraError>, NodeError> {
-        let timeout = match self.is_stock {
-            true => STOCK_PATIENCE,
+        let timeout = match self.is_file_source {
+            true => FILE_WAIT,
             false => Duration::from_millis(self.config.source.as_ref().map_or(10_000, |s| s.common.timeout_ms)),
         };
         let start = Instant::now();
         let captured = match self.source.next(timeout, &self.waiting) {
             Ok(captured) => captured,
             // Files that have not come yet are no failure.
-            Err(CameraError::Timeout { source_name, .. }) if self.is_stock => {
+            Err(CameraError::Timeout { source_name, .. }) if self.is_file_source => {
                 return Ok(Err(CameraError::NothingNew { source_name }));
             }
             Err(error) => return Ok(Err(error)),
@@ -145,7 +145,7 @@ impl Node {
                 && !std::mem::replace(&mut told, true)
             {
                 self.counters.not_aligned += u64::from(readings.alignment.is_some());
-                self.troubles.fields.warn(&format_args!("field {} of {}: {problem}", field.name, captured.name));
+                self.warnings.fields.warn(&format_args!("field {} of {}: {problem}", field.name, captured.name));
             }
         }
         self.last = Some((captured.picture, readings));
@@ -160,23 +160,23 @@ impl Node {
             let reading = &record.reading;
             self.counters.reading(&reading.field, reading.status, record.captured_at_ms);
             rebased |= reading.rebased;
-            let held = !accepted && reading.status != Status::Ok;
-            self.voice.remember(&record, held);
+            let deferred = !accepted && reading.status != Status::Ok;
+            self.announcements.remember(&record, deferred);
             self.publisher.made(record.seq);
             if accepted {
                 let bytes = postcard::to_allocvec(&record).map_err(|e| NodeError::Internal(e.to_string()))?;
                 // What is lost to a full outbox is told by that.
                 self.outbox.append(&bytes);
-                self.held.remove(&reading.field);
+                self.deferred_readings.remove(&reading.field);
                 self.publisher.notify_outbox();
-            } else if held {
-                self.held.insert(reading.field.clone(), record.clone());
+            } else if deferred {
+                self.deferred_readings.insert(reading.field.clone(), record.clone());
             }
             if reading.status != Status::Ok {
                 log::info!("field {}: {} ({:?}): {}", reading.field, reading.status, reading.raw, reading.reason);
             }
-            if let Some(printer) = &mut self.printer {
-                printer.print(self.voice.json(&record, now_ms)).map_err(NodeError::Print)?;
+            if let Some(stdout_writer) = &mut self.stdout_writer {
+                stdout_writer.print(self.announcements.json(&record, now_ms)).map_err(NodeError::Print)?;
             }
         }
         self.save_states(rebased);
@@ -185,7 +185,7 @@ impl Node {
 
     /// Tells the broker whether the camera works, if that is news.
     fn camera(&mut self, online: bool) {
-        if let Some(message) = self.voice.camera(online) {
+        if let Some(message) = self.announcements.camera(online) {
             match online {
                 true => log::warn!("{} gives frames again", self.source.describe()),
                 false => log::warn!("the camera is offline"),
@@ -193,7 +193,7 @@ impl Node {
             self.publisher.send(message);
         }
         if online {
-            self.troubles.camera.forget();
+            self.warnings.camera.reset();
         }
     }
 }

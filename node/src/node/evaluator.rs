@@ -35,7 +35,7 @@ pub struct Outcome {
 }
 
 /// The fields of a node with their rules.
-pub struct Desk {
+pub struct Evaluator {
     fields: Vec<(Field, Which)>,
     clock: Clock,
     /// Whether rates are by the times at which pictures were taken instead of the time at which they are read.
@@ -43,7 +43,7 @@ pub struct Desk {
     next_seq: u64,
 }
 
-impl Desk {
+impl Evaluator {
     /// A desk for these fields; `states` knows what an earlier run knew of them. With `by_capture` (a stock of files) a rate is over
     /// the time between two pictures' capture, otherwise over that between their reading, which no clock jump disturbs.
     ///
@@ -54,7 +54,7 @@ impl Desk {
         clock: Clock,
         by_capture: bool,
         states: Option<&StateFile>,
-    ) -> Result<Desk, String> {
+    ) -> Result<Evaluator, String> {
         let mut fields = Vec::with_capacity(sections.len());
         for section in sections {
             let name = &section.read.name;
@@ -66,7 +66,7 @@ impl Desk {
             }
             fields.push((field, section.publish));
         }
-        Ok(Desk { fields, clock, by_capture, next_seq: 0 })
+        Ok(Evaluator { fields, clock, by_capture, next_seq: 0 })
     }
 
     /// Judges one round: `seen[i]` is what the frames showed in field `i`. `at` is when the last frame was taken.
