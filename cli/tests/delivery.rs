@@ -78,7 +78,7 @@ impl Backlog {
             boot_id: "b".into(),
             subscriptions: Vec::new(),
             birth: Box::new(|| vec![Message::new("t/status", "online", Content::Text)]),
-            farewell: Vec::new(),
+            shutdown_messages: Vec::new(),
             clock: Box::new(node_support::wall_ms),
             config: PublisherConfig::default(),
         };

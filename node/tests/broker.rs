@@ -291,7 +291,7 @@ fn every_record_arrives_over_connections_that_are_cut() {
             boot_id: "b".into(),
             subscriptions: Vec::new(),
             birth: Box::new(Vec::new),
-            farewell: Vec::new(),
+            shutdown_messages: Vec::new(),
             clock: Box::new(node_support::wall_ms),
             config: PublisherConfig::default(),
         };

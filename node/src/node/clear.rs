@@ -29,7 +29,7 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
     let names = config.fields.iter().map(|field| field.read.name.as_str());
     let metas: Vec<FieldMeta> = config.fields.iter().map(|field| field.meta()).collect();
     let device = Discovery::new(&topics, &config.discovery, &metas, target::DESCRIPTION);
-    let (old, room) = (setup::told_before(config), config.mqtt.max_packet_out_bytes as usize);
+    let (old, room) = (setup::announced_before(config), config.mqtt.max_packet_out_bytes as usize);
     let messages = clear::clear_retained(&topics, names, &device, &old, room).map_err(NodeError::Config)?;
     let mut messages = VecDeque::from(messages);
     // Fields that are configured no more are found by what the broker has kept.
@@ -79,7 +79,7 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
                 count += usize::from(messages.pop_front().is_some_and(|message| message.payload.is_empty()));
                 under_way = None;
             }
-            Event::Refused(_, reason) | Event::Denied(_, reason) | Event::TooLarge(_, reason) => {
+            Event::PermanentlyRejected(_, reason) | Event::TemporarilyRejected(_, reason) | Event::TooLarge(_, reason) => {
                 return Err(NodeError::Broker(reason));
             }
             Event::Lost(reason) if !connected && failures + 1 >= TRIES => return Err(NodeError::Broker(reason)),

@@ -79,7 +79,7 @@ impl Parts {
             .map_err(|e| NodeError::Config(e.to_string()))?;
         let metas: Vec<FieldMeta> = config.fields.iter().map(|field| field.meta()).collect();
         let topics = config.topics().map_err(NodeError::Config)?;
-        discovery(config, &topics, &metas, &told_before(config)).map_err(NodeError::Config)?;
+        discovery(config, &topics, &metas, &announced_before(config)).map_err(NodeError::Config)?;
         // Secrets are read here too, so that `--check-config` finds one that is missing.
         let options = mqtt::Options::default();
         mqtt::connect(&config.mqtt, &client_id(&topics), None, options)
@@ -306,13 +306,13 @@ fn publish(
         subscriptions: topics.filters(config.discovery.birth_filter()),
         birth: Box::new(move || birth_announcements.birth_messages(!queue.is_empty(), birth_wall.now_ms())),
         clock: Box::new(move || wall.now_ms()),
-        farewell: announcements.shutdown_messages(),
+        shutdown_messages: announcements.shutdown_messages(),
         config: config.publish.clone(),
     })
 }
 
 /// What Home Assistant was told by the run before, as far as it is known.
-pub(super) fn told_before(config: &NodeConfig) -> Vec<Component> {
+pub(super) fn announced_before(config: &NodeConfig) -> Vec<Component> {
     state_dir(config).map(|dir| discovery::load_components(&dir.join(COMPONENTS_FILE))).unwrap_or_default()
 }
 
@@ -335,7 +335,7 @@ fn discover(
     metas: &[FieldMeta],
     state_dir: Option<&Path>,
 ) -> Result<Vec<Message>, String> {
-    let old = told_before(config);
+    let old = announced_before(config);
     let (discovery, messages) = discovery(config, topics, metas, &old)?;
     if let Some(file) = state_dir.map(|dir| dir.join(COMPONENTS_FILE))
         && discovery.components() != old

@@ -17,7 +17,7 @@ pub fn clear_retained<'f>(
     old: &[Component],
     max_packet_bytes: usize,
 ) -> Result<Vec<Message>, String> {
-    let mut messages = discovery.farewell(old, max_packet_bytes)?;
+    let mut messages = discovery.removal_messages(old, max_packet_bytes)?;
     // A name that cannot stand in a topic has never been one.
     messages.extend(fields.into_iter().filter_map(|field| topics.field_state(field).ok()).map(|topic| cleared(&topic)));
     messages.extend([topics.info(), topics.camera_status(), topics.status()].map(|topic| cleared(&topic)));

@@ -85,10 +85,10 @@ pub enum Event {
     /// The broker has the message. Only for [`Qos::AtLeastOnce`].
     Acked(Ticket),
     /// The broker refused the message (MQTT 5); sending it again would be refused again.
-    Refused(Ticket, String),
+    PermanentlyRejected(Ticket, String),
     /// The broker does not take the message for a reason that can be mended there (MQTT 5): its access list, a quota.
     /// What must arrive is to be given again after a while.
-    Denied(Ticket, String),
+    TemporarilyRejected(Ticket, String),
     /// The broker does not take a message of this size and ends the connection for it: [`Event::Lost`] follows.
     TooLarge(Ticket, String),
     /// A message came in.
@@ -155,7 +155,7 @@ pub trait Transport: Send {
     fn poll(&mut self, timeout: Duration) -> Event;
 
     /// Takes a message to be sent; messages are sent in the order in which they were taken. Of those at least once
-    /// only a few are under way at a time: each until its [`Event::Acked`], [`Event::Refused`], [`Event::Denied`] or
+    /// only a few are under way at a time: each until its [`Event::Acked`], [`Event::PermanentlyRejected`], [`Event::TemporarilyRejected`] or
     /// [`Event::TooLarge`], or [`Event::Lost`].
     ///
     /// # Errors

@@ -225,7 +225,7 @@ impl Worker<'_> {
             Event::Acked(ticket) if self.hello == Some(Some(ticket)) => self.hello = None,
             Event::Acked(ticket) if self.is_current(ticket) => self.finish(true),
             // Not to be waited for: the topic is the sender's choice.
-            Event::Refused(ticket, why) | Event::Denied(ticket, why) if self.is_current(ticket) => {
+            Event::PermanentlyRejected(ticket, why) | Event::TemporarilyRejected(ticket, why) if self.is_current(ticket) => {
                 log::error!("the result of a job was refused because {why}; check what the broker allows this worker");
                 self.finish(false);
             }
@@ -238,7 +238,7 @@ impl Worker<'_> {
                 _ => self.finish(false),
             },
             Event::Acked(_) => {}
-            Event::Refused(_, why) | Event::Denied(_, why) | Event::TooLarge(_, why) => {
+            Event::PermanentlyRejected(_, why) | Event::TemporarilyRejected(_, why) | Event::TooLarge(_, why) => {
                 log::warn!("a message was refused because {why}")
             }
             Event::Lost(why) => {

@@ -105,7 +105,7 @@ impl Discovery {
         max_packet_bytes: usize,
     ) -> Result<Vec<Message>, String> {
         if !self.enabled {
-            return if old.is_empty() { Ok(Vec::new()) } else { self.farewell(old, max_packet_bytes) };
+            return if old.is_empty() { Ok(Vec::new()) } else { self.removal_messages(old, max_packet_bytes) };
         }
         let mut messages = self.removing(&removals(old, &self.components()), &self.components, max_packet_bytes)?;
         let told = self.message(self.components.clone(), max_packet_bytes)?;
@@ -117,7 +117,7 @@ impl Discovery {
     ///
     /// # Errors
     /// As [`messages`](Self::messages).
-    pub fn farewell(&self, old: &[Component], max_packet_bytes: usize) -> Result<Vec<Message>, String> {
+    pub fn removal_messages(&self, old: &[Component], max_packet_bytes: usize) -> Result<Vec<Message>, String> {
         let now = self.components();
         let all: Vec<Component> = removals(old, &now).into_iter().chain(now).collect();
         let mut messages = self.removing(&all, &Map::new(), max_packet_bytes)?;

@@ -199,7 +199,7 @@ fn a_farewell_tells_of_everything_once_more() {
     event.labels.event = true;
     let now = Discovery::new(&topics(), &config(), &[event], "");
     let old = [Component { key: "main_value".into(), platform: "sensor".into() }];
-    let messages = now.farewell(&old, LIMIT).unwrap();
+    let messages = now.removal_messages(&old, LIMIT).unwrap();
     let [once_more, cleared, last_words] = &messages[..] else { panic!("three messages") };
     assert_valid(&[once_more.clone(), last_words.clone()], &retain);
     assert_eq!([once_more.retain, cleared.retain, last_words.retain], [false, true, false]);

@@ -28,15 +28,15 @@ pub(super) trait Client: Send {
 }
 
 /// What the two versions have in common: the news.
-pub(super) enum Heard {
-    Connected(Granted),
+pub(super) enum ConnectionEvent {
+    Connected(ServerLimits),
     /// A message was written under this packet id; 0 if at most once.
     Sent(u16),
     Acked(u16),
     /// The broker will never take the message.
-    Refused(u16, String),
+    PermanentlyRejected(u16, String),
     /// The broker does not take it as it is set up now.
-    Denied(u16, String),
+    TemporarilyRejected(u16, String),
     /// Nor the oldest one that is under way, because of its size.
     TooLarge(String),
     /// For each filter of the oldest subscription under way whether it was granted.
@@ -55,7 +55,7 @@ pub(super) enum Heard {
 
 /// What the broker allows.
 #[derive(Clone, Copy)]
-pub(super) struct Granted {
+pub(super) struct ServerLimits {
     pub max_out_bytes: u32,
     /// Without a packet, or an acknowledgement, for so long the connection is given up: twice the keep-alive in force.
     pub silence: Duration,
@@ -67,7 +67,7 @@ pub(super) struct Granted {
     pub packet_ids: u16,
 }
 
-impl Granted {
+impl ServerLimits {
     /// With a broker that takes `receive_maximum` messages before the first is acknowledged. One is left for what must
     /// always be possible: rumqttc sends nothing at all, not even its farewell, once as many are under way.
     pub fn limit_window(&mut self, receive_maximum: u16) {
@@ -94,12 +94,12 @@ pub(super) fn framed_bytes(remaining: usize) -> usize {
 /// One connection, from the attempt to its end.
 pub(super) struct Link {
     pub client: Box<dyn Client>,
-    pub heard: mpsc::Receiver<Heard>,
+    pub events: mpsc::Receiver<ConnectionEvent>,
     pub task: JoinHandle<()>,
     /// Set when connected.
-    pub up: Option<(Instant, Granted)>,
+    pub up: Option<(Instant, ServerLimits)>,
     /// When something last came in.
-    pub heard_at: Instant,
+    pub received_at: Instant,
     /// The messages at least once that are under way, in the order in which they were given.
     pub in_flight: VecDeque<InFlight>,
     /// Packet ids that were used, or will be by what was given.
@@ -134,20 +134,20 @@ impl Link {
     pub fn overdue_at(&self) -> Option<Instant> {
         let limit = self.up?.1.silence;
         let awaited = self.in_flight.front().map(|m| m.since).into_iter().chain(self.subscribing.front().map(|s| s.0));
-        awaited.chain([self.heard_at]).map(|since| since + limit).min()
+        awaited.chain([self.received_at]).map(|since| since + limit).min()
     }
 
     /// Whether nothing at all comes in any more.
     pub fn silent(&self) -> bool {
-        self.up.is_some_and(|(_, granted)| self.heard_at.elapsed() >= granted.silence)
+        self.up.is_some_and(|(_, limits)| self.received_at.elapsed() >= limits.silence)
     }
 
     /// Whether another message at least once may be given. Packet ids start again after `packet_ids`; rumqttc stops
     /// sending when it comes to one that is still in use, and may never go on.
     pub fn has_room(&self) -> bool {
-        let Some((_, granted)) = &self.up else { return false };
-        self.in_flight.len() < usize::from(granted.window)
-            && self.in_flight.front().is_none_or(|m| self.ids_used - m.number < u64::from(granted.packet_ids))
+        let Some((_, limits)) = &self.up else { return false };
+        self.in_flight.len() < usize::from(limits.window)
+            && self.in_flight.front().is_none_or(|m| self.ids_used - m.number < u64::from(limits.packet_ids))
     }
 
     /// Notes that a message at least once was given.
@@ -204,7 +204,7 @@ impl Link {
 
     /// Nothing could be heard for `pause` because nobody polled.
     pub fn excuse(&mut self, pause: Duration) {
-        self.heard_at += pause;
+        self.received_at += pause;
         for in_flight in &mut self.in_flight {
             in_flight.since += pause;
         }

@@ -2,8 +2,8 @@
 
 use super::backoff::Backoff;
 use super::config::Protocol;
-use super::connection::{Client, Heard, Link, Task};
-use super::{Settings, reason, topic, v4, v5};
+use super::connection::{Client, ConnectionEvent, Link, Task};
+use super::{Settings, error_messages, topic, v4, v5};
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
 use edge_ocr::guard::guarded;
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 /// Messages at most once that may wait to be written.
 const MAX_UNSENT: usize = 8;
 /// News that may wait for the next poll; further ones wait in the socket.
-const MAX_HEARD: usize = 4;
+const MAX_WAITING_EVENTS: usize = 4;
 /// A connection that held for so long was a good one: the next attempt is made soon.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
 /// Longest single wait, so that no sum of times overflows.
@@ -27,7 +27,7 @@ const SHORT_WAIT: Duration = Duration::from_millis(10);
 /// A pause between polls that is not the broker's fault.
 const LATE_POLL: Duration = Duration::from_millis(500);
 
-type Open = fn(&Arc<Settings>, mpsc::Sender<Heard>) -> (Box<dyn Client>, Task);
+type Open = fn(&Arc<Settings>, mpsc::Sender<ConnectionEvent>) -> (Box<dyn Client>, Task);
 
 /// See [`connect`](super::connect).
 pub(super) struct MqttTransport {
@@ -48,7 +48,7 @@ pub(super) struct MqttTransport {
     /// What was said of subscriptions that were refused: at most one sentence for each.
     not_subscribed: Vec<String>,
     /// Whether it was told that the broker keeps nothing.
-    told: bool,
+    retain_warned: bool,
 }
 
 impl Drop for MqttTransport {
@@ -62,7 +62,7 @@ impl Drop for MqttTransport {
 
 /// How a wait ended.
 enum Step {
-    Heard(Option<Heard>),
+    ConnectionEvent(Option<ConnectionEvent>),
     Woken,
     Overdue,
     Timeout,
@@ -89,31 +89,31 @@ impl MqttTransport {
             polled_at: Instant::now(),
             closed: false,
             not_subscribed: Vec::new(),
-            told: false,
+            retain_warned: false,
         })
     }
 
     fn open_link(&mut self) -> Option<()> {
-        let (news, heard) = mpsc::channel(MAX_HEARD);
+        let (news, events) = mpsc::channel(MAX_WAITING_EVENTS);
         let (client, mut task) = (self.open)(&self.settings, news.clone());
         let broker = self.settings.broker.clone();
         let work = async move {
             // A panic ends this connection, not the program.
             let end = std::future::poll_fn(|context| match guarded(|| task.as_mut().poll(context)) {
                 Ok(poll) => poll,
-                Err(panic) => Poll::Ready(reason::nonsense(&broker, panic)),
+                Err(panic) => Poll::Ready(error_messages::nonsense(&broker, panic)),
             });
             let why = end.await;
-            let _ = news.send(Heard::Lost(why)).await;
+            let _ = news.send(ConnectionEvent::Lost(why)).await;
         };
         let task = self.runtime.as_ref()?.spawn(work);
         self.generation += 1;
         self.link = Some(Link {
             client,
-            heard,
+            events,
             task,
             up: None,
-            heard_at: Instant::now(),
+            received_at: Instant::now(),
             in_flight: VecDeque::new(),
             ids_used: 0,
             unsent: 0,
@@ -129,7 +129,7 @@ impl MqttTransport {
         if link.and_then(|link| link.up).is_some_and(|(since, _)| since.elapsed() >= GOOD_AFTER) {
             self.backoff.reset();
         }
-        if self.settings.keeping.progressed() {
+        if self.settings.retain_probe.progressed() {
             self.backoff.reset();
         }
         self.retry_at = Instant::now() + self.backoff.wait();
@@ -145,14 +145,14 @@ impl MqttTransport {
             tokio::task::yield_now().await;
             let news = async {
                 match link {
-                    Some(link) => link.heard.recv().await,
+                    Some(link) => link.events.recv().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
                 () = notify.notified() => Step::Woken,
-                heard = news => Step::Heard(heard),
+                event = news => Step::ConnectionEvent(event),
                 () = tokio::time::sleep_until(overdue.into()) => Step::Overdue,
                 () = tokio::time::sleep_until(end.into()) => Step::Timeout,
             }
@@ -183,18 +183,18 @@ impl MqttTransport {
             };
             let overdue = link.overdue_at().unwrap_or(never);
             match self.wait(end, overdue) {
-                Step::Heard(Some(heard)) => {
-                    if let Some(event) = self.hear(heard) {
+                Step::ConnectionEvent(Some(event)) => {
+                    if let Some(event) = self.handle_event(event) {
                         return event;
                     }
                 }
-                Step::Heard(None) => {
-                    return self.lose(reason::nonsense(&self.settings.broker, "the client gave up"));
+                Step::ConnectionEvent(None) => {
+                    return self.lose(error_messages::nonsense(&self.settings.broker, "the client gave up"));
                 }
                 Step::Overdue => {
                     let broker = &self.settings.broker;
                     let silent = self.link.as_ref().is_some_and(Link::silent);
-                    let why = if silent { reason::no_answer(broker) } else { reason::no_ack(broker) };
+                    let why = if silent { error_messages::no_answer(broker) } else { error_messages::no_ack(broker) };
                     return self.lose(why);
                 }
                 Step::Woken | Step::Timeout => return Event::Idle,
@@ -202,30 +202,30 @@ impl MqttTransport {
         }
     }
 
-    fn hear(&mut self, heard: Heard) -> Option<Event> {
+    fn handle_event(&mut self, event: ConnectionEvent) -> Option<Event> {
         let link = self.link.as_mut()?;
         link.send_acks();
-        if !matches!(heard, Heard::Sent(_) | Heard::Nothing | Heard::Disconnected | Heard::Lost(_)) {
-            link.heard_at = Instant::now();
+        if !matches!(event, ConnectionEvent::Sent(_) | ConnectionEvent::Nothing | ConnectionEvent::Disconnected | ConnectionEvent::Lost(_)) {
+            link.received_at = Instant::now();
         }
-        match heard {
-            Heard::Connected(granted) => {
+        match event {
+            ConnectionEvent::Connected(limits) => {
                 log::info!("connected to the broker at {} as {}", self.settings.broker, self.settings.client_id);
-                link.up = Some((Instant::now(), granted));
+                link.up = Some((Instant::now(), limits));
                 return Some(Event::Connected);
             }
-            Heard::Sent(0) => link.unsent = link.unsent.saturating_sub(1),
-            Heard::Sent(pkid) => link.sent(pkid),
-            Heard::Acked(pkid) => return link.landed(pkid).map(Event::Acked),
-            Heard::Refused(pkid, why) => return link.landed(pkid).map(|ticket| Event::Refused(ticket, why)),
-            Heard::Denied(pkid, why) => return link.landed(pkid).map(|ticket| Event::Denied(ticket, why)),
+            ConnectionEvent::Sent(0) => link.unsent = link.unsent.saturating_sub(1),
+            ConnectionEvent::Sent(pkid) => link.sent(pkid),
+            ConnectionEvent::Acked(pkid) => return link.landed(pkid).map(Event::Acked),
+            ConnectionEvent::PermanentlyRejected(pkid, why) => return link.landed(pkid).map(|ticket| Event::PermanentlyRejected(ticket, why)),
+            ConnectionEvent::TemporarilyRejected(pkid, why) => return link.landed(pkid).map(|ticket| Event::TemporarilyRejected(ticket, why)),
             // Acknowledgements have the order of the messages (MQTT-4.6.0-2).
-            Heard::TooLarge(why) => return link.landed_first().map(|ticket| Event::TooLarge(ticket, why)),
-            Heard::Subscribed(granted) => {
+            ConnectionEvent::TooLarge(why) => return link.landed_first().map(|ticket| Event::TooLarge(ticket, why)),
+            ConnectionEvent::Subscribed(granted) => {
                 let (_, filters) = link.subscribing.pop_front()?;
                 let refused = filters.iter().zip(granted.iter().chain(std::iter::repeat(&false))).find(|(_, ok)| !**ok);
                 let (filter, _) = refused?;
-                let why = reason::not_subscribed(&self.settings.broker, filter);
+                let why = error_messages::not_subscribed(&self.settings.broker, filter);
                 if self.settings.options.must_subscribe {
                     return Some(self.lose(why));
                 }
@@ -235,19 +235,19 @@ impl MqttTransport {
                     self.not_subscribed.push(why);
                 }
             }
-            Heard::Received(mut delivery) => {
+            ConnectionEvent::Received(mut delivery) => {
                 if self.settings.options.manual_acks && delivery.token != 0 {
                     link.unacked.push_back((delivery.token as u16, false));
                 }
                 delivery.token |= self.generation << 16;
                 return Some(Event::Received(delivery));
             }
-            Heard::Disconnected => {
+            ConnectionEvent::Disconnected => {
                 self.closed = true;
                 return Some(Event::Idle);
             }
-            Heard::Alive | Heard::Nothing => {}
-            Heard::Lost(why) => return Some(self.lose(why)),
+            ConnectionEvent::Alive | ConnectionEvent::Nothing => {}
+            ConnectionEvent::Lost(why) => return Some(self.lose(why)),
         }
         None
     }
@@ -257,7 +257,7 @@ impl MqttTransport {
         let busy = |link: &Link| link.up.is_some() && (!link.in_flight.is_empty() || link.unsent > 0);
         while self.link.as_ref().is_some_and(busy) && Instant::now() < end {
             // In short steps: that a message at most once was written is no event.
-            if let Event::Refused(_, why) | Event::Denied(_, why) | Event::TooLarge(_, why) =
+            if let Event::PermanentlyRejected(_, why) | Event::TemporarilyRejected(_, why) | Event::TooLarge(_, why) =
                 self.work(end.min(Instant::now() + SHORT_WAIT))
             {
                 log::warn!("a last message was refused because {why}");
@@ -286,8 +286,8 @@ impl Transport for MqttTransport {
         let up = self.link.as_ref().and_then(|link| link.up);
         let own = self.settings.max_out_bytes;
         let (limit, mend) = match up {
-            Some((_, granted)) if granted.max_out_bytes < own => {
-                (granted.max_out_bytes as usize, "raise the broker's limit (mosquitto: max_packet_size)")
+            Some((_, limits)) if limits.max_out_bytes < own => {
+                (limits.max_out_bytes as usize, "raise the broker's limit (mosquitto: max_packet_size)")
             }
             _ => (own as usize, "raise mqtt.max_packet_out_bytes"),
         };
@@ -295,18 +295,18 @@ impl Transport for MqttTransport {
         if bytes > limit {
             return Err(TransportError::TooLarge { topic: message.topic.clone(), bytes, limit, mend });
         }
-        let (Some(link), Some((_, granted))) = (&mut self.link, up) else { return Err(TransportError::NotConnected) };
+        let (Some(link), Some((_, limits))) = (&mut self.link, up) else { return Err(TransportError::NotConnected) };
         let busy = match message.qos {
             Qos::AtMostOnce => link.unsent >= MAX_UNSENT,
             Qos::AtLeastOnce => !link.has_room(),
         };
-        if busy || !link.client.publish(message, message.retain && granted.retain) {
+        if busy || !link.client.publish(message, message.retain && limits.retain) {
             return Err(TransportError::Busy);
         }
         // What is empty is to be forgotten, and is. Not on each connection again.
-        if message.retain && !granted.retain && !message.payload.is_empty() && !std::mem::replace(&mut self.told, true)
+        if message.retain && !limits.retain && !message.payload.is_empty() && !std::mem::replace(&mut self.retain_warned, true)
         {
-            log::warn!("{}", reason::keeps_nothing(&self.settings.broker));
+            log::warn!("{}", error_messages::keeps_nothing(&self.settings.broker));
         }
         self.tickets += 1;
         let ticket = Ticket(self.tickets);

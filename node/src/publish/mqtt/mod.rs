@@ -31,9 +31,9 @@ mod config;
 mod connection;
 #[cfg(test)]
 mod fake_broker;
-mod keeping;
+mod retain_probe;
 mod link;
-mod reason;
+mod error_messages;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tls")]
@@ -84,7 +84,7 @@ pub(crate) struct Settings {
     transport: rumqttc::Transport,
     options: Options,
     /// Whether messages are to be kept.
-    keeping: keeping::Keeping,
+    retain_probe: retain_probe::RetainProbe,
 }
 
 /// A transport that connects with its first poll. `client_id` is used where the configuration has none; `will` is what
@@ -156,6 +156,6 @@ fn settings(config: &MqttConfig, client_id: &str, will: Option<Message>, options
         will,
         transport,
         options,
-        keeping: keeping::Keeping::default(),
+        retain_probe: retain_probe::RetainProbe::default(),
     })
 }

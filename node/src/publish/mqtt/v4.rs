@@ -1,8 +1,8 @@
 //! MQTT 3.1.1.
 
-use super::connection::{Client, Granted, Heard, PACKET_IDS, REQUESTS, Task, WINDOW};
-use super::keeping::Attempt;
-use super::reason::{self, Refusal};
+use super::connection::{Client, ServerLimits, ConnectionEvent, PACKET_IDS, REQUESTS, Task, WINDOW};
+use super::retain_probe::Attempt;
+use super::error_messages::{self, ConnectRefusal};
 use super::{Settings, topic};
 use crate::publish::transport::{Delivery, Message, Qos};
 use rumqttc::{
@@ -18,9 +18,9 @@ pub(super) fn packet_bytes(message: &Message) -> usize {
 }
 
 /// A client, and the task that makes the connection and keeps it until it ends; its result says why it ended.
-pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box<dyn Client>, Task) {
+pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEvent>) -> (Box<dyn Client>, Task) {
     let attempt = match settings.will.as_ref().is_some_and(|will| will.retain) {
-        true => settings.keeping.attempt(),
+        true => settings.retain_probe.attempt(),
         false => Attempt::Ask,
     };
     let retain = attempt == Attempt::Ask;
@@ -38,8 +38,8 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
                 true => match tokio::time::timeout(settings.connect_timeout, events.poll()).await {
                     Ok(event) => event,
                     Err(_) => {
-                        settings.keeping.failed();
-                        return reason::timeout(&settings.broker);
+                        settings.retain_probe.failed();
+                        return error_messages::timeout(&settings.broker);
                     }
                 },
                 false => events.poll().await,
@@ -50,27 +50,27 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
                     while let Some(event) = events.state.events.pop_front() {
                         // What was acknowledged in the same moment.
                         if let Event::Incoming(Incoming::PubAck(ack)) = event {
-                            let _ = heard.send(Heard::Acked(ack.pkid)).await;
+                            let _ = sender.send(ConnectionEvent::Acked(ack.pkid)).await;
                         }
                     }
                     if first && is_closed(&error) {
-                        if settings.keeping.closed(attempt) {
-                            return reason::retain_refused(&settings.broker);
+                        if settings.retain_probe.closed(attempt) {
+                            return error_messages::retain_refused(&settings.broker);
                         }
                     } else if first {
-                        settings.keeping.failed();
+                        settings.retain_probe.failed();
                     }
                     return sentence(&settings, &error, !first);
                 }
             };
-            if matches!(news, Heard::Connected(_)) {
-                settings.keeping.accepted(attempt);
+            if matches!(news, ConnectionEvent::Connected(_)) {
+                settings.retain_probe.accepted(attempt);
                 if attempt == Attempt::Trial {
-                    return reason::retain_tried(&settings.broker);
+                    return error_messages::retain_tried(&settings.broker);
                 }
             }
             first = false;
-            if heard.send(news).await.is_err() {
+            if sender.send(news).await.is_err() {
                 return String::new();
             }
         }
@@ -104,17 +104,17 @@ fn qos(qos: Qos) -> QoS {
     }
 }
 
-fn translate(event: Event, settings: &Settings, retain: bool) -> Heard {
+fn translate(event: Event, settings: &Settings, retain: bool) -> ConnectionEvent {
     match event {
         Event::Incoming(Incoming::ConnAck(_)) => {
             let (max_out_bytes, silence) = (settings.max_out_bytes, settings.silence);
-            Heard::Connected(Granted { max_out_bytes, silence, retain, window: WINDOW, packet_ids: PACKET_IDS })
+            ConnectionEvent::Connected(ServerLimits { max_out_bytes, silence, retain, window: WINDOW, packet_ids: PACKET_IDS })
         }
-        Event::Incoming(Incoming::PubAck(ack)) => Heard::Acked(ack.pkid),
-        Event::Incoming(Incoming::SubAck(ack)) => Heard::Subscribed(
+        Event::Incoming(Incoming::PubAck(ack)) => ConnectionEvent::Acked(ack.pkid),
+        Event::Incoming(Incoming::SubAck(ack)) => ConnectionEvent::Subscribed(
             ack.return_codes.iter().map(|code| matches!(code, SubscribeReasonCode::Success(_))).collect(),
         ),
-        Event::Incoming(Incoming::Publish(publish)) => Heard::Received(Delivery {
+        Event::Incoming(Incoming::Publish(publish)) => ConnectionEvent::Received(Delivery {
             topic: publish.topic,
             payload: publish.payload.into(),
             retain: publish.retain,
@@ -123,16 +123,16 @@ fn translate(event: Event, settings: &Settings, retain: bool) -> Heard {
             correlation: None,
             token: publish.pkid.into(),
         }),
-        Event::Incoming(_) => Heard::Alive,
-        Event::Outgoing(Outgoing::Publish(pkid)) => Heard::Sent(pkid),
-        Event::Outgoing(Outgoing::Disconnect) => Heard::Disconnected,
-        Event::Outgoing(_) => Heard::Nothing,
+        Event::Incoming(_) => ConnectionEvent::Alive,
+        Event::Outgoing(Outgoing::Publish(pkid)) => ConnectionEvent::Sent(pkid),
+        Event::Outgoing(Outgoing::Disconnect) => ConnectionEvent::Disconnected,
+        Event::Outgoing(_) => ConnectionEvent::Nothing,
     }
 }
 
 /// Whether the broker closed the connection without a word.
 fn is_closed(error: &ConnectionError) -> bool {
-    let io = |e: &std::io::Error| reason::io("", e).is_none();
+    let io = |e: &std::io::Error| error_messages::io("", e).is_none();
     match error {
         ConnectionError::Io(e) => io(e),
         #[cfg(feature = "tls")]
@@ -148,37 +148,37 @@ fn is_closed(error: &ConnectionError) -> bool {
 /// Why the connection ended or was not made.
 fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> String {
     let broker = settings.broker.as_str();
-    let closed = || reason::closed(broker, accepted, "3.1.1", "5");
-    let io = |e: &std::io::Error| reason::io(broker, e).unwrap_or_else(closed);
+    let closed = || error_messages::closed(broker, accepted, "3.1.1", "5");
+    let io = |e: &std::io::Error| error_messages::io(broker, e).unwrap_or_else(closed);
     match error {
         ConnectionError::Io(e) => io(e),
-        ConnectionError::NetworkTimeout => reason::timeout(broker),
-        ConnectionError::FlushTimeout => reason::no_answer(broker),
+        ConnectionError::NetworkTimeout => error_messages::timeout(broker),
+        ConnectionError::FlushTimeout => error_messages::no_answer(broker),
         #[cfg(feature = "tls")]
         ConnectionError::Tls(rumqttc::TlsError::Io(e)) => io(e),
         ConnectionError::ConnectionRefused(code) => {
             let refusal = match code {
-                ConnectReturnCode::RefusedProtocolVersion => Refusal::Protocol,
-                ConnectReturnCode::BadClientId => Refusal::ClientId,
-                ConnectReturnCode::ServiceUnavailable => Refusal::Unavailable,
-                ConnectReturnCode::BadUserNamePassword => Refusal::Login,
-                ConnectReturnCode::NotAuthorized => Refusal::NotAuthorised,
-                ConnectReturnCode::Success => Refusal::Other("no reason".into()),
+                ConnectReturnCode::RefusedProtocolVersion => ConnectRefusal::Protocol,
+                ConnectReturnCode::BadClientId => ConnectRefusal::ClientId,
+                ConnectReturnCode::ServiceUnavailable => ConnectRefusal::Unavailable,
+                ConnectReturnCode::BadUserNamePassword => ConnectRefusal::Login,
+                ConnectReturnCode::NotAuthorized => ConnectRefusal::NotAuthorised,
+                ConnectReturnCode::Success => ConnectRefusal::Other("no reason".into()),
             };
-            reason::refused(broker, refusal, "3.1.1", "5")
+            error_messages::refused(broker, refusal, "3.1.1", "5")
         }
         ConnectionError::MqttState(
             StateError::Io(e) | StateError::Deserialization(rumqttc::mqttbytes::Error::Io(e)),
         ) => io(e),
         ConnectionError::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
-            reason::no_answer(broker)
+            error_messages::no_answer(broker)
         }
         ConnectionError::MqttState(StateError::ConnectionAborted) => closed(),
         ConnectionError::MqttState(StateError::Deserialization(
             rumqttc::mqttbytes::Error::PayloadSizeLimitExceeded(_),
-        )) => reason::too_large(broker, settings.max_in_bytes),
-        ConnectionError::MqttState(e) => reason::nonsense(broker, e),
-        e => reason::nonsense(broker, e),
+        )) => error_messages::too_large(broker, settings.max_in_bytes),
+        ConnectionError::MqttState(e) => error_messages::nonsense(broker, e),
+        e => error_messages::nonsense(broker, e),
     }
 }
 

@@ -1,7 +1,7 @@
 //! MQTT 5.
 
-use super::connection::{Client, Granted, Heard, PACKET_IDS, REQUESTS, Task, WINDOW};
-use super::reason::{self, Refusal};
+use super::connection::{Client, ServerLimits, ConnectionEvent, PACKET_IDS, REQUESTS, Task, WINDOW};
+use super::error_messages::{self, ConnectRefusal};
 use super::{Settings, topic};
 use crate::publish::transport::{Content, Delivery, Message, Qos};
 use rumqttc::v5::mqttbytes::v5::{
@@ -53,7 +53,7 @@ fn properties(message: &Message) -> PublishProperties {
 }
 
 /// A client, and the task that makes the connection and keeps it until it ends; its result says why it ended.
-pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box<dyn Client>, Task) {
+pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEvent>) -> (Box<dyn Client>, Task) {
     let (client, mut events) = AsyncClient::new(options(settings), REQUESTS);
     let settings = Arc::clone(settings);
     let task = async move {
@@ -62,15 +62,15 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
             let event = match first {
                 true => match tokio::time::timeout(settings.connect_timeout, events.poll()).await {
                     Ok(event) => event,
-                    Err(_) => return reason::timeout(&settings.broker),
+                    Err(_) => return error_messages::timeout(&settings.broker),
                 },
                 false => events.poll().await,
             };
             let news = match event {
-                Ok(Event::Incoming(Incoming::ConnAck(ack))) => match granted(&ack, &settings) {
-                    Ok((granted, keep_alive)) => {
+                Ok(Event::Incoming(Incoming::ConnAck(ack))) => match limits(&ack, &settings) {
+                    Ok((limits, keep_alive)) => {
                         events.options.set_keep_alive(keep_alive);
-                        Ok(Heard::Connected(granted))
+                        Ok(ConnectionEvent::Connected(limits))
                     }
                     Err(why) => Err(why),
                 },
@@ -81,12 +81,12 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
                         if matches!(event, Event::Incoming(Incoming::PubAck(_)))
                             && let Ok(news) = translate(event, &settings)
                         {
-                            let _ = heard.send(news).await;
+                            let _ = sender.send(news).await;
                         }
                     }
                     // It would be for ever: another connection does not make it smaller.
                     if refusal(&error, !first) == Some(TOO_LARGE) {
-                        let _ = heard.send(Heard::TooLarge(reason::too_large_for_it(&settings.broker))).await;
+                        let _ = sender.send(ConnectionEvent::TooLarge(error_messages::too_large_for_it(&settings.broker))).await;
                     }
                     Err(sentence(&settings, &error, !first))
                 }
@@ -96,7 +96,7 @@ pub(super) fn open(settings: &Arc<Settings>, heard: mpsc::Sender<Heard>) -> (Box
                 Ok(news) => news,
                 Err(why) => return why,
             };
-            if heard.send(news).await.is_err() {
+            if sender.send(news).await.is_err() {
                 return String::new();
             }
         }
@@ -135,7 +135,7 @@ fn options(settings: &Settings) -> MqttOptions {
             correlation_data: None,
             user_properties: Vec::new(),
         };
-        let retain = will.retain && settings.keeping.asks();
+        let retain = will.retain && settings.retain_probe.asks();
         let will = LastWill::new(&will.topic, will.payload.clone(), qos(will.qos), retain, Some(properties));
         options.set_last_will(will);
     }
@@ -150,10 +150,10 @@ fn qos(qos: Qos) -> QoS {
 }
 
 /// What the broker allows, and the keep-alive from now on; an error if it allows too little.
-fn granted(ack: &ConnAck, settings: &Settings) -> Result<(Granted, Duration), String> {
-    let retain = settings.keeping.asks();
+fn limits(ack: &ConnAck, settings: &Settings) -> Result<(ServerLimits, Duration), String> {
+    let retain = settings.retain_probe.asks();
     let (max_out_bytes, silence) = (settings.max_out_bytes, settings.silence);
-    let mut granted = Granted { max_out_bytes, silence, retain, window: WINDOW, packet_ids: PACKET_IDS };
+    let mut limits = ServerLimits { max_out_bytes, silence, retain, window: WINDOW, packet_ids: PACKET_IDS };
     let mut keep_alive = settings.keep_alive;
     if let Some(properties) = &ack.properties {
         if properties.max_qos == Some(0) {
@@ -163,34 +163,34 @@ fn granted(ack: &ConnAck, settings: &Settings) -> Result<(Granted, Duration), St
             ));
         }
         match properties.receive_max {
-            Some(0) => return Err(reason::nonsense(&settings.broker, "a receive maximum of 0")),
-            Some(limit) => granted.limit_window(limit),
+            Some(0) => return Err(error_messages::nonsense(&settings.broker, "a receive maximum of 0")),
+            Some(limit) => limits.limit_window(limit),
             None => {}
         }
         if let Some(limit) = properties.max_packet_size {
-            granted.max_out_bytes = granted.max_out_bytes.min(limit);
+            limits.max_out_bytes = limits.max_out_bytes.min(limit);
         }
         // A broker may ask for a keep-alive of its own. rumqttc has set its clock to it already, so a longer one means
         // patience; 0 means none, which rumqttc takes for "all the time".
         if let Some(seconds @ 1..) = properties.server_keep_alive {
             let asked = Duration::from_secs(seconds.into());
             keep_alive = keep_alive.min(asked);
-            granted.silence = granted.silence.max(asked * 2);
+            limits.silence = limits.silence.max(asked * 2);
         }
-        granted.retain &= properties.retain_available != Some(0);
+        limits.retain &= properties.retain_available != Some(0);
     }
-    Ok((granted, keep_alive.max(SHORTEST_KEEP_ALIVE)))
+    Ok((limits, keep_alive.max(SHORTEST_KEEP_ALIVE)))
 }
 
-fn translate(event: Event, settings: &Settings) -> Result<Heard, String> {
+fn translate(event: Event, settings: &Settings) -> Result<ConnectionEvent, String> {
     Ok(match event {
         Event::Incoming(Incoming::PubAck(ack)) => {
             let reason = ack.properties.and_then(|p| p.reason_string).map(|text| format!(": {}", short(&text)));
             let reason = |text: &str| format!("{text}{}", reason.as_deref().unwrap_or_default());
             // As above, and what to do about it.
-            let denied = |text: &str, mend: &str| Heard::Denied(ack.pkid, format!("{}; {mend}", reason(text)));
+            let denied = |text: &str, mend: &str| ConnectionEvent::TemporarilyRejected(ack.pkid, format!("{}; {mend}", reason(text)));
             match ack.reason {
-                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Heard::Acked(ack.pkid),
+                PubAckReason::Success | PubAckReason::NoMatchingSubscribers => ConnectionEvent::Acked(ack.pkid),
                 // These are mended at the broker, without a new connection.
                 PubAckReason::NotAuthorized => {
                     denied("this client may not publish to the topic", "allow it in the broker's access list")
@@ -204,10 +204,10 @@ fn translate(event: Event, settings: &Settings) -> Result<Heard, String> {
                 }
                 // These stay true however often the message is sent.
                 PubAckReason::TopicNameInvalid => {
-                    Heard::Refused(ack.pkid, reason("the broker does not take the topic"))
+                    ConnectionEvent::PermanentlyRejected(ack.pkid, reason("the broker does not take the topic"))
                 }
                 PubAckReason::PayloadFormatInvalid => {
-                    Heard::Refused(ack.pkid, reason("the broker does not take the payload"))
+                    ConnectionEvent::PermanentlyRejected(ack.pkid, reason("the broker does not take the payload"))
                 }
                 // These may pass.
                 PubAckReason::PacketIdentifierInUse => return Err(not_taken(settings, "the packet id is in use")),
@@ -216,18 +216,18 @@ fn translate(event: Event, settings: &Settings) -> Result<Heard, String> {
                 }
             }
         }
-        Event::Incoming(Incoming::SubAck(ack)) => Heard::Subscribed(
+        Event::Incoming(Incoming::SubAck(ack)) => ConnectionEvent::Subscribed(
             ack.return_codes.iter().map(|code| matches!(code, SubscribeReasonCode::Success(_))).collect(),
         ),
         Event::Incoming(Incoming::Publish(publish)) => {
             let properties = publish.properties.unwrap_or_default();
             // None was allowed, and rumqttc would remember every one of them.
             if properties.topic_alias.is_some() {
-                return Err(reason::nonsense(&settings.broker, "a topic alias, which was not allowed"));
+                return Err(error_messages::nonsense(&settings.broker, "a topic alias, which was not allowed"));
             }
             let topic = String::from_utf8(publish.topic.into())
-                .map_err(|_| reason::nonsense(&settings.broker, "a topic that is not UTF-8"))?;
-            Heard::Received(Delivery {
+                .map_err(|_| error_messages::nonsense(&settings.broker, "a topic that is not UTF-8"))?;
+            ConnectionEvent::Received(Delivery {
                 topic,
                 payload: publish.payload.into(),
                 retain: publish.retain,
@@ -237,10 +237,10 @@ fn translate(event: Event, settings: &Settings) -> Result<Heard, String> {
                 token: publish.pkid.into(),
             })
         }
-        Event::Incoming(_) => Heard::Alive,
-        Event::Outgoing(Outgoing::Publish(pkid)) => Heard::Sent(pkid),
-        Event::Outgoing(Outgoing::Disconnect) => Heard::Disconnected,
-        Event::Outgoing(_) => Heard::Nothing,
+        Event::Incoming(_) => ConnectionEvent::Alive,
+        Event::Outgoing(Outgoing::Publish(pkid)) => ConnectionEvent::Sent(pkid),
+        Event::Outgoing(Outgoing::Disconnect) => ConnectionEvent::Disconnected,
+        Event::Outgoing(_) => ConnectionEvent::Nothing,
     })
 }
 
@@ -256,37 +256,37 @@ fn short(text: &str) -> String {
 /// Why the connection ended or was not made.
 fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> String {
     let broker = settings.broker.as_str();
-    let closed = || reason::closed(broker, accepted, "5", "3.1.1");
-    let io = |e: &std::io::Error| reason::io(broker, e).unwrap_or_else(closed);
+    let closed = || error_messages::closed(broker, accepted, "5", "3.1.1");
+    let io = |e: &std::io::Error| error_messages::io(broker, e).unwrap_or_else(closed);
     match error {
         ConnectionError::Io(e) => io(e),
-        ConnectionError::Timeout(_) => reason::timeout(broker),
+        ConnectionError::Timeout(_) => error_messages::timeout(broker),
         #[cfg(feature = "tls")]
         ConnectionError::Tls(rumqttc::TlsError::Io(e)) => io(e),
         ConnectionError::ConnectionRefused(ConnectReturnCode::RetainNotSupported) => not_kept(settings),
         ConnectionError::ConnectionRefused(code) => {
             let refusal = match code {
                 ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion => {
-                    Refusal::Protocol
+                    ConnectRefusal::Protocol
                 }
-                ConnectReturnCode::ClientIdentifierNotValid | ConnectReturnCode::BadClientId => Refusal::ClientId,
+                ConnectReturnCode::ClientIdentifierNotValid | ConnectReturnCode::BadClientId => ConnectRefusal::ClientId,
                 ConnectReturnCode::ServerUnavailable
                 | ConnectReturnCode::ServerBusy
-                | ConnectReturnCode::ServiceUnavailable => Refusal::Unavailable,
-                ConnectReturnCode::BadUserNamePassword => Refusal::Login,
-                ConnectReturnCode::NotAuthorized => Refusal::NotAuthorised,
-                other => Refusal::Other(format!("{other:?}")),
+                | ConnectReturnCode::ServiceUnavailable => ConnectRefusal::Unavailable,
+                ConnectReturnCode::BadUserNamePassword => ConnectRefusal::Login,
+                ConnectReturnCode::NotAuthorized => ConnectRefusal::NotAuthorised,
+                other => ConnectRefusal::Other(format!("{other:?}")),
             };
-            reason::refused(broker, refusal, "5", "3.1.1")
+            error_messages::refused(broker, refusal, "5", "3.1.1")
         }
         ConnectionError::MqttState(StateError::Io(e) | StateError::Deserialization(mqttbytes::Error::Io(e))) => io(e),
         ConnectionError::MqttState(StateError::AwaitPingResp | StateError::CollisionTimeout) => {
-            reason::no_answer(broker)
+            error_messages::no_answer(broker)
         }
         ConnectionError::MqttState(StateError::ConnectionAborted) => closed(),
         ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::PayloadSizeLimitExceeded {
             ..
-        })) => reason::too_large(broker, settings.max_in_bytes),
+        })) => error_messages::too_large(broker, settings.max_in_bytes),
         ConnectionError::MqttState(StateError::ServerDisconnect {
             reason_code: DisconnectReasonCode::RetainNotSupported,
             ..
@@ -294,10 +294,10 @@ fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> Str
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             ended(broker, *reason_code, reason_string.as_deref())
         }
-        e if refusal(e, accepted) == Some(TOO_LARGE) => reason::too_large_for_it(broker),
+        e if refusal(e, accepted) == Some(TOO_LARGE) => error_messages::too_large_for_it(broker),
         e if refusal(e, accepted) == Some(NO_RETAIN) => not_kept(settings),
-        ConnectionError::MqttState(e) => reason::nonsense(broker, e),
-        e => reason::nonsense(broker, e),
+        ConnectionError::MqttState(e) => error_messages::nonsense(broker, e),
+        e => error_messages::nonsense(broker, e),
     }
 }
 
@@ -318,8 +318,8 @@ fn refusal(error: &ConnectionError, accepted: bool) -> Option<u8> {
 /// The broker keeps no messages and takes none that is to be kept, last will included. The next connection is made
 /// without.
 fn not_kept(settings: &Settings) -> String {
-    settings.keeping.never();
-    reason::retain_refused(&settings.broker)
+    settings.retain_probe.never();
+    error_messages::retain_refused(&settings.broker)
 }
 
 /// The broker said goodbye.
@@ -331,7 +331,7 @@ fn ended(broker: &str, code: DisconnectReasonCode, text: Option<&str>) -> String
         );
     }
     if code == DisconnectReasonCode::PacketTooLarge {
-        return reason::too_large_for_it(broker);
+        return error_messages::too_large_for_it(broker);
     }
     let text = text.map(|text| format!(", '{}'", short(text))).unwrap_or_default();
     format!("the broker at {broker} ended the connection ({code:?}{text}); look into its log if that repeats")

@@ -16,9 +16,9 @@
 //! disk works again.
 
 mod config;
-mod dropped;
+mod drop_report;
 mod error;
-mod fallback;
+mod disk_failover;
 mod files;
 mod frame;
 mod memory;
@@ -34,8 +34,8 @@ pub use shared::SharedOutbox;
 pub use status::{Appended, Flushed, OutboxStatus};
 
 use super::{Entry, Queue};
-use dropped::Dropped;
-use fallback::{Problem, RETRY, Store};
+use drop_report::DropReport;
+use disk_failover::{Problem, RETRY, Store};
 use files::{Disk, Files};
 use memory::Memory;
 use segments::{Counters, Log};
@@ -66,7 +66,7 @@ pub struct Outbox {
     made_room: bool,
     /// Nothing was added since the end was prepared for.
     closed: bool,
-    dropped: Dropped,
+    drop_report: DropReport,
     /// The lowest id that may have been added since [`flush`](Self::flush) had its last answer.
     fresh_from: u64,
 }
@@ -99,7 +99,7 @@ impl Outbox {
             retry_after: RETRY.0,
             made_room: false,
             closed: false,
-            dropped: Dropped::default(),
+            drop_report: DropReport::default(),
             fresh_from: 1,
         };
         if let Store::Lost(..) = outbox.store {
@@ -122,7 +122,7 @@ impl Outbox {
         self.closed = false;
         let durable = if bytes.len() as u64 > self.config.max_record_bytes {
             self.counters.drop(1, id);
-            self.dropped.too_long += 1;
+            self.drop_report.too_long += 1;
             log::error!(
                 "a record of {} bytes is dropped because it is longer than outbox.max_record_bytes, {}; raise it",
                 bytes.len(),
@@ -168,14 +168,14 @@ impl Outbox {
                 if let Store::Log(log) = &mut self.store
                     && log.drop_oldest().is_ok()
                 {
-                    self.dropped.no_space += self.dropped() - before;
+                    self.drop_report.no_space += self.dropped() - before;
                     self.try_disk();
                     continue;
                 }
             }
             match self.memory.len() > self.config.memory_records {
-                true => self.dropped.records += 1,
-                false => self.dropped.bytes += 1,
+                true => self.drop_report.records += 1,
+                false => self.drop_report.bytes += 1,
             }
             if let Some(entry) = self.memory.pop_front() {
                 self.counters.drop(1, entry.id);
@@ -205,7 +205,7 @@ impl Outbox {
                 }
             }
         }
-        if self.dropped.is_due(now) {
+        if self.drop_report.is_due(now) {
             self.report_dropped(Some(now));
         }
     }
@@ -218,7 +218,7 @@ impl Outbox {
 
     fn drops(&mut self, now: Option<Instant>) -> Vec<String> {
         let is_dir = !matches!(self.store, Store::None);
-        self.dropped.report(self.totals().dropped, &self.config, is_dir, now)
+        self.drop_report.report(self.totals().dropped, &self.config, is_dir, now)
     }
 
     fn writable(&mut self) -> Option<&mut Log> {
@@ -290,7 +290,7 @@ impl Outbox {
             self.write_failed(&e);
         }
         self.report_dropped(None);
-        if again { None } else { self.save_last() }
+        if again { None } else { self.final_flush() }
     }
 }
 

@@ -19,7 +19,7 @@ const CLOSED: (Duration, Duration) = (Duration::from_secs(15), Duration::from_se
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     /// The broker answered that this client may not publish to the topic now.
-    Denied,
+    Rejected,
     /// The transport knows that it is too large for this connection.
     TooLarge,
     /// The broker ended the connection because of its size, and said so.
@@ -70,7 +70,7 @@ impl Blocked {
     ) -> bool {
         let before = self.fields.remove(field);
         let by_size = match cause {
-            Cause::Denied => false,
+            Cause::Rejected => false,
             Cause::TooLarge | Cause::TooLargeClosed => true,
             Cause::Closed => {
                 let again = before.as_ref().is_some_and(|b| b.min_bytes > 0 && bytes < b.min_bytes && !b.passed);
@@ -221,7 +221,7 @@ mod tests {
         let start = Instant::now();
         let (mut blocked, mut now, mut logged) = (Blocked::default(), start, 0);
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
-            logged += u32::from(blocked.block("a", 7, 100, Cause::Denied, 500, now));
+            logged += u32::from(blocked.block("a", 7, 100, Cause::Rejected, 500, now));
             assert!(blocked.holds_all("a") && !blocked.holds("b", 100));
             assert_eq!(due(&blocked, now + pause * S - S / 1000), None, "{pause}");
             now += pause * S;
@@ -230,7 +230,7 @@ mod tests {
             assert_eq!(due(&blocked, now), None);
         }
         assert_eq!(logged, 1);
-        assert!(blocked.block("a", 7, 100, Cause::Denied, 500, start + REPEAT_LOG), "again, as it lasts");
+        assert!(blocked.block("a", 7, 100, Cause::Rejected, 500, start + REPEAT_LOG), "again, as it lasts");
         blocked.reconnected(now, false);
         assert_eq!(due(&blocked, now), Some(7), "a new connection tries at once");
         assert_eq!(blocked.arrived("a", 8, 100), None, "one that was under way at the time");

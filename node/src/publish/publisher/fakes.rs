@@ -38,7 +38,7 @@ impl FakeTransport {
         match &event {
             Event::Connected => (wire.up, wire.in_flight) = (true, VecDeque::new()),
             Event::Lost(_) => (wire.up, wire.in_flight) = (false, VecDeque::new()),
-            Event::Acked(done) | Event::Refused(done, _) | Event::Denied(done, _) | Event::TooLarge(done, _) => {
+            Event::Acked(done) | Event::PermanentlyRejected(done, _) | Event::TemporarilyRejected(done, _) | Event::TooLarge(done, _) => {
                 wire.in_flight.retain(|ticket| ticket != done);
             }
             _ => {}
@@ -59,7 +59,7 @@ impl FakeTransport {
 
     /// The broker does not take it now.
     pub fn deny(&self) {
-        self.push(Event::Denied(self.under_way().expect("something under way"), "not allowed".into()));
+        self.push(Event::TemporarilyRejected(self.under_way().expect("something under way"), "not allowed".into()));
     }
 
     pub fn payloads(&self) -> Vec<String> {

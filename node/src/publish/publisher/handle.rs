@@ -1,7 +1,7 @@
 //! The publisher as the other threads see it.
 
-use super::ages::Ages;
-use super::volatile::Volatile;
+use super::age_tracker::AgeTracker;
+use super::latest_messages::LatestMessages;
 use super::{Counters, Publisher, PublisherConfig, Setup};
 use crate::publish::record::Record;
 use crate::publish::transport::{Delivery, Message, Waker};
@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What is kept of the grace time for the farewell, if that is not more than half of it.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_MESSAGES_RESERVE: Duration = Duration::from_secs(2);
 /// What is kept for the thread to end after the farewell, if that is not more than a tenth of it.
 const AFTER: Duration = Duration::from_millis(200);
 
@@ -23,7 +23,7 @@ pub(super) struct Ending {
     /// Until then it sends what waits.
     pub send_by: Instant,
     /// The farewell is over by then.
-    pub farewell_by: Instant,
+    pub shutdown_messages_by: Instant,
     /// Nobody waits for the thread any longer.
     pub end_by: Instant,
 }
@@ -32,18 +32,18 @@ impl Ending {
     fn within(grace: Duration) -> Ending {
         let grace = grace.min(Duration::from_secs(3600));
         let end_by = Instant::now() + grace;
-        let farewell_by = end_by - AFTER.min(grace / 10);
-        Ending { send_by: end_by - FAREWELL.min(grace / 2), farewell_by, end_by }
+        let shutdown_messages_by = end_by - AFTER.min(grace / 10);
+        Ending { send_by: end_by - SHUTDOWN_MESSAGES_RESERVE.min(grace / 2), shutdown_messages_by, end_by }
     }
 }
 
 /// What the thread and its handles share.
 pub(super) struct Shared {
-    volatile: Mutex<Volatile>,
+    latest_messages: Mutex<LatestMessages>,
     /// What is to be said as after a connection, in this order.
     introduction: Mutex<Vec<Message>>,
     counters: Mutex<Counters>,
-    ages: Mutex<Ages>,
+    age_tracker: Mutex<AgeTracker>,
     connected: AtomicBool,
     /// Records up to this one have arrived or are of blocked fields.
     sent_through: AtomicU64,
@@ -62,10 +62,10 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     pub(super) fn new(config: &PublisherConfig) -> Shared {
         Shared {
-            volatile: Mutex::new(Volatile::new(config.max_volatile, config.max_volatile_bytes)),
+            latest_messages: Mutex::new(LatestMessages::new(config.max_volatile, config.max_volatile_bytes)),
             introduction: Mutex::default(),
             counters: Mutex::default(),
-            ages: Mutex::new(Ages::new(config.late_after_ms)),
+            age_tracker: Mutex::new(AgeTracker::new(config.late_after_ms)),
             connected: AtomicBool::new(false),
             sent_through: AtomicU64::new(0),
             blocked: Mutex::default(),
@@ -74,12 +74,12 @@ impl Shared {
         }
     }
 
-    pub(super) fn volatile(&self) -> MutexGuard<'_, Volatile> {
-        lock(&self.volatile)
+    pub(super) fn latest_messages(&self) -> MutexGuard<'_, LatestMessages> {
+        lock(&self.latest_messages)
     }
 
-    pub(super) fn ages(&self) -> MutexGuard<'_, Ages> {
-        lock(&self.ages)
+    pub(super) fn age_tracker(&self) -> MutexGuard<'_, AgeTracker> {
+        lock(&self.age_tracker)
     }
 
     pub(super) fn introduce(&self, messages: Vec<Message>) {
@@ -148,7 +148,7 @@ impl Handle {
     /// A message that does not go through the outbox: status, picture, statistics, result of a command. It replaces
     /// one of the same topic that still waits, and waits for a connection if there is none.
     pub fn send(&self, message: Message) {
-        let dropped = self.shared.volatile().push(message);
+        let dropped = self.shared.latest_messages().push(message);
         if dropped > 0 {
             self.shared.count(|counters| counters.volatile_dropped += dropped);
         }
@@ -158,12 +158,12 @@ impl Handle {
     /// Record number `seq` of this run was made now; its age is counted from here, however the wall clock is set. To
     /// be said before it is in the outbox.
     pub fn made(&self, seq: u64) {
-        self.shared.ages().made(seq, Instant::now());
+        self.shared.age_tracker().made(seq, Instant::now());
     }
 
     /// Whether a record of this run is no news any more at `now_ms`, milliseconds since 1970.
     pub fn is_late(&self, record: &Record, now_ms: i64) -> bool {
-        self.shared.ages().is_late(record, now_ms, Instant::now())
+        self.shared.age_tracker().is_late(record, now_ms, Instant::now())
     }
 
     /// Messages that are sent all and in this order, also those of one topic, before anything else; they replace those

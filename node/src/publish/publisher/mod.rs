@@ -18,14 +18,14 @@
 //! records under way the next one sends them one by one, and a record that was under way alone when three connections
 //! in a row were closed is the cause.
 
-mod ages;
+mod age_tracker;
 mod blocked;
 #[cfg(test)]
 pub(crate) mod fakes;
 mod handle;
 #[cfg(test)]
 mod tests;
-mod volatile;
+mod latest_messages;
 mod work;
 
 pub use handle::Handle;
@@ -106,7 +106,7 @@ pub struct Setup {
     /// What to say first on each connection, made anew for each: online, discovery, info, status of the camera.
     pub birth: Box<dyn FnMut() -> Vec<Message> + Send>,
     /// What to say last: offline.
-    pub farewell: Vec<Message>,
+    pub shutdown_messages: Vec<Message>,
     /// The wall clock, milliseconds since 1970.
     pub clock: Box<dyn Fn() -> i64 + Send>,
     /// Limits.

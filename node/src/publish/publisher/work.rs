@@ -20,7 +20,7 @@ const SHORT_ROUND: Duration = Duration::from_millis(20);
 /// The same trouble is told again after that.
 pub(super) const REPEAT_LOG: Duration = Duration::from_secs(600);
 /// After so many connections in a row on which no record arrived, the next one begins with the records.
-const BARREN: u32 = 3;
+const UNPRODUCTIVE_CONNECTIONS: u32 = 3;
 /// So long it says and asks for nothing else.
 const RECORDS_FIRST: Duration = Duration::from_secs(30);
 /// A broker that was connected to later than that after it refused a message for its size may be another.
@@ -36,7 +36,7 @@ pub struct Publisher {
     boot_id: String,
     subscriptions: Vec<(String, Qos)>,
     make_birth: Box<dyn FnMut() -> Vec<Message> + Send>,
-    farewell: Vec<Message>,
+    shutdown_messages: Vec<Message>,
     shared: Arc<Shared>,
     deliveries: mpsc::SyncSender<Delivery>,
     /// Milliseconds since 1970.
@@ -44,7 +44,7 @@ pub struct Publisher {
     /// When the connection was made; `None` without one.
     connected_at_ms: Option<i64>,
     /// Connections in a row that were lost before a record had arrived.
-    barren: u32,
+    unproductive_connections: u32,
     /// When to subscribe and to send the birth messages, if not at once.
     begin_at: Option<Instant>,
     birth: VecDeque<Message>,
@@ -123,12 +123,12 @@ impl Publisher {
             boot_id: setup.boot_id,
             subscriptions: setup.subscriptions,
             make_birth: setup.birth,
-            farewell: setup.farewell,
+            shutdown_messages: setup.shutdown_messages,
             shared: Arc::clone(&shared),
             deliveries,
             clock: setup.clock,
             connected_at_ms: None,
-            barren: 0,
+            unproductive_connections: 0,
             begin_at: None,
             birth: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -166,8 +166,8 @@ impl Publisher {
             self.step(left);
             ending = *lock(&self.shared.ending);
         }
-        let left = ending.map_or(Duration::ZERO, |at| at.farewell_by.saturating_duration_since(Instant::now()));
-        self.transport.close(&self.farewell, left);
+        let left = ending.map_or(Duration::ZERO, |at| at.shutdown_messages_by.saturating_duration_since(Instant::now()));
+        self.transport.close(&self.shutdown_messages, left);
         self.shared.set_connected(None);
     }
 
@@ -176,7 +176,7 @@ impl Publisher {
         let Some(Ending { send_by, .. }) = ending else { return false };
         let done = self.in_flight.is_empty()
             && self.birth.is_empty()
-            && self.shared.volatile().is_empty()
+            && self.shared.latest_messages().is_empty()
             && self.no_record_to_send();
         done || self.connected_at_ms.is_none() || Instant::now() >= send_by
     }
@@ -266,13 +266,13 @@ impl Publisher {
                 }
                 None => {}
             },
-            Event::Refused(ticket, why) => match self.landed(ticket) {
+            Event::PermanentlyRejected(ticket, why) => match self.landed(ticket) {
                 Some(Sent::Record(id)) => self.refuse_record(id, &why),
                 Some(Sent::Birth(_) | Sent::Volatile(_)) => self.refuse_volatile(&why),
                 None => {}
             },
-            Event::Denied(ticket, why) => match self.landed(ticket) {
-                Some(Sent::Record(id)) => self.block(id, Cause::Denied, &why),
+            Event::TemporarilyRejected(ticket, why) => match self.landed(ticket) {
+                Some(Sent::Record(id)) => self.block(id, Cause::Rejected, &why),
                 Some(sent) => {
                     self.birth_denied |= matches!(sent, Sent::Birth(_));
                     self.refuse_volatile(&why);
@@ -312,16 +312,16 @@ impl Publisher {
         self.blocked.reconnected(Instant::now(), by_record);
         self.shared.count(|counters| counters.connections += 1);
         self.shared.set_connected(Some(now));
-        if self.barren < BARREN || self.queue.is_empty() {
+        if self.unproductive_connections < UNPRODUCTIVE_CONNECTIONS || self.queue.is_empty() {
             return self.begin();
         }
         // A message that the broker keeps and that is too large for this client, or a birth message that the broker
         // does not like, ends every connection at its beginning. Readings must get through all the same.
         self.begin_at = Some(Instant::now() + RECORDS_FIRST);
         // Once: the causes are told again and again, and would take turns with it.
-        if self.barren == BARREN {
+        if self.unproductive_connections == UNPRODUCTIVE_CONNECTIONS {
             log::warn!(
-                "the last {BARREN} connections were lost before a reading arrived, so the next ones begin with readings and take commands later"
+                "the last {UNPRODUCTIVE_CONNECTIONS} connections were lost before a reading arrived, so the next ones begin with readings and take commands later"
             );
         }
     }
@@ -340,13 +340,13 @@ impl Publisher {
     fn lost(&mut self, why: String) {
         self.records_lost();
         if self.connected_at_ms.take().is_some() && !self.ended_by_record {
-            self.barren = self.barren.saturating_add(1);
+            self.unproductive_connections = self.unproductive_connections.saturating_add(1);
         }
         self.begin_at = None;
         self.birth.clear();
         for (_, sent) in std::mem::take(&mut self.in_flight) {
             if let Sent::Volatile(message) = sent {
-                self.shared.volatile().put_back(message);
+                self.shared.latest_messages().put_back(message);
             }
         }
         self.log(&why);

@@ -176,7 +176,7 @@ proptest! {
                     prop_assert!(!why.is_empty() && !why.contains('\n'));
                     break;
                 }
-                Event::Acked(_) | Event::Refused(..) => prop_assert!(false, "nothing was sent"),
+                Event::Acked(_) | Event::PermanentlyRejected(..) => prop_assert!(false, "nothing was sent"),
                 _ => {}
             }
         }

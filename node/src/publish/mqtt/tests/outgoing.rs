@@ -153,13 +153,13 @@ fn reasons_of_mqtt_5_are_told() {
         let ticket = mqtt.publish(&message("1")).unwrap();
         match (next(&mut mqtt), expected) {
             (Event::Acked(t), "ack") => assert_eq!(t, ticket),
-            (Event::Refused(t, why), "refuse") => {
+            (Event::PermanentlyRejected(t, why), "refuse") => {
                 assert_eq!(t, ticket);
                 assert!(why.ends_with(": no"), "{why}");
                 let next_one = mqtt.publish(&message("2"));
                 assert!(next_one.is_ok(), "a refused message does not block the next");
             }
-            (Event::Denied(t, why), "deny") => {
+            (Event::TemporarilyRejected(t, why), "deny") => {
                 assert_eq!(t, ticket);
                 assert!(why.contains(": no; ") && why.contains("broker"), "{why}");
                 assert!(mqtt.publish(&message("1")).is_ok(), "it can be sent again on this connection");
@@ -275,8 +275,8 @@ fn a_broker_that_acknowledges_nothing_hears_the_farewell() {
         let start = Instant::now();
         transport.close(&[Message::new("ocr/n/status", "offline", Content::Text)], Duration::from_secs(2));
         assert!(start.elapsed() < DEADLINE);
-        let mut heard = vec![broker.packet(), broker.packet(), broker.packet()];
-        assert!(heard.pop().unwrap().has("offline"), "{protocol:?}");
+        let mut events = vec![broker.packet(), broker.packet(), broker.packet()];
+        assert!(events.pop().unwrap().has("offline"), "{protocol:?}");
         assert_eq!(broker.packet().kind(), 14, "{protocol:?}: an orderly end");
     }
 }

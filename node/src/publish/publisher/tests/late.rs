@@ -29,7 +29,7 @@ fn a_clock_that_is_put_back_makes_nothing_young() {
     let long_ago = Instant::now().checked_sub(Duration::from_secs(11)).unwrap();
     // The clock showed 100,000 then.
     for (seq, captured, made) in [(0, 100_000, long_ago), (1, 50_000, Instant::now())] {
-        rig.shared.ages().made(seq, made);
+        rig.shared.age_tracker().made(seq, made);
         rig.add(&record(seq, captured));
     }
     rig.clock.store(50_000, Ordering::SeqCst);

@@ -69,7 +69,7 @@ fn setup(transport: &FakeTransport, queue: &FakeQueue, clock: &Arc<AtomicI64>) -
         birth: Box::new(|| {
             vec![Message::new("status", "online", Content::Text), Message::new("info", "i", Content::Json)]
         }),
-        farewell: vec![Message::new("status", "offline", Content::Text)],
+        shutdown_messages: vec![Message::new("status", "offline", Content::Text)],
         clock: Box::new(move || time.load(Ordering::SeqCst)),
         config: PublisherConfig { max_commands: 2, ..PublisherConfig::default() },
     }
@@ -208,7 +208,7 @@ fn what_can_never_be_sent_does_not_block_the_rest() {
     rig.step();
     assert_eq!(rig.transport.payloads(), ["0 at 100000"]);
     let ticket = rig.transport.under_way().unwrap();
-    rig.transport.push(Event::Refused(ticket, "not allowed".into()));
+    rig.transport.push(Event::PermanentlyRejected(ticket, "not allowed".into()));
     rig.step();
     assert!(rig.queue.is_empty());
     assert_eq!((rig.counters().undecodable, rig.counters().refused), (4, 1));
@@ -246,7 +246,7 @@ fn what_the_broker_does_not_allow_waits_until_it_does() {
     );
     assert_eq!((rig.queue.len(), rig.counters().refused), (3, 0));
     // Others need not wait for that: the status of a camera, and the end.
-    rig.shared.volatile().push(Message::new("camera/status", "online", Content::Text));
+    rig.shared.latest_messages().push(Message::new("camera/status", "online", Content::Text));
     rig.step();
     assert_eq!(rig.transport.payloads(), ["0 at 100000", "online"]);
     rig.transport.ack();
@@ -274,7 +274,7 @@ fn what_the_broker_does_not_allow_waits_until_it_does() {
 fn the_latest_volatile_message_of_a_topic_is_sent_after_birth() {
     let mut rig = rig();
     let say = |rig: &Rig, topic: &str, payload: &str, qos| {
-        rig.shared.volatile().push(Message { qos, ..Message::new(topic, payload, Content::Text) });
+        rig.shared.latest_messages().push(Message { qos, ..Message::new(topic, payload, Content::Text) });
     };
     say(&rig, "camera/status", "offline", Qos::AtLeastOnce);
     say(&rig, "camera/status", "online", Qos::AtLeastOnce);
@@ -368,7 +368,7 @@ proptest! {
             match (fate, under_way) {
                 (0, _) => rig.transport.push(Event::Lost("gone".into())),
                 (1, _) if !rig.transport.wire().up => rig.transport.push(Event::Connected),
-                (2, _) => drop(rig.shared.volatile().push(Message::new("stats", "s", Content::Json))),
+                (2, _) => drop(rig.shared.latest_messages().push(Message::new("stats", "s", Content::Json))),
                 (3.., Some(_)) => {
                     if top.is_some_and(|m| m.topic == "state") {
                         acked.push(rig.queue.peek().unwrap().id);

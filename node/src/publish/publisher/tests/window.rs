@@ -110,7 +110,7 @@ fn volatile_message_shares_the_window() {
     }
     rig.settle();
     for payload in ["old", "new"] {
-        rig.shared.volatile().push(Message::new("camera/status", payload, Content::Text));
+        rig.shared.latest_messages().push(Message::new("camera/status", payload, Content::Text));
     }
     for _ in 0..4 {
         rig.transport.ack();
@@ -135,7 +135,7 @@ proptest! {
         let mut rig = wide(8);
         // Something larger than any record has arrived: a record that is under way alone when three connections end has its
         // field blocked, whatever its size.
-        rig.shared.volatile().push(Message::new("stats", "x".repeat(100), Content::Json));
+        rig.shared.latest_messages().push(Message::new("stats", "x".repeat(100), Content::Json));
         rig.transport.push(Event::Connected);
         for _ in 0..10 {
             rig.step();
@@ -166,7 +166,7 @@ proptest! {
                     let (ticket, message, taken) = pending.remove(if fate == 3 { index % pending.len() } else { 0 });
                     rig.transport.push(match taken {
                         true => Event::Acked(ticket),
-                        false => Event::Denied(ticket, format!("{} is not allowed", message.topic)),
+                        false => Event::TemporarilyRejected(ticket, format!("{} is not allowed", message.topic)),
                     });
                 }
                 _ => {}

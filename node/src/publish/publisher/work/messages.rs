@@ -46,12 +46,12 @@ impl Publisher {
     /// True if one has to wait.
     pub(super) fn send_at_most_once(&mut self) -> bool {
         loop {
-            let taken = self.shared.volatile().take(Qos::AtMostOnce);
+            let taken = self.shared.latest_messages().take(Qos::AtMostOnce);
             let Some(message) = taken else { return false };
             match self.give_volatile(&message) {
                 Given::Taken(_) => {}
                 Given::Later => {
-                    self.shared.volatile().put_back(message);
+                    self.shared.latest_messages().put_back(message);
                     return true;
                 }
                 Given::Never(error) => self.drop_volatile(&error),
@@ -66,14 +66,14 @@ impl Publisher {
             return;
         }
         loop {
-            let taken = self.shared.volatile().take(Qos::AtLeastOnce);
+            let taken = self.shared.latest_messages().take(Qos::AtLeastOnce);
             let Some(message) = taken else { return };
             match self.give_volatile(&message) {
                 Given::Taken(ticket) => {
                     self.in_flight.push_back((ticket, Sent::Volatile(message)));
                     return;
                 }
-                Given::Later => return self.shared.volatile().put_back(message),
+                Given::Later => return self.shared.latest_messages().put_back(message),
                 Given::Never(error) => self.drop_volatile(&error),
             }
         }

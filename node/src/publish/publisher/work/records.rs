@@ -193,7 +193,7 @@ impl Publisher {
     fn message_of(&mut self, id: u64, record: &Record) -> Message {
         let now = (self.clock)();
         // Numbers of another run say nothing.
-        let late = record.boot_id != self.boot_id || self.shared.ages().is_late(record, now, Instant::now());
+        let late = record.boot_id != self.boot_id || self.shared.age_tracker().is_late(record, now, Instant::now());
         let field = &record.reading.field;
         // The broker keeps the latest of a field, which this one is not any more.
         let passed = self.arrived.get(field).is_some_and(|newest| *newest > id);
@@ -228,9 +228,9 @@ impl Publisher {
     /// The record and those of its field, or the large ones of them, stay where they are.
     pub(super) fn block(&mut self, id: u64, cause: Cause, why: &str) {
         self.ended_by_record |= matches!(cause, Cause::Closed | Cause::TooLargeClosed);
-        if matches!(cause, Cause::Denied | Cause::TooLargeClosed) {
+        if matches!(cause, Cause::Rejected | Cause::TooLargeClosed) {
             // It was answered, and that is what a connection is judged by.
-            (self.barren, self.cautious) = (0, false);
+            (self.unproductive_connections, self.cautious) = (0, false);
         }
         let Some(Encoded { message, field, .. }) = self.encoded.remove(&id) else { return };
         let bytes = bytes_of(&message);
@@ -250,7 +250,7 @@ impl Publisher {
     }
 
     pub(super) fn record_arrived(&mut self, id: u64) {
-        (self.barren, self.cautious, self.suspect) = (0, false, None);
+        (self.unproductive_connections, self.cautious, self.suspect) = (0, false, None);
         self.shared.count(|counters| counters.acked += 1);
         self.queue.remove(id);
         let Some(Encoded { message, field, .. }) = self.encoded.remove(&id) else { return };

@@ -1,4 +1,4 @@
-//! When the disk fails, and when it works again.
+//! Failover to memory when the disk of the outbox fails, and back when it works again.
 
 use super::files::{Files, Lock};
 use super::segments::Log;
@@ -35,26 +35,26 @@ impl Problem {
         }
     }
 
-    /// At its end, with so many in memory.
-    fn farewell(&self, records: usize) -> String {
+    /// The sentence for the end of the node, when `records` unsent records are in memory only.
+    fn loss_sentence(&self, records: usize) -> String {
         let (cause, mend) = match self {
-            Problem::NoDir => ("there is no state_dir", "set one"),
+            Problem::NoDir => ("there is no state_dir", "set node.state_dir"),
             Problem::Disk { cause, mend } => (cause.as_str(), *mend),
         };
         format!(
-            "{cause}, so {records} reading(s) that the broker has not had are lost with the end of the node; {mend}"
+            "{cause}: {records} unsent reading(s) are held in memory only and will be lost when the node exits; {mend}"
         )
     }
 }
 
 impl Outbox {
-    /// Tries the disk once more, whenever the next try would have been; then tells of what is lost, if anything is.
-    pub(super) fn save_last(&mut self) -> Option<String> {
+    /// Tries the disk once more, without waiting for the next retry. Returns a sentence if records are lost.
+    pub(super) fn final_flush(&mut self) -> Option<String> {
         if self.memory.len() > 0 && !matches!(self.store, Store::None) {
             self.try_disk();
         }
         let lost = self.memory.len();
-        self.problem.as_ref().filter(|_| lost > 0).map(|problem| problem.farewell(lost))
+        self.problem.as_ref().filter(|_| lost > 0).map(|problem| problem.loss_sentence(lost))
     }
 
     /// Makes the disk the place where records go, if it works, and moves there what is in memory.

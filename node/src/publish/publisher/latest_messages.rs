@@ -1,18 +1,18 @@
-//! Messages of which only the latest of each topic matters.
+//! A bounded queue of messages that keeps only the latest message of each topic.
 
 use crate::publish::transport::{Message, Qos};
 use std::collections::VecDeque;
 
 /// The latest message of each topic, oldest first, within bounds.
-pub(super) struct Volatile {
+pub(super) struct LatestMessages {
     waiting: VecDeque<Message>,
     most: usize,
     most_bytes: usize,
 }
 
-impl Volatile {
-    pub(super) fn new(most: usize, most_bytes: usize) -> Volatile {
-        Volatile { waiting: VecDeque::new(), most, most_bytes }
+impl LatestMessages {
+    pub(super) fn new(most: usize, most_bytes: usize) -> LatestMessages {
+        LatestMessages { waiting: VecDeque::new(), most, most_bytes }
     }
 
     /// Adds a message in place of an older one of its topic; gives the number of others that were dropped for it.
@@ -66,34 +66,34 @@ mod tests {
 
     #[test]
     fn the_latest_of_each_topic_in_order_of_the_first() {
-        let mut volatile = Volatile::new(10, 1000);
+        let mut latest_messages = LatestMessages::new(10, 1000);
         for (topic, payload) in [("a", "1"), ("b", "1"), ("a", "2")] {
-            assert_eq!(volatile.push(message(topic, payload)), 0);
+            assert_eq!(latest_messages.push(message(topic, payload)), 0);
         }
-        assert_eq!(volatile.take(Qos::AtMostOnce), None);
-        assert_eq!(volatile.take(Qos::AtLeastOnce), Some(message("a", "2")));
-        volatile.put_back(message("a", "2"));
-        volatile.put_back(message("b", "0"));
-        assert_eq!(volatile.take(Qos::AtLeastOnce), Some(message("a", "2")));
+        assert_eq!(latest_messages.take(Qos::AtMostOnce), None);
+        assert_eq!(latest_messages.take(Qos::AtLeastOnce), Some(message("a", "2")));
+        latest_messages.put_back(message("a", "2"));
+        latest_messages.put_back(message("b", "0"));
+        assert_eq!(latest_messages.take(Qos::AtLeastOnce), Some(message("a", "2")));
         assert_eq!(
-            volatile.take(Qos::AtLeastOnce),
+            latest_messages.take(Qos::AtLeastOnce),
             Some(message("b", "1")),
             "a newer one wins over one that comes back"
         );
-        assert!(volatile.is_empty());
+        assert!(latest_messages.is_empty());
     }
 
     proptest! {
         #[test]
         fn bounds_hold(pushes in prop::collection::vec((0u8..20, 0usize..40, any::<bool>()), 0..200)) {
-            let mut volatile = Volatile::new(5, 100);
+            let mut latest_messages = LatestMessages::new(5, 100);
             for (topic, length, back) in pushes {
                 let message = Message::new(topic.to_string(), vec![0; length], Content::Bytes);
                 match back {
-                    true => volatile.put_back(message),
-                    false => drop(volatile.push(message)),
+                    true => latest_messages.put_back(message),
+                    false => drop(latest_messages.push(message)),
                 }
-                prop_assert!(volatile.waiting.len() <= 5 && volatile.bytes() <= 100);
+                prop_assert!(latest_messages.waiting.len() <= 5 && latest_messages.bytes() <= 100);
             }
         }
     }

@@ -1,14 +1,14 @@
-//! What was dropped, by which limit, and when that is told.
+//! Counts dropped records by the limit that dropped them, and decides when to log them.
 
 use super::config::OutboxConfig;
 use std::time::{Duration, Instant};
 
-/// It is told no more often.
+/// Shortest time between two reports.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Records that have gone since the last report, other than for [`OutboxConfig::max_bytes`].
 #[derive(Default)]
-pub(super) struct Dropped {
+pub(super) struct DropReport {
     /// For [`OutboxConfig::memory_records`].
     pub records: u64,
     /// For [`OutboxConfig::memory_bytes`].
@@ -18,11 +18,11 @@ pub(super) struct Dropped {
     /// Longer than [`OutboxConfig::max_record_bytes`]; told at once.
     pub too_long: u64,
     /// All that were dropped when it was told last.
-    told: u64,
+    reported: u64,
     at: Option<Instant>,
 }
 
-impl Dropped {
+impl DropReport {
     /// Whether a report may be made.
     pub fn is_due(&self, now: Instant) -> bool {
         self.at.is_none_or(|at| now.saturating_duration_since(at) >= REPORT_INTERVAL)
@@ -31,12 +31,12 @@ impl Dropped {
     /// What is to be told if `total` were dropped so far: a sentence for each limit, with the key that is the limit. `is_dir` says whether there
     /// is a directory for records.
     pub fn report(&mut self, total: u64, config: &OutboxConfig, is_dir: bool, now: Option<Instant>) -> Vec<String> {
-        let Dropped { records, bytes, no_space, too_long, told, .. } = *self;
-        if total == told {
+        let DropReport { records, bytes, no_space, too_long, reported, .. } = *self;
+        if total == reported {
             return Vec::new();
         }
-        *self = Dropped { told: total, at: now, ..Dropped::default() };
-        let quota = (total - told).saturating_sub(records + bytes + no_space + too_long);
+        *self = DropReport { reported: total, at: now, ..DropReport::default() };
+        let quota = (total - reported).saturating_sub(records + bytes + no_space + too_long);
         let memory = |key: &str, value: u64| {
             let mend =
                 if is_dir { "see to the outbox's disk and the broker" } else { "set a state_dir, see to the broker" };

@@ -1,9 +1,9 @@
-//! What went wrong, in a sentence that helps.
+//! Error sentences about the broker and the connection: what failed, why, and what to do.
 
 use std::io;
 
 /// Why a broker said no to a connection, in either version of MQTT.
-pub(super) enum Refusal {
+pub(super) enum ConnectRefusal {
     Protocol,
     ClientId,
     Unavailable,
@@ -13,24 +13,24 @@ pub(super) enum Refusal {
 }
 
 /// The broker answered the connection with a refusal. `spoken` is the version of MQTT in use, `other` the other one.
-pub(super) fn refused(broker: &str, refusal: Refusal, spoken: &str, other: &str) -> String {
+pub(super) fn refused(broker: &str, refusal: ConnectRefusal, spoken: &str, other: &str) -> String {
     let (reason, mend) = match refusal {
-        Refusal::Protocol => (format!("it does not speak MQTT {spoken}"), format!("set mqtt.protocol = \"{other}\"")),
-        Refusal::ClientId => {
+        ConnectRefusal::Protocol => (format!("it does not speak MQTT {spoken}"), format!("set mqtt.protocol = \"{other}\"")),
+        ConnectRefusal::ClientId => {
             ("it does not take the client id".into(), "choose another mqtt.client_id, of letters and digits".into())
         }
-        Refusal::Unavailable => ("it is not available now".into(), "look into the broker's log if that lasts".into()),
-        Refusal::Login => (
+        ConnectRefusal::Unavailable => ("it is not available now".into(), "look into the broker's log if that lasts".into()),
+        ConnectRefusal::Login => (
             "user name or password are wrong".into(),
             "check mqtt.username and the password's file, variable or credential".into(),
         ),
-        Refusal::NotAuthorised => (
+        ConnectRefusal::NotAuthorised => (
             "this client is not authorised".into(),
             "check mqtt.username, the password and the broker's access list (mosquitto takes nobody without a name unless it \
              has `allow_anonymous true`)"
                 .into(),
         ),
-        Refusal::Other(code) => (format!("of {code}"), "look into the broker's log".into()),
+        ConnectRefusal::Other(code) => (format!("of {code}"), "look into the broker's log".into()),
     };
     format!("the broker at {broker} refuses the connection because {reason}; {mend}")
 }
@@ -77,7 +77,7 @@ pub(super) fn no_answer(broker: &str) -> String {
 pub(super) fn closed(broker: &str, accepted: bool, spoken: &str, other: &str) -> String {
     match accepted {
         true => format!(
-            "the broker at {broker} closed the connection; if that repeats, look into its log (it may have restarted, disliked a \
+            "the broker at {broker} closed the connection; if that repeats, look into its log (it may have restarted, refused a \
              message, or know another client of the same mqtt.client_id)"
         ),
         false => format!(

@@ -1,8 +1,9 @@
-//! Whether the broker is asked to keep messages, its last will among them.
+//! Finds out whether the broker accepts the retain flag, also of the last will.
 //!
-//! With MQTT 5 a broker that keeps nothing says so. With MQTT 3.1.1 it can only close the connection, as does one that is not there behind a
-//! forwarder, wants TLS, or speaks another version. So a connection is tried without asking; if it is accepted it is given up and one is made
-//! that asks: only if that is closed, the asking was the cause.
+//! An MQTT 5 broker without retained messages says so in its CONNACK. An MQTT 3.1.1 broker can only close the connection,
+//! as it also does when it wants TLS or speaks another version, and as a forwarder does when its broker is not running. So
+//! after several closed connections one is opened without the retain flag. If the broker accepts it, it is closed again and
+//! one with the flag is opened: if the broker closes that one, the flag was the cause.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -31,15 +32,15 @@ enum Phase {
 }
 
 /// What is known of it; shared by all connections of a transport.
-pub(super) struct Keeping(Mutex<(Phase, bool)>);
+pub(super) struct RetainProbe(Mutex<(Phase, bool)>);
 
-impl Default for Keeping {
-    fn default() -> Keeping {
-        Keeping(Mutex::new((Phase::Asking { closed: 0 }, false)))
+impl Default for RetainProbe {
+    fn default() -> RetainProbe {
+        RetainProbe(Mutex::new((Phase::Asking { closed: 0 }, false)))
     }
 }
 
-impl Keeping {
+impl RetainProbe {
     fn lock(&self) -> MutexGuard<'_, (Phase, bool)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
