@@ -4,7 +4,7 @@ use super::{CameraError, Stop};
 use std::time::{Duration, Instant};
 
 /// How often a waiting source looks whether the node ends.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Doubles the pause after every failure, from `min` to `max`.
 #[derive(Debug)]
@@ -38,14 +38,14 @@ impl Backoff {
 
 /// Tries of a source that is asked anew for every frame: keeps to the pauses, and to what is said in them.
 #[derive(Debug)]
-pub(super) struct Tries {
+pub(super) struct RetryState {
     backoff: Backoff,
     failure: Option<CameraError>,
 }
 
-impl Tries {
-    pub fn new(min_ms: u64, max_ms: u64) -> Tries {
-        Tries { backoff: Backoff::new(min_ms, max_ms), failure: None }
+impl RetryState {
+    pub fn new(min_ms: u64, max_ms: u64) -> RetryState {
+        RetryState { backoff: Backoff::new(min_ms, max_ms), failure: None }
     }
 
     /// Waits until the next try is allowed.
@@ -89,7 +89,7 @@ pub(super) fn wait(end: Instant, stop: &Stop) -> bool {
         if left.is_zero() {
             return true;
         }
-        std::thread::sleep(left.min(LOOK));
+        std::thread::sleep(left.min(POLL_INTERVAL));
     }
 }
 

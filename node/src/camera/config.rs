@@ -83,10 +83,10 @@ impl Common {
 }
 
 /// Refuses a value outside its range.
-pub(super) fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
-    match (least..=most).contains(&value) {
+pub(super) fn within(key: &str, value: u64, min: u64, max: u64) -> Result<(), String> {
+    match (min..=max).contains(&value) {
         true => Ok(()),
-        false => Err(format!("{key} is {value}; give a number from {least} to {most}")),
+        false => Err(format!("{key} is {value}; give a number from {min} to {max}")),
     }
 }
 

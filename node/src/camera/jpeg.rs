@@ -98,7 +98,7 @@ fn missing_tables(bytes: &[u8]) -> Option<usize> {
 /// count as the end of the frame.
 #[derive(Debug)]
 pub(super) struct JpegSplitter {
-    most: usize,
+    max_bytes: usize,
     frame: Vec<u8>,
     state: State,
     /// Whether a scan was seen: without, it is a file of tables.
@@ -122,9 +122,9 @@ enum State {
 }
 
 impl JpegSplitter {
-    /// Frames of at most `most` bytes.
-    pub fn new(most: usize) -> JpegSplitter {
-        JpegSplitter { most, frame: Vec::new(), state: State::Outside(false), scan: false }
+    /// Frames of at most `max_bytes` bytes.
+    pub fn new(max_bytes: usize) -> JpegSplitter {
+        JpegSplitter { max_bytes, frame: Vec::new(), state: State::Outside(false), scan: false }
     }
 
     /// Takes the next bytes of the stream, however cut, and gives the frames that end in them.
@@ -216,7 +216,7 @@ impl JpegSplitter {
 
     fn keep(&mut self, bytes: &[u8], give: &mut dyn FnMut(Part)) {
         // Room for the end marker's last byte, which is not kept here.
-        if self.frame.len() + bytes.len() >= self.most {
+        if self.frame.len() + bytes.len() >= self.max_bytes {
             self.frame = Vec::new();
             self.state = State::Outside(false);
             give(Part::TooLarge);
@@ -240,15 +240,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn split(most: usize, chunks: &[&[u8]]) -> (Vec<Vec<u8>>, usize) {
+    fn split(max_bytes: usize, chunks: &[&[u8]]) -> (Vec<Vec<u8>>, usize) {
         let (mut frames, mut lost) = (Vec::new(), 0);
-        let mut splitter = JpegSplitter::new(most);
+        let mut splitter = JpegSplitter::new(max_bytes);
         for chunk in chunks {
             splitter.push(chunk, &mut |part| match part {
                 Part::Frame(frame) => frames.push(frame),
                 _ => lost += 1,
             });
-            assert!(splitter.frame.len() <= most);
+            assert!(splitter.frame.len() <= max_bytes);
         }
         (frames, lost)
     }

@@ -3,9 +3,9 @@
 use super::backoff::Backoff;
 use super::config::Common;
 use super::http::{Client, HttpConfig, Pace, text};
-use super::latest::Latest;
+use super::latest_frame::LatestFrame;
 use super::multipart::{Multipart, boundary_of};
-use super::picture::{Developer, captured};
+use super::frame_decoder::{FrameDecoder, captured};
 use super::{CameraError, Captured, FrameSource, Part, Stop};
 use edge_ocr::guard::guarded;
 use std::io::Read;
@@ -17,9 +17,9 @@ const CHUNK_BYTES: usize = 32 * 1024;
 
 /// The source. It connects when the first frame is asked for.
 pub(super) struct Mjpeg {
-    latest: Arc<Latest>,
+    latest: Arc<LatestFrame>,
     reader: Option<Reader>,
-    developer: Developer,
+    decoder: FrameDecoder,
     max_age: Duration,
     name: String,
 }
@@ -27,7 +27,7 @@ pub(super) struct Mjpeg {
 impl Mjpeg {
     pub fn open(config: &HttpConfig, common: &Common) -> Result<Mjpeg, String> {
         let client = Client::new(config, common, Pace::Stream)?;
-        let latest = Arc::<Latest>::default();
+        let latest = Arc::<LatestFrame>::default();
         Ok(Mjpeg {
             name: client.name().to_owned(),
             reader: Some(Reader {
@@ -35,10 +35,10 @@ impl Mjpeg {
                 latest: latest.clone(),
                 backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
                 timeout: Duration::from_millis(common.timeout_ms),
-                most: usize::try_from(common.max_bytes).unwrap_or(usize::MAX),
+                max_bytes: usize::try_from(common.max_bytes).unwrap_or(usize::MAX),
             }),
             latest,
-            developer: Developer::new(common),
+            decoder: FrameDecoder::new(common),
             max_age: Duration::from_millis(common.max_age_ms),
         })
     }
@@ -61,7 +61,7 @@ impl FrameSource for Mjpeg {
             waited_ms: timeout.as_millis() as u64,
             mend: "check the camera and the network, or raise timeout_ms".into(),
         })?;
-        let picture = self.developer.encoded(&self.name, &frame.frame)?;
+        let picture = self.decoder.decode(&self.name, &frame.frame)?;
         Ok(captured(picture, frame.at, format!("{} frame {}", self.name, frame.number)))
     }
 
@@ -80,10 +80,10 @@ impl Drop for Mjpeg {
 /// What the thread does.
 struct Reader {
     client: Client,
-    latest: Arc<Latest>,
+    latest: Arc<LatestFrame>,
     backoff: Backoff,
     timeout: Duration,
-    most: usize,
+    max_bytes: usize,
 }
 
 impl Reader {
@@ -108,7 +108,7 @@ impl Reader {
             let reason = "it does not give a stream of pictures (multipart/x-mixed-replace)";
             return Err(self.client.failed(reason, "check url, or set kind = \"http\" for single pictures"));
         }
-        let mut parts = Multipart::new(boundary_of(kind).as_deref(), self.most);
+        let mut parts = Multipart::new(boundary_of(kind).as_deref(), self.max_bytes);
         let mut body = response.into_body().into_reader();
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut last = Instant::now();
@@ -117,7 +117,7 @@ impl Reader {
             if read == 0 {
                 return Err(self.client.failed("the stream has ended", "check the camera, perhaps start it anew"));
             }
-            let (latest, backoff, client, most) = (&self.latest, &mut self.backoff, &self.client, self.most);
+            let (latest, backoff, client, max_bytes) = (&self.latest, &mut self.backoff, &self.client, self.max_bytes);
             parts.push(&chunk[..read], &mut |part| {
                 last = Instant::now();
                 match part {
@@ -125,7 +125,7 @@ impl Reader {
                         backoff.succeeded();
                         latest.put(frame);
                     }
-                    part => latest.fail(part.complain(client.name(), most)),
+                    part => latest.fail(part.to_error(client.name(), max_bytes)),
                 }
             });
             // Bytes alone are no sign of life.

@@ -9,7 +9,7 @@
 //! | `v4l2` | a USB camera (experimental) | the newest frame | a thread as above |
 //! | `replay` | stored pictures | the next file | nothing |
 //!
-//! All bytes become pictures at one place, `picture.rs`, within limits and with a net under the decoders.
+//! All bytes become pictures in one place, `frame_decoder.rs`: within limits, and with panics of decoders caught.
 
 mod backoff;
 mod command;
@@ -18,10 +18,10 @@ mod directory;
 mod error;
 mod http;
 mod jpeg;
-mod latest;
+mod latest_frame;
 mod mjpeg;
 mod multipart;
-mod picture;
+mod frame_decoder;
 mod pixels;
 mod pnm;
 mod replay;
@@ -58,7 +58,7 @@ pub struct Captured {
 }
 
 /// The longest that a waiting source leaves [`Stop::is_set`] unasked.
-pub const MAX_WAIT_SLICE: Duration = backoff::LOOK;
+pub const MAX_WAIT_SLICE: Duration = backoff::POLL_INTERVAL;
 
 /// A source of frames. One at a time; nothing is read ahead that would be old when it is asked for, unless the source is a
 /// stock of files.
@@ -72,18 +72,19 @@ pub trait FrameSource: Send {
     /// keeps to its back-off.
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError>;
 
-    /// The frames returned since the last call were read and their readings are safe: a directory source moves or deletes their files now.
+    /// The frames returned since the last call were read and their readings are safe: a directory source moves or deletes
+    /// their files now.
     fn done(&mut self) {}
 
-    /// The frames returned since the last call were read and their readings are lost: a directory source leaves their files where they are, and
-    /// does not give them again.
-    fn keep(&mut self) {}
+    /// The frames returned since the last call were read and their readings are lost: a directory source leaves their files
+    /// where they are, and does not return them again.
+    fn retain_files(&mut self) {}
 
     /// For logs and the node's information, without secrets.
     fn describe(&self) -> String;
 }
 
-/// What comes out of a stream that is cut into frames.
+/// A part of a stream that is split into frames.
 #[derive(Debug)]
 enum Part {
     /// A whole frame.
@@ -96,10 +97,10 @@ enum Part {
 
 impl Part {
     /// Why this is no frame, if it is none.
-    fn complain(&self, source: &str, most: usize) -> CameraError {
+    fn to_error(&self, source: &str, max_bytes: usize) -> CameraError {
         let reason = match self {
             Part::Broken(reason) => (*reason).to_owned(),
-            _ => format!("it has more than {most} bytes: ask for a smaller picture or raise max_bytes"),
+            _ => format!("it has more than {max_bytes} bytes: ask for a smaller picture or raise max_bytes"),
         };
         CameraError::BadFrame { source_name: source.to_owned(), reason }
     }

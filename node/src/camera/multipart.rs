@@ -6,9 +6,9 @@
 use super::Part;
 
 /// Longest line that is kept: a boundary has at most 70 characters.
-const MOST_LINE_BYTES: usize = 1024;
+const MAX_LINE_BYTES: usize = 1024;
 /// Most bytes of the headers of a part.
-const MOST_HEADER_BYTES: usize = 8192;
+const MAX_HEADER_BYTES: usize = 8192;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -27,7 +27,7 @@ enum State {
 pub(super) struct Multipart {
     /// The boundary without leading dashes; `None` until the first one is seen.
     boundary: Option<Vec<u8>>,
-    most: usize,
+    max_bytes: usize,
     state: State,
     line: Vec<u8>,
     part: Vec<u8>,
@@ -54,10 +54,10 @@ pub(super) fn boundary_of(content_type: &str) -> Option<String> {
 }
 
 impl Multipart {
-    /// Parts of at most `most` bytes; without a `boundary`, the first line that begins with two dashes is it.
-    pub fn new(boundary: Option<&str>, most: usize) -> Multipart {
+    /// Parts of at most `max_bytes` bytes; without a `boundary`, the first line that begins with two dashes is it.
+    pub fn new(boundary: Option<&str>, max_bytes: usize) -> Multipart {
         let boundary = boundary.map(|b| undashed(b.as_bytes()).to_vec());
-        Multipart { boundary, most, state: State::Outside, line: Vec::new(), part: Vec::new() }
+        Multipart { boundary, max_bytes, state: State::Outside, line: Vec::new(), part: Vec::new() }
     }
 
     /// Takes the next bytes of the stream, however cut, and gives the parts that end in them.
@@ -89,11 +89,11 @@ impl Multipart {
     fn line(&mut self, bytes: &[u8], give: &mut dyn FnMut(Part)) -> usize {
         let end = bytes.iter().position(|&b| b == b'\n');
         let now = end.map_or(bytes.len(), |at| at + 1);
-        let room = MOST_LINE_BYTES - self.line.len();
+        let room = MAX_LINE_BYTES - self.line.len();
         self.line.extend_from_slice(&bytes[..now.min(room)]);
         if let State::Headers(length, count) = self.state {
             self.state = State::Headers(length, count + now);
-            if count + now > MOST_HEADER_BYTES {
+            if count + now > MAX_HEADER_BYTES {
                 self.line.clear();
                 self.state = State::Outside;
                 give(Part::Broken("the headers of a part have no end"));
@@ -120,7 +120,7 @@ impl Multipart {
             State::Headers(length, _) => {
                 self.state = match length {
                     Some(0) => State::Outside,
-                    Some(length) if length > self.most => {
+                    Some(length) if length > self.max_bytes => {
                         give(Part::TooLarge);
                         State::Counted(length, false)
                     }
@@ -145,7 +145,7 @@ impl Multipart {
         let now = end.map_or(bytes.len(), |at| at + 1);
         self.part.extend_from_slice(&bytes[..now]);
         let line = self.part[start..].trim_ascii_end();
-        if end.is_some() && line.len() <= MOST_LINE_BYTES && self.is_boundary(line) {
+        if end.is_some() && line.len() <= MAX_LINE_BYTES && self.is_boundary(line) {
             let mut part = std::mem::take(&mut self.part);
             part.truncate(start);
             // The line end before a boundary belongs to the boundary.
@@ -156,12 +156,12 @@ impl Multipart {
                 }
             }
             self.state = State::Headers(None, 0);
-            if part.len() > self.most {
+            if part.len() > self.max_bytes {
                 give(Part::TooLarge);
             } else if !part.is_empty() {
                 give(Part::Frame(part));
             }
-        } else if self.part.len() > self.most + MOST_LINE_BYTES {
+        } else if self.part.len() > self.max_bytes + MAX_LINE_BYTES {
             // What is left of it is skipped like all that is outside parts.
             self.part = Vec::new();
             self.line.clear();
@@ -196,16 +196,16 @@ mod tests {
     use proptest::prelude::*;
 
     /// The parts, and how many were lost.
-    fn split(boundary: Option<&str>, most: usize, chunks: &[&[u8]]) -> (Vec<Vec<u8>>, usize) {
+    fn split(boundary: Option<&str>, max_bytes: usize, chunks: &[&[u8]]) -> (Vec<Vec<u8>>, usize) {
         let (mut parts, mut lost) = (Vec::new(), 0);
-        let mut multipart = Multipart::new(boundary, most);
+        let mut multipart = Multipart::new(boundary, max_bytes);
         for chunk in chunks {
             multipart.push(chunk, &mut |part| match part {
                 Part::Frame(frame) => parts.push(frame),
                 _ => lost += 1,
             });
             let held = multipart.part.len() + multipart.line.len();
-            assert!(held <= most + 2 * MOST_LINE_BYTES + chunk.len(), "{held}");
+            assert!(held <= max_bytes + 2 * MAX_LINE_BYTES + chunk.len(), "{held}");
         }
         (parts, lost)
     }

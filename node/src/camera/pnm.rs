@@ -3,21 +3,21 @@
 use super::Part;
 
 /// Longest header: two sides, a greatest value and comments.
-const MOST_HEADER_BYTES: usize = 1024;
+const MAX_HEADER_BYTES: usize = 1024;
 
 /// Cuts a stream of binary PNM pictures (P4, P5, P6) into frames. White space between them is passed over.
 #[derive(Debug)]
 pub(super) struct PnmSplitter {
-    most: usize,
+    max_bytes: usize,
     frame: Vec<u8>,
     /// Length of the frame, once its header is whole.
     length: Option<usize>,
 }
 
 impl PnmSplitter {
-    /// Frames of at most `most` bytes.
-    pub fn new(most: usize) -> PnmSplitter {
-        PnmSplitter { most, frame: Vec::new(), length: None }
+    /// Frames of at most `max_bytes` bytes.
+    pub fn new(max_bytes: usize) -> PnmSplitter {
+        PnmSplitter { max_bytes, frame: Vec::new(), length: None }
     }
 
     /// Takes the next bytes of the stream, however cut, and gives the frames that end in them.
@@ -44,15 +44,15 @@ impl PnmSplitter {
             self.frame.push(byte);
             // A header ends with a white space.
             if space && let Some(length) = frame_bytes(&self.frame)? {
-                if length > self.most {
+                if length > self.max_bytes {
                     return Err(format!(
                         "its header promises {length} bytes, more than the limit of {} bytes",
-                        self.most
+                        self.max_bytes
                     ));
                 }
                 self.length = Some(length);
-            } else if self.frame.len() >= MOST_HEADER_BYTES {
-                return Err(format!("what should be a PNM header is longer than {MOST_HEADER_BYTES} bytes"));
+            } else if self.frame.len() >= MAX_HEADER_BYTES {
+                return Err(format!("what should be a PNM header is longer than {MAX_HEADER_BYTES} bytes"));
             }
         }
         Ok(())
@@ -112,16 +112,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn split(most: usize, chunks: &[&[u8]]) -> Result<Vec<Vec<u8>>, String> {
+    fn split(max_bytes: usize, chunks: &[&[u8]]) -> Result<Vec<Vec<u8>>, String> {
         let mut frames = Vec::new();
-        let mut splitter = PnmSplitter::new(most);
+        let mut splitter = PnmSplitter::new(max_bytes);
         for chunk in chunks {
             splitter.push(chunk, &mut |part| {
                 if let Part::Frame(frame) = part {
                     frames.push(frame);
                 }
             })?;
-            assert!(splitter.frame.len() <= most.max(MOST_HEADER_BYTES));
+            assert!(splitter.frame.len() <= max_bytes.max(MAX_HEADER_BYTES));
         }
         Ok(frames)
     }

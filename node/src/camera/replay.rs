@@ -2,7 +2,7 @@
 
 use super::backoff::{deadline, wait};
 use super::config::Common;
-use super::picture::{Developer, Upright, captured};
+use super::frame_decoder::{FrameDecoder, Upright, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use edge_ocr::image::decode::Pages;
 use edge_ocr::shown::Shown;
@@ -63,7 +63,7 @@ pub(super) struct Replay {
     pause: Duration,
     due: Instant,
     max_bytes: u64,
-    developer: Developer,
+    decoder: FrameDecoder,
     name: String,
 }
 
@@ -92,7 +92,7 @@ impl Replay {
             pause: config.frames_per_s.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate)),
             due: Instant::now(),
             max_bytes: common.max_bytes,
-            developer: Developer::new(common),
+            decoder: FrameDecoder::new(common),
             name,
         })
     }
@@ -128,11 +128,11 @@ impl FrameSource for Replay {
                 let name = input.name().into_owned();
                 let bytes = read(input, self.max_bytes)
                     .map_err(|e| CameraError::BadFrame { source_name: name.clone(), reason: e.to_string() })?;
-                let pages = self.developer.pages(&name, bytes)?;
+                let pages = self.decoder.pages(&name, bytes)?;
                 (name, pages)
             }
         };
-        let page = self.developer.page(&path, &mut pages).transpose();
+        let page = self.decoder.page(&path, &mut pages).transpose();
         let count = pages.page_count();
         let name = path.clone();
         self.open = Some((path, pages)).filter(|(_, pages)| !pages.is_done());

@@ -103,7 +103,7 @@ impl Node {
                 kept.name
             ));
             self.pending_disposal = None;
-            self.source.keep();
+            self.source.retain_files();
         } else if kept.since.elapsed() >= DISPOSAL_WARN_AFTER
             && !std::mem::replace(&mut kept.told, true)
             && let Some(problem) = self.outbox.status().problem

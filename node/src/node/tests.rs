@@ -87,7 +87,7 @@ impl FrameSource for Camera {
         self.2[0].fetch_add(1, Ordering::SeqCst);
     }
 
-    fn keep(&mut self) {
+    fn retain_files(&mut self) {
         self.2[1].fetch_add(1, Ordering::SeqCst);
     }
 

@@ -1,7 +1,7 @@
 //! A child process that is never left behind.
 
 use super::messages::presentable;
-use super::pipe::{Over, Pipe};
+use super::pipe::{ProcessExited, Pipe};
 use std::io::Read;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,21 +12,21 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_millis(300);
 /// How long a killed program is waited for. One that the kernel does not let go is left to a thread.
 const REAP: Duration = Duration::from_secs(2);
-/// How long its last words are waited for.
-const WORDS: Duration = Duration::from_millis(200);
-/// How often a program's end is looked for.
-const LOOK: Duration = Duration::from_millis(10);
+/// How long to wait for its last messages.
+const LAST_LINE_WAIT: Duration = Duration::from_millis(200);
+/// How often to check whether the program has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// A line that is longer is taken for several.
-const MOST_READ_BYTES: usize = 4096;
+const MAX_READ_BYTES: usize = 4096;
 /// Most lines of its messages in a period that go to the log.
-const MOST_LINES: usize = 5;
+const MAX_LINES: usize = 5;
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// A running program in a process group of its own. Dropping it ends the group.
 pub struct Program {
     child: Option<Child>,
-    /// Set when there is no child any more: then its pipes have an end, whoever else holds them.
-    over: Over,
+    /// Set when the child has been reaped: its pipes then end, even if another process holds them.
+    exited: ProcessExited,
     last_line: Arc<Mutex<Vec<u8>>>,
     relay: Option<JoinHandle<()>>,
 }
@@ -44,24 +44,24 @@ impl Program {
         std::os::unix::process::CommandExt::process_group(&mut start, 0);
         let mut child = start.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut program = Program { child: Some(child), over: Over::default(), last_line: Arc::default(), relay: None };
+        let mut program = Program { child: Some(child), exited: ProcessExited::default(), last_line: Arc::default(), relay: None };
         let Some(stdout) = stdout else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
         if let Some(stderr) = stderr {
             let (last_line, name) = (program.last_line.clone(), name.to_owned());
-            let stderr = Pipe::new(stderr, program.over.clone());
+            let stderr = Pipe::new(stderr, program.exited.clone());
             let thread = std::thread::Builder::new().name("messages".into());
             program.relay = Some(thread.spawn(move || relay(stderr, &last_line, &name))?);
         }
-        let stdout = Pipe::new(stdout, program.over.clone());
+        let stdout = Pipe::new(stdout, program.exited.clone());
         Ok((program, stdout))
     }
 
     /// The last line of its messages, made fit for a sentence; empty if there was none.
     pub fn last_line(&self) -> String {
-        // When it is gone, its last words are still on their way for a moment.
-        let end = Instant::now() + WORDS;
+        // When the child has ended, its last messages may still be in the pipe for a moment.
+        let end = Instant::now() + LAST_LINE_WAIT;
         while self.child.is_none() && self.relay.as_ref().is_some_and(|r| !r.is_finished()) && Instant::now() < end {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         presentable(&self.last_line.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -79,7 +79,7 @@ impl Program {
         let status = child.try_wait().ok()?;
         if status.is_some() {
             self.child = None;
-            self.over.set();
+            self.exited.set();
             #[cfg(unix)]
             reap(group);
         }
@@ -99,7 +99,7 @@ impl Program {
         if self.wait(Instant::now() + REAP).is_none()
             && let Some(mut child) = self.child.take()
         {
-            self.over.set();
+            self.exited.set();
             // In an uninterruptible call of a driver: whenever that returns.
             log::warn!("a killed program does not end; it is waited for in the background");
             let _ = std::thread::Builder::new().name("reaper".into()).spawn(move || child.wait());
@@ -116,7 +116,7 @@ impl Program {
             let left = end.saturating_duration_since(Instant::now());
             match waitid(WaitId::Pid(Pid::from_child(child)), options) {
                 Ok(Some(_)) => return true,
-                Ok(None) if !left.is_zero() => std::thread::sleep(left.min(LOOK)),
+                Ok(None) if !left.is_zero() => std::thread::sleep(left.min(POLL_INTERVAL)),
                 _ => return false,
             }
         }
@@ -128,7 +128,7 @@ impl Program {
             let left = end.saturating_duration_since(Instant::now());
             match self.child.as_mut().map(Child::try_wait) {
                 None | Some(Ok(Some(_))) => return true,
-                Some(Ok(None)) if !left.is_zero() => std::thread::sleep(left.min(LOOK)),
+                Some(Ok(None)) if !left.is_zero() => std::thread::sleep(left.min(POLL_INTERVAL)),
                 _ => return false,
             }
         }
@@ -157,8 +157,8 @@ impl Drop for Program {
     }
 }
 
-/// Takes leave of what a program left in its group and was killed. That is for the process 1 of a container, which a node may be: it inherits
-/// such children and they stay for ever if it does not ask for them. Any other node has none of them, which is said at once.
+/// Reaps orphaned grandchildren. Only needed when the node is PID 1 of a container: orphans are re-parented to it and
+/// would stay zombies. Any other node has no such children, and `waitid` says so at once.
 #[cfg(unix)]
 fn reap(group: rustix::process::Pid) {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -167,7 +167,7 @@ fn reap(group: rustix::process::Pid) {
         match waitid(WaitId::Pgid(Some(group)), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
             Ok(Some(_)) => {}
             // Killed, but not gone yet.
-            Ok(None) if Instant::now() < end => std::thread::sleep(LOOK),
+            Ok(None) if Instant::now() < end => std::thread::sleep(POLL_INTERVAL),
             _ => return,
         }
     }
@@ -187,7 +187,7 @@ fn relay(mut stderr: Pipe<ChildStderr>, last_line: &Mutex<Vec<u8>>, name: &str) 
             (since, lines, dropped) = (Instant::now(), 0, 0);
         }
         lines += 1;
-        if lines <= MOST_LINES {
+        if lines <= MAX_LINES {
             log::info!("{name}: {}", presentable(line));
         } else {
             dropped += 1;
@@ -197,11 +197,11 @@ fn relay(mut stderr: Pipe<ChildStderr>, last_line: &Mutex<Vec<u8>>, name: &str) 
         last.clear();
         last.extend_from_slice(line);
     };
-    let (mut chunk, mut line) = (vec![0; MOST_READ_BYTES], Vec::new());
+    let (mut chunk, mut line) = (vec![0; MAX_READ_BYTES], Vec::new());
     while let Ok(read @ 1..) = stderr.read(&mut chunk) {
         for part in chunk[..read].split_inclusive(|&byte| byte == b'\n') {
             line.extend_from_slice(part);
-            if part.ends_with(b"\n") || line.len() >= MOST_READ_BYTES {
+            if part.ends_with(b"\n") || line.len() >= MAX_READ_BYTES {
                 tell(&line);
                 line.clear();
             }

@@ -4,11 +4,11 @@ use regex_lite::Regex;
 use std::sync::LazyLock;
 
 /// Longest line that is kept.
-const MOST_LINE_BYTES: usize = 200;
+const MAX_LINE_BYTES: usize = 200;
 
 /// How much of a line is searched for secrets, of which what is kept shows the beginning. Searching a flood of messages would take longer than
 /// reading the frame.
-const MOST_SEARCHED_BYTES: usize = 1024;
+const MAX_SEARCHED_BYTES: usize = 1024;
 
 /// What hides a secret in a line: where it is, and what stands there instead.
 static SECRETS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
@@ -26,13 +26,13 @@ static SECRETS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// One line without control characters, not endless, and without what may be a secret: programs repeat the addresses that they are given.
 pub fn presentable(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&line[..line.len().min(MOST_SEARCHED_BYTES)]);
+    let text = String::from_utf8_lossy(&line[..line.len().min(MAX_SEARCHED_BYTES)]);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     let hide = |line: String, (rule, instead): &(Regex, &str)| rule.replace_all(&line, *instead).into_owned();
     let mut line = SECRETS.iter().fold(line, hide);
-    if line.len() > MOST_LINE_BYTES {
-        line.truncate(line.floor_char_boundary(MOST_LINE_BYTES));
+    if line.len() > MAX_LINE_BYTES {
+        line.truncate(line.floor_char_boundary(MAX_LINE_BYTES));
         line.push('…');
     }
     line
@@ -56,7 +56,7 @@ mod tests {
             assert_eq!(presentable(line), want);
         }
         let long = presentable("é".repeat(500).as_bytes());
-        assert!(long.len() <= MOST_LINE_BYTES + 3 && long.ends_with('…'));
+        assert!(long.len() <= MAX_LINE_BYTES + 3 && long.ends_with('…'));
     }
 
     /// Queries and options were repeated in the log.

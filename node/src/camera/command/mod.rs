@@ -12,7 +12,7 @@ mod stream;
 mod tests;
 
 use super::config::{Common, within};
-use super::picture::{Developer, RawShape, Upright};
+use super::frame_decoder::{FrameDecoder, RawShape, Upright};
 use super::pixels::{Layout, Range};
 use super::{CameraError, FrameSource};
 use serde::{Deserialize, Serialize};
@@ -123,16 +123,16 @@ impl CommandConfig {
     }
 }
 
-/// How what comes becomes pictures.
-struct Development {
-    developer: Developer,
+/// Decodes the program's output into pictures.
+struct OutputDecoder {
+    decoder: FrameDecoder,
     /// Shape and length of raw frames.
     raw: Option<(RawShape, usize)>,
     name: String,
 }
 
-impl Development {
-    fn new(config: &CommandConfig, common: &Common) -> Development {
+impl OutputDecoder {
+    fn new(config: &CommandConfig, common: &Common) -> OutputDecoder {
         let (width, height) = (config.width_px as usize, config.height_px as usize);
         let raw = config.format.layout().and_then(|layout| {
             let stride = layout.row_bytes(width)?;
@@ -141,13 +141,13 @@ impl Development {
         // The program's name only: arguments may hold addresses with passwords.
         let program = config.command.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
         let name = format!("command {}", program.to_string_lossy());
-        Development { developer: Developer::new(common), raw, name }
+        OutputDecoder { decoder: FrameDecoder::new(common), raw, name }
     }
 
     fn picture(&self, bytes: &[u8]) -> Result<Upright, CameraError> {
         match &self.raw {
-            Some((shape, _)) => self.developer.raw(&self.name, bytes, shape),
-            None => self.developer.encoded(&self.name, bytes),
+            Some((shape, _)) => self.decoder.raw(&self.name, bytes, shape),
+            None => self.decoder.decode(&self.name, bytes),
         }
     }
 

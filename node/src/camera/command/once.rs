@@ -1,11 +1,11 @@
 //! One run of a program for every frame.
 
-use super::super::backoff::{LOOK, Tries, deadline};
+use super::super::backoff::{POLL_INTERVAL, RetryState, deadline};
 use super::super::config::Common;
-use super::super::picture::captured;
+use super::super::frame_decoder::captured;
 use super::super::{CameraError, Captured, FrameSource, Stop};
 use super::child::Program;
-use super::{CommandConfig, Development, with_words};
+use super::{CommandConfig, OutputDecoder, with_words};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a program may go on after its output has ended.
@@ -16,33 +16,33 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// The source.
 pub struct Once {
     command: Vec<String>,
-    development: Development,
-    most: u64,
+    output_decoder: OutputDecoder,
+    max_bytes: u64,
     timeout: Duration,
-    tries: Tries,
+    retry: RetryState,
     count: u64,
 }
 
 impl Once {
     pub fn new(config: &CommandConfig, common: &Common) -> Once {
-        let development = Development::new(config, common);
-        let most = development.raw.map_or(common.max_bytes, |(_, bytes)| bytes as u64);
+        let output_decoder = OutputDecoder::new(config, common);
+        let max_bytes = output_decoder.raw.map_or(common.max_bytes, |(_, bytes)| bytes as u64);
         Once {
             command: config.command.clone(),
-            development,
-            most,
+            output_decoder,
+            max_bytes,
             timeout: Duration::from_millis(common.timeout_ms),
-            tries: Tries::new(common.backoff_min_ms, common.backoff_max_ms),
+            retry: RetryState::new(common.backoff_min_ms, common.backoff_max_ms),
             count: 0,
         }
     }
 
     /// Runs the program. It is gone when this returns.
     fn run(&self, end: Instant, stop: &Stop) -> Result<(Vec<u8>, SystemTime), CameraError> {
-        let development = &self.development;
+        let output_decoder = &self.output_decoder;
         let start = Instant::now();
         let (mut program, mut stdout) =
-            Program::start(&self.command, &development.name).map_err(|e| development.not_started(&e))?;
+            Program::start(&self.command, &output_decoder.name).map_err(|e| output_decoder.not_started(&e))?;
         let (mut bytes, mut chunk, mut status) = (Vec::new(), vec![0; CHUNK_BYTES], None);
         loop {
             if stop.is_set() {
@@ -52,14 +52,14 @@ impl Once {
             status = status.or_else(|| program.wait(Instant::now()));
             let left = end.saturating_duration_since(Instant::now());
             let read = stdout
-                .read_within(&mut chunk, left.min(LOOK))
-                .map_err(|e| development.failed(&format!("it cannot be read ({e})"), "", "start it by hand"))?;
+                .read_within(&mut chunk, left.min(POLL_INTERVAL))
+                .map_err(|e| output_decoder.failed(&format!("it cannot be read ({e})"), "", "start it by hand"))?;
             match read {
                 Some(0) => break,
                 Some(read) => bytes.extend_from_slice(&chunk[..read]),
                 None => {}
             }
-            if bytes.len() as u64 > self.most {
+            if bytes.len() as u64 > self.max_bytes {
                 program.end();
                 return Err(self.too_long());
             }
@@ -67,7 +67,7 @@ impl Once {
                 program.end();
                 let mend = "it was killed; run it by hand, or raise timeout_ms";
                 return Err(CameraError::Timeout {
-                    source_name: development.name.clone(),
+                    source_name: output_decoder.name.clone(),
                     waited_ms: start.elapsed().as_millis() as u64,
                     mend: with_words(mend, &program.last_line()),
                 });
@@ -75,46 +75,46 @@ impl Once {
         }
         let at = SystemTime::now();
         // What it says about the frame counts, and it is not left running.
-        let status = status.or_else(|| program.wait((Instant::now() + LINGER).min(end.max(Instant::now() + LOOK))));
+        let status = status.or_else(|| program.wait((Instant::now() + LINGER).min(end.max(Instant::now() + POLL_INTERVAL))));
         match status {
             Some(status) if !status.success() => {
                 let reason = format!("it ended with {status}");
-                Err(development.failed(&reason, &program.last_line(), "run it by hand to see why"))
+                Err(output_decoder.failed(&reason, &program.last_line(), "run it by hand to see why"))
             }
             Some(_) if bytes.is_empty() => {
                 let mend = "have it write to its standard output (often -o -)";
-                Err(development.failed("it ended without a frame", &program.last_line(), mend))
+                Err(output_decoder.failed("it ended without a frame", &program.last_line(), mend))
             }
             _ => Ok((bytes, at)),
         }
     }
 
     fn too_long(&self) -> CameraError {
-        let reason = match self.development.raw {
+        let reason = match self.output_decoder.raw {
             Some((_, bytes)) => {
                 format!(
                     "it has more than the {bytes} bytes of its format and size: check format, width_px and height_px"
                 )
             }
-            None => format!("it has more than {} bytes: ask for a smaller picture or raise max_bytes", self.most),
+            None => format!("it has more than {} bytes: ask for a smaller picture or raise max_bytes", self.max_bytes),
         };
-        CameraError::BadFrame { source_name: self.development.name.clone(), reason }
+        CameraError::BadFrame { source_name: self.output_decoder.name.clone(), reason }
     }
 }
 
 impl FrameSource for Once {
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
-        self.tries.wait(end, stop)?;
+        self.retry.wait(end, stop)?;
         let run = self.run(end.min(deadline(self.timeout)), stop);
-        self.tries.note(&run);
+        self.retry.note(&run);
         let (bytes, at) = run?;
         self.count += 1;
-        let picture = self.development.picture(&bytes)?;
-        Ok(captured(picture, at, format!("{} frame {}", self.development.name, self.count)))
+        let picture = self.output_decoder.picture(&bytes)?;
+        Ok(captured(picture, at, format!("{} frame {}", self.output_decoder.name, self.count)))
     }
 
     fn describe(&self) -> String {
-        self.development.name.clone()
+        self.output_decoder.name.clone()
     }
 }

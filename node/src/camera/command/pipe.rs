@@ -1,20 +1,20 @@
-//! What a program writes, until the program ends: a process that it left behind may hold the pipe open for years.
+//! A pipe that ends with the program, even if a process that it left behind holds the pipe open for years.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a reader looks whether the program has ended.
-const LOOK: Duration = Duration::from_millis(50);
-/// How long what is in the pipe may take after the program's end. Longer only if somebody else goes on writing.
+/// How often a reader checks whether the program has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How long to read what is left in the pipe after the program has ended; another process may still write to it.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// Whether a program has ended.
 #[derive(Clone, Default)]
-pub struct Over(Arc<AtomicBool>);
+pub struct ProcessExited(Arc<AtomicBool>);
 
-impl Over {
+impl ProcessExited {
     pub fn set(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -35,35 +35,35 @@ pub trait Source: Read {}
 #[cfg(not(unix))]
 impl<R: Read> Source for R {}
 
-/// The reading end. It comes to its end when all have closed the other one, or when the program has ended and what it had written is read.
+/// The reading end. It ends when every writer has closed the pipe, or when the program has ended and its output is read.
 pub struct Pipe<R> {
     source: R,
-    over: Over,
+    exited: ProcessExited,
     /// When that was first seen.
-    over_since: Option<Instant>,
+    exited_since: Option<Instant>,
 }
 
 impl<R: Source> Pipe<R> {
-    pub fn new(source: R, over: Over) -> Pipe<R> {
-        Pipe { source, over, over_since: None }
+    pub fn new(source: R, exited: ProcessExited) -> Pipe<R> {
+        Pipe { source, exited, exited_since: None }
     }
 
-    /// Reads what is there, waiting for it for `patience` at most: 0 bytes at the end, `None` if nothing came.
+    /// Reads what is there, waiting for it for `timeout` at most: 0 bytes at the end, `None` if nothing came.
     ///
     /// # Errors
     /// The system's reason.
-    pub fn read_within(&mut self, buffer: &mut [u8], patience: Duration) -> io::Result<Option<usize>> {
+    pub fn read_within(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<Option<usize>> {
         // Asked before the pipe is: what the program wrote is in it by then.
-        let over = self.over.is_set();
-        if over && self.over_since.get_or_insert_with(Instant::now).elapsed() > DRAIN {
+        let exited = self.exited.is_set();
+        if exited && self.exited_since.get_or_insert_with(Instant::now).elapsed() > DRAIN {
             return Ok(Some(0));
         }
-        match readable(&self.source, if over { Duration::ZERO } else { patience })? {
+        match readable(&self.source, if exited { Duration::ZERO } else { timeout })? {
             true => match self.source.read(buffer) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(None),
                 read => read.map(Some),
             },
-            false => Ok(over.then_some(0)),
+            false => Ok(exited.then_some(0)),
         }
     }
 }
@@ -71,19 +71,19 @@ impl<R: Source> Pipe<R> {
 impl<R: Source> Read for Pipe<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(read) = self.read_within(buffer, LOOK)? {
+            if let Some(read) = self.read_within(buffer, POLL_INTERVAL)? {
                 return Ok(read);
             }
         }
     }
 }
 
-/// Whether there is something to read, or the end, within `patience`.
+/// Whether there is something to read, or the end, within `timeout`.
 #[cfg(unix)]
-fn readable(source: &impl Source, patience: Duration) -> io::Result<bool> {
+fn readable(source: &impl Source, timeout: Duration) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     // Only centuries do not fit.
-    let timeout = Timespec::try_from(patience).unwrap_or_default();
+    let timeout = Timespec::try_from(timeout).unwrap_or_default();
     match poll(&mut [PollFd::new(source, PollFlags::IN)], Some(&timeout)) {
         Ok(count) => Ok(count > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),

@@ -1,23 +1,23 @@
-//! A program that goes on writing frames. One thread reads them and keeps the newest, another one watches over the program.
+//! A program that writes frames continuously. One thread reads them and keeps the newest; another supervises the program.
 
 use super::super::backoff::Backoff;
 use super::super::config::Common;
 use super::super::jpeg::JpegSplitter;
-use super::super::latest::Latest;
-use super::super::picture::captured;
+use super::super::latest_frame::LatestFrame;
+use super::super::frame_decoder::captured;
 use super::super::pnm::PnmSplitter;
 use super::super::{CameraError, Captured, FrameSource, Part, Stop};
 use super::child::Program;
 use super::pipe::Pipe;
-use super::{CommandConfig, CommandFormat, Development, with_words};
+use super::{CommandConfig, CommandFormat, OutputDecoder, with_words};
 use std::io::Read;
 use std::process::ChildStdout;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often the program is looked after.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often the program is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How long the end of the output is waited for when the program was ended. Longer only if something that left its group holds it.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Bytes that are read at once.
@@ -53,50 +53,50 @@ impl Splitter {
 
 /// The source. The program is started when the first frame is asked for.
 pub struct Stream {
-    latest: Arc<Latest>,
-    keeper: Option<Keeper>,
+    latest: Arc<LatestFrame>,
+    supervisor: Option<Supervisor>,
     thread: Option<JoinHandle<()>>,
-    development: Arc<Development>,
+    output_decoder: Arc<OutputDecoder>,
     max_age: Duration,
 }
 
 impl Stream {
     pub fn new(config: &CommandConfig, common: &Common) -> Stream {
-        let development = Arc::new(Development::new(config, common));
-        let latest = Arc::<Latest>::default();
-        let keeper = Keeper {
+        let output_decoder = Arc::new(OutputDecoder::new(config, common));
+        let latest = Arc::<LatestFrame>::default();
+        let supervisor = Supervisor {
             command: config.command.clone(),
             format: config.format,
             latest: latest.clone(),
-            development: development.clone(),
+            output_decoder: output_decoder.clone(),
             backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
             timeout: Duration::from_millis(common.timeout_ms),
-            most: usize::try_from(common.max_bytes).unwrap_or(usize::MAX),
+            max_bytes: usize::try_from(common.max_bytes).unwrap_or(usize::MAX),
         };
         let max_age = Duration::from_millis(common.max_age_ms);
-        Stream { latest, keeper: Some(keeper), thread: None, development, max_age }
+        Stream { latest, supervisor: Some(supervisor), thread: None, output_decoder, max_age }
     }
 }
 
 impl FrameSource for Stream {
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
-        if let Some(keeper) = self.keeper.take() {
-            match std::thread::Builder::new().name("program".into()).spawn(move || keeper.run()) {
+        if let Some(supervisor) = self.supervisor.take() {
+            match std::thread::Builder::new().name("program".into()).spawn(move || supervisor.run()) {
                 Ok(thread) => self.thread = Some(thread),
-                Err(error) => return Err(self.development.not_started(&error)),
+                Err(error) => return Err(self.output_decoder.not_started(&error)),
             }
         }
         let frame = self.latest.take(timeout, self.max_age, stop, || CameraError::Timeout {
-            source_name: self.development.name.clone(),
+            source_name: self.output_decoder.name.clone(),
             waited_ms: timeout.as_millis() as u64,
             mend: "run the program by hand, or raise timeout_ms".into(),
         })?;
-        let picture = self.development.picture(&frame.frame)?;
-        Ok(captured(picture, frame.at, format!("{} frame {}", self.development.name, frame.number)))
+        let picture = self.output_decoder.picture(&frame.frame)?;
+        Ok(captured(picture, frame.at, format!("{} frame {}", self.output_decoder.name, frame.number)))
     }
 
     fn describe(&self) -> String {
-        self.development.name.clone()
+        self.output_decoder.name.clone()
     }
 }
 
@@ -110,21 +110,21 @@ impl Drop for Stream {
     }
 }
 
-/// What the thread does that watches over the program.
-struct Keeper {
+/// The thread that starts the program, watches it and restarts it.
+struct Supervisor {
     command: Vec<String>,
     format: CommandFormat,
-    latest: Arc<Latest>,
-    development: Arc<Development>,
+    latest: Arc<LatestFrame>,
+    output_decoder: Arc<OutputDecoder>,
     backoff: Backoff,
     timeout: Duration,
-    most: usize,
+    max_bytes: usize,
 }
 
 /// When the last frame came, and how many came.
 type Progress = Arc<Mutex<(Instant, u64)>>;
 
-impl Keeper {
+impl Supervisor {
     fn run(mut self) {
         while !self.latest.is_closed() {
             if let Err(error) = self.session() {
@@ -137,14 +137,14 @@ impl Keeper {
 
     /// One run of the program, until it ends, hangs, or nobody wants frames any more. It is gone when this returns.
     fn session(&mut self) -> Result<(), CameraError> {
-        let development = self.development.clone();
+        let output_decoder = self.output_decoder.clone();
         let (mut program, stdout) =
-            Program::start(&self.command, &development.name).map_err(|e| development.not_started(&e))?;
+            Program::start(&self.command, &output_decoder.name).map_err(|e| output_decoder.not_started(&e))?;
         let progress: Progress = Arc::new(Mutex::new((Instant::now(), 0)));
-        let reader = self.read(stdout, progress.clone()).map_err(|e| development.not_started(&e))?;
+        let reader = self.read(stdout, progress.clone()).map_err(|e| output_decoder.not_started(&e))?;
         let (mut seen, mut status) = (0, None);
         loop {
-            self.latest.pause(LOOK);
+            self.latest.pause(POLL_INTERVAL);
             // Once it has ended, so does its output: a process that it left behind may hold that open for ever.
             status = status.or_else(|| program.wait(Instant::now()));
             let (last, count) = *progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,11 +163,11 @@ impl Keeper {
                 program.end();
                 let end = Instant::now() + DRAIN;
                 while !reader.is_finished() && Instant::now() < end {
-                    std::thread::sleep(LOOK);
+                    std::thread::sleep(POLL_INTERVAL);
                 }
                 let mend = "it was killed and is started anew; run it by hand, or raise timeout_ms";
                 return Err(CameraError::Timeout {
-                    source_name: development.name.clone(),
+                    source_name: output_decoder.name.clone(),
                     waited_ms: self.timeout.as_millis() as u64,
                     mend: with_words(mend, &program.last_line()),
                 });
@@ -192,7 +192,7 @@ impl Keeper {
             }
             _ => "check that it writes raw frames to its standard output, and width_px and height_px",
         };
-        Err(development.failed(&reason, &program.last_line(), mend))
+        Err(output_decoder.failed(&reason, &program.last_line(), mend))
     }
 
     /// Starts the thread that reads; it gives `Err` if the output cannot be cut into frames.
@@ -201,12 +201,12 @@ impl Keeper {
         mut stdout: Pipe<ChildStdout>,
         progress: Progress,
     ) -> std::io::Result<JoinHandle<Result<(), String>>> {
-        let mut splitter = match (self.format, &self.development.raw) {
+        let mut splitter = match (self.format, &self.output_decoder.raw) {
             (_, Some((_, bytes))) => Splitter::Raw(*bytes, Vec::new()),
-            (CommandFormat::Pnm, None) => Splitter::Pnm(PnmSplitter::new(self.most)),
-            (_, None) => Splitter::Jpeg(JpegSplitter::new(self.most)),
+            (CommandFormat::Pnm, None) => Splitter::Pnm(PnmSplitter::new(self.max_bytes)),
+            (_, None) => Splitter::Jpeg(JpegSplitter::new(self.max_bytes)),
         };
-        let (latest, development, most) = (self.latest.clone(), self.development.clone(), self.most);
+        let (latest, output_decoder, max_bytes) = (self.latest.clone(), self.output_decoder.clone(), self.max_bytes);
         std::thread::Builder::new().name("frames".into()).spawn(move || {
             let mut chunk = vec![0; CHUNK_BYTES];
             loop {
@@ -224,7 +224,7 @@ impl Keeper {
                             progress.1 += 1;
                             latest.put(frame);
                         }
-                        part => latest.fail(part.complain(&development.name, most)),
+                        part => latest.fail(part.to_error(&output_decoder.name, max_bytes)),
                     }
                 })?;
             }

@@ -1,22 +1,22 @@
 //! Deleting a file that was read, or moving it to another folder without overwriting anything there.
 
-use super::shelf::File;
+use super::file_tracker::File;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Longest name on the usual file systems.
-const MOST_NAME_BYTES: usize = 255;
+const MAX_NAME_BYTES: usize = 255;
 /// Most files of one name in a folder.
-const MOST_OF_A_NAME: usize = 1000;
+const MAX_OF_A_NAME: usize = 1000;
 
 /// Moves a file to the folder `to`, under a name that is free there, or deletes it. A file that has changed since it was found is left
 /// alone: it will be read again.
 ///
 /// # Errors
 /// One clause.
-pub fn put_away(folder: &Path, file: &File, to: Option<&Path>) -> Result<(), String> {
+pub fn dispose(folder: &Path, file: &File, to: Option<&Path>) -> Result<(), String> {
     let path = folder.join(&file.name);
     match fs::symlink_metadata(&path) {
         Ok(about) if File::new(file.name.clone(), &about) == *file => {}
@@ -36,7 +36,7 @@ pub fn put_away(folder: &Path, file: &File, to: Option<&Path>) -> Result<(), Str
 /// Moves a file to `folder`, as `name`, or `name-1`, `name-2`… before the ending, whichever is free there; gives its new path.
 fn move_into(path: &Path, folder: &Path, name: &OsStr) -> io::Result<PathBuf> {
     let plain = Path::new(name);
-    for number in 0..MOST_OF_A_NAME {
+    for number in 0..MAX_OF_A_NAME {
         let target = match number {
             0 => folder.join(name),
             _ => {
@@ -97,7 +97,7 @@ fn look_and_rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// `stem` and `tail`, with so much of `stem` as a name has room for.
 fn fitting(stem: &OsStr, tail: &OsStr) -> OsString {
-    let room = MOST_NAME_BYTES.saturating_sub(tail.len());
+    let room = MAX_NAME_BYTES.saturating_sub(tail.len());
     let mut name = match stem.len() <= room {
         true => stem.to_owned(),
         false => {
@@ -138,12 +138,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let from = root.path().join("from");
         for (long, last) in [("x".repeat(251) + ".png", "x-1.png"), ("é".repeat(125) + "x.png", "é-1.png")] {
-            assert!(long.len() <= MOST_NAME_BYTES);
+            assert!(long.len() <= MAX_NAME_BYTES);
             fs::write(root.path().join(&long), b"taken").unwrap();
             fs::write(&from, b"it can be used").unwrap();
             let target = move_into(&from, root.path(), OsStr::new(&long)).unwrap();
             let name = target.file_name().unwrap().to_str().unwrap().to_owned();
-            assert!(name.ends_with(last) && name.len() <= MOST_NAME_BYTES && name.len() > 250, "{name}");
+            assert!(name.ends_with(last) && name.len() <= MAX_NAME_BYTES && name.len() > 250, "{name}");
             assert_eq!(fs::read(&target).unwrap(), b"it can be used");
         }
         fs::write(&from, b"").unwrap();

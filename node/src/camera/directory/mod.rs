@@ -12,19 +12,19 @@
 
 mod config;
 mod dispose;
-mod leftovers;
-mod shelf;
+mod disposal_queue;
+mod file_tracker;
 mod watch;
 
 use super::backoff::deadline;
 use super::config::Common;
-use super::picture::{Developer, Upright, captured};
+use super::frame_decoder::{FrameDecoder, Upright, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 pub use config::{After, DirectoryConfig, WatchBy};
 use edge_ocr::image::decode::{Notice, Pages};
 use edge_ocr::source::{Input, SourceError, read};
-use leftovers::Leftovers;
-use shelf::{File, Shelf, Told};
+use disposal_queue::DisposalQueue;
+use file_tracker::{File, FileTracker, WriteStatus};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -49,9 +49,9 @@ struct Open {
 pub(super) struct Directory {
     config: DirectoryConfig,
     max_bytes: u64,
-    developer: Developer,
+    decoder: FrameDecoder,
     name: String,
-    shelf: Shelf,
+    tracker: FileTracker,
     watch: Option<Watch>,
     /// Whether the folder has no events, so that they are not tried for again and again.
     no_events: bool,
@@ -65,7 +65,7 @@ pub(super) struct Directory {
     open: Option<Open>,
     /// Given to the last page, and not done yet: several if a reading takes several frames.
     given: Vec<File>,
-    leftovers: Leftovers,
+    disposal_queue: DisposalQueue,
 }
 
 impl Directory {
@@ -73,9 +73,9 @@ impl Directory {
         config.validate()?;
         Ok(Directory {
             max_bytes: common.max_bytes,
-            developer: Developer::new(common),
+            decoder: FrameDecoder::new(common),
             name: format!("directory {}", config.path.display()),
-            shelf: Shelf::new(config.existing, Duration::from_millis(config.settle_ms)),
+            tracker: FileTracker::new(config.existing, Duration::from_millis(config.settle_ms)),
             watch: None,
             no_events: config.watch == WatchBy::Poll,
             list_due: Instant::now(),
@@ -83,7 +83,7 @@ impl Directory {
             look_due: None,
             open: None,
             given: Vec::new(),
-            leftovers: Leftovers::default(),
+            disposal_queue: DisposalQueue::default(),
             config: config.clone(),
         })
     }
@@ -105,10 +105,10 @@ impl Directory {
         }
         let watch = &self.watch;
         let is_open = |name: &OsStr| watch.as_ref().is_some_and(|watch| watch.is_open(name));
-        let told = Told { complete: news.complete, is_open: &is_open };
+        let status = WriteStatus { complete: news.complete, is_open: &is_open };
         let now = Instant::now();
-        self.shelf.update(&self.config.path, news.touched, &told, now);
-        self.look_due = self.shelf.next_look(now);
+        self.tracker.update(&self.config.path, news.touched, &status, now);
+        self.look_due = self.tracker.next_look(now);
         Ok(())
     }
 
@@ -127,14 +127,14 @@ impl Directory {
         let now = Instant::now();
         let watch = &self.watch;
         let is_open = |name: &OsStr| watch.as_ref().is_some_and(|watch| watch.is_open(name));
-        let told = Told { complete, is_open: &is_open };
-        let listed = self.shelf.list(&self.config.path, &told, now);
+        let status = WriteStatus { complete, is_open: &is_open };
+        let listed = self.tracker.list(&self.config.path, &status, now);
         let (took, end) = (now.elapsed(), Instant::now());
         let (often, pause) = if self.watch.is_some() { (10, PAUSE.0) } else { (1, PAUSE.1) };
         let poll = Duration::from_millis(self.config.poll_ms.saturating_mul(often));
         self.list_due = end + poll.max(took * pause);
         self.list_least = end + took * PAUSE.1;
-        self.look_due = self.shelf.next_look(now);
+        self.look_due = self.tracker.next_look(now);
         listed.map_err(|reason| {
             self.watch = None;
             CameraError::Failed {
@@ -150,12 +150,12 @@ impl Directory {
         let path = self.config.path.join(&file.name);
         let name = path.display().to_string();
         match read(&Input::Path(path), self.max_bytes) {
-            Ok(bytes) => Some(self.developer.pages(&name, bytes)),
+            Ok(bytes) => Some(self.decoder.pages(&name, bytes)),
             Err(SourceError::Missing { .. }) => None,
             // That says nothing of what is in it, and a moment later it may be otherwise.
             Err(SourceError::Unreadable { reason, .. }) => {
                 let mend = "check the file's rights and its disk; it stays and is tried again".into();
-                let news = self.shelf.try_later(file, Instant::now());
+                let news = self.tracker.try_later(file, Instant::now());
                 self.look_again();
                 let reason = format!("it cannot be read ({reason})");
                 news.then_some(Err(CameraError::Failed { source_name: name, reason, mend }))
@@ -168,7 +168,7 @@ impl Directory {
     fn page(&mut self) -> Option<Result<Captured, CameraError>> {
         let open = self.open.as_mut()?;
         let mut name = self.config.path.join(&open.file.name).display().to_string();
-        let page = self.developer.page(&name, &mut open.pages);
+        let page = self.decoder.page(&name, &mut open.pages);
         // A file of which nothing was given yet, and that ends early or cannot be decoded, may be unfinished.
         let broken = match &page {
             Some(Err(CameraError::BadFrame { .. })) => true,
@@ -207,7 +207,7 @@ impl Directory {
         let Some(Open { file, given, stays, .. }) = self.open.take() else { return };
         match (given, stays, self.config.failed_to.clone()) {
             (1.., None, _) => self.given.push(file),
-            (0, _, Some(folder)) => self.clear(file, Some(folder)),
+            (0, _, Some(folder)) => self.dispose(file, Some(folder)),
             (0, _, None) => {}
             (_, Some(reason), _) => {
                 let path = self.config.path.join(&file.name);
@@ -219,21 +219,21 @@ impl Directory {
     /// Whether a file that is no picture will not become one either: it has stood still for long. Otherwise it is given again.
     fn is_broken(&mut self, file: &File) -> bool {
         let is_open = self.watch.as_ref().is_some_and(|watch| watch.is_open(&file.name));
-        let broken = self.shelf.is_broken(file, is_open, Instant::now());
+        let broken = self.tracker.is_broken(file, is_open, Instant::now());
         self.look_again();
         broken
     }
 
     /// Looks when the next file is due, if that is sooner.
     fn look_again(&mut self) {
-        let next = self.shelf.next_look(Instant::now());
+        let next = self.tracker.next_look(Instant::now());
         self.look_due = self.look_due.into_iter().chain(next).min();
     }
 
     /// Moves a file away or deletes it, if it is still the one that was read. That it cannot be is no failure of the camera.
-    fn clear(&mut self, file: File, to: Option<PathBuf>) {
-        match self.leftovers.put_away(&self.config.path, file.clone(), to) {
-            Ok(()) => self.shelf.forget(&file),
+    fn dispose(&mut self, file: File, to: Option<PathBuf>) {
+        match self.disposal_queue.dispose(&self.config.path, file.clone(), to) {
+            Ok(()) => self.tracker.forget(&file),
             Err(Some(sentence)) => log::warn!("{sentence}"),
             Err(None) => {}
         }
@@ -243,8 +243,8 @@ impl Directory {
 impl FrameSource for Directory {
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
-        for file in self.leftovers.try_again(&self.config.path, Instant::now()) {
-            self.shelf.forget(&file);
+        for file in self.disposal_queue.retry(&self.config.path, Instant::now()) {
+            self.tracker.forget(&file);
         }
         loop {
             if stop.is_set() {
@@ -253,7 +253,7 @@ impl FrameSource for Directory {
             if let Some(page) = self.page() {
                 return page;
             }
-            if let Some(file) = self.shelf.take() {
+            if let Some(file) = self.tracker.take() {
                 match self.read(&file) {
                     None => {}
                     Some(Ok(pages)) => self.open = Some(Open { file, pages, given: 0, stays: None }),
@@ -263,7 +263,7 @@ impl FrameSource for Directory {
                             continue;
                         }
                         if let (CameraError::BadFrame { .. }, Some(folder)) = (&error, self.config.failed_to.clone()) {
-                            self.clear(file, Some(folder));
+                            self.dispose(file, Some(folder));
                         }
                         return Err(error);
                     }
@@ -291,13 +291,13 @@ impl FrameSource for Directory {
         for file in std::mem::take(&mut self.given) {
             match self.config.after {
                 After::Keep => {}
-                After::Delete => self.clear(file, None),
-                After::Move => self.clear(file, self.config.move_to.clone()),
+                After::Delete => self.dispose(file, None),
+                After::Move => self.dispose(file, self.config.move_to.clone()),
             }
         }
     }
 
-    fn keep(&mut self) {
+    fn retain_files(&mut self) {
         self.given.clear();
         if let Some(open) = &mut self.open {
             open.stays = Some("readings of it were dropped".into());

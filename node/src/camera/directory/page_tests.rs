@@ -108,7 +108,7 @@ fn file_without_a_readable_page_is_no_picture() {
 fn file_of_which_readings_were_dropped_stays() {
     let mut folder = Folder::new(&tiff(&[50, 60]), After::Delete);
     assert_eq!(folder.next(), Ok(50));
-    folder.source.keep();
+    folder.source.retain_files();
     assert_eq!(folder.next(), Ok(60));
     folder.source.done();
     assert!(folder.is_empty() && folder.has("in/file"));

@@ -278,7 +278,7 @@ fn what_cannot_be_put_away_is_tried_again_and_not_read_again() {
     fs::remove_file(folder.path("file")).unwrap();
     folder.nothing();
     assert!(folder.path("in/a.png").exists(), "not all the time");
-    folder.source.leftovers.due = Some(Instant::now());
+    folder.source.disposal_queue.due = Some(Instant::now());
     folder.nothing();
     for (name, value) in [("a.png", 1), ("b.png", 2)] {
         assert!(!folder.path("in").join(name).exists());
@@ -305,7 +305,7 @@ fn a_file_that_is_put_there_again_is_read_again() {
     assert_eq!(folder.next(), 1);
     folder.source.done();
     fs::remove_file(folder.path("file")).unwrap();
-    folder.source.leftovers.due = Some(Instant::now());
+    folder.source.disposal_queue.due = Some(Instant::now());
     let stop = Stop::default();
     stop.set();
     assert!(folder.source.next(LONG, &stop).is_err());
@@ -317,22 +317,22 @@ fn a_file_that_is_put_there_again_is_read_again() {
 fn what_cannot_be_put_away_is_told_once() {
     let folder = Folder::new(|_, _| {});
     fs::write(folder.path("file"), b"in the way").unwrap();
-    let (mut leftovers, to) = (Leftovers::default(), folder.path("file/out"));
-    let mut put_away = |name: &str| {
+    let (mut disposal_queue, to) = (DisposalQueue::default(), folder.path("file/out"));
+    let mut dispose = |name: &str| {
         folder.put(name, 1);
         let about = fs::metadata(folder.path("in").join(name)).unwrap();
         let file = File { name: name.into(), bytes: about.len(), modified: about.modified().unwrap() };
-        leftovers.put_away(&folder.path("in"), file, Some(to.clone()))
+        disposal_queue.dispose(&folder.path("in"), file, Some(to.clone()))
     };
-    let said = put_away("a.png").unwrap_err().unwrap();
+    let said = dispose("a.png").unwrap_err().unwrap();
     assert!(said.contains("a.png cannot be put away") && !said.contains('\n'), "{said}");
-    assert_eq!(put_away("b.png"), Err(None), "for the same reason");
+    assert_eq!(dispose("b.png"), Err(None), "for the same reason");
     let due = Instant::now() + Duration::from_secs(61);
-    leftovers.try_again(&folder.path("in"), due);
-    assert!(leftovers.due.unwrap() > due, "it still fails");
+    disposal_queue.retry(&folder.path("in"), due);
+    assert!(disposal_queue.due.unwrap() > due, "it still fails");
     fs::remove_file(folder.path("file")).unwrap();
-    leftovers.try_again(&folder.path("in"), due + Duration::from_secs(61));
-    assert!(leftovers.due.is_none() && folder.path("file/out/b.png").exists());
+    disposal_queue.retry(&folder.path("in"), due + Duration::from_secs(61));
+    assert!(disposal_queue.due.is_none() && folder.path("file/out/b.png").exists());
 }
 
 /// Only the last one went.
@@ -353,7 +353,7 @@ fn what_is_kept_is_neither_put_away_nor_given_again() {
     let mut folder = Folder::new(|c, _| c.after = After::Delete);
     folder.put("a.png", 1);
     assert_eq!(folder.next(), 1);
-    folder.source.keep();
+    folder.source.retain_files();
     folder.put("b.png", 2);
     assert_eq!(folder.next(), 2);
     folder.source.done();

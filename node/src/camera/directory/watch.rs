@@ -1,7 +1,7 @@
 //! Events of a folder.
 
 use super::super::Stop;
-use super::super::backoff::LOOK;
+use super::super::backoff::POLL_INTERVAL;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Most names that wait to be looked at; with more of them the folder is listed.
-const MOST_NAMES: usize = 4096;
+const MAX_NAMES: usize = 4096;
 
 /// What happened since the last time.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ impl News {
     }
 
     fn touch(&mut self, name: &OsStr) {
-        if self.touched.len() < MOST_NAMES {
+        if self.touched.len() < MAX_NAMES {
             self.touched.insert(name.into());
         } else {
             self.rescan = true;
@@ -83,7 +83,7 @@ impl Shared {
             }
             // Not at its creation: a second name for a file is created, too, and never closed.
             EventKind::Modify(ModifyKind::Data(_)) => {
-                let room = MOST_NAMES.saturating_sub(open.len());
+                let room = MAX_NAMES.saturating_sub(open.len());
                 open.extend(names().take(room).map(OsString::from));
                 return;
             }
@@ -156,7 +156,7 @@ impl Watch {
             if left.is_zero() {
                 return;
             }
-            state = self.shared.changed.wait_timeout(state, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.shared.changed.wait_timeout(state, left.min(POLL_INTERVAL)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -205,10 +205,10 @@ mod tests {
     fn more_names_than_are_kept_need_a_list() {
         let shared = Shared::default();
         let created = |i: usize| Event::new(EventKind::Create(CreateKind::File)).add_path(i.to_string().into());
-        (0..MOST_NAMES).for_each(|i| shared.take_in(Ok(created(i))));
+        (0..MAX_NAMES).for_each(|i| shared.take_in(Ok(created(i))));
         assert!(!shared.lock().news.rescan);
-        shared.take_in(Ok(created(MOST_NAMES)));
+        shared.take_in(Ok(created(MAX_NAMES)));
         let news = std::mem::take(&mut shared.lock().news);
-        assert!(news.rescan && news.touched.len() == MOST_NAMES && news.complete.is_empty());
+        assert!(news.rescan && news.touched.len() == MAX_NAMES && news.complete.is_empty());
     }
 }

@@ -9,9 +9,9 @@ use digest_auth::{AlgorithmType, AuthContext, Qop, WwwAuthenticateHeader};
 use edge_ocr::guard::guarded;
 
 /// Longest header that is looked at.
-const MOST_BYTES: usize = 8192;
+const MAX_BYTES: usize = 8192;
 /// Most challenges and parameters of one.
-const MOST_PARTS: usize = 32;
+const MAX_PARTS: usize = 32;
 
 /// One challenge: the scheme in lower case and its parameters.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ fn to_digest(challenge: &Challenge) -> Option<WwwAuthenticateHeader> {
 /// The challenges of one header. What is not understood is passed over.
 fn parse(header: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
-    if !header.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t')) || header.len() > MOST_BYTES {
+    if !header.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t')) || header.len() > MAX_BYTES {
         return challenges;
     }
     let mut rest = header;
@@ -98,7 +98,7 @@ fn parse(header: &str) -> Vec<Challenge> {
             continue;
         }
         let Some(value) = behind.trim_start_matches([' ', '\t']).strip_prefix('=') else {
-            if challenges.len() == MOST_PARTS {
+            if challenges.len() == MAX_PARTS {
                 return challenges;
             }
             challenges.push(Challenge { scheme: word.to_ascii_lowercase(), parameters: Vec::new() });
@@ -107,7 +107,7 @@ fn parse(header: &str) -> Vec<Challenge> {
         };
         let (value, behind) = take_value(value.trim_start_matches([' ', '\t']));
         if let Some(challenge) = challenges.last_mut()
-            && challenge.parameters.len() < MOST_PARTS
+            && challenge.parameters.len() < MAX_PARTS
         {
             challenge.parameters.push((word.to_ascii_lowercase(), value));
         }

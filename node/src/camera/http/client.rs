@@ -12,9 +12,9 @@ use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body, Timeout};
 
 /// Most redirections of one request.
-const MOST_REDIRECTS: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 /// Most bytes of an answer that is thrown away, read so that the connection can be used again.
-const MOST_DRAINED: u64 = 65536;
+const MAX_DRAINED: u64 = 65536;
 
 /// How long a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Client {
                 304 if etag.is_some() => return Ok(response),
                 301 | 302 | 303 | 307 | 308 => {
                     redirects += 1;
-                    if redirects > MOST_REDIRECTS {
+                    if redirects > MAX_REDIRECTS {
                         return Err(self.failed("it redirects more than 3 times", "give the final address as url"));
                     }
                     let location = response.headers().get("Location").and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -167,7 +167,7 @@ impl Client {
     /// Reads a short answer to its end; a long one costs its connection. A stream's request has no end by time, so it pays in any case.
     fn drain(&self, response: &mut Response<Body>) {
         if self.pace == Pace::Whole {
-            let _ = io::copy(&mut response.body_mut().as_reader().take(MOST_DRAINED), &mut io::sink());
+            let _ = io::copy(&mut response.body_mut().as_reader().take(MAX_DRAINED), &mut io::sink());
         }
     }
 

@@ -8,9 +8,9 @@ mod tests;
 mod tls;
 mod url;
 
-use super::backoff::{LOOK, Tries, deadline};
+use super::backoff::{POLL_INTERVAL, RetryState, deadline};
 use super::config::{Common, within};
-use super::picture::{Developer, captured};
+use super::frame_decoder::{FrameDecoder, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use crate::util::secret::{Secret, SecretSource};
 pub(super) use client::{Client, Pace};
@@ -168,8 +168,8 @@ pub(super) struct Snapshot {
     answers: Receiver<Answer>,
     /// Whether a request is under way.
     asked: bool,
-    tries: Tries,
-    developer: Developer,
+    retry: RetryState,
+    decoder: FrameDecoder,
     name: String,
     count: u64,
 }
@@ -180,7 +180,7 @@ impl Snapshot {
         let name = client.name().to_owned();
         let (ask, asked) = sync_channel(1);
         let (answer, answers) = sync_channel(1);
-        let mut fetcher = Fetcher { client, most: common.max_bytes, use_etag: config.use_etag, etag: None };
+        let mut fetcher = Fetcher { client, max_bytes: common.max_bytes, use_etag: config.use_etag, etag: None };
         let work = move || {
             // Ends when the source is dropped.
             while asked.recv().is_ok() {
@@ -199,8 +199,8 @@ impl Snapshot {
             ask,
             answers,
             asked: false,
-            tries: Tries::new(common.backoff_min_ms, common.backoff_max_ms),
-            developer: Developer::new(common),
+            retry: RetryState::new(common.backoff_min_ms, common.backoff_max_ms),
+            decoder: FrameDecoder::new(common),
             name,
             count: 0,
         })
@@ -220,7 +220,7 @@ impl Snapshot {
                 return Err(CameraError::Stopped);
             }
             let left = end.saturating_duration_since(Instant::now());
-            match self.answers.recv_timeout(left.min(LOOK)) {
+            match self.answers.recv_timeout(left.min(POLL_INTERVAL)) {
                 Ok(answer) => {
                     self.asked = false;
                     return answer;
@@ -248,12 +248,12 @@ impl Snapshot {
 impl FrameSource for Snapshot {
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
-        self.tries.wait(end, stop)?;
+        self.retry.wait(end, stop)?;
         let fetched = self.fetch(end, timeout, stop);
-        self.tries.note(&fetched);
+        self.retry.note(&fetched);
         let fetched = fetched?;
         self.count += 1;
-        let picture = self.developer.encoded(&self.name, &fetched.bytes)?;
+        let picture = self.decoder.decode(&self.name, &fetched.bytes)?;
         Ok(captured(picture, fetched.at, format!("{} frame {}", self.name, self.count)))
     }
 
@@ -265,7 +265,7 @@ impl FrameSource for Snapshot {
 /// What the thread does.
 struct Fetcher {
     client: Client,
-    most: u64,
+    max_bytes: u64,
     use_etag: bool,
     etag: Option<String>,
 }
@@ -280,7 +280,7 @@ impl Fetcher {
             return Err(self.client.failed("it gives a stream, not a picture", "set kind = \"mjpeg\""));
         }
         let etag = text(response.headers(), "ETag").filter(|tag| tag.len() <= 256);
-        let body = response.into_body().into_with_config().limit(self.most).read_to_vec();
+        let body = response.into_body().into_with_config().limit(self.max_bytes).read_to_vec();
         let bytes = body.map_err(|e| self.client.explain(e))?;
         self.etag = etag.filter(|_| self.use_etag);
         Ok(Fetched { bytes, at: SystemTime::now() })

@@ -90,18 +90,18 @@ fn nearest(sizes: &Sizes, width: u32, height: u32) -> (u32, u32) {
         Sizes::Some(sizes) => {
             sizes.iter().copied().min_by_key(|size| distance(*size, width, height)).unwrap_or((width, height))
         }
-        Sizes::Range(least, most, step) => {
-            let one = |wanted: u32, least: u32, most: u32, step: u32| {
-                let steps = wanted.saturating_sub(least).div_ceil(step.max(1));
-                let up = least.saturating_add(steps.saturating_mul(step.max(1)));
+        Sizes::Range(min, max, step) => {
+            let one = |wanted: u32, min: u32, max: u32, step: u32| {
+                let steps = wanted.saturating_sub(min).div_ceil(step.max(1));
+                let up = min.saturating_add(steps.saturating_mul(step.max(1)));
                 // Above the largest: the largest that the steps reach.
-                if up <= most {
+                if up <= max {
                     up
                 } else {
-                    least.saturating_add(most.saturating_sub(least) / step.max(1) * step.max(1))
+                    min.saturating_add(max.saturating_sub(min) / step.max(1) * step.max(1))
                 }
             };
-            (one(width, least.0, most.0, step.0), one(height, least.1, most.1, step.1))
+            (one(width, min.0, max.0, step.0), one(height, min.1, max.1, step.1))
         }
     }
 }
@@ -160,10 +160,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn steps_stay_inside(least in 1u32..3000, more in 0u32..3000, step in 0u32..3000, wanted: u32) {
-            let most = least + more;
-            let (w, _) = nearest(&Sizes::Range((least, 1), (most, 1), (step, 1)), wanted, 1);
-            prop_assert!((least..=most).contains(&w) && (w - least) % step.max(1) == 0);
+        fn steps_stay_inside(min in 1u32..3000, more in 0u32..3000, step in 0u32..3000, wanted: u32) {
+            let max = min + more;
+            let (w, _) = nearest(&Sizes::Range((min, 1), (max, 1), (step, 1)), wanted, 1);
+            prop_assert!((min..=max).contains(&w) && (w - min) % step.max(1) == 0);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::super::backoff::Backoff;
 use super::super::config::Common;
-use super::super::latest::Latest;
-use super::super::picture::{Developer, RawShape, captured};
+use super::super::latest_frame::LatestFrame;
+use super::super::frame_decoder::{FrameDecoder, RawShape, captured};
 use super::super::pixels::Layout;
 use super::super::{CameraError, Captured, FrameSource, Stop};
 use super::V4l2Config;
@@ -18,27 +18,27 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often it is looked for a frame: cameras have at most 60 a second, and the crate has no call that waits for a limited time.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A frame and, if it is raw, its shape.
 type Frame = (Vec<u8>, Option<RawShape>);
 
 /// The source. The device is opened when the first frame is asked for.
 pub struct Camera {
-    latest: Arc<Latest<Frame>>,
+    latest: Arc<LatestFrame<Frame>>,
     reader: Option<Reader>,
     thread: Option<JoinHandle<()>>,
-    developer: Developer,
+    decoder: FrameDecoder,
     max_age: Duration,
     name: String,
 }
 
 impl Camera {
     pub fn open(config: &V4l2Config, common: &Common) -> Camera {
-        let latest = Arc::<Latest<Frame>>::default();
+        let latest = Arc::<LatestFrame<Frame>>::default();
         let reader = Reader::new(config, common, latest.clone());
         let (name, max_age) = (reader.name.clone(), Duration::from_millis(common.max_age_ms));
-        Camera { latest, reader: Some(reader), thread: None, developer: Developer::new(common), max_age, name }
+        Camera { latest, reader: Some(reader), thread: None, decoder: FrameDecoder::new(common), max_age, name }
     }
 }
 
@@ -60,8 +60,8 @@ impl FrameSource for Camera {
         })?;
         let (bytes, shape) = &frame.frame;
         let picture = match shape {
-            Some(shape) => self.developer.raw(&self.name, bytes, shape)?,
-            None => self.developer.encoded(&self.name, bytes)?,
+            Some(shape) => self.decoder.raw(&self.name, bytes, shape)?,
+            None => self.decoder.decode(&self.name, bytes)?,
         };
         Ok(captured(picture, frame.at, format!("{} frame {}", self.name, frame.number)))
     }
@@ -78,7 +78,7 @@ impl Drop for Camera {
         let end = Instant::now() + Duration::from_secs(1);
         if let Some(thread) = self.thread.take() {
             while !thread.is_finished() && Instant::now() < end {
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
     }
@@ -91,21 +91,21 @@ fn failed(name: &str, reason: &str, mend: &str) -> CameraError {
 /// What the thread does.
 struct Reader {
     config: V4l2Config,
-    latest: Arc<Latest<Frame>>,
+    latest: Arc<LatestFrame<Frame>>,
     backoff: Backoff,
     timeout: Duration,
-    most: u64,
+    max_bytes: u64,
     name: String,
 }
 
 impl Reader {
-    fn new(config: &V4l2Config, common: &Common, latest: Arc<Latest<Frame>>) -> Reader {
+    fn new(config: &V4l2Config, common: &Common, latest: Arc<LatestFrame<Frame>>) -> Reader {
         Reader {
             config: config.clone(),
             latest,
             backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
             timeout: Duration::from_millis(common.timeout_ms),
-            most: common.max_bytes,
+            max_bytes: common.max_bytes,
             name: format!("camera {}", config.device.display()),
         }
     }
@@ -142,11 +142,11 @@ impl Reader {
                         mend: "it is opened anew; check its cable and power if this goes on".into(),
                     });
                 }
-                self.latest.pause(LOOK);
+                self.latest.pause(POLL_INTERVAL);
                 continue;
             }
             // A frame that the driver calls broken is no sign of life.
-            if let Some(frame) = stream.frame(self.most).map_err(|e| self.explain(&e))? {
+            if let Some(frame) = stream.frame(self.max_bytes).map_err(|e| self.explain(&e))? {
                 let frame = frame.map_err(|bytes| self.too_large(&format!("a frame has {bytes} bytes")))?;
                 last = Instant::now();
                 self.backoff.succeeded();
@@ -187,7 +187,7 @@ impl Reader {
         // Some drivers leave the length of a row at 0.
         let stride = row.max(bytes_per_line as usize);
         let bytes = (stride as u64).saturating_mul(height as u64);
-        match bytes <= self.most {
+        match bytes <= self.max_bytes {
             true => Ok(RawShape { layout, range: self.config.range, width, height, stride }),
             false => Err(self.too_large(&format!("its frames of {width}x{height} pixels have {bytes} bytes"))),
         }
@@ -238,8 +238,8 @@ trait Stream {
     /// Whether a frame waits.
     fn has_frame(&self) -> io::Result<bool>;
 
-    /// The frame that waits, of at most `most` bytes.
-    fn frame(&mut self, most: u64) -> Taken;
+    /// The frame that waits, of at most `max_bytes` bytes.
+    fn frame(&mut self, max_bytes: u64) -> Taken;
 }
 
 impl Stream for ReadStream {
@@ -247,12 +247,12 @@ impl Stream for ReadStream {
         self.will_block().map(|will| !will)
     }
 
-    fn frame(&mut self, most: u64) -> Taken {
+    fn frame(&mut self, max_bytes: u64) -> Taken {
         self.dequeue(|view| {
             Ok(match view.len() {
                 _ if view.is_error() => None,
                 0 => None,
-                length if length as u64 > most => Some(Err(length)),
+                length if length as u64 > max_bytes => Some(Err(length)),
                 _ => Some(Ok(view.to_vec())),
             })
         })
@@ -377,7 +377,7 @@ mod tests {
         // The picture is what was sent, without the padding.
         let shape = reader.shape(Layout::Yuyv, 2, 2, 6).unwrap();
         let bytes = [235, 128, 16, 128, 9, 9, 16, 128, 235, 128];
-        let frame = Developer::new(&Common::default()).raw("x", &bytes, &shape).unwrap();
+        let frame = FrameDecoder::new(&Common::default()).raw("x", &bytes, &shape).unwrap();
         assert_eq!(frame.picture.as_raw(), [[255; 3], [0; 3], [0; 3], [255; 3]].as_flattened());
     }
 

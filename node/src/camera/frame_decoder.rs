@@ -37,44 +37,44 @@ pub(super) struct Upright {
     pub notices: Vec<Notice>,
 }
 
-/// Makes pictures of frames, within limits.
+/// Decodes frames into upright pictures, within limits.
 #[derive(Clone, Debug)]
-pub(super) struct Developer {
+pub(super) struct FrameDecoder {
     limits: Limits,
     /// A JPEG that takes more as RGB8 is decoded smaller.
-    most_bytes: u64,
+    max_decoded_bytes: u64,
     mirror: bool,
     rotate_deg: u16,
-    /// Whether it was told that a frame is only the first of several pictures.
-    told: Arc<AtomicBool>,
+    /// Whether it was logged that only the first of several pictures is read.
+    first_page_warned: Arc<AtomicBool>,
 }
 
-impl Developer {
-    pub fn new(common: &Common) -> Developer {
-        let most_bytes = match common.reduce_above_px {
+impl FrameDecoder {
+    pub fn new(common: &Common) -> FrameDecoder {
+        let max_decoded_bytes = match common.reduce_above_px {
             0 => u64::MAX,
             pixels => pixels.saturating_mul(3),
         };
         let Common { limits, mirror, rotate_deg, .. } = *common;
-        Developer { limits, most_bytes, mirror, rotate_deg, told: Arc::default() }
+        FrameDecoder { limits, max_decoded_bytes, mirror, rotate_deg, first_page_warned: Arc::default() }
     }
 
-    /// Decodes a picture in any format that is read, told by its bytes; of several pages or frames the first, which is logged
-    /// once: a camera that sends such files sends them all the time.
+    /// Decodes a picture in any supported format, recognised by its bytes. Of several pages or frames only the first is
+    /// read, which is logged once: a camera that sends such files sends them all the time.
     ///
     /// # Errors
     /// [`CameraError::BadFrame`]. A JPEG that was cut counts as broken: its grey rest would be read as an empty display.
-    pub fn encoded(&self, source: &str, bytes: &[u8]) -> Result<Upright, CameraError> {
+    pub fn decode(&self, source: &str, bytes: &[u8]) -> Result<Upright, CameraError> {
         // The decoder guards its own foreign code; this net is for the steps around it.
         let work = || {
             let bytes = with_tables(bytes);
             if decode::ends_early(&bytes) {
                 return Err(CUT.to_owned());
             }
-            let mut pages = Pages::new(&bytes, self.limits, self.most_bytes).map_err(|e| e.to_string())?;
+            let mut pages = Pages::new(&bytes, self.limits, self.max_decoded_bytes).map_err(|e| e.to_string())?;
             let first = pages.next().ok_or("it has no pages")?.map_err(|e| e.to_string())?;
             let more = !pages.is_done() || first.notices.iter().any(|notice| notice.is_loss());
-            if more && !self.told.swap(true, Ordering::Relaxed) {
+            if more && !self.first_page_warned.swap(true, Ordering::Relaxed) {
                 log::warn!("a frame of {source} holds several pictures, of which only the first is read");
             }
             let (picture, full_px) = self.turned(first.picture, first.full_px).map_err(|e| e.to_string())?;
@@ -96,7 +96,7 @@ impl Developer {
             if decode::ends_early(&bytes) {
                 return Err(CUT.to_owned());
             }
-            Pages::new(bytes, self.limits, self.most_bytes).map_err(|e| e.to_string())
+            Pages::new(bytes, self.limits, self.max_decoded_bytes).map_err(|e| e.to_string())
         };
         self.guard(source, work)
     }
@@ -165,10 +165,10 @@ mod tests {
     use super::super::testing::{Junk, jpeg, png, repeat, without_tables};
     use super::*;
 
-    fn developer(change: impl FnOnce(&mut Common)) -> Developer {
+    fn decoder(change: impl FnOnce(&mut Common)) -> FrameDecoder {
         let mut common = Common::default();
         change(&mut common);
-        Developer::new(&common)
+        FrameDecoder::new(&common)
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
             (180, [6, 5, 4, 3, 2, 1], 3),
             (270, [3, 6, 2, 5, 1, 4], 2),
         ] {
-            let decoded = developer(|c| c.rotate_deg = rotate_deg).raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap();
+            let decoded = decoder(|c| c.rotate_deg = rotate_deg).raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap();
             let picture = decoded.picture;
             assert_eq!(decoded.full_px, [picture.width(), picture.height()]);
             let grey: Vec<u8> = picture.as_raw().iter().step_by(3).copied().collect();
@@ -192,22 +192,22 @@ mod tests {
     fn mirrored_frame_is_exchanged_before_turn() {
         let shape = RawShape { layout: Layout::Grey, range: Range::Full, width: 3, height: 2, stride: 3 };
         for (rotate_deg, want) in [(0, [3, 2, 1, 6, 5, 4]), (90, [6, 3, 5, 2, 4, 1])] {
-            let developer = developer(|c| (c.mirror, c.rotate_deg) = (true, rotate_deg));
-            let picture = developer.raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap().picture;
+            let decoder = decoder(|c| (c.mirror, c.rotate_deg) = (true, rotate_deg));
+            let picture = decoder.raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap().picture;
             let grey: Vec<u8> = picture.as_raw().iter().step_by(3).copied().collect();
             assert_eq!(grey, want, "{rotate_deg}");
         }
-        let (plain, mirrored) = (developer(|_| {}), developer(|c| c.mirror = true));
-        let mut picture = plain.encoded("x", &jpeg(1)).unwrap().picture;
+        let (plain, mirrored) = (decoder(|_| {}), decoder(|c| c.mirror = true));
+        let mut picture = plain.decode("x", &jpeg(1)).unwrap().picture;
         picture.mirror();
-        assert_eq!(mirrored.encoded("x", &jpeg(1)).unwrap().picture, picture);
+        assert_eq!(mirrored.decode("x", &jpeg(1)).unwrap().picture, picture);
     }
 
     #[test]
     fn large_frames_are_reduced_when_asked() {
         let frame = jpeg(1);
         let sizes = |change: fn(&mut Common)| {
-            let decoded = developer(change).encoded("x", &frame).unwrap();
+            let decoded = decoder(change).decode("x", &frame).unwrap();
             ([decoded.picture.width(), decoded.picture.height()], decoded.full_px)
         };
         assert_eq!(sizes(|_| {}), ([48, 32], [48, 32]));
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_is_no_whole_picture_is_a_bad_frame() {
         let frame = jpeg(1);
-        let reason = |bytes: &[u8]| match developer(|_| {}).encoded("camera", bytes) {
+        let reason = |bytes: &[u8]| match decoder(|_| {}).decode("camera", bytes) {
             Err(CameraError::BadFrame { source_name, reason }) if source_name == "camera" => reason,
             other => panic!("{other:?}"),
         };
@@ -237,11 +237,11 @@ mod tests {
     #[test]
     fn damaged_frames() {
         let frames = [jpeg(1), without_tables(&jpeg(2)), png(9)];
-        let developer = developer(|c| c.rotate_deg = 90);
+        let decoder = decoder(|c| c.rotate_deg = 90);
         let mut junk = Junk::new(3);
         repeat(200, || {
             for frame in &frames {
-                let _ = developer.encoded("x", &junk.damage(frame));
+                let _ = decoder.decode("x", &junk.damage(frame));
             }
         });
     }

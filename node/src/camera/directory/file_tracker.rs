@@ -1,4 +1,4 @@
-//! What lies in the folder, what of it is complete, and what was read.
+//! Tracks the files of the folder: which are complete, and which were read.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -10,17 +10,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Most files in the folder. Of each that stays, eight bytes are remembered, and every list costs a question to the
 /// system.
-const MOST_FILES: usize = 100_000;
+const MAX_FILES: usize = 100_000;
 /// Most complete files that wait, and are looked at together; the rest follows when these were given.
-const MOST_WAITING: usize = 256;
-/// How many times `settle_ms` a file must stand still before it is taken for broken: longer than a writer or a network pauses. Until then it is
-/// tried again.
-const PATIENCE: u32 = 60;
-/// The same if the system said that it was closed after writing. Its writer may still open it again to go on.
-const PATIENCE_CLOSED: u32 = 15;
-/// After which time a file is tried again that could not be read: at first, and at most.
+const MAX_WAITING: usize = 256;
+/// A file that cannot be decoded counts as broken once it has been unchanged for this many times `settle_ms`, which is
+/// longer than a writer or a network pauses. Until then it is retried.
+const SETTLE_LIMIT: u32 = 60;
+/// The same after a close event. Its writer may still open it again to go on.
+const SETTLE_LIMIT_CLOSED: u32 = 15;
+/// First and longest pause before an unreadable file is retried.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// No look for such files alone before this time is over: there may be thousands.
+/// Unreadable files alone are not looked at more often than this: there may be thousands.
 const REST: Duration = Duration::from_secs(1);
 /// Endings of files that are still being written.
 const UNFINISHED: [&str; 7] = [".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", "~"];
@@ -82,17 +82,17 @@ struct Retry {
     pause: Duration,
 }
 
-/// What the system has told of files.
-pub struct Told<'a> {
+/// What the file system's events say about files.
+pub struct WriteStatus<'a> {
     /// Closed after writing, or moved here, since the last time.
     pub complete: HashSet<OsString>,
     /// Whether a file is open and has been written to.
     pub is_open: &'a dyn Fn(&OsStr) -> bool,
 }
 
-/// The memory of a watched folder.
+/// The files of a watched folder.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct FileTracker {
     settle: Duration,
     /// Hashes of files that are not to be read (again): those read, and those there at the start if they are not wanted.
     seen: HashSet<u64>,
@@ -105,9 +105,9 @@ pub struct Shelf {
     skip_existing: bool,
 }
 
-impl Shelf {
-    pub fn new(existing: bool, settle: Duration) -> Shelf {
-        Shelf {
+impl FileTracker {
+    pub fn new(existing: bool, settle: Duration) -> FileTracker {
+        FileTracker {
             settle,
             seen: HashSet::new(),
             hasher: RandomState::new(),
@@ -126,7 +126,7 @@ impl Shelf {
     ///
     /// # Errors
     /// One clause saying why the folder cannot be listed.
-    pub fn list(&mut self, folder: &Path, told: &Told<'_>, now: Instant) -> Result<(), String> {
+    pub fn list(&mut self, folder: &Path, status: &WriteStatus<'_>, now: Instant) -> Result<(), String> {
         let mut present = HashSet::new();
         let mut tracked = HashMap::new();
         let mut count = 0;
@@ -139,8 +139,8 @@ impl Shelf {
                 continue;
             }
             count += 1;
-            if count > MOST_FILES {
-                return Err(format!("it holds more than {MOST_FILES} files"));
+            if count > MAX_FILES {
+                return Err(format!("it holds more than {MAX_FILES} files"));
             }
             let file = File::new(name, &about);
             let hash = self.hash(&file);
@@ -148,7 +148,7 @@ impl Shelf {
                 present.insert(hash);
                 continue;
             }
-            let known = self.look(file, told, now);
+            let known = self.look(file, status, now);
             tracked.insert(known.file.name.clone(), known);
         }
         self.skip_existing = false;
@@ -164,7 +164,7 @@ impl Shelf {
     }
 
     /// Looks at the files `touched` and at those that are due; all that waited was given.
-    pub fn update(&mut self, folder: &Path, touched: HashSet<OsString>, told: &Told<'_>, now: Instant) {
+    pub fn update(&mut self, folder: &Path, touched: HashSet<OsString>, status: &WriteStatus<'_>, now: Instant) {
         // Those that were given and are not to be given again.
         self.tracked.retain(|_, known| !known.waits);
         let due = self.ready(now).into_iter().map(|file| file.name);
@@ -177,7 +177,7 @@ impl Shelf {
                 self.tracked.remove(&name);
                 continue;
             };
-            let mut known = self.look(file, told, now);
+            let mut known = self.look(file, status, now);
             known.waits = known.due.is_some_and(|due| due <= now);
             if known.waits {
                 ready.push(known.file.clone());
@@ -192,21 +192,21 @@ impl Shelf {
     fn ready(&self, now: Instant) -> Vec<File> {
         let due = |known: &&Tracked| !known.waits && known.due.is_some_and(|due| due <= now);
         let mut ready: Vec<&File> = self.tracked.values().filter(due).map(|known| &known.file).collect();
-        if ready.len() > MOST_WAITING {
-            ready.select_nth_unstable_by(MOST_WAITING, |a, b| a.oldest_first(b));
-            ready.truncate(MOST_WAITING);
+        if ready.len() > MAX_WAITING {
+            ready.select_nth_unstable_by(MAX_WAITING, |a, b| a.oldest_first(b));
+            ready.truncate(MAX_WAITING);
         }
         ready.sort_unstable_by(|a, b| a.oldest_first(b));
         ready.into_iter().cloned().collect()
     }
 
     /// What is known of a file that is there, and when it is to be read.
-    fn look(&self, file: File, told: &Told<'_>, now: Instant) -> Tracked {
+    fn look(&self, file: File, status: &WriteStatus<'_>, now: Instant) -> Tracked {
         let mut known = match self.tracked.get(&file.name) {
             Some(known) if known.file == file => known.clone(),
             _ => Tracked { file, since: now, closed: false, waits: false, due: None, retry: None },
         };
-        let (just_closed, is_open) = (told.complete.contains(&known.file.name), (told.is_open)(&known.file.name));
+        let (just_closed, is_open) = (status.complete.contains(&known.file.name), (status.is_open)(&known.file.name));
         known.waits = false;
         known.closed = (known.closed || just_closed) && !is_open;
         if let Some(retry) = &mut known.retry
@@ -220,7 +220,7 @@ impl Shelf {
             Some(retry) => retry.at,
             None if known.closed => Some(known.since),
             // Some writers never close.
-            None if is_open => Some(known.since + PATIENCE * self.settle),
+            None if is_open => Some(known.since + SETTLE_LIMIT * self.settle),
             None => Some(known.since + self.settle),
         };
         known
@@ -245,7 +245,7 @@ impl Shelf {
     /// after a while. `is_open`: it is being written to.
     pub fn is_broken(&mut self, file: &File, is_open: bool, now: Instant) -> bool {
         let Some(known) = self.tracked.get(&file.name) else { return true };
-        let patience = self.settle * if known.closed { PATIENCE_CLOSED } else { PATIENCE };
+        let patience = self.settle * if known.closed { SETTLE_LIMIT_CLOSED } else { SETTLE_LIMIT };
         let end = known.since + patience;
         if !is_open && end <= now {
             return true;
@@ -291,40 +291,40 @@ mod tests {
     fn what_cannot_be_read_is_news_once_and_tried_more_and_more_seldom() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a"), b"picture").unwrap();
-        let mut shelf = Shelf::new(true, Duration::ZERO);
-        let none = Told { complete: HashSet::new(), is_open: &|_| false };
+        let mut tracker = FileTracker::new(true, Duration::ZERO);
+        let none = WriteStatus { complete: HashSet::new(), is_open: &|_| false };
         let (mut now, start) = (Instant::now(), Instant::now());
         let mut file = None;
         for tried in 0..8 {
             while file.is_none() {
-                shelf.list(root.path(), &none, now).unwrap();
-                file = shelf.take();
+                tracker.list(root.path(), &none, now).unwrap();
+                file = tracker.take();
                 now += Duration::from_secs(1);
                 assert!(now - start < Duration::from_secs(300), "it is given again");
             }
-            assert_eq!(shelf.try_later(&file.take().unwrap(), now), tried == 0);
-            assert!(shelf.next_look(now).is_some_and(|look| look > now));
+            assert_eq!(tracker.try_later(&file.take().unwrap(), now), tried == 0);
+            assert!(tracker.next_look(now).is_some_and(|look| look > now));
         }
         let seconds = (now - start).as_secs();
         assert!((2 + 4 + 8 + 16 + 32 + 60 + 60..200).contains(&seconds), "{seconds}");
         fs::write(root.path().join("a"), b"another picture").unwrap();
-        shelf.list(root.path(), &none, now).unwrap();
-        let other = shelf.take().unwrap();
-        assert!(shelf.try_later(&other, now), "of another file");
+        tracker.list(root.path(), &none, now).unwrap();
+        let other = tracker.take().unwrap();
+        assert!(tracker.try_later(&other, now), "of another file");
     }
 
     /// What was given of one file, second by second, and when it counted as broken.
-    fn tries(told: &Told<'_>, seconds: u64) -> (Vec<u64>, Option<u64>) {
+    fn retry(status: &WriteStatus<'_>, seconds: u64) -> (Vec<u64>, Option<u64>) {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a"), b"half a picture").unwrap();
-        let mut shelf = Shelf::new(true, Duration::from_secs(1));
+        let mut tracker = FileTracker::new(true, Duration::from_secs(1));
         let (start, mut given) = (Instant::now(), Vec::new());
         for second in 0..seconds {
             let now = start + Duration::from_secs(second);
-            shelf.list(root.path(), told, now).unwrap();
-            let Some(file) = shelf.take() else { continue };
+            tracker.list(root.path(), status, now).unwrap();
+            let Some(file) = tracker.take() else { continue };
             given.push(second);
-            if shelf.is_broken(&file, (told.is_open)(&file.name), now) {
+            if tracker.is_broken(&file, (status.is_open)(&file.name), now) {
                 return (given, Some(second));
             }
         }
@@ -334,12 +334,12 @@ mod tests {
     /// It was taken for broken as soon as it had stood still once, while its writer only paused.
     #[test]
     fn unfinished_file_is_broken_only_after_patience() {
-        let none = Told { complete: HashSet::new(), is_open: &|_| false };
-        assert_eq!(tries(&none, 100), (vec![1, 3, 7, 15, 31, 60], Some(60)));
-        let closed = Told { complete: HashSet::from(["a".into()]), is_open: &|_| false };
-        let (_, broken) = tries(&closed, 100);
+        let none = WriteStatus { complete: HashSet::new(), is_open: &|_| false };
+        assert_eq!(retry(&none, 100), (vec![1, 3, 7, 15, 31, 60], Some(60)));
+        let closed = WriteStatus { complete: HashSet::from(["a".into()]), is_open: &|_| false };
+        let (_, broken) = retry(&closed, 100);
         assert_eq!(broken, Some(15));
-        let open = Told { complete: HashSet::new(), is_open: &|_| true };
-        assert_eq!(tries(&open, 1000), (vec![60], None), "as long as it is open");
+        let open = WriteStatus { complete: HashSet::new(), is_open: &|_| true };
+        assert_eq!(retry(&open, 1000), (vec![60], None), "as long as it is open");
     }
 }

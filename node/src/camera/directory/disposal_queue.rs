@@ -1,40 +1,40 @@
-//! Files that could not be put away: they are tried again now and then, and told about once.
+//! Files that could not be moved or deleted: they are retried now and then, and each reason is logged once.
 
-use super::dispose::put_away;
-use super::shelf::File;
+use super::dispose::dispose;
+use super::file_tracker::File;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Between two tries.
+/// Pause between two retries.
 const RETRY: Duration = Duration::from_secs(60);
-/// Most files that are tried again; further ones stay until the program starts anew.
-const MOST: usize = 4096;
+/// Most files that are retried; further ones stay until the program restarts.
+const MAX_QUEUED: usize = 4096;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Leftovers {
+pub struct DisposalQueue {
     /// With the folder where each is to go; `None`: it is to be deleted.
     files: VecDeque<(File, Option<PathBuf>)>,
-    /// When they are tried next.
+    /// When they are retried next.
     pub due: Option<Instant>,
-    /// What was told last.
-    told: Option<String>,
+    /// The reason that was logged last.
+    last_reason: Option<String>,
 }
 
-impl Leftovers {
-    /// Puts a file of `folder` away.
+impl DisposalQueue {
+    /// Moves a file of `folder` to `to`, or deletes it.
     ///
     /// # Errors
-    /// What is to be told if that fails; nothing if the last one failed for the same reason.
-    pub fn put_away(&mut self, folder: &Path, file: File, to: Option<PathBuf>) -> Result<(), Option<String>> {
-        let Err(reason) = put_away(folder, &file, to.as_deref()) else { return Ok(()) };
+    /// The sentence to log; `None` if the last failure had the same reason.
+    pub fn dispose(&mut self, folder: &Path, file: File, to: Option<PathBuf>) -> Result<(), Option<String>> {
+        let Err(reason) = dispose(folder, &file, to.as_deref()) else { return Ok(()) };
         let path = folder.join(&file.name);
-        if self.files.len() < MOST {
+        if self.files.len() < MAX_QUEUED {
             self.files.push_back((file, to));
         }
         self.due.get_or_insert_with(|| Instant::now() + RETRY);
-        if self.told.as_ref() == Some(&reason) {
+        if self.last_reason.as_ref() == Some(&reason) {
             log::debug!("{} cannot be put away because {reason}", path.display());
             return Err(None);
         }
@@ -43,18 +43,19 @@ impl Leftovers {
              check the rights and the space of both folders",
             path.display()
         );
-        self.told = Some(reason);
+        self.last_reason = Some(reason);
         Err(Some(sentence))
     }
 
-    /// Tries them again if it is time: up to the first that fails, which is then the last in the row. Those that have gone.
-    pub fn try_again(&mut self, folder: &Path, now: Instant) -> Vec<File> {
+    /// Retries the files if it is time, up to the first that fails, which goes to the end of the queue. Returns the files
+    /// that are gone.
+    pub fn retry(&mut self, folder: &Path, now: Instant) -> Vec<File> {
         let mut gone = Vec::new();
         if self.due.is_none_or(|due| now < due) {
             return gone;
         }
         while let Some((file, to)) = self.files.pop_front() {
-            if let Err(reason) = put_away(folder, &file, to.as_deref()) {
+            if let Err(reason) = dispose(folder, &file, to.as_deref()) {
                 log::debug!("{} still cannot be put away because {reason}", folder.join(&file.name).display());
                 self.files.push_back((file, to));
                 self.due = Some(now + RETRY);
@@ -63,7 +64,7 @@ impl Leftovers {
             gone.push(file);
         }
         log::info!("what was left in {} is put away", folder.display());
-        (self.due, self.told) = (None, None);
+        (self.due, self.last_reason) = (None, None);
         gone
     }
 }

@@ -1,6 +1,6 @@
 //! The newest frame of a stream: a place for one, between the thread that reads and whoever asks.
 
-use super::backoff::{LOOK, deadline};
+use super::backoff::{POLL_INTERVAL, deadline};
 use super::{CameraError, Stop};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -27,19 +27,19 @@ struct State<T> {
 
 /// Holds the newest frame or the newest failure. An older frame is dropped, so a stream of any speed takes the memory of one.
 #[derive(Debug)]
-pub(super) struct Latest<T = Vec<u8>> {
+pub(super) struct LatestFrame<T = Vec<u8>> {
     state: Mutex<State<T>>,
     changed: Condvar,
 }
 
-impl<T> Default for Latest<T> {
+impl<T> Default for LatestFrame<T> {
     fn default() -> Self {
         let state = State { frame: None, failure: None, count: 0, closed: false };
-        Latest { state: Mutex::new(state), changed: Condvar::new() }
+        LatestFrame { state: Mutex::new(state), changed: Condvar::new() }
     }
 }
 
-impl<T> Latest<T> {
+impl<T> LatestFrame<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // Nothing is half done when a thread panics: fields are set as wholes.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,7 +118,7 @@ impl<T> Latest<T> {
                 let failure = state.failure.as_ref().map(|(error, _)| error.clone());
                 return Err(failure.unwrap_or_else(too_late));
             }
-            state = self.changed.wait_timeout(state, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.changed.wait_timeout(state, left.min(POLL_INTERVAL)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -134,13 +134,13 @@ mod tests {
         CameraError::NothingNew { source_name: "late".into() }
     }
 
-    fn take(latest: &Latest<u8>, timeout: Duration) -> Result<u8, CameraError> {
+    fn take(latest: &LatestFrame<u8>, timeout: Duration) -> Result<u8, CameraError> {
         latest.take(timeout, LONG, &Stop::default(), late).map(|encoded| encoded.frame)
     }
 
     #[test]
     fn only_the_newest_and_only_once() {
-        let latest = Latest::default();
+        let latest = LatestFrame::default();
         (1..=3).for_each(|v| latest.put(v));
         let got = latest.take(LONG, LONG, &Stop::default(), late).unwrap();
         assert_eq!((got.frame, got.number), (3, 3));
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_old_frame_is_not_given() {
-        let latest = Latest::default();
+        let latest = LatestFrame::default();
         latest.put(1);
         std::thread::sleep(Duration::from_millis(5));
         let got = latest.take(Duration::ZERO, Duration::from_millis(1), &Stop::default(), late);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_at_once_and_holds_until_a_frame_comes() {
-        let latest = Latest::default();
+        let latest = LatestFrame::default();
         let failure = CameraError::BadFrame { source_name: "x".into(), reason: "y".into() };
         latest.fail(failure.clone());
         assert_eq!(take(&latest, LONG), Err(failure.clone()), "at once");
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn waiting_ends_with_a_frame_or_the_node() {
-        let latest = Arc::new(Latest::default());
+        let latest = Arc::new(LatestFrame::default());
         let other = latest.clone();
         let thread = std::thread::spawn(move || take(&other, LONG));
         latest.put(7);
