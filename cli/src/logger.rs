@@ -8,11 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What lines that wait may take, a long one after another.
-const MOST_BYTES: usize = 256 << 10;
+const MAX_BYTES: usize = 256 << 10;
 /// What a line takes besides its text, about.
 const LINE_BYTES: usize = 128;
 /// What a slow reader is given, once, before lines are dropped.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 /// What it is given for the rest at the end.
 const REST: Duration = Duration::from_secs(1);
 /// And before a panic is reported, which comes seldom and should come after what led to it.
@@ -152,8 +152,8 @@ struct Waiting {
 impl Waiting {
     /// Once lines were dropped half of the room has to be there again, so that it is not told of each one.
     fn has_room_for(&self, bytes: usize) -> bool {
-        let most = if self.dropped > 0 { MOST_BYTES / 2 } else { MOST_BYTES };
-        self.bytes == 0 || self.bytes + bytes <= most
+        let max_bytes = if self.dropped > 0 { MAX_BYTES / 2 } else { MAX_BYTES };
+        self.bytes == 0 || self.bytes + bytes <= max_bytes
     }
 
     fn is_idle(&self) -> bool {
@@ -218,7 +218,7 @@ impl Queue {
         let bytes = line.bytes();
         if waiting.dropped == 0 && !waiting.has_room_for(bytes) {
             // Also no longer than until another one was dropped.
-            waiting = self.wait(waiting, PATIENCE, |waiting| waiting.dropped > 0 || waiting.has_room_for(bytes));
+            waiting = self.wait(waiting, TIMEOUT, |waiting| waiting.dropped > 0 || waiting.has_room_for(bytes));
         }
         match waiting.has_room_for(bytes) {
             true => {
@@ -298,12 +298,12 @@ mod tests {
     fn what_is_not_read_costs_lines_and_a_second() {
         let (queue, go, paper) = queue();
         let (start, line) = (Instant::now(), || Line::plain("x".repeat(1000)));
-        let count = 4 * MOST_BYTES / line().bytes();
+        let count = 4 * MAX_BYTES / line().bytes();
         for _ in 0..count {
             queue.push(line());
         }
-        assert!(start.elapsed() < 20 * PATIENCE, "only the first waits");
-        assert!(queue.waiting().bytes <= MOST_BYTES && !queue.flush(Duration::ZERO));
+        assert!(start.elapsed() < 20 * TIMEOUT, "only the first waits");
+        assert!(queue.waiting().bytes <= MAX_BYTES && !queue.flush(Duration::ZERO));
         let dropped = queue.waiting().dropped;
         assert!(dropped >= count as u64 / 2, "{dropped} of {count}");
         // Nobody logs any more, and it is told all the same.
@@ -342,8 +342,8 @@ mod tests {
     fn a_line_longer_than_all_room_is_written() {
         let (queue, go, paper) = queue();
         drop(go);
-        queue.push(Line::plain("x".repeat(2 * MOST_BYTES)));
+        queue.push(Line::plain("x".repeat(2 * MAX_BYTES)));
         assert!(queue.flush(SOON));
-        assert_eq!(paper.lock().unwrap()[0].len(), 2 * MOST_BYTES);
+        assert_eq!(paper.lock().unwrap()[0].len(), 2 * MAX_BYTES);
     }
 }

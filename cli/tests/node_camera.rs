@@ -16,7 +16,7 @@ use std::time::Duration;
 const STATE: &str = "ocr/n/field/a/state";
 const CAMERA: &str = "ocr/n/camera/status";
 /// The most that a node may ever take: networks, pictures of the size that is allowed here, and room for a heap with holes.
-const MOST_BYTES: u64 = 96 << 20;
+const MAX_BYTES: u64 = 96 << 20;
 
 struct Scene {
     dir: tempfile::TempDir,
@@ -78,7 +78,7 @@ impl Scene {
     fn sound(mut self) {
         let (now, most) = self.node.memory();
         println!("{} MB now, {} MB at most, {} lines", now >> 20, most >> 20, self.node.said().0);
-        assert!(most < MOST_BYTES, "{} MB", most >> 20);
+        assert!(most < MAX_BYTES, "{} MB", most >> 20);
         assert!(!self.node.lines().iter().any(|line| line.contains("panicked") || line.contains("hunter2")));
         let (lines, bytes) = self.node.said();
         assert!(lines < 120 && bytes < 60_000, "{lines} lines: {:#?}", self.node.lines());

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// More than a node takes in peace.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
 
 /// What is done with a connection. Ends when the writing fails or the flag says so.
@@ -270,7 +270,7 @@ fn nonsense_is_borne() {
         if connections == 0 {
             complain("it did not connect");
         }
-        if most > MOST_BYTES {
+        if most > MAX_BYTES {
             complain("too much memory");
         }
         // A line for each kind of trouble, and again after ten seconds or ten minutes.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// After that a job is sent once more. Longer than any of them takes.
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// What the jobs are: a picture or not, and the text that is expected.
 struct Kind {
@@ -113,7 +113,7 @@ fn every_job_is_done_whoever_is_killed() {
         }
         assert!(Instant::now() < deadline, "{} of {count} jobs, {killed} kills", done.len());
         for (job, (kind, at, times)) in &mut sent {
-            if !done.contains_key(job) && at.elapsed() > PATIENCE {
+            if !done.contains_key(job) && at.elapsed() > TIMEOUT {
                 send(job, *kind);
                 (*at, *times, again) = (Instant::now(), *times + 1, again + 1);
             }

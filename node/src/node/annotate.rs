@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Times that a picture is encoded at most, each smaller than the one before.
 const MAX_TRIES: usize = 8;
 /// A picture is not made narrower or lower than this: nothing could be seen on it.
-const LEAST_SIDE_PX: u32 = 64;
+const MIN_SIDE_PX: u32 = 64;
 /// How much smaller a picture is made than its length suggests: the estimate is rough.
 const MARGIN: f64 = 0.95;
 
@@ -36,13 +36,13 @@ impl Default for AnnotateConfig {
 
 impl AnnotateConfig {
     /// Least value of `max_bytes`.
-    pub(super) const LEAST_BYTES: usize = 4096;
+    pub(super) const MIN_BYTES: usize = 4096;
 
     /// Checks the ranges; the error is one sentence naming the key.
     pub fn validate(&self) -> Result<(), String> {
         let facts = [
-            (self.max_bytes >= Self::LEAST_BYTES, "max_bytes must be at least 4096"),
-            (self.max_side_px >= LEAST_SIDE_PX, "max_side_px must be at least 64"),
+            (self.max_bytes >= Self::MIN_BYTES, "max_bytes must be at least 4096"),
+            (self.max_side_px >= MIN_SIDE_PX, "max_side_px must be at least 64"),
             ((1..=100).contains(&self.quality), "quality must be 1 to 100"),
         ];
         facts.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, sentence)| Err(sentence.into()))
@@ -110,12 +110,12 @@ impl FrameAnnotator {
             if jpeg.len() <= self.config.max_bytes {
                 return Ok(jpeg);
             }
-            if w.max(h) <= LEAST_SIDE_PX {
+            if w.max(h) <= MIN_SIDE_PX {
                 break;
             }
             // About as many bytes a pixel; a smaller picture has more of them, hence the tries.
             scale *= (self.config.max_bytes as f64 / jpeg.len() as f64).sqrt() * MARGIN;
-            scale = scale.max(f64::from(LEAST_SIDE_PX) / f64::from(width.max(height)));
+            scale = scale.max(f64::from(MIN_SIDE_PX) / f64::from(width.max(height)));
         }
         Err(AnnotateError::TooLong { max_bytes: self.config.max_bytes })
     }
@@ -129,9 +129,9 @@ impl FrameAnnotator {
         let field = readings.fields.iter().find(|field| field.name == name);
         let region = field.ok_or_else(|| wrong(format!("the frame has no field {name}")))?.region;
         let span = |axis: usize, side: usize| {
-            let (least, most) = region.iter().fold((f32::MAX, 0.0_f32), |(l, m), p| (l.min(p[axis]), m.max(p[axis])));
-            let start = (least.max(0.0) as usize).min(side.saturating_sub(1));
-            (start, (most.ceil() as usize).clamp(start + 1, side) - start)
+            let (min, max) = region.iter().fold((f32::MAX, 0.0_f32), |(l, m), p| (l.min(p[axis]), m.max(p[axis])));
+            let start = (min.max(0.0) as usize).min(side.saturating_sub(1));
+            (start, (max.ceil() as usize).clamp(start + 1, side) - start)
         };
         let ((x, w), (y, h)) = (span(0, frame.width()), span(1, frame.height()));
         let part =

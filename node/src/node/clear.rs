@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long the broker may take for all of it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Failures of the first connection after which there is none: a name may not resolve for a moment, and a broker may just start.
 const TRIES: u32 = 3;
 /// Pauses between connections, ms: somebody waits for the end.
@@ -41,7 +41,7 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
     let broker = MqttConfig { backoff_min_ms, backoff_max_ms, ..config.mqtt.clone() };
     let mut transport =
         mqtt::connect(&broker, &client_id, None, Options::default()).map_err(|e| NodeError::Config(e.to_string()))?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut under_way = None;
     let mut problem = String::from("it did not answer in time");
     // While the broker tells what it has kept, nothing is cleared; that is over when it has been quiet for a while.

@@ -18,7 +18,7 @@ const PICTURES: [(&str, &[u8]); 3] = [
 ];
 
 /// How long the broker may take to listen.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Messages that wait to be printed; a reader that stops loses the rest.
 const WAITING: usize = 256;
@@ -77,8 +77,8 @@ impl Broker {
                 }
             }
         })?;
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect_timeout(&address, PATIENCE).is_err() {
+        let deadline = Instant::now() + TIMEOUT;
+        while TcpStream::connect_timeout(&address, TIMEOUT).is_err() {
             if Instant::now() > deadline {
                 return Err(failed(&"it does not listen"));
             }

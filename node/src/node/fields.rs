@@ -18,9 +18,9 @@ use std::time::Instant;
 const MAX_MARK_BYTES: u64 = 1 << 20;
 /// A region turned by less than this, in degrees, is cut out with whole pixels: over the length of a field that is within what
 /// the recogniser is used to.
-const LEAST_TURN_DEG: f32 = 0.3;
+const MIN_TURN_DEG: f32 = 0.3;
 /// The same for a change of scale.
-const LEAST_SCALING: f32 = 0.01;
+const MIN_SCALING: f32 = 0.01;
 
 /// A line higher than this is made smaller before it is read: twice the height of the recogniser's input.
 const MAX_LINE_PX: usize = 96;
@@ -269,7 +269,7 @@ fn locate(
     if !place.quad().iter().all(|corner| inside(*corner)) {
         return (Some(place), Some(FieldProblem::Left { dx_px: dx, dy_px: dy, width, height }));
     }
-    if map.turn_deg().abs() >= LEAST_TURN_DEG || (map.scale() - 1.0).abs() >= LEAST_SCALING {
+    if map.turn_deg().abs() >= MIN_TURN_DEG || (map.scale() - 1.0).abs() >= MIN_SCALING {
         return (Some(place), None);
     }
     // Rounded, it may reach over the edge by the pixel that was allowed for.

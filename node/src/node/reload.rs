@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// How long what waits in a folder that is to be left may take to be sent.
 const LEAVING: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Reads the configuration as it is now; the error is a sentence.
 pub type Load = Arc<dyn Fn() -> Result<NodeConfig, String> + Send + Sync>;
@@ -119,17 +119,17 @@ impl Node {
         }
     }
 
-    /// How many readings are in the outbox when the publisher has had `patience` to send them. Nothing is read
+    /// How many readings are in the outbox when the publisher has had `timeout` to send them. Nothing is read
     /// meanwhile.
-    fn unsent(&mut self, patience: Duration) -> usize {
-        let end = Instant::now() + patience;
+    fn unsent(&mut self, timeout: Duration) -> usize {
+        let end = Instant::now() + timeout;
         loop {
             let waiting = self.outbox.status().waiting;
             if waiting == 0 || Instant::now() >= end || !self.publisher.connected() || self.process.stop.is_set() {
                 return waiting;
             }
             self.progress.made();
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }

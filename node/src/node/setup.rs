@@ -117,7 +117,7 @@ pub fn timing(config: &NodeConfig) -> String {
 /// The longest picture that is published: as configured, or what a packet has room for.
 fn image_bytes(config: &NodeConfig) -> usize {
     let room = (config.mqtt.max_packet_out_bytes as usize).saturating_sub(PACKET_HEADER_BYTES);
-    config.image.max_bytes.min(room).max(AnnotateConfig::LEAST_BYTES)
+    config.image.max_bytes.min(room).max(AnnotateConfig::MIN_BYTES)
 }
 
 /// The name by which the broker knows a node.

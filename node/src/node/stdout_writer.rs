@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 /// Lines that wait, a few kilobytes each at most.
 const WAITING: usize = 64;
 /// What a slow reader is given, once, before lines are dropped.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 /// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Writes lines in a thread of its own.
 pub(super) struct StdoutWriter {
@@ -43,7 +43,7 @@ impl StdoutWriter {
     /// Why an earlier line could not be written; none can be after that.
     pub fn print(&mut self, mut line: Vec<u8>) -> io::Result<()> {
         line.push(b'\n');
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         loop {
             match self.lines.try_send(line) {
                 Ok(()) => {
@@ -54,7 +54,7 @@ impl StdoutWriter {
                 }
                 Err(TrySendError::Full(back)) if self.dropped == 0 && Instant::now() < until => {
                     line = back;
-                    std::thread::sleep(LOOK);
+                    std::thread::sleep(POLL_INTERVAL);
                 }
                 Err(TrySendError::Full(_)) => {
                     if self.dropped == 0 {
@@ -133,7 +133,7 @@ mod tests {
         for _ in 0..1000 {
             stdout_writer.print(b"x".to_vec()).unwrap();
         }
-        assert!(start.elapsed() < 20 * PATIENCE, "only the first waits");
+        assert!(start.elapsed() < 20 * TIMEOUT, "only the first waits");
         assert!(stdout_writer.dropped >= 1000 - 2 - WAITING as u64, "{}", stdout_writer.dropped);
         drop(go);
         stdout_writer.finish(Duration::from_secs(30));

@@ -99,13 +99,13 @@ impl ServiceManager {
         }
     }
 
-    /// Waits until everything has been sent, at most for `patience`.
-    pub fn finish(&self, patience: Duration) {
+    /// Waits until everything has been sent, at most for `timeout`.
+    pub fn finish(&self, timeout: Duration) {
         let (done, wait) = sync_channel(1);
         if let Some(sender) = &self.sender
             && sender.try_send(Notification::Done(done)).is_ok()
         {
-            let _ = wait.recv_timeout(patience);
+            let _ = wait.recv_timeout(timeout);
         }
     }
 

@@ -10,7 +10,7 @@ pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
 const ALIKE: f64 = 0.8;
 
 /// Digits in a row that are left in a foreign message: as many as any integer has.
-const MOST_DIGITS: usize = 39;
+const MAX_DIGITS: usize = 39;
 
 /// Reads a TOML file.
 ///
@@ -112,8 +112,8 @@ fn shortened(message: &str) -> String {
     for c in message.chars() {
         digits = if c.is_ascii_digit() { digits + 1 } else { 0 };
         match digits {
-            0..=MOST_DIGITS => text.push(c),
-            n if n == MOST_DIGITS + 1 => text.push('…'),
+            0..=MAX_DIGITS => text.push(c),
+            n if n == MAX_DIGITS + 1 => text.push('…'),
             _ => {}
         }
     }

@@ -26,16 +26,16 @@ pub(crate) fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The bytes of a file of at most `most_bytes`.
+/// The bytes of a file of at most `max_bytes`.
 ///
 /// # Errors
 /// The system's, or that it is longer, or no regular file: a pipe would block for ever at opening, and a device may never end.
-pub(crate) fn read_small(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_small(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     check_regular(path)?;
     let mut bytes = Vec::new();
-    File::open(path)?.take(most_bytes + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > most_bytes {
-        true => Err(io::Error::other(format!("it is longer than {most_bytes} bytes"))),
+    File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > max_bytes {
+        true => Err(io::Error::other(format!("it is longer than {max_bytes} bytes"))),
         false => Ok(bytes),
     }
 }

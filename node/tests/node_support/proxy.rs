@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often a connection looks at the switches while nothing comes.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A TCP proxy on 127.0.0.1. Everything passes at first. Connections end when it is dropped.
 pub struct Proxy {
@@ -171,7 +171,7 @@ fn connection(client: &TcpStream, target: SocketAddr, shared: &Arc<Shared>, roun
 /// takes back what was sent in it.
 fn pump(from: &TcpStream, to: &TcpStream, shared: &Shared, round: u64) {
     let _ = from.set_nodelay(true);
-    let _ = from.set_read_timeout(Some(LOOK));
+    let _ = from.set_read_timeout(Some(POLL_INTERVAL));
     let _ = to.set_write_timeout(Some(Duration::from_secs(5)));
     let (sender, link) = mpsc::channel();
     let broken = AtomicBool::new(false);

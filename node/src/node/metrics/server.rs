@@ -15,7 +15,7 @@ pub type Shared = Arc<Mutex<String>>;
 /// Longest request that is read.
 const MAX_REQUEST_BYTES: usize = 4096;
 /// How long a client may take for all of it: to ask, and to take the answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Clients at a time; for one more the oldest is sent away, so that a few that never ask keep nobody out.
 const MAX_CLIENTS: usize = 4;
 /// Threads for them, those included that are about to end because their client was sent away.
@@ -67,7 +67,7 @@ impl Drop for Server {
         self.stop.store(true, Ordering::Release);
         // The thread waits for a client and looks at the flag when one comes. Without this one it looks when the next
         // comes; the port is not free before that.
-        let woken = TcpStream::connect_timeout(&self.address, PATIENCE).is_ok();
+        let woken = TcpStream::connect_timeout(&self.address, TIMEOUT).is_ok();
         if let Some(thread) = self.thread.take().filter(|_| woken) {
             let _ = thread.join();
         }
@@ -106,7 +106,7 @@ fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared,
         }
         // Noted here, not there: a thread that waits for its turn is one, too.
         present.push_back(Arc::downgrade(&stream));
-        let (shared, mut client) = (shared.clone(), Client { stream, end: Instant::now() + PATIENCE });
+        let (shared, mut client) = (shared.clone(), Client { stream, end: Instant::now() + TIMEOUT });
         let work = move || {
             if let Err(e) = client.serve(&shared) {
                 log::debug!("a client of metrics went away: {e}");
@@ -251,7 +251,7 @@ mod tests {
         assert!(told.try_recv().is_err(), "the slow one was still there");
         let time = told.recv().unwrap();
         thread.join().unwrap();
-        assert!(time < PATIENCE * 2, "{time:?}");
+        assert!(time < TIMEOUT * 2, "{time:?}");
     }
 
     /// Those that came first and never asked kept all others out, for ever if they came again.

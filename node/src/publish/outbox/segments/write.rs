@@ -10,7 +10,7 @@ use std::io;
 /// By how much a segment grows.
 const STEP_BYTES: u64 = 16 << 10;
 /// More bytes than this are not left without an fsync, however recent they are: a copy of them is in memory.
-const MOST_UNSYNCED_BYTES: u64 = 64 << 10;
+const MAX_UNSYNCED_BYTES: u64 = 64 << 10;
 /// After a kill, no more records than this are sent again.
 pub(in super::super) const REMOVALS_PER_MARK: u32 = 64;
 
@@ -109,7 +109,7 @@ impl Log {
 
     /// Whether enough was added to be made durable without waiting.
     pub fn wants_sync(&self) -> bool {
-        self.unsynced_bytes > MOST_UNSYNCED_BYTES
+        self.unsynced_bytes > MAX_UNSYNCED_BYTES
     }
 
     /// Writes to the tail, and zeros behind it if it has to grow.

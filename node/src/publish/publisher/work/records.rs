@@ -13,7 +13,7 @@ use crate::publish::transport::{Message, Qos, TransportError};
 use std::time::{Duration, Instant};
 
 /// Records that are passed over before it is looked whether something has happened.
-const MOST_PASSED: usize = 100;
+const MAX_PASSED: usize = 100;
 /// A broker that does not like a record ends the connection within this time. Later it is the network.
 const PROMPT: Duration = Duration::from_secs(10);
 
@@ -43,7 +43,7 @@ impl Publisher {
         if self.try_blocked() {
             return false;
         }
-        for _ in 0..MOST_PASSED {
+        for _ in 0..MAX_PASSED {
             if self.in_flight.len() >= self.window() {
                 return false;
             }
