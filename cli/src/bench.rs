@@ -8,7 +8,7 @@ mod report;
 mod stats;
 
 use super::check::{PICTURE, TEXT};
-use super::heap;
+use super::malloc_tuning;
 use super::options::{self, Options};
 use super::{Stop, exit, load};
 use edge_ocr::config::{Config, Engine};
@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         let sentence = "--size is the input of one network; give it with --only det or --only rec";
         return Err(Error::Config(sentence.into()).into());
     }
-    heap::keep_small(&config, 1);
+    malloc_tuning::apply(&config, 1);
     config.validate()?;
     let kernels = match config.engine {
         Engine::Arena => Some(arena::isa()?.name()),

@@ -1,6 +1,6 @@
 //! `edge-ocr check`: reads a built-in picture and says whether everything is fit.
 
-use super::heap;
+use super::malloc_tuning;
 use super::options::Options;
 use super::{Stop, exit};
 use edge_ocr::config::Engine;
@@ -25,7 +25,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
     let config = args.options.config()?;
-    heap::keep_small(&config, 1);
+    malloc_tuning::apply(&config, 1);
     say!("program    edge-ocr {} for {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     say!("processor  {}", features().join(" "));
     let start = Instant::now();

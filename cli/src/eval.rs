@@ -1,6 +1,6 @@
 //! `edge-ocr eval`: reads the pictures of a labels file and writes predictions, one JSON object a line.
 
-use super::heap;
+use super::malloc_tuning;
 use super::interrupt::Guarded;
 use super::options::Options;
 use super::{Stop, exit, load, overwrite, sink, write_failed};
@@ -58,7 +58,7 @@ const MAX_LABELS_BYTES: u64 = 256 << 20;
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
     let config = args.options.config()?;
-    heap::keep_small(&config, usize::MAX);
+    malloc_tuning::apply(&config, usize::MAX);
     let name = args.labels.display().to_string();
     let bytes = source::read(&Input::Path(args.labels.clone()), MAX_LABELS_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);

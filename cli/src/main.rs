@@ -13,7 +13,7 @@ mod check;
 mod eval;
 mod exit;
 mod flags;
-mod heap;
+mod malloc_tuning;
 mod interrupt;
 mod load;
 mod logger;

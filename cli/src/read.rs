@@ -1,6 +1,6 @@
 //! `edge-ocr read`: pictures in, text out.
 
-use super::heap;
+use super::malloc_tuning;
 use super::interrupt::Guarded;
 use super::load::Loaded;
 use super::options::Options;
@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         return Err(Error::Config(sentence.into()).into());
     }
     let source::Expanded { inputs, unreadable } = source::expand(&args.inputs, args.recursive)?;
-    heap::keep_small(&config, inputs.len());
+    malloc_tuning::apply(&config, inputs.len());
     let several = inputs.len() + unreadable.len() > 1;
     if args.annotate.as_deref() == Some(Path::new("-")) {
         return Err(Error::Config("--annotate draws to a file, not to standard output; name one".into()).into());

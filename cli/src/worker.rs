@@ -3,7 +3,7 @@
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;
 use edge_ocr_node::node::stop_on_signals;
-use edge_ocr_node::util::load;
+use edge_ocr_node::util::config_file;
 use edge_ocr_node::util::shutdown::Stop;
 use edge_ocr_node::util::signals::Signals;
 use edge_ocr_node::worker::{self, WorkerConfig};
@@ -31,7 +31,7 @@ impl Args {
 
 /// `signals` are caught if a worker [is to run](Args::is_service).
 pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
-    let mut config: WorkerConfig = load::file(&args.config).map_err(Error::Config)?;
+    let mut config: WorkerConfig = config_file::read(&args.config).map_err(Error::Config)?;
     if args.id.is_some() {
         config.id.clone_from(&args.id);
     }

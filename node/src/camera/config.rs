@@ -6,7 +6,7 @@ use super::http::{self, HttpConfig};
 use super::replay::{self, ReplayConfig};
 use super::v4l2::{self, V4l2Config};
 use super::{FrameSource, mjpeg};
-use crate::util::load;
+use crate::util::config_file;
 use edge_ocr::image::decode::Limits;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -212,7 +212,7 @@ fn from_table(mut table: Table) -> Result<SourceConfig, String> {
     }
     let (common, own): (Table, Table) = table.into_iter().partition(|(key, _)| Common::KEYS.contains(&key.as_str()));
     fn read<T: for<'a> Deserialize<'a>>(table: Table) -> Result<T, String> {
-        table.try_into().map_err(|e: toml::de::Error| load::explain(&e))
+        table.try_into().map_err(|e: toml::de::Error| config_file::explain(&e))
     }
     let kind = match kind.as_str() {
         "directory" => SourceKind::Directory(read(own)?),

@@ -11,7 +11,7 @@ use crate::publish::Message;
 use crate::publish::commands::{Command, Request};
 use crate::publish::payload::{self, Latency, MqttStats, OutboxStats, Stats};
 use crate::rules::Status;
-use crate::util::replace::replace;
+use crate::util::atomic_file::replace;
 use edge_ocr::sensors;
 use std::path::Path;
 use std::time::{Duration, Instant};

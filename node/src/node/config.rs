@@ -14,7 +14,7 @@ use crate::publish::{
     TopicsConfig,
 };
 use crate::rules::{Monotonic, RulesConfig, StateConfig};
-use crate::util::load;
+use crate::util::config_file;
 use edge_ocr::Config;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -124,9 +124,9 @@ impl<'de> Deserialize<'de> for FieldSection {
         let wrong = |reason: String| D::Error::custom(format!("field {name}: {reason}"));
         let known = FieldConfig::KEYS.iter().chain(&RulesConfig::KEYS).chain(&["home_assistant", "publish"]).copied();
         if let Some(key) = table.keys().find(|key| !known.clone().any(|name| name == **key)) {
-            return Err(wrong(load::unknown_word("key", key, &known.collect::<Vec<_>>())));
+            return Err(wrong(config_file::unknown_word("key", key, &known.collect::<Vec<_>>())));
         }
-        let told = |error: toml::de::Error| wrong(load::explain(&error));
+        let told = |error: toml::de::Error| wrong(config_file::explain(&error));
         Ok(FieldSection {
             rules: RulesConfig::take_from(&mut table).map_err(told)?,
             labels: take(&mut table, "home_assistant").map_err(wrong)?,
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for FieldSection {
 /// Takes one key out of a table; its default if it is not there.
 fn take<T: DeserializeOwned + Default>(table: &mut toml::Table, key: &str) -> Result<T, String> {
     let Some(value) = table.remove(key) else { return Ok(T::default()) };
-    value.try_into().map_err(|error: toml::de::Error| format!("{key}: {}", load::explain(&error)))
+    value.try_into().map_err(|error: toml::de::Error| format!("{key}: {}", config_file::explain(&error)))
 }
 
 impl NodeConfig {
@@ -148,8 +148,8 @@ impl NodeConfig {
     /// # Errors
     /// One sentence that names the file and the first mistake.
     pub fn load(path: &Path) -> Result<NodeConfig, String> {
-        let text = load::text(path)?;
-        let mut config: NodeConfig = load::text_of(&text, &path.display().to_string())?;
+        let text = config_file::read_text(path)?;
+        let mut config: NodeConfig = config_file::parse(&text, &path.display().to_string())?;
         config.validate().map_err(|sentence| format!("{}: {sentence}", path.display()))?;
         config.digest = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(config)

@@ -12,7 +12,7 @@ use crate::publish::mqtt::{MqttConfig, TlsConfig};
 use crate::publish::outbox::OutboxConfig;
 use crate::publish::{DiscoveryConfig, FieldLabels, PublisherConfig, RetainConfig, TopicsConfig};
 use crate::rules::{NumberConfig, RulesConfig, VoteConfig};
-use crate::util::load;
+use crate::util::config_file;
 use edge_ocr::config::{Config, Mode};
 use edge_ocr::detect::ScoreMode;
 use edge_ocr::models::{Kind, Store};
@@ -237,7 +237,7 @@ fn with(lines: impl Fn(usize) -> bool) -> Result<NodeConfig, String> {
             false => line.to_owned() + "\n",
         })
         .collect();
-    load::text_of(&text, "default.toml")
+    config_file::parse(&text, "default.toml")
 }
 
 #[test]

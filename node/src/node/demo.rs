@@ -4,7 +4,7 @@
 //! program.
 
 use super::config::NodeConfig;
-use crate::util::load;
+use crate::util::config_file;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -114,7 +114,7 @@ pub fn config(broker: SocketAddr, pictures: &Path) -> Result<NodeConfig, String>
         broker.ip(),
         broker.port(),
     );
-    load::text_of(&text, "the demo's configuration")
+    config_file::parse(&text, "the demo's configuration")
 }
 
 fn failed(reason: &dyn std::fmt::Display) -> String {

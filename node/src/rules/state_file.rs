@@ -2,7 +2,7 @@
 
 use super::clock::Moment;
 use super::state::FieldState;
-use crate::util::replace::{read_small, replace_durably};
+use crate::util::atomic_file::{read_small, replace_durably};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -220,7 +220,7 @@ mod tests {
     fn a_pipe_in_its_place_is_damage() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("state");
-        crate::util::replace::fifo(&path);
+        crate::util::atomic_file::fifo(&path);
         let (mut file, error) = StateFile::open(&path, &StateConfig::default());
         let said = error.unwrap().to_string();
         assert!(said.contains("not a regular file; the fields start afresh"), "{said}");

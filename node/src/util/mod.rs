@@ -2,15 +2,15 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `load` | a configuration file → a typed value, with its mistakes told in one sentence |
+//! | `config_file` | a configuration file → a typed value, or one sentence that says what is wrong in it |
 //! | `secret` | passwords that do not get into logs |
 //! | `shutdown` | the flag that ends a node or worker |
 //! | `signals` | SIGTERM, SIGINT and SIGHUP |
-//! | `replace` | small files that are replaced as a whole |
+//! | `atomic_file` | small files, replaced atomically |
 //! | `tls` | certificates from PEM files (feature `tls`) |
 
-pub mod load;
-pub(crate) mod replace;
+pub mod config_file;
+pub(crate) mod atomic_file;
 pub mod secret;
 pub mod shutdown;
 pub mod signals;

@@ -1,7 +1,7 @@
 //! What Home Assistant was told last time, in a small file.
 
 use super::Component;
-use crate::util::replace::{read_small, replace_durably};
+use crate::util::atomic_file::{read_small, replace_durably};
 use std::io;
 use std::path::Path;
 
@@ -46,7 +46,7 @@ mod tests {
     fn a_pipe_in_its_place_is_damage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("components.json");
-        crate::util::replace::fifo(&path);
+        crate::util::atomic_file::fifo(&path);
         assert!(load_components(&path).is_empty());
         let told = [Component { key: "main_value".into(), platform: "sensor".into() }];
         save_components(&path, &told).unwrap();

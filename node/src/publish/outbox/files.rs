@@ -1,6 +1,6 @@
 //! The directory of the outbox, as little of it as is needed; tests put a disk of their own in its place.
 
-use crate::util::replace::check_regular;
+use crate::util::atomic_file::check_regular;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -328,12 +328,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut disk = Disk::new(root.path().to_owned());
         let lock = root.path().join("lock");
-        crate::util::replace::fifo(&lock);
+        crate::util::atomic_file::fifo(&lock);
         assert_eq!(disk.prepare().unwrap(), Lock::NoFile);
         fs::remove_file(&lock).unwrap();
         fs::create_dir(&lock).unwrap();
         assert_eq!(disk.prepare().unwrap(), Lock::NoFile);
-        crate::util::replace::fifo(&disk.path(1));
+        crate::util::atomic_file::fifo(&disk.path(1));
         assert!(disk.read(1, 0, 10).is_err() && disk.open(1, 10).is_err());
     }
 

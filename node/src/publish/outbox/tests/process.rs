@@ -189,8 +189,8 @@ fn what_is_no_file_in_the_outbox_is_done_without() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("outbox");
     std::fs::create_dir(&dir).unwrap();
-    crate::util::replace::fifo(&dir.join("lock"));
-    crate::util::replace::fifo(&dir.join("0000000000000001.log"));
+    crate::util::atomic_file::fifo(&dir.join("lock"));
+    crate::util::atomic_file::fifo(&dir.join("0000000000000001.log"));
     std::fs::create_dir(dir.join("0000000000000002.log")).unwrap();
     let mut outbox = Outbox::open(Some(root.path()), &small()).unwrap();
     let problem = outbox.status().problem.unwrap();

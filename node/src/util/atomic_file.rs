@@ -1,11 +1,11 @@
-//! A small file that is replaced as a whole: written beside its place and renamed, so that readers see the old one or the new one.
-//! And read as a whole, if it is a file.
+//! Small files, replaced atomically: written beside the target and renamed, so that readers see the old or the new content.
+//! Also reads small files, with a limit.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-/// Replaces the file, for readers who may be others: they may read it whatever the process's umask says. After a power cut it may be empty.
+/// Replaces the file and lets everybody read it, whatever the process's umask. After a power cut it may be empty.
 ///
 /// # Errors
 /// The system's. What was there is still there.

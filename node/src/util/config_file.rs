@@ -1,4 +1,5 @@
-//! A configuration file → [`NodeConfig`](crate::node::NodeConfig) or any other typed value, with mistakes told in one sentence.
+//! A configuration file → [`NodeConfig`](crate::node::NodeConfig) or any other typed value, or one sentence that says what
+//! is wrong in it.
 
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -16,15 +17,15 @@ const MAX_DIGITS: usize = 39;
 ///
 /// # Errors
 /// One sentence that names the file, the line, and what is wrong there; for an unknown key also the known one that is most like it.
-pub fn file<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    text_of(&text(path)?, &path.display().to_string())
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    parse(&read_text(path)?, &path.display().to_string())
 }
 
 /// The text of a configuration.
 ///
 /// # Errors
 /// One sentence that names the file.
-pub fn text(path: &Path) -> Result<String, String> {
+pub fn read_text(path: &Path) -> Result<String, String> {
     let name = path.display();
     let about = std::fs::metadata(path)
         .map_err(|e| format!("the configuration {name} cannot be read: {e}; name another with --config"))?;
@@ -37,8 +38,8 @@ pub fn text(path: &Path) -> Result<String, String> {
 /// Reads TOML; `name` is that of the file, for messages.
 ///
 /// # Errors
-/// As [`file()`].
-pub fn text_of<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
+/// As [`read()`].
+pub fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
         let span = error.span().map(|span| span.start.min(text.len())..span.end.min(text.len()));
         let line =
@@ -141,7 +142,7 @@ mod tests {
     }
 
     fn message(text: &str) -> String {
-        text_of::<Outer>(text, "node.toml").unwrap_err()
+        parse::<Outer>(text, "node.toml").unwrap_err()
     }
 
     #[test]
@@ -201,7 +202,7 @@ mod tests {
             third: u8,
         }
         fn said<T: DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
-            text_of::<T>(text, "f").unwrap_err()
+            parse::<T>(text, "f").unwrap_err()
         }
         assert_eq!(said::<Nothing>("zebra = 1"), "f, line 1: there is no key `zebra`; none is known here");
         assert_eq!(said::<One>("zebra = 1"), "f, line 1: there is no key `zebra`; there are first");
@@ -229,7 +230,7 @@ mod tests {
             key: T,
         }
         fn said<T: DeserializeOwned + std::fmt::Debug>() -> String {
-            text_of::<Table<T>>("key = 'zebra'", "f").unwrap_err()
+            parse::<Table<T>>("key = 'zebra'", "f").unwrap_err()
         }
         assert_eq!(said::<One>(), "f, line 1: key: there is no value `zebra`; there are First");
         assert_eq!(said::<How>(), "f, line 1: key: there is no value `zebra`; there are fast, slow");
@@ -246,7 +247,7 @@ mod tests {
         fn said<T: DeserializeOwned + std::fmt::Debug>() -> String {
             // With what stands between the parts of serde's sentence.
             let text = "[table]\nkey = 'hunter2\", expected `x`'";
-            let said = text_of::<std::collections::BTreeMap<String, Table<T>>>(text, "f").unwrap_err();
+            let said = parse::<std::collections::BTreeMap<String, Table<T>>>(text, "f").unwrap_err();
             assert!(!said.contains("hunter2"), "{said}");
             said.strip_prefix("f, line 2: table.key: this text cannot be used here, expected ").expect(&said).to_owned()
         }
@@ -267,7 +268,7 @@ mod tests {
         struct Table {
             key: u8,
         }
-        let said = text_of::<Table>("", "f").unwrap_err();
+        let said = parse::<Table>("", "f").unwrap_err();
         assert!(said.starts_with('f') && said.ends_with(": missing field `key`"), "{said}");
     }
 
@@ -282,8 +283,8 @@ mod tests {
     #[test]
     fn what_is_no_file_is_told() {
         let root = tempfile::tempdir().unwrap();
-        assert!(file::<Outer>(root.path()).unwrap_err().contains("must be a file"));
-        assert!(file::<Outer>(&root.path().join("none.toml")).unwrap_err().contains("--config"));
+        assert!(read::<Outer>(root.path()).unwrap_err().contains("must be a file"));
+        assert!(read::<Outer>(&root.path().join("none.toml")).unwrap_err().contains("--config"));
     }
 
     #[test]
