@@ -1,7 +1,7 @@
 //! What the tests of the whole program share: the program, the models, the data beside the checkout.
 #![allow(dead_code, unused_imports)] // each test file uses a part
 
-pub mod node_mistakes;
+pub mod config_errors;
 #[path = "../../../tests/support/mod.rs"]
 mod shared;
 

@@ -9,36 +9,36 @@ use std::process::Command;
 pub const SECRET: &str = "hunter2";
 
 /// What is wrong, and a part of the sentence that is expected.
-pub struct Mistake {
+pub struct ConfigError {
     pub text: String,
     pub said: &'static str,
 }
 
 /// A table of the least configuration that there is, changed in one place.
-pub fn node(source: &str, field: &str, more: &str, said: &'static str) -> Mistake {
+pub fn node(source: &str, field: &str, more: &str, said: &'static str) -> ConfigError {
     let source = if source.is_empty() { "kind = 'directory'\npath = 'in'" } else { source };
-    Mistake { text: format!("[source]\n{source}\n[[field]]\nname = 'a'\n{field}\n{more}\n"), said }
+    ConfigError { text: format!("[source]\n{source}\n[[field]]\nname = 'a'\n{field}\n{more}\n"), said }
 }
 
-pub fn source(text: &str, said: &'static str) -> Mistake {
+pub fn source(text: &str, said: &'static str) -> ConfigError {
     node(text, "", "", said)
 }
 
-pub fn field(text: &str, said: &'static str) -> Mistake {
+pub fn field(text: &str, said: &'static str) -> ConfigError {
     node("", text, "", said)
 }
 
-pub fn more(text: &str, said: &'static str) -> Mistake {
+pub fn more(text: &str, said: &'static str) -> ConfigError {
     node("", "", text, said)
 }
 
 /// A field with a number, shown by Home Assistant.
-pub fn shown(text: &str, said: &'static str) -> Mistake {
+pub fn shown(text: &str, said: &'static str) -> ConfigError {
     node("", text, "[discovery]\nenabled = true", said)
 }
 
-pub fn whole(text: &str, said: &'static str) -> Mistake {
-    Mistake { text: text.to_owned(), said }
+pub fn whole(text: &str, said: &'static str) -> ConfigError {
+    ConfigError { text: text.to_owned(), said }
 }
 
 /// Runs the check and gives what it said; says in `wrong` what is not as it should be.
@@ -65,9 +65,9 @@ pub fn check(command: &mut Command, name: &str, said: &str, wrong: &mut Vec<Stri
     }
 }
 
-pub fn check_all(verb: &str, mistakes: &[Mistake], dir: &Path) {
+pub fn check_all(verb: &str, mistakes: &[ConfigError], dir: &Path) {
     let mut wrong = Vec::new();
-    for Mistake { text, said } in mistakes {
+    for ConfigError { text, said } in mistakes {
         let path = dir.join("config.toml");
         let text = text.replace("DIR", dir.to_str().expect("UTF-8"));
         fs::write(&path, &text).expect("written");

@@ -1,6 +1,6 @@
 //! Files that are no configuration, and those that come with the program.
 
-use super::support::node_mistakes::*;
+use super::support::config_errors::*;
 use super::support::{self, finish, program, root};
 use std::fs;
 use std::path::Path;

@@ -3,7 +3,7 @@
 //! The node prints a reading after it is in the outbox; whatever was printed has to arrive. The listener always listens before the node
 //! can reach the broker, because a broker without memory forgets what nobody listens to.
 //!
-//! The usual form takes about a minute. `EDGE_OCR_TORTURE=full cargo test --test node_torture -- --nocapture --test-threads 1` is the
+//! The usual form takes about a minute. `EDGE_OCR_TORTURE=full cargo test --test crash_recovery -- --nocapture --test-threads 1` is the
 //! long one, whose figures are in `benches/results`; `EDGE_OCR_TORTURE_SEED` gives other moments, `EDGE_OCR_TORTURE_MQTT=5` the other
 //! version of the protocol.
 #![cfg(feature = "node")]

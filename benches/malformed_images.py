@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Read a whole folder of damaged pictures in one process and hold its peak memory against a limit.
 
-    benches/hostile.py --program target/release/edge-ocr --pictures DIR [--engine tract] [--limit-mb 300]
+    benches/malformed_images.py --program target/release/edge-ocr --pictures DIR [--engine tract] [--limit-mb 300]
 
 Exit code 1 when the peak is above the limit, or when the program ended otherwise than by its own rules (0, 4 or 5).
 """

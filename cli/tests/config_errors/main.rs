@@ -6,7 +6,7 @@ mod files;
 mod support;
 
 use std::fs;
-use support::node_mistakes::*;
+use support::config_errors::*;
 use support::{finish, program};
 
 #[test]
@@ -31,7 +31,7 @@ fn shape() {
         whole("[source\n", "line 1"),
         whole("[source]\nkind = 'directory'\npath = 'a'\npath = 'b'\n", "path"),
         more("[[field]]\nname = 'a'", "two fields named a"),
-        Mistake { text: format!("[source]\nkind = 'directory'\npath = 'in'\n{many}"), said: "at most 64" },
+        ConfigError { text: format!("[source]\nkind = 'directory'\npath = 'in'\n{many}"), said: "at most 64" },
         more("[nodes]\n", "did you mean `node`"),
         more("[node]\nstate_dirs = 'x'", "did you mean `state_dir`"),
         more("[node]\nsave_interval_s = 0", "save_interval_s"),
