@@ -53,5 +53,5 @@ fn plans_are_for_this_target_and_say_what_the_constants_say() {
         assert!(sizes.iter().all(|bytes| *bytes <= target::ARENA_BYTES));
     }
     let recogniser = Plan::load(target::RECOGNISER.plan().expect("a plan")).expect("a plan");
-    assert_eq!(recogniser.head().classes as usize, target::CLASSES.len());
+    assert_eq!(recogniser.header().classes as usize, target::CLASSES.len());
 }

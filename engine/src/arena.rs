@@ -113,7 +113,7 @@ impl<'a> Memory<'a> {
     }
 
     fn check<T>(t: &Tensor) -> Result<(), Error> {
-        let ok = t.elem.size() == size_of::<T>();
+        let ok = t.dtype.size() == size_of::<T>();
         if ok { Ok(()) } else { Err(Error::Shape { op: "arena", what: "a tensor has another element type" }) }
     }
 
@@ -123,7 +123,7 @@ impl<'a> Memory<'a> {
     /// While operations read the view, nobody writes to the tensor or its slack; for the operations that work in place see the type.
     pub unsafe fn view<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<View<'_, T>, Error> {
         Self::check::<T>(t)?;
-        let ptr = self.at(t.offset, shape.span_bytes(t.elem.size()), SLACK_BYTES)?;
+        let ptr = self.at(t.offset, shape.span_bytes(t.dtype.size()), SLACK_BYTES)?;
         // SAFETY: span and slack lie inside the arena, which is initialised; the rest is the promise of the caller.
         unsafe { View::from_raw(ptr.cast::<T>(), shape) }
     }
@@ -134,7 +134,7 @@ impl<'a> Memory<'a> {
     /// While an operation writes its rows of the view, nobody else reads or writes these.
     pub unsafe fn view_mut<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<ViewMut<'_, T>, Error> {
         Self::check::<T>(t)?;
-        let ptr = self.at(t.offset, shape.span_bytes(t.elem.size()), 0)?;
+        let ptr = self.at(t.offset, shape.span_bytes(t.dtype.size()), 0)?;
         // SAFETY: the span lies inside the arena; the rest is the promise of the caller.
         unsafe { ViewMut::from_raw(ptr.cast::<T>(), shape) }
     }

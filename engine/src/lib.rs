@@ -28,7 +28,7 @@ pub mod tensor;
 
 pub use arena::Arena;
 pub use error::Error;
-pub use exec::{Answer, Executor, Network, RunError};
+pub use exec::{Answer, Executor, PreparedPlan, RunError};
 pub use kernels::{Isa, IsaError, Kernels};
 pub use plan::{Plan, PlanError};
 #[cfg(feature = "std")]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::plans::{Guarded, PLANS};
-use edge_ocr_engine::{Answer, Kernels, Network, Plan, Pool};
+use edge_ocr_engine::{Answer, Kernels, PreparedPlan, Plan, Pool};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,9 +45,9 @@ fn loading_and_running_allocate_nothing() {
         let before = CALLS.load(Ordering::SeqCst);
         for copy in &copies {
             let plan = Plan::load(copy.bytes()).unwrap();
-            for variant in 0..plan.head().variants {
-                let network = Network::new(&plan, variant, kernels, 2, arena.bytes_mut()).unwrap();
-                let mut executor = network.on(arena.bytes_mut()).unwrap();
+            for variant in 0..plan.header().variants {
+                let prepared = PreparedPlan::new(&plan, variant, kernels, 2, arena.bytes_mut()).unwrap();
+                let mut executor = prepared.bind(arena.bytes_mut()).unwrap();
                 for run in 0..20u8 {
                     executor.input_mut().fill(run);
                     if run.is_multiple_of(2) {

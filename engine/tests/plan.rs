@@ -6,7 +6,7 @@ mod common;
 use common::Rng;
 use common::plans::{Guarded, PLANS};
 use edge_ocr_engine::plan::{MAX_WORKERS, crc32};
-use edge_ocr_engine::{Arena, Isa, IsaError, Kernels, Network, Plan, PlanError, Pool};
+use edge_ocr_engine::{Arena, Isa, IsaError, Kernels, PreparedPlan, Plan, PlanError, Pool};
 use std::time::{Duration, Instant};
 
 fn refusal(bytes: &[u8]) -> PlanError {
@@ -62,7 +62,7 @@ fn an_arena_or_worker_that_does_not_fit_is_refused() {
     let need = plan.variant(0).unwrap().arena_bytes(2);
     let mut arena = Guarded::new(need + 64);
     let mut new = |from: usize, to: usize, variant, workers| {
-        Network::new(&plan, variant, kernels, workers, &mut arena.bytes_mut()[from..to]).map(|_| ())
+        PreparedPlan::new(&plan, variant, kernels, workers, &mut arena.bytes_mut()[from..to]).map(|_| ())
     };
     assert_eq!(new(0, need, 0, 2), Ok(()));
     assert_eq!(new(0, need - 1, 0, 2), Err(PlanError::Arena { have: need - 1, need }));
@@ -70,8 +70,8 @@ fn an_arena_or_worker_that_does_not_fit_is_refused() {
     assert_eq!(new(0, need, 0, 0), Err(PlanError::Workers { workers: 0 }));
     assert_eq!(new(0, need, 0, MAX_WORKERS + 1), Err(PlanError::Workers { workers: MAX_WORKERS + 1 }));
     assert_eq!(new(0, need, 9, 1), Err(PlanError::Variant { index: 9, count: 2 }));
-    let network = Network::new(&plan, 0, kernels, 1, arena.bytes_mut()).unwrap();
-    let mut executor = network.on(arena.bytes_mut()).unwrap();
+    let prepared = PreparedPlan::new(&plan, 0, kernels, 1, arena.bytes_mut()).unwrap();
+    let mut executor = prepared.bind(arena.bytes_mut()).unwrap();
     assert!(Pool::new(2).unwrap().run(&mut executor).is_err());
 }
 
@@ -212,15 +212,15 @@ fn mutated_plans_never_panic_and_never_leave_the_arena() {
         tried += 1;
         let Ok(plan) = Plan::load(bytes.bytes()) else { continue };
         loaded += 1;
-        for variant in 0..plan.head().variants.min(3) {
+        for variant in 0..plan.header().variants.min(3) {
             let need = plan.variant(variant).unwrap().arena_bytes(2);
             if need > 4 << 20 {
                 continue;
             }
             let mut arena = Guarded::new(need);
-            let Ok(network) = Network::new(&plan, variant, kernels, 2, arena.bytes_mut()) else { continue };
+            let Ok(prepared) = PreparedPlan::new(&plan, variant, kernels, 2, arena.bytes_mut()) else { continue };
             made += 1;
-            let mut executor = network.on(arena.bytes_mut()).unwrap();
+            let mut executor = prepared.bind(arena.bytes_mut()).unwrap();
             executor.input_mut().fill(random.next() as u8);
             let done = if random.next().is_multiple_of(2) { pool.run(&mut executor) } else { executor.run() };
             ran += u64::from(done.is_ok());

@@ -3,7 +3,7 @@
 mod common;
 
 use common::plans::{Guarded, PLANS};
-use edge_ocr_engine::{Kernels, Network, Panicked, Plan, Pool};
+use edge_ocr_engine::{Kernels, PreparedPlan, Panicked, Plan, Pool};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,8 +45,8 @@ fn a_network_runs_after_a_panic() {
     let plan = Plan::load(plan.bytes()).unwrap();
     let kernels = Kernels::detect().unwrap();
     let mut arena = Guarded::new(plan.variant(0).unwrap().arena_bytes(2));
-    let network = Network::new(&plan, 0, kernels, 2, arena.bytes_mut()).unwrap();
-    let mut executor = network.on(arena.bytes_mut()).unwrap();
+    let prepared = PreparedPlan::new(&plan, 0, kernels, 2, arena.bytes_mut()).unwrap();
+    let mut executor = prepared.bind(arena.bytes_mut()).unwrap();
     let mut pool = Pool::new(2).unwrap();
     assert_eq!(pool.each(2, &|i| assert_eq!(i, 0, "on purpose")), Err(Panicked));
     for step in [0, 1, 5] {

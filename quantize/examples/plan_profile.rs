@@ -4,7 +4,7 @@
 //! [--each-line]`
 
 use edge_ocr_engine::plan::Plan;
-use edge_ocr_engine::{Answer, Kernels, Network, Pool};
+use edge_ocr_engine::{Answer, Kernels, PreparedPlan, Pool};
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::plan::{AlignedBytes, Options, compile};
 use std::collections::BTreeMap;
@@ -44,9 +44,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
     let plan = Plan::load(bytes.bytes())?;
     let mut arena = AlignedBytes::zeroed(plan.arena_bytes(threads));
-    let network = Network::new(&plan, 0, Kernels::detect()?, threads, arena.bytes_mut())?;
-    eprintln!("loaded in {:.2} ms; {} kernels", started.elapsed().as_secs_f64() * 1e3, network.kernels().isa());
-    let mut executor = network.on(arena.bytes_mut())?;
+    let prepared = PreparedPlan::new(&plan, 0, Kernels::detect()?, threads, arena.bytes_mut())?;
+    eprintln!("loaded in {:.2} ms; {} kernels", started.elapsed().as_secs_f64() * 1e3, prepared.kernels().isa());
+    let mut executor = prepared.bind(arena.bytes_mut())?;
     let mut pool = Pool::new(threads)?;
     if args.iter().any(|a| a == "--each-line") {
         // One run for each line of standard input: for comparisons in alternation with another program.
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         return Ok(());
     }
-    let steps: Vec<_> = network.steps().collect();
+    let steps: Vec<_> = prepared.steps().collect();
     let mut best = vec![f64::INFINITY; steps.len()];
     let mut totals = Vec::new();
     let input: Vec<u8> = (0..h * w * 3).map(|i| ((i * 7919) >> 3) as u8).collect();

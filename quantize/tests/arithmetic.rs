@@ -2,7 +2,7 @@
 
 use edge_ocr_quantize::exec::{Data, Feature, run_int_node};
 use edge_ocr_quantize::graph::{
-    Activation, Conv, ConvKind, Elem, Graph, Node, Op, Pad, Quant, Shape, Tensor, TensorId, Weights,
+    Activation, Conv, ConvKind, DType, Graph, Node, Op, Pad, Quant, Shape, Tensor, TensorId, Weights,
 };
 
 struct Random(u64);
@@ -47,7 +47,7 @@ fn graph(case: &Case, random: &mut Random) -> Graph {
     let tensor = |channels: usize, scale, zero| Tensor {
         name: String::new(),
         channels: channels as u32,
-        elem: Elem::U8(Quant { scale, zero }),
+        dtype: DType::U8(Quant { scale, zero }),
     };
     let mut inputs = vec![TensorId(0)];
     inputs.extend(case.residual.then_some(TensorId(1)));

@@ -84,7 +84,7 @@ fn plan_gives_a_plan_that_runs() {
     let bytes = AlignedBytes::copy(&std::fs::read(&out).unwrap());
     assert!(Plan::load_for(bytes.bytes(), "another").is_err());
     let plan = Plan::load_for(bytes.bytes(), "board").unwrap();
-    assert_eq!((plan.head().classes, plan.head().variants), (28, 2));
+    assert_eq!((plan.header().classes, plan.header().variants), (28, 2));
     let mut arena = AlignedBytes::zeroed(plan.arena_bytes(1));
     let mut executor = Executor::new(&plan, 0, arena.bytes_mut(), Kernels::detect().unwrap(), 1).unwrap();
     executor.input_mut().fill(128);
@@ -104,7 +104,7 @@ fn plan_takes_sizes_charset_and_threads_from_a_board() {
     assert!(said.contains("for pi-zero2w") && said.contains("48x1600: arena "), "{said}");
     assert!(said.contains("with 4 threads"), "{said}");
     let bytes = AlignedBytes::copy(&std::fs::read(&out).unwrap());
-    assert_eq!(Plan::load_for(bytes.bytes(), "pi-zero2w").unwrap().head().variants, 9);
+    assert_eq!(Plan::load_for(bytes.bytes(), "pi-zero2w").unwrap().header().variants, 9);
     let cls = models("ppocr-mobile-v2-cls.q8");
     assert!(fails(2, &["plan", &cls, "--target", &board, "--out", &out]).contains("--size"));
     assert!(fails(2, &["plan", &cls, "--target", "t", "--out", &out]).contains("--size"));

@@ -6,8 +6,8 @@
 
 mod networks;
 
-use edge_ocr_engine::plan::{Elem as PlanElem, Plan, Tensor};
-use edge_ocr_engine::{Answer, Executor, Isa, Kernels, Network, Pool};
+use edge_ocr_engine::plan::{DType as PlanElem, Plan, Tensor};
+use edge_ocr_engine::{Answer, Executor, Isa, Kernels, PreparedPlan, Pool};
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
 use edge_ocr_quantize::exec::{Data, Feature, Mode, picture, run_int_node};
@@ -30,7 +30,7 @@ fn feature(executor: &Executor<'_, '_>, t: &Tensor) -> Feature {
     let shape = Shape { h: t.shape.h, w: t.shape.w, c: t.shape.c };
     let mut bytes = Vec::new();
     executor.pixels(t, |p| bytes.extend_from_slice(p));
-    let data = match t.elem {
+    let data = match t.dtype {
         PlanElem::U8 { .. } => Data::U8(bytes),
         _ => Data::F32(bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()),
     };
@@ -132,8 +132,8 @@ fn check_threads(model: &Model, sizes: &[[usize; 2]], variant: usize, pixels: &[
     for kernels in kernels() {
         for threads in [1, 2, 3] {
             let mut arena = AlignedBytes::zeroed(plan.arena_bytes(threads));
-            let network = Network::new(&plan, variant, kernels, threads, arena.bytes_mut()).unwrap();
-            let mut executor = network.on(arena.bytes_mut()).unwrap();
+            let prepared = PreparedPlan::new(&plan, variant, kernels, threads, arena.bytes_mut()).unwrap();
+            let mut executor = prepared.bind(arena.bytes_mut()).unwrap();
             let mut pool = Pool::new(threads).unwrap();
             for run in 0..if kernels.isa() == Isa::Scalar { 1 } else { 3 } {
                 executor.input_mut().copy_from_slice(pixels);

@@ -100,7 +100,7 @@ impl<'x> Context<'x> {
             classes: *classes,
         };
         let (tokens, range, scratch) = (self.view(x)?, share.of(h * w), self.scratch(share)?);
-        let at = y.offset + range.start * c * y.elem.size();
+        let at = y.offset + range.start * c * y.dtype.size();
         check("ctc", "the output has not one channel for each class", c == *classes)?;
         let out = self.slice(at, range.len() * c)?;
         ctc_probabilities(self.kernels, &p, tokens, range, out, scratch)

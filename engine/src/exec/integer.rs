@@ -4,7 +4,7 @@ use super::context::{Context, Share, column};
 use crate::error::{Error, check, check_len};
 use crate::ops::{self, *};
 use crate::pack::{PackedConv, padded};
-use crate::plan::{ConvStep, Elem, ExciteStep, Span, Tensor};
+use crate::plan::{ConvStep, DType, ExciteStep, Span, Tensor};
 use crate::tensor::Shape;
 
 /// With fewer rows than this for each piece, rows are cut.
@@ -25,8 +25,8 @@ pub(super) const PIXEL_BLOCK: usize = 12;
 
 impl<'x> Context<'x> {
     fn output(&self, c: &ConvStep, shape: Shape) -> Result<Output<'x>, Error> {
-        Ok(match c.y.elem {
-            Elem::U8 { .. } => Output::U8(self.view_mut_as(&c.y, shape)?, c.zero_out),
+        Ok(match c.y.dtype {
+            DType::U8 { .. } => Output::U8(self.view_mut_as(&c.y, shape)?, c.zero_out),
             _ => Output::F32(self.view_mut_as(&c.y, shape)?),
         })
     }
@@ -87,10 +87,10 @@ impl<'x> Context<'x> {
         x: &Tensor,
         y: &Tensor,
         window: &Window,
-        change: Option<Requant>,
+        requant: Option<Requant>,
         share: Share,
     ) -> Result<(), Error> {
-        max_pool(self.kernels, window, change, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+        max_pool(self.kernels, window, requant, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
     }
 
     pub fn avg_pool(
@@ -98,11 +98,11 @@ impl<'x> Context<'x> {
         x: &Tensor,
         y: &Tensor,
         window: &Window,
-        change: Requant,
+        requant: Requant,
         include_pad: bool,
         share: Share,
     ) -> Result<(), Error> {
-        avg_pool(self.kernels, window, change, include_pad, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+        avg_pool(self.kernels, window, requant, include_pad, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
     }
 
     /// Phase 0 of what begins with a mean: the sums of each piece (there is one for each worker), at the start of
@@ -153,7 +153,7 @@ impl<'x> Context<'x> {
         if phase == 0 {
             return self.sums(&s.x, share);
         }
-        // Every worker computes all factors before its first piece: it takes microseconds and spares a phase. The
+        // Every worker computes all factors before its first piece: it takes microseconds and saves a phase. The
         // sums at the start of its scratch stay, because others may still read them.
         let c = s.x.shape.c;
         let at = self.scratch_at(share.worker) + 4 * c.next_multiple_of(16);
@@ -180,7 +180,7 @@ impl<'x> Context<'x> {
         }
         let shape = spread(&s.y.shape, share);
         let (x, y) = (self.view_as(&s.x, spread(&s.x.shape, share))?, self.view_mut_as(&s.y, shape)?);
-        let p = ChannelScaleParams { scale, plus: s.plus, requant: s.change };
+        let p = ChannelScaleParams { scale, plus: s.plus, requant: s.requant };
         channel_scale(self.kernels, &p, x, y, share.of(shape.h))
     }
 
@@ -193,8 +193,8 @@ impl<'x> Context<'x> {
         add(self.kernels, &p, a, b, self.view_mut_as(y, ys)?, share.of(ys.h))
     }
 
-    pub fn requant(&self, x: &Tensor, y: &Tensor, change: Option<Requant>, share: Share) -> Result<(), Error> {
-        upsample(self.kernels, change, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
+    pub fn requant(&self, x: &Tensor, y: &Tensor, requant: Option<Requant>, share: Share) -> Result<(), Error> {
+        upsample(self.kernels, requant, self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
     }
 
     pub fn lut(&self, x: &Tensor, y: &Tensor, table: Span, share: Share) -> Result<(), Error> {

@@ -1,20 +1,21 @@
 //! Runs a plan in an arena.
 //!
 //! ```no_run
-//! use edge_ocr_engine::{Kernels, exec::Network, plan::Plan};
+//! use edge_ocr_engine::{Kernels, exec::PreparedPlan, plan::Plan};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (bytes, arena): (&[u8], &mut [u8]) = (&[], &mut []);
 //! let plan = Plan::load(bytes)?;
-//! let network = Network::new(&plan, 0, Kernels::detect()?, 1, arena)?;
-//! let mut run = network.on(arena)?;
+//! let prepared = PreparedPlan::new(&plan, 0, Kernels::detect()?, 1, arena)?;
+//! let mut run = prepared.bind(arena)?;
 //! run.input_mut().fill(255);
 //! run.run()?;
 //! let answer = run.output();
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Network`] is checked once and borrows no arena, so that several networks can take turns in one: an [`Executor`] is a
-//! network on an arena and costs nothing to make. Tensors do not survive between runs; the input's memory is used for other
+//! A [`PreparedPlan`] is checked once and borrows no arena, so that several plans can take turns in one arena: an
+//! [`Executor`] is a plan bound to an arena and costs nothing to make. Tensors do not survive between runs; the memory of
+//! the input is used for other
 //! tensors once the first operation has read it, so write all of it before each run.
 
 mod context;
@@ -27,7 +28,7 @@ mod step;
 use crate::arena::Memory;
 use crate::error::Error;
 use crate::kernels::Kernels;
-use crate::plan::{Elem, MAX_WORKERS, NamedStep, Plan, PlanError, Tensor, Variant};
+use crate::plan::{DType, MAX_WORKERS, NamedStep, Plan, PlanError, Tensor, Variant};
 use crate::tensor::{SLACK_BYTES, Shape};
 use context::Context;
 use context::Share;
@@ -66,7 +67,7 @@ impl fmt::Display for RunError {
 
 impl core::error::Error for RunError {}
 
-/// What a network gives; pixels are dense.
+/// The output of a network; pixels are dense.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer<'e> {
     /// real = (q - zero) * scale.
@@ -82,16 +83,16 @@ pub enum Answer<'e> {
     F32(&'e [f32]),
 }
 
-/// An input size of a plan with kernels and workers: checked, ready to run on any arena that is large enough.
+/// One input size of a plan, with kernels and a number of workers: checked, and ready to run on any large enough arena.
 #[derive(Clone, Copy, Debug)]
-pub struct Network<'p> {
+pub struct PreparedPlan<'p> {
     variant: Variant<'p>,
     kernels: &'static Kernels,
     workers: usize,
 }
 
-impl<'p> Network<'p> {
-    /// Lets every operation check its arguments, without computing. `arena` is any arena on which the network could run; its
+impl<'p> PreparedPlan<'p> {
+    /// Lets every operation check its arguments, without computing. `arena` is any arena that is large enough; its
     /// contents are lost. `workers` is the largest number of threads that will run it.
     ///
     /// # Errors
@@ -106,29 +107,29 @@ impl<'p> Network<'p> {
         if !(1..=MAX_WORKERS).contains(&workers) {
             return Err(PlanError::Workers { workers });
         }
-        let network = Network { variant: plan.variant(variant)?, kernels, workers };
-        let executor = network.on(arena)?;
-        for (step, named) in network.variant.steps().enumerate() {
+        let prepared = PreparedPlan { variant: plan.variant(variant)?, kernels, workers };
+        let executor = prepared.bind(arena)?;
+        for (step, named) in prepared.variant.steps().enumerate() {
             for phase in 0..named.step.phases() {
                 // SAFETY: the executor is this function's own, and a share of nothing reads and writes nothing.
                 let checked = unsafe { executor.context().run(&named.step, phase, Share::NOTHING) };
                 checked.map_err(|error| PlanError::Op { step, error })?;
             }
         }
-        Ok(network)
+        Ok(prepared)
     }
 
-    /// The network on an arena.
+    /// Binds the plan to an arena.
     ///
     /// # Errors
-    /// [`PlanError::Arena`].
-    pub fn on<'a>(&self, arena: &'a mut [u8]) -> Result<Executor<'p, 'a>, PlanError> {
+    /// [`PlanError::Arena`]: too small, or misaligned.
+    pub fn bind<'a>(&self, arena: &'a mut [u8]) -> Result<Executor<'p, 'a>, PlanError> {
         let (have, need) = (arena.len(), self.arena_bytes());
         if have < need {
             return Err(PlanError::Arena { have: have.max(1), need });
         }
         let memory = Memory::new(arena).ok_or(PlanError::Arena { have: 0, need })?;
-        Ok(Executor { network: *self, memory })
+        Ok(Executor { prepared: *self, memory })
     }
 
     /// Bytes of arena that it needs.
@@ -138,12 +139,12 @@ impl<'p> Network<'p> {
 
     /// The picture's tensor: u8, dense.
     pub fn input(&self) -> &Tensor {
-        &self.variant.head().input
+        &self.variant.header().input
     }
 
     /// The answer's tensor.
     pub fn output(&self) -> &Tensor {
-        &self.variant.head().output
+        &self.variant.header().output
     }
 
     /// The answer's tensor and its number of elements.
@@ -168,15 +169,15 @@ impl<'p> Network<'p> {
     }
 }
 
-/// A network on an arena.
+/// A prepared plan bound to an arena.
 #[derive(Debug)]
 pub struct Executor<'p, 'a> {
-    network: Network<'p>,
+    prepared: PreparedPlan<'p>,
     memory: Memory<'a>,
 }
 
 impl<'p, 'a> Executor<'p, 'a> {
-    /// [`Network::new`] and [`Network::on`] in one, for those who run one network only.
+    /// [`PreparedPlan::new`] and [`PreparedPlan::bind`] in one, for a program with one plan only.
     ///
     /// # Errors
     /// [`PlanError`].
@@ -187,49 +188,49 @@ impl<'p, 'a> Executor<'p, 'a> {
         kernels: &'static Kernels,
         workers: usize,
     ) -> Result<Self, PlanError> {
-        Network::new(plan, variant, kernels, workers, arena)?.on(arena)
+        PreparedPlan::new(plan, variant, kernels, workers, arena)?.bind(arena)
     }
 
-    /// The network.
-    pub fn network(&self) -> &Network<'p> {
-        &self.network
+    /// The plan that it runs.
+    pub fn prepared(&self) -> &PreparedPlan<'p> {
+        &self.prepared
     }
 
     /// The picture's bytes: rows of pixels of channels, without gaps. Write all of it before each run.
     pub fn input_mut(&mut self) -> &mut [u8] {
-        let t = self.network.input();
+        let t = self.prepared.input();
         // SAFETY: the arena is borrowed through `&mut self` as long as the slice lives.
         unsafe { self.memory.slice(t.offset, t.span_bytes().unwrap_or(0)) }.expect(IN_ARENA)
     }
 
     /// The answer of the last run.
     pub fn output(&self) -> Answer<'_> {
-        let (t, count) = self.network.answer();
-        match t.elem {
-            Elem::U8 { zero, scale } => {
+        let (t, count) = self.prepared.answer();
+        match t.dtype {
+            DType::U8 { zero, scale } => {
                 // SAFETY: whatever writes to the arena borrows `self` mutably.
                 let values = unsafe { self.memory.read(t.offset, count) }.expect(IN_ARENA);
                 Answer::U8 { values, zero, scale }
             }
             // SAFETY: as above.
-            Elem::F32 => Answer::F32(unsafe { self.memory.read(t.offset, count) }.expect(IN_ARENA)),
+            DType::F32 => Answer::F32(unsafe { self.memory.read(t.offset, count) }.expect(IN_ARENA)),
         }
     }
 
     /// The answer of the last run, for as long as the arena is borrowed.
     pub fn into_output(self) -> Answer<'a> {
-        let (t, count) = self.network.answer();
-        match t.elem {
-            Elem::U8 { zero, scale } => {
+        let (t, count) = self.prepared.answer();
+        match t.dtype {
+            DType::U8 { zero, scale } => {
                 Answer::U8 { values: self.memory.into_read(t.offset, count).expect(IN_ARENA), zero, scale }
             }
-            Elem::F32 => Answer::F32(self.memory.into_read(t.offset, count).expect(IN_ARENA)),
+            DType::F32 => Answer::F32(self.memory.into_read(t.offset, count).expect(IN_ARENA)),
         }
     }
 
     /// Height, width, channels of the answer.
     pub fn output_shape(&self) -> Shape {
-        self.network.output().shape
+        self.prepared.output().shape
     }
 
     /// Runs on the calling thread.
@@ -248,7 +249,7 @@ impl<'p, 'a> Executor<'p, 'a> {
     pub fn run_observed(&mut self, at: &mut (dyn FnMut(usize) + '_)) -> Result<(), RunError> {
         let context = self.context();
         let mut count = 0;
-        for (step, named) in self.network.variant.steps().enumerate() {
+        for (step, named) in self.prepared.variant.steps().enumerate() {
             at(step);
             for phase in 0..named.step.phases() {
                 // SAFETY: `&mut self`; one phase after the other, each by one call.
@@ -266,7 +267,7 @@ impl<'p, 'a> Executor<'p, 'a> {
     /// # Errors
     /// [`RunError`].
     pub fn run_step(&mut self, index: usize) -> Result<(), RunError> {
-        let Some(named) = self.network.variant.steps().nth(index) else { return Ok(()) };
+        let Some(named) = self.prepared.variant.steps().nth(index) else { return Ok(()) };
         for phase in 0..named.step.phases() {
             // SAFETY: `&mut self`; one phase after the other, each by one call.
             let result = unsafe { self.context().run(&named.step, phase, Share::ALL) };
@@ -280,18 +281,18 @@ impl<'p, 'a> Executor<'p, 'a> {
         for pixel in 0..t.shape.h * t.shape.w {
             let at = t.offset + pixel * t.shape.pixel_stride;
             // SAFETY: whatever writes to the arena borrows `self` mutably.
-            each(unsafe { self.memory.read::<u8>(at, t.shape.c * t.elem.size()) }.expect(IN_ARENA));
+            each(unsafe { self.memory.read::<u8>(at, t.shape.c * t.dtype.size()) }.expect(IN_ARENA));
         }
     }
 
     fn context(&self) -> Context<'_> {
-        let head = self.network.variant.head();
+        let header = self.prepared.variant.header();
         Context {
-            constants: self.network.variant.constants(),
+            constants: self.prepared.variant.constants(),
             memory: &self.memory,
-            kernels: self.network.kernels,
-            scratch: head.tensor_bytes + SLACK_BYTES,
-            scratch_bytes: head.scratch_bytes,
+            kernels: self.prepared.kernels,
+            scratch: header.tensor_bytes + SLACK_BYTES,
+            scratch_bytes: header.scratch_bytes,
         }
     }
 }

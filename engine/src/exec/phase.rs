@@ -40,7 +40,7 @@ impl Executor<'_, '_> {
             Some(p) => (Phase { step: p.step + 1, at: p.next, next: 0, phase: 0, phases: 0 }, p.next),
             None => (Phase { step: 0, at: 0, next: 0, phase: 0, phases: 0 }, 0),
         };
-        let (named, next) = self.network.variant.step_at(at)?;
+        let (named, next) = self.prepared.variant.step_at(at)?;
         (phase.next, phase.phases) = (next, named.step.phases());
         Some((phase, pieces(&named.step, phase.phase, workers)))
     }
@@ -56,7 +56,7 @@ impl Executor<'_, '_> {
         [worker, workers, pieces]: [usize; 3],
         claim: &mut dyn FnMut() -> Option<usize>,
     ) -> Result<(), RunError> {
-        let Some((named, _)) = self.network.variant.step_at(phase.at) else { return Ok(()) };
+        let Some((named, _)) = self.prepared.variant.step_at(phase.at) else { return Ok(()) };
         let context = self.context();
         let mut first = true;
         while let Some(piece) = claim() {

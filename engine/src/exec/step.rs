@@ -16,14 +16,14 @@ impl Context<'_> {
             Step::Conv(c) => self.conv(c, share),
             Step::Depthwise(c) => self.depthwise(c, share),
             Step::Transposed(c) => self.transposed(c, share),
-            Step::MaxPool { x, y, window, change } => self.max_pool(x, y, window, *change, share),
-            Step::AvgPool { x, y, window, change, include_pad } => {
-                self.avg_pool(x, y, window, *change, *include_pad, share)
+            Step::MaxPool { x, y, window, requant } => self.max_pool(x, y, window, *requant, share),
+            Step::AvgPool { x, y, window, requant, include_pad } => {
+                self.avg_pool(x, y, window, *requant, *include_pad, share)
             }
             Step::GlobalMean { x, y, mul, add } => self.global_mean(x, y, *mul, *add, phase, share),
             Step::SqueezeExcite(s) => self.squeeze_excite(s, phase, share),
             Step::Add { a, b, y, a_mul, b_mul } => self.add(a, b, y, *a_mul, *b_mul, share),
-            Step::Requant { x, y, change } => self.requant(x, y, *change, share),
+            Step::Requant { x, y, requant } => self.requant(x, y, *requant, share),
             Step::Lut { x, y, table } => self.lut(x, y, *table, share),
             Step::Dequantise { x, y } => self.dequantise(x, y, share),
             Step::Quantise { x, y } => self.quantise(x, y, share),

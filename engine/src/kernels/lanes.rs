@@ -20,7 +20,7 @@ pub trait Lanes: Copy {
     /// 16 x u8.
     type B: Copy;
     /// Vectors that are taken through a long function together: 4, 2 or 1, as the registers allow.
-    const TOGETHER: usize;
+    const UNROLL: usize;
 
     /// All lanes `x`.
     ///

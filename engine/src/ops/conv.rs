@@ -43,8 +43,8 @@ pub struct ConvParams<'a, W = PackedConv<'a>> {
     pub residual: Option<Residual<'a>>,
 }
 
-/// How a convolution's scratch is divided: panel (or input rows), accumulators, widened weights.
-pub(super) struct Layout {
+/// Offsets in a convolution's scratch: panel (or input rows), accumulators, widened weights.
+pub(super) struct ScratchLayout {
     /// Bytes of a panel row.
     pub stride: usize,
     /// Pixels at a time.
@@ -65,23 +65,23 @@ const PANEL_BYTES: usize = 96 * 1024;
 const ROWS_BYTES: usize = 256 * 1024;
 
 /// Bytes past a panel or row that its filling may overwrite (15 elements), and that make the next one aligned.
-const ROOM: usize = 64;
+const PADDING_BYTES: usize = 64;
 
-fn divide(elem: usize, k: usize, stride: usize, group: usize, panel: usize) -> Layout {
+fn scratch_layout_of(elem: usize, k: usize, stride: usize, group: usize, panel: usize) -> ScratchLayout {
     let acc = panel.next_multiple_of(64);
     let wide = acc + group * BLOCK * 4;
     let end = wide + if elem == 2 { k.next_multiple_of(4) * BLOCK * 2 } else { 0 };
-    Layout { stride, group, acc, wide, end }
+    ScratchLayout { stride, group, acc, wide, end }
 }
 
 /// Bytes that panel elements have on one ISA or another.
 pub(super) const PANEL_ELEMS: [usize; 2] = [1, 2];
 
-/// Layout with a panel (im2col) of elements of `elem` bytes.
-pub(super) fn layout(elem: usize, k: usize) -> Layout {
+/// The layout with a panel (im2col) of elements of `elem` bytes.
+pub(super) fn scratch_layout(elem: usize, k: usize) -> ScratchLayout {
     let stride = k.next_multiple_of(4) * elem;
     let group = (PANEL_BYTES / stride / 12 * 12).clamp(24, GROUP);
-    divide(elem, k, stride, group, group * stride + ROOM)
+    scratch_layout_of(elem, k, stride, group, group * stride + PADDING_BYTES)
 }
 
 /// Bytes of one input row, padded left and right, in panel format, when input rows are converted once and read in place by all
@@ -90,18 +90,18 @@ pub(super) fn layout(elem: usize, k: usize) -> Layout {
 fn by_rows(elem: usize, w: &Window, c: usize, ow: usize) -> Option<usize> {
     // At most 16 * 2^20 + 16 columns; the bytes of a row may need more than 32 bits.
     let columns = (ow - 1) * w.sw + w.kw;
-    let row = product(columns, c * elem)?.next_multiple_of(64) + ROOM;
+    let row = product(columns, c * elem)?.next_multiple_of(64) + PADDING_BYTES;
     let fits = product(w.kh, row)? <= ROWS_BYTES;
     (w.kh * w.kw > 1 && (w.kw * c).is_multiple_of(4) && fits).then_some(row)
 }
 
-fn conv_layout(elem: usize, w: &Window, c: usize, ow: usize) -> Layout {
+fn conv_scratch_layout(elem: usize, w: &Window, c: usize, ow: usize) -> ScratchLayout {
     let k = w.kh * w.kw * c;
     if let Some(row) = by_rows(elem, w, c, ow) {
         let stride = w.sw * c * elem;
-        return divide(elem, k, stride, GROUP, w.kh * row);
+        return scratch_layout_of(elem, k, stride, GROUP, w.kh * row);
     }
-    layout(elem, k)
+    scratch_layout(elem, k)
 }
 
 /// Bytes of scratch that [`conv`] needs (per worker); 0 for a window or shapes that it would refuse.
@@ -118,7 +118,7 @@ fn scratch(elem: usize, window: &Window, input: &Shape, output: &Shape) -> usize
     if check_window("conv", window, input, output).is_err() || window.kh * window.kw * input.c > MAX_K {
         return 0;
     }
-    conv_layout(elem, window, input.c, output.w).end + ALIGN_ROOM
+    conv_scratch_layout(elem, window, input.c, output.w).end + ALIGN_ROOM
 }
 
 /// Output rows `rows` of a dense convolution.
@@ -140,7 +140,7 @@ pub fn conv(
     check_channels(OP, p.bias, p.mul, os.c)?;
     check_residual(OP, p.residual.as_ref(), p.act, &output)?;
     check_rows(OP, &rows, os.h)?;
-    let l = conv_layout(kernels.panel_elem, &p.window, is.c, os.w);
+    let l = conv_scratch_layout(kernels.panel_elem, &p.window, is.c, os.w);
     let scratch = aligned(OP, scratch, l.end)?;
     let template = epilogue_template(&output, p.bias, p.mul, p.act, p.post, p.residual.as_ref());
     let run = Run { kernels, p, input: &input, os, l, base: scratch.as_mut_ptr(), template };
@@ -160,7 +160,7 @@ struct Run<'a> {
     p: &'a ConvParams<'a>,
     input: &'a View<'a, u8>,
     os: Shape,
-    l: Layout,
+    l: ScratchLayout,
     base: *mut u8,
     template: EpilogueArgs,
 }
@@ -336,7 +336,7 @@ pub(super) unsafe fn gather(
     ow: usize,
     first: usize,
     count: usize,
-    l: &Layout,
+    l: &ScratchLayout,
     base: *mut u8,
 ) -> (*const u8, usize) {
     let s = input.shape();
@@ -383,12 +383,12 @@ mod tests {
         assert_eq!(by_rows(2, &window, c, width), None);
         let (input, output) = (Shape::dense(16, width + 15, c, 1), Shape::dense(1, width, 16, 1));
         let scratch = scratch(2, &window, &input, &output);
-        assert!(scratch >= layout(2, 16 * 16 * c).end, "{scratch}");
+        assert!(scratch >= scratch_layout(2, 16 * 16 * c).end, "{scratch}");
     }
 
     #[test]
     fn rows_that_fit_are_kept() {
         let window = Window { kh: 3, kw: 3, sh: 1, sw: 1, pad_top: 1, pad_left: 1 };
-        assert_eq!(by_rows(1, &window, 16, 100), Some((102 * 16usize).next_multiple_of(64) + ROOM));
+        assert_eq!(by_rows(1, &window, 16, 100), Some((102 * 16usize).next_multiple_of(64) + PADDING_BYTES));
     }
 }

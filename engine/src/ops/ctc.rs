@@ -1,6 +1,6 @@
 //! The recogniser's last layer. Tokens are quantised one by one (symmetric, each with its own scale); weights are i8.
 
-use super::conv::{Layout, PANEL_ELEMS, layout};
+use super::conv::{ScratchLayout, PANEL_ELEMS, scratch_layout};
 use super::{ALIGN_ROOM, Window, aligned};
 use crate::error::{Error, check, check_len, check_rows};
 use crate::kernels::Kernels;
@@ -22,29 +22,29 @@ pub struct CtcParams<'a> {
     pub classes: usize,
 }
 
-/// Division of the scratch after the panel and accumulators.
-struct Room {
+/// Offsets in the scratch of what follows the panel and the accumulators.
+struct CtcScratch {
     tokens: usize,
     scales: usize,
     end: usize,
 }
 
-fn room(l: &Layout, k: usize) -> Room {
+fn divide_scratch(l: &ScratchLayout, k: usize) -> CtcScratch {
     let tokens = l.end;
     let scales = (tokens + l.group * padded(k) + 64).next_multiple_of(64);
-    Room { tokens, scales, end: scales + l.group * 4 }
+    CtcScratch { tokens, scales, end: scales + l.group * 4 }
 }
 
 /// Bytes of scratch that [`ctc_probabilities`] needs for tokens of k numbers (per worker).
 pub fn ctc_scratch(kernels: &Kernels, k: usize) -> usize {
     let k = k.min(crate::pack::MAX_K);
-    room(&layout(kernels.panel_elem, k), k).end + ALIGN_ROOM
+    divide_scratch(&scratch_layout(kernels.panel_elem, k), k).end + ALIGN_ROOM
 }
 
 /// Bytes of scratch that are enough for [`ctc_probabilities`] on every ISA.
 pub fn ctc_scratch_any(k: usize) -> usize {
     let k = k.min(crate::pack::MAX_K);
-    PANEL_ELEMS.into_iter().map(|elem| room(&layout(elem, k), k).end + ALIGN_ROOM).max().unwrap_or(0)
+    PANEL_ELEMS.into_iter().map(|elem| divide_scratch(&scratch_layout(elem, k), k).end + ALIGN_ROOM).max().unwrap_or(0)
 }
 
 /// Probabilities of all classes for tokens `range`: `out` receives `[range.len()][classes]`.
@@ -63,8 +63,8 @@ pub fn ctc_probabilities(
     check_params(OP, p, &tokens, &range)?;
     check_len(OP, "out", out.len(), range.len().saturating_mul(p.classes))?;
     let k = tokens.shape().c;
-    let l = layout(kernels.panel_elem, k);
-    let scratch = aligned(OP, scratch, room(&l, k).end)?;
+    let l = scratch_layout(kernels.panel_elem, k);
+    let scratch = aligned(OP, scratch, divide_scratch(&l, k).end)?;
     let starts = range.clone().step_by(l.group);
     for (first, out) in starts.zip(out[..range.len() * p.classes].chunks_mut(l.group * p.classes)) {
         // SAFETY: parameters, tokens and scratch were checked; out holds `classes` numbers for each token of the group.
@@ -106,12 +106,12 @@ unsafe fn group(
     tokens: &View<'_, f32>,
     first: usize,
     count: usize,
-    l: &Layout,
+    l: &ScratchLayout,
     scratch: &mut [u8],
     out: *mut f32,
 ) {
     let k = tokens.shape().c;
-    let r = room(l, k);
+    let r = divide_scratch(l, k);
     let base = scratch.as_mut_ptr();
     // SAFETY: the caller has checked all lengths; scratch is aligned to 64 and divided by `room`.
     unsafe {

@@ -41,7 +41,7 @@ fn args(
 pub fn max_pool(
     kernels: &Kernels,
     window: &Window,
-    change: Option<Requant>,
+    requant: Option<Requant>,
     input: View<'_, u8>,
     output: ViewMut<'_, u8>,
     rows: Range<usize>,
@@ -51,7 +51,7 @@ pub fn max_pool(
         // SAFETY: row y exists in the output, and its windows touch the input.
         unsafe {
             let out = a.out.add(y * a.ow * a.out_stride);
-            (kernels.max_pool)(&PoolArgs { y, out, requant: change, ..a });
+            (kernels.max_pool)(&PoolArgs { y, out, requant, ..a });
         }
     }
     Ok(())
@@ -65,7 +65,7 @@ pub fn max_pool(
 pub fn avg_pool(
     kernels: &Kernels,
     window: &Window,
-    change: Requant,
+    requant: Requant,
     include_pad: bool,
     input: View<'_, u8>,
     output: ViewMut<'_, u8>,
@@ -76,7 +76,7 @@ pub fn avg_pool(
         // SAFETY: row y exists in the output, and its windows touch the input.
         unsafe {
             let out = a.out.add(y * a.ow * a.out_stride);
-            (kernels.avg_pool)(&PoolArgs { y, out, requant: Some(change), include_pad, ..a });
+            (kernels.avg_pool)(&PoolArgs { y, out, requant: Some(requant), include_pad, ..a });
         }
     }
     Ok(())

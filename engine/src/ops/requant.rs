@@ -13,13 +13,13 @@ use core::ops::Range;
 /// [`Error`] when shapes or rows do not fit.
 pub fn requant(
     kernels: &Kernels,
-    change: Option<Requant>,
+    requant: Option<Requant>,
     input: View<'_, u8>,
     output: ViewMut<'_, u8>,
     rows: Range<usize>,
 ) -> Result<(), Error> {
     check("requant", "the shapes differ", input.shape().same_extent(&output.shape()))?;
-    upsample(kernels, change, input, output, rows)
+    upsample(kernels, requant, input, output, rows)
 }
 
 /// Output rows `rows` of the input enlarged by a whole factor (the same in both directions) by repeating pixels, with
@@ -29,7 +29,7 @@ pub fn requant(
 /// [`Error`] when shapes or rows do not fit.
 pub fn upsample(
     kernels: &Kernels,
-    change: Option<Requant>,
+    requant: Option<Requant>,
     input: View<'_, u8>,
     output: ViewMut<'_, u8>,
     rows: Range<usize>,
@@ -55,7 +55,7 @@ pub fn upsample(
                 w,
                 c,
                 step,
-                requant: change,
+                requant,
             });
         }
     }

@@ -1,6 +1,6 @@
 //! Transposed 2x2 convolution with stride 2: a 1x1 convolution to 4 * oc channels, each quarter to its own pixel.
 
-use super::conv::{PANEL_ELEMS, check_plain, gather, last_quads, layout};
+use super::conv::{PANEL_ELEMS, check_plain, gather, last_quads, scratch_layout};
 use super::{ALIGN_ROOM, ConvParams, Output, aligned, check_channels, epilogue_template};
 use crate::error::{Error, check, check_rows};
 use crate::kernels::Kernels;
@@ -11,16 +11,16 @@ use core::ops::Range;
 
 /// Bytes of scratch that [`transposed2x2`] needs for `ic` inputs and `oc` outputs (per worker).
 pub fn transposed2x2_scratch(kernels: &Kernels, ic: usize, oc: usize) -> usize {
-    room(kernels.panel_elem, ic, oc)
+    scratch_bytes(kernels.panel_elem, ic, oc)
 }
 
 /// Bytes of scratch that are enough for [`transposed2x2`] on every ISA.
 pub fn transposed2x2_scratch_any(ic: usize, oc: usize) -> usize {
-    PANEL_ELEMS.into_iter().map(|elem| room(elem, ic, oc)).max().unwrap_or(0)
+    PANEL_ELEMS.into_iter().map(|elem| scratch_bytes(elem, ic, oc)).max().unwrap_or(0)
 }
 
-fn room(elem: usize, ic: usize, oc: usize) -> usize {
-    let l = layout(elem, ic.min(crate::pack::MAX_K));
+fn scratch_bytes(elem: usize, ic: usize, oc: usize) -> usize {
+    let l = scratch_layout(elem, ic.min(crate::pack::MAX_K));
     l.end + (l.group * 4 * oc.min(1 << 16) + BLOCK) * 4 + ALIGN_ROOM
 }
 
@@ -45,7 +45,7 @@ pub fn transposed2x2(
     p.weights.check(OP, oc4, is.c)?;
     check_channels(OP, p.bias, p.mul, oc4)?;
     check_rows(OP, &rows, os.h)?;
-    let l = layout(kernels.panel_elem, is.c);
+    let l = scratch_layout(kernels.panel_elem, is.c);
     let scratch = aligned(OP, scratch, l.end + (l.group * oc4 + BLOCK) * 4)?;
     let template = epilogue_template(&output, p.bias, p.mul, p.act, p.post, None);
 

@@ -2,26 +2,26 @@
 //! output over an input, all constants inside the plan. What is left - whether shapes fit the operation - the
 //! operations check themselves, once when a network is made and again at each call.
 
-use super::step::{Elem, Kind, Span, Step, Tensor};
-use super::{Activation, VariantHead};
+use super::step::{DType, Kind, Span, Step, Tensor};
+use super::{Activation, VariantHeader};
 use crate::pack::padded;
 use crate::tensor::SLACK_BYTES;
 
 /// Checks a step of a variant whose plan has `constants` bytes of constants.
-pub(super) fn check_step(step: &Step, head: &VariantHead, constants: usize) -> Result<(), &'static str> {
+pub(super) fn check_step(step: &Step, header: &VariantHeader, constants: usize) -> Result<(), &'static str> {
     let (y, kind) = step.written();
-    check_tensor(y, head.tensor_bytes)?;
+    check_tensor(y, header.tensor_bytes)?;
     check_kind(y, kind)?;
     for operand in step.read().iter().flatten() {
         let x = &operand.tensor;
-        check_tensor(x, head.tensor_bytes)?;
+        check_tensor(x, header.tensor_bytes)?;
         check_kind(x, operand.kind)?;
-        let same = x.offset == y.offset && x.shape == y.shape && x.elem.size() == y.elem.size();
+        let same = x.offset == y.offset && x.shape == y.shape && x.dtype.size() == y.dtype.size();
         if overlap(x, y) && !(operand.in_place && same) {
             return Err("the output lies over an input or the slack after it");
         }
     }
-    if !step.spans().iter().all(|(span, elem)| check_span(span, *elem, constants)) {
+    if !step.spans().iter().all(|(span, dtype)| check_span(span, *dtype, constants)) {
         return Err("constants lie outside the plan or are not aligned");
     }
     if !numbers(step).iter().all(|x| x.is_finite()) {
@@ -32,7 +32,7 @@ pub(super) fn check_step(step: &Step, head: &VariantHead, constants: usize) -> R
 
 /// Inside the arena's tensors, aligned, with a shape that is possible.
 pub(super) fn check_tensor(t: &Tensor, tensor_bytes: usize) -> Result<(), &'static str> {
-    let size = t.elem.size();
+    let size = t.dtype.size();
     let span = t.span_bytes().ok_or("a tensor has an impossible shape or pixel stride")?;
     if t.offset.checked_add(span).is_none_or(|end| end > tensor_bytes) {
         return Err("a tensor does not lie inside the arena");
@@ -41,25 +41,25 @@ pub(super) fn check_tensor(t: &Tensor, tensor_bytes: usize) -> Result<(), &'stat
     if !t.offset.is_multiple_of(align) || !t.shape.pixel_stride.is_multiple_of(size) {
         return Err("a tensor is not aligned");
     }
-    match t.elem {
-        Elem::U8 { scale, .. } if !(scale.is_finite() && scale > 0.0) => Err("a scale is not a positive number"),
+    match t.dtype {
+        DType::U8 { scale, .. } if !(scale.is_finite() && scale > 0.0) => Err("a scale is not a positive number"),
         _ => Ok(()),
     }
 }
 
 fn check_kind(t: &Tensor, kind: Kind) -> Result<(), &'static str> {
-    let fits = match (kind, t.elem) {
-        (Kind::U8 | Kind::Number, Elem::U8 { .. }) | (Kind::F32 | Kind::Number, Elem::F32) => true,
-        (Kind::Dense, Elem::F32) => t.is_dense(),
+    let fits = match (kind, t.dtype) {
+        (Kind::U8 | Kind::Number, DType::U8 { .. }) | (Kind::F32 | Kind::Number, DType::F32) => true,
+        (Kind::Dense, DType::F32) => t.is_dense(),
         _ => false,
     };
     if fits { Ok(()) } else { Err("an operand has the wrong element type") }
 }
 
-fn check_span(span: &Span, elem: usize, constants: usize) -> bool {
+fn check_span(span: &Span, dtype: usize, constants: usize) -> bool {
     span.offset.checked_add(span.len).is_some_and(|end| end <= constants)
         && span.offset.is_multiple_of(16)
-        && span.len.is_multiple_of(elem)
+        && span.len.is_multiple_of(dtype)
 }
 
 /// Whether kernels that read `x` may read a byte of `y`, which other threads may be writing: channels are read in blocks of 16, and
@@ -74,7 +74,7 @@ fn overlap(x: &Tensor, y: &Tensor) -> bool {
     if stride != y.shape.pixel_stride {
         return true;
     }
-    let (lx, ly) = (padded(x.shape.c) * x.elem.size(), y.shape.c * y.elem.size());
+    let (lx, ly) = (padded(x.shape.c) * x.dtype.size(), y.shape.c * y.dtype.size());
     let d = if y.offset >= x.offset {
         (y.offset - x.offset) % stride
     } else {
@@ -96,10 +96,10 @@ fn numbers(step: &Step) -> [f32; 6] {
         }
         Step::SqueezeExcite(s) => {
             let (alpha, beta) = of(&s.act);
-            [s.mean_mul, s.mean_add, s.plus, s.change.mul, alpha, beta]
+            [s.mean_mul, s.mean_add, s.plus, s.requant.mul, alpha, beta]
         }
-        Step::MaxPool { change, .. } | Step::Requant { change, .. } => [change.map_or(0.0, |c| c.mul); 6],
-        Step::AvgPool { change, .. } => [change.mul; 6],
+        Step::MaxPool { requant, .. } | Step::Requant { requant, .. } => [requant.map_or(0.0, |c| c.mul); 6],
+        Step::AvgPool { requant, .. } => [requant.mul; 6],
         Step::GlobalMean { mul, add, .. } => [*mul, *add, 0.0, 0.0, 0.0, 0.0],
         Step::Add { a_mul, b_mul, .. } => [*a_mul, *b_mul, 0.0, 0.0, 0.0, 0.0],
         Step::Matmul { act, .. }
@@ -123,7 +123,7 @@ mod tests {
     use crate::tensor::Shape;
 
     fn view(offset: usize, c: usize, pixel_stride: usize) -> Tensor {
-        Tensor { offset, shape: Shape { h: 4, w: 4, c, pixel_stride }, elem: Elem::U8 { zero: 0, scale: 1.0 } }
+        Tensor { offset, shape: Shape { h: 4, w: 4, c, pixel_stride }, dtype: DType::U8 { zero: 0, scale: 1.0 } }
     }
 
     #[test]

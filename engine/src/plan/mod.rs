@@ -14,7 +14,7 @@
 //! Input sizes ("variants": a detector's h x w, a recogniser's widths) share the constants. Packed weights are the same for all
 //! instruction sets, and scratch is large enough for each, so a plan fits every board with its byte order.
 //!
-//! [`Plan::load`] checks every offset, length, type and alias; [`crate::exec::Network::new`] lets every operation check its
+//! [`Plan::load`] checks every offset, length, type and alias; [`crate::exec::PreparedPlan::new`] lets every operation check its
 //! shapes. After that an executor cannot leave the arena.
 //!
 //! To add an operation, see [`crate::ops`]. Raise [`VERSION`] when old plans would be read wrongly: a [`Step`] is stored by its
@@ -28,7 +28,7 @@ mod step;
 
 pub use crc::crc32;
 pub use error::PlanError;
-pub use step::{ConvStep, Elem, ExciteStep, Span, Step, Tensor};
+pub use step::{ConvStep, DType, ExciteStep, Span, Step, Tensor};
 
 use crate::kernels::Name;
 use crate::kernels::args::Activation;
@@ -58,7 +58,7 @@ pub struct Aligned<T: ?Sized>(pub T);
 
 /// What a plan is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head<'a> {
+pub struct Header<'a> {
     /// Name of the quantised model.
     pub model: &'a str,
     /// Name of the target.
@@ -73,7 +73,7 @@ pub struct Head<'a> {
 
 /// What is fixed for one input size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct VariantHead {
+pub struct VariantHeader {
     /// Bytes of the arena that hold tensors; a multiple of 64.
     pub tensor_bytes: usize,
     /// Bytes of scratch for each worker; a multiple of 64.
@@ -100,7 +100,7 @@ pub struct NamedStep<'a> {
 /// A checked plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    head: Head<'a>,
+    header: Header<'a>,
     constants: &'a [u8],
     variants: &'a [u8],
 }
@@ -108,7 +108,7 @@ pub struct Plan<'a> {
 /// One input size of a checked plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant<'a> {
-    head: VariantHead,
+    header: VariantHeader,
     steps: &'a [u8],
     constants: &'a [u8],
 }
@@ -162,8 +162,8 @@ impl<'a> Plan<'a> {
             return Err(PlanError::Content { what: "the constants are not aligned" });
         }
         let tables_at = HEADER_BYTES + constants;
-        let (head, variants): (Head<'a>, &'a [u8]) = take(&bytes[tables_at..need - 4])?;
-        let plan = Plan { head, constants: &bytes[HEADER_BYTES..tables_at], variants };
+        let (header, variants): (Header<'a>, &'a [u8]) = take(&bytes[tables_at..need - 4])?;
+        let plan = Plan { header, constants: &bytes[HEADER_BYTES..tables_at], variants };
         plan.check()?;
         Ok(plan)
     }
@@ -174,22 +174,22 @@ impl<'a> Plan<'a> {
     /// [`PlanError`].
     pub fn load_for(bytes: &'a [u8], wanted: &str) -> Result<Plan<'a>, PlanError> {
         let plan = Plan::load(bytes)?;
-        if plan.head.target != wanted {
-            return Err(PlanError::Target { found: Name::new(plan.head.target), wanted: Name::new(wanted) });
+        if plan.header.target != wanted {
+            return Err(PlanError::Target { found: Name::new(plan.header.target), wanted: Name::new(wanted) });
         }
         Ok(plan)
     }
 
     fn check(&self) -> Result<(), PlanError> {
         let content = |what| PlanError::Content { what };
-        if !(1..=MAX_VARIANTS).contains(&self.head.variants) {
+        if !(1..=MAX_VARIANTS).contains(&self.header.variants) {
             return Err(content("no input sizes, or too many"));
         }
         let mut rest = self.variants;
-        for index in 0..self.head.variants {
+        for index in 0..self.header.variants {
             let variant;
             (variant, rest) = self.split(rest)?;
-            let h = &variant.head;
+            let h = &variant.header;
             let whole = |n: usize| n <= MAX_BYTES && n.is_multiple_of(64);
             if !whole(h.tensor_bytes) || !whole(h.scratch_bytes) || h.scratch_bytes > MAX_BYTES / MAX_WORKERS {
                 return Err(content("the arena is too large or not aligned"));
@@ -200,7 +200,7 @@ impl<'a> Plan<'a> {
                     return Err(content("input or output has gaps"));
                 }
             }
-            if !matches!(h.input.elem, Elem::U8 { .. }) {
+            if !matches!(h.input.dtype, DType::U8 { .. }) {
                 return Err(content("the input is not u8"));
             }
             let (mut steps, mut step) = (variant.steps, 0);
@@ -223,15 +223,15 @@ impl<'a> Plan<'a> {
 
     /// The first variant of `tables`, and what follows it.
     fn split(&self, tables: &'a [u8]) -> Result<(Variant<'a>, &'a [u8]), PlanError> {
-        let (head, rest): (VariantHead, &'a [u8]) = take(tables)?;
+        let (header, rest): (VariantHeader, &'a [u8]) = take(tables)?;
         let (steps, rest) =
-            rest.split_at_checked(head.steps_bytes).ok_or(PlanError::Content { what: "the steps are cut off" })?;
-        Ok((Variant { head, steps, constants: self.constants }, rest))
+            rest.split_at_checked(header.steps_bytes).ok_or(PlanError::Content { what: "the steps are cut off" })?;
+        Ok((Variant { header, steps, constants: self.constants }, rest))
     }
 
     /// Model, target, classes.
-    pub fn head(&self) -> &Head<'a> {
-        &self.head
+    pub fn header(&self) -> &Header<'a> {
+        &self.header
     }
 
     /// Bytes of the constants.
@@ -243,7 +243,7 @@ impl<'a> Plan<'a> {
     pub fn variants(&self) -> impl Iterator<Item = Variant<'a>> {
         let plan = *self;
         let mut rest = self.variants;
-        (0..self.head.variants).map_while(move |_| {
+        (0..self.header.variants).map_while(move |_| {
             let (variant, left) = plan.split(rest).ok()?;
             rest = left;
             Some(variant)
@@ -255,7 +255,7 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// [`PlanError::Variant`].
     pub fn variant(&self, index: usize) -> Result<Variant<'a>, PlanError> {
-        self.variants().nth(index).ok_or(PlanError::Variant { index, count: self.head.variants })
+        self.variants().nth(index).ok_or(PlanError::Variant { index, count: self.header.variants })
     }
 
     /// Bytes of arena that are enough for every input size with `workers` workers.
@@ -266,13 +266,13 @@ impl<'a> Plan<'a> {
 
 impl<'a> Variant<'a> {
     /// Sizes, input, output.
-    pub fn head(&self) -> &VariantHead {
-        &self.head
+    pub fn header(&self) -> &VariantHeader {
+        &self.header
     }
 
     /// Bytes of arena with `workers` workers.
     pub fn arena_bytes(&self, workers: usize) -> usize {
-        arena_bytes(self.head.tensor_bytes, self.head.scratch_bytes, workers.min(MAX_WORKERS))
+        arena_bytes(self.header.tensor_bytes, self.header.scratch_bytes, workers.min(MAX_WORKERS))
     }
 
     /// All steps in order.

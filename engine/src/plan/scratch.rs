@@ -1,6 +1,6 @@
 //! Scratch that a step needs on whatever board it runs.
 
-use super::{Elem, Step};
+use super::{DType, Step};
 use crate::exec::excite_scratch;
 use crate::ops::*;
 
@@ -31,12 +31,12 @@ impl Step {
     }
 }
 
-impl Elem {
+impl DType {
     /// As it is told in memory maps.
     pub const fn name(&self) -> &'static str {
         match self {
-            Elem::U8 { .. } => "u8",
-            Elem::F32 => "f32",
+            DType::U8 { .. } => "u8",
+            DType::F32 => "f32",
         }
     }
 }

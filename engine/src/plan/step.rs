@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a tensor's elements are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Elem {
+pub enum DType {
     /// real = (q - zero) * scale.
     U8 {
         /// Zero point.
@@ -18,12 +18,12 @@ pub enum Elem {
     F32,
 }
 
-impl Elem {
+impl DType {
     /// Bytes of an element.
     pub const fn size(&self) -> usize {
         match self {
-            Elem::U8 { .. } => 1,
-            Elem::F32 => 4,
+            DType::U8 { .. } => 1,
+            DType::F32 => 4,
         }
     }
 }
@@ -36,28 +36,28 @@ pub struct Tensor {
     /// Height, width, channels, bytes between pixels.
     pub shape: Shape,
     /// Elements.
-    pub elem: Elem,
+    pub dtype: DType,
 }
 
 impl Tensor {
     /// Bytes from the first to past the last element.
     pub fn span_bytes(&self) -> Option<usize> {
-        self.shape.span_bytes(self.elem.size())
+        self.shape.span_bytes(self.dtype.size())
     }
 
     /// No gaps between pixels.
     pub fn is_dense(&self) -> bool {
-        self.shape.pixel_stride == self.shape.c * self.elem.size()
+        self.shape.pixel_stride == self.shape.c * self.dtype.size()
     }
 
     /// The zero point; 0 for floats.
     pub fn zero(&self) -> u8 {
-        if let Elem::U8 { zero, .. } = self.elem { zero } else { 0 }
+        if let DType::U8 { zero, .. } = self.dtype { zero } else { 0 }
     }
 
     /// The scale; 1 for floats.
     pub fn scale(&self) -> f32 {
-        if let Elem::U8 { scale, .. } = self.elem { scale } else { 1.0 }
+        if let DType::U8 { scale, .. } = self.dtype { scale } else { 1.0 }
     }
 }
 
@@ -123,7 +123,7 @@ pub struct ExciteStep {
     /// Added to the factors: 0, or 1 for x + x * s.
     pub plus: f32,
     /// Input to output scale.
-    pub change: Requant,
+    pub requant: Requant,
 }
 
 /// What to do next.
@@ -137,13 +137,13 @@ pub enum Step {
         x: Tensor,
         y: Tensor,
         window: Window,
-        change: Option<Requant>,
+        requant: Option<Requant>,
     },
     AvgPool {
         x: Tensor,
         y: Tensor,
         window: Window,
-        change: Requant,
+        requant: Requant,
         include_pad: bool,
     },
     /// u8 to one f32 pixel: sum * mul + add.
@@ -166,7 +166,7 @@ pub enum Step {
     Requant {
         x: Tensor,
         y: Tensor,
-        change: Option<Requant>,
+        requant: Option<Requant>,
     },
     Lut {
         x: Tensor,

@@ -2,13 +2,13 @@
 //!
 //! Threads are started once. A network is run phase by phase: each phase is cut into pieces, which threads claim
 //! one by one (`rounds`), and whoever finishes the last piece opens the next phase. Nobody waits for a thread that
-//! has claimed nothing: one that the system lets sleep joins when it comes. How threads wait for work, and what
-//! they do when a core is not to be had, is said in `wait`.
+//! has claimed nothing: a sleeping thread joins when it wakes up. `wait` describes how threads wait for work, and what
+//! they do when no core is free.
 
 mod cores;
 #[cfg(test)]
 mod model;
-mod network;
+mod plan_run;
 mod rounds;
 mod shares;
 #[cfg(test)]
@@ -18,7 +18,7 @@ mod wait;
 use crate::exec::{Executor, Phase, RunError};
 use crate::plan::MAX_WORKERS;
 use cores::Cores;
-use network::Run;
+use plan_run::Run;
 use rounds::{MAX_PIECES, Rounds, Task};
 use shares::{Shares, thread_time};
 use std::any::Any;
@@ -70,7 +70,7 @@ struct Shared {
     /// A piece panicked in the job.
     panicked: AtomicBool,
     cores: Cores,
-    /// Helpers that have begun to live.
+    /// Helpers that have started.
     begun: AtomicUsize,
 }
 
@@ -86,8 +86,8 @@ impl std::fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-/// What came of [`Shared::turn`].
-enum Turn {
+/// The result of [`Shared::run_round`].
+enum RoundOutcome {
     /// There was nothing to claim.
     Nothing,
     /// Pieces were done; the caller was held up by this thread.
@@ -117,8 +117,8 @@ impl Shared {
 
     /// Claims and does pieces of one round until there are none; opens the next round after the last piece.
     /// `before` is called before the first one.
-    fn turn(&self, thread: usize, before: &mut dyn FnMut(Task), more: &dyn Fn() -> bool) -> Turn {
-        let Some(piece) = self.rounds.claim(thread) else { return Turn::Nothing };
+    fn run_round(&self, thread: usize, before: &mut dyn FnMut(Task), more: &dyn Fn() -> bool) -> RoundOutcome {
+        let Some(piece) = self.rounds.claim(thread) else { return RoundOutcome::Nothing };
         // SAFETY: the pointer was stored before the round was opened, and the caller of `run_job` does not leave
         // the frame in which the job lies before `over`, which is not set before the claimed pieces are handed in
         // below.
@@ -153,8 +153,8 @@ impl Shared {
             }
         }
         match result {
-            Ok(()) => Turn::Done { held_up },
-            Err(panic) => Turn::Panicked(panic),
+            Ok(()) => RoundOutcome::Done { held_up },
+            Err(panic) => RoundOutcome::Panicked(panic),
         }
     }
 
@@ -196,7 +196,7 @@ impl Pool {
         for thread in 1..threads {
             let shared = pool.shared.clone();
             let name = format!("edge-ocr-{thread}");
-            pool.helpers.push(std::thread::Builder::new().name(name).spawn(move || help(&shared, thread))?);
+            pool.helpers.push(std::thread::Builder::new().name(name).spawn(move || worker_loop(&shared, thread))?);
         }
         let shared = &*pool.shared;
         let all = || shared.begun.load(Ordering::SeqCst) == threads - 1;
@@ -264,7 +264,7 @@ impl Pool {
         if workers == 1 {
             return executor.run_observed(at);
         }
-        if workers > executor.network().workers() {
+        if workers > executor.prepared().workers() {
             return Err(RunError::Workers);
         }
         let run = Run::new(executor, workers);
@@ -283,7 +283,7 @@ impl Pool {
             return Err(RunError::Workers);
         }
         run.result()?;
-        see(executor.network().steps().count());
+        see(executor.prepared().steps().count());
         Ok(())
     }
 
@@ -294,7 +294,7 @@ impl Pool {
         let measured = shared.crowded.load(Ordering::Relaxed) && self.threads() > 1;
         let begin = if measured { thread_time().map(|cpu| (Instant::now(), cpu)) } else { None };
         let mut result = Ok(());
-        // The lifetime is lost; see `Shared::turn`. Nothing below unwinds before `over`.
+        // The lifetime is lost; see `Shared::run_round`. Nothing below unwinds before `over`.
         let job: *const &dyn Job = &job;
         shared.job.store(job.cast_mut().cast(), Ordering::Relaxed);
         shared.panicked.store(false, Ordering::Relaxed);
@@ -306,20 +306,20 @@ impl Pool {
         let (mut waits, mut last) = (Waits::default(), Duration::ZERO);
         while !shared.is_over() {
             let start = Instant::now();
-            match shared.turn(0, before, &|| true) {
-                Turn::Done { .. } => {
+            match shared.run_round(0, before, &|| true) {
+                RoundOutcome::Done { .. } => {
                     last = start.elapsed();
                     waits.short();
                     continue;
                 }
-                Turn::Panicked(panic) => {
+                RoundOutcome::Panicked(panic) => {
                     // Not dropped by the assignment: that could unwind.
                     if let Err(earlier) = std::mem::replace(&mut result, Err(panic)) {
                         discard(earlier);
                     }
                     continue;
                 }
-                Turn::Nothing => {}
+                RoundOutcome::Nothing => {}
             }
             if !spin(last, ready) {
                 if waits.long() {
@@ -357,8 +357,8 @@ impl Drop for Pool {
     }
 }
 
-/// What a helper does as long as it lives.
-fn help(shared: &Shared, thread: usize) {
+/// The main loop of a helper thread.
+fn worker_loop(shared: &Shared, thread: usize) {
     shared.begun.fetch_add(1, Ordering::SeqCst);
     shared.parkers[0].unpark();
     let stop = || shared.stop.load(Ordering::SeqCst);
@@ -381,25 +381,25 @@ fn help(shared: &Shared, thread: usize) {
             shared.cores.part(thread);
         }
         let start = Instant::now();
-        match shared.turn(thread, &mut |_| {}, &|| presence.may_work()) {
-            Turn::Nothing if spin(last, ready) => {}
-            Turn::Nothing if !shared.is_over() && waits.long() => {
+        match shared.run_round(thread, &mut |_| {}, &|| presence.may_work()) {
+            RoundOutcome::Nothing if spin(last, ready) => {}
+            RoundOutcome::Nothing if !shared.is_over() && waits.long() => {
                 waits = Waits::default();
                 presence.crowded();
             }
-            Turn::Nothing => {
+            RoundOutcome::Nothing => {
                 shared.parkers[thread].park(ready, None);
                 presence.slept();
                 shared.cores.note(thread);
             }
-            Turn::Done { held_up } => {
+            RoundOutcome::Done { held_up } => {
                 last = start.elapsed();
                 waits.short();
                 if held_up {
                     presence.crowded();
                 }
             }
-            Turn::Panicked(panic) => discard(panic),
+            RoundOutcome::Panicked(panic) => discard(panic),
         }
     }
 }

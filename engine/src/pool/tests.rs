@@ -2,7 +2,7 @@
 
 use super::rounds::{MAX_PIECES, Rounds};
 use super::*;
-use crate::{Answer, Kernels, Network, Plan};
+use crate::{Answer, Kernels, PreparedPlan, Plan};
 use std::cell::Cell;
 use std::sync::atomic::AtomicU32;
 
@@ -62,16 +62,16 @@ fn aligned(memory: &mut Vec<u8>, len: usize) -> &mut [u8] {
 }
 
 /// Calls `each` with every network of the plans for `workers` workers, and its bytes of arena.
-fn networks(workers: usize, mut each: impl FnMut(&Network<'_>, &mut [u8])) {
+fn networks(workers: usize, mut each: impl FnMut(&PreparedPlan<'_>, &mut [u8])) {
     let (mut plan, mut arena) = (Vec::new(), Vec::new());
     for bytes in PLANS {
         let plan = aligned(&mut plan, bytes.len());
         plan.copy_from_slice(bytes);
         let plan = Plan::load(plan).unwrap();
-        for variant in 0..plan.head().variants {
+        for variant in 0..plan.header().variants {
             let arena = aligned(&mut arena, plan.variant(variant).unwrap().arena_bytes(workers));
-            let network = Network::new(&plan, variant, Kernels::detect().unwrap(), workers, arena).unwrap();
-            each(&network, arena);
+            let prepared = PreparedPlan::new(&plan, variant, Kernels::detect().unwrap(), workers, arena).unwrap();
+            each(&prepared, arena);
         }
     }
 }
@@ -85,8 +85,8 @@ fn pool_with_late_threads_gives_the_same_bits() {
     DISTURBED.store(1, Ordering::Relaxed);
     for threads in [2, 3, 5] {
         let mut pool = Pool::new(threads).unwrap();
-        networks(threads, |network, arena| {
-            let mut executor = network.on(arena).unwrap();
+        networks(threads, |prepared, arena| {
+            let mut executor = prepared.bind(arena).unwrap();
             for seed in 0..10 {
                 input(&mut executor, seed);
                 executor.run().unwrap();
@@ -112,8 +112,8 @@ fn pool_whose_helpers_never_come_runs() {
     };
     pool.each(MAX_PIECES + 3, &add).unwrap();
     assert_eq!(sum.into_inner(), (MAX_PIECES + 3) * (MAX_PIECES + 2) / 2);
-    networks(4, |network, arena| {
-        let mut executor = network.on(arena).unwrap();
+    networks(4, |prepared, arena| {
+        let mut executor = prepared.bind(arena).unwrap();
         input(&mut executor, 1);
         executor.run().unwrap();
         let alone = bits(executor.output());
@@ -121,7 +121,7 @@ fn pool_whose_helpers_never_come_runs() {
         let mut steps = Vec::new();
         pool.run_observed(&mut executor, &mut |step| steps.push(step)).unwrap();
         assert_eq!(bits(executor.output()), alone);
-        assert!(steps.iter().copied().eq(0..=network.steps().count()), "{steps:?}");
+        assert!(steps.iter().copied().eq(0..=prepared.steps().count()), "{steps:?}");
     });
 }
 

@@ -162,7 +162,7 @@ fn rescale(conv: &mut Conv, read: Option<&[f32]>, written: Option<&[f32]>) {
 mod tests {
     use super::*;
     use crate::exec::{Mode, run, run_node};
-    use crate::graph::{Elem, Node, Pad, Quant, Tensor};
+    use crate::graph::{DType, Node, Pad, Quant, Tensor};
 
     fn conv(kind: ConvKind, ic: u32, oc: u32, kernel: u32) -> Op {
         let taps = (kernel * kernel) as usize;
@@ -187,15 +187,15 @@ mod tests {
 
     #[test]
     fn the_network_stays_the_same_function() {
-        let tensor = |channels, elem| Tensor { name: String::new(), channels, elem };
+        let tensor = |channels, dtype| Tensor { name: String::new(), channels, dtype };
         let node = |op, inputs: &[u32], output| Node {
             name: format!("n{output}"),
             op,
             inputs: inputs.iter().map(|i| TensorId(*i)).collect(),
             output: TensorId(output),
         };
-        let mut tensors = vec![tensor(3, Elem::U8(Quant { scale: 1.0, zero: 128 }))];
-        tensors.extend([4, 4, 4, 12, 2].map(|c| tensor(c, Elem::F32)));
+        let mut tensors = vec![tensor(3, DType::U8(Quant { scale: 1.0, zero: 128 }))];
+        tensors.extend([4, 4, 4, 12, 2].map(|c| tensor(c, DType::F32)));
         let graph = Graph {
             tensors,
             nodes: vec![

@@ -5,7 +5,7 @@
 
 use super::elems;
 use crate::error::Error;
-use crate::graph::{Activation, Conv, ConvKind, Elem, Graph, Node, Op, Tensor, TensorId, drop_dead};
+use crate::graph::{Activation, Conv, ConvKind, DType, Graph, Node, Op, Tensor, TensorId, drop_dead};
 use std::collections::BTreeSet;
 
 /// Whether the engine can compute a node in floats amid bytes.
@@ -43,7 +43,7 @@ pub fn open(graph: &mut Graph, islands: &BTreeSet<String>) -> Result<(), Error> 
             let from = node.output;
             let to = TensorId(graph.tensors.len() as u32);
             let Tensor { name, channels, .. } = &graph.tensors[from.index()];
-            let tensor = Tensor { name: format!("{name}.bytes"), channels: *channels, elem: Elem::F32 };
+            let tensor = Tensor { name: format!("{name}.bytes"), channels: *channels, dtype: DType::F32 };
             let convert =
                 Node { name: format!("{}.bytes", node.name), op: Op::Convert, inputs: vec![from], output: to };
             graph.tensors.push(tensor);
@@ -72,9 +72,9 @@ mod tests {
 
     /// Four convolutions in a row, the third with the first as a residual.
     fn graph() -> Graph {
-        let mut tensors = vec![(3, Elem::U8(Quant { scale: 1.0, zero: 128 }))];
-        tensors.extend([(6, Elem::F32); 3]);
-        tensors.push((2, Elem::F32));
+        let mut tensors = vec![(3, DType::U8(Quant { scale: 1.0, zero: 128 }))];
+        tensors.extend([(6, DType::F32); 3]);
+        tensors.push((2, DType::F32));
         let conv = |i: u32, ic: u32, oc: u32, act| Conv {
             kind: ConvKind::Dense,
             in_channels: ic,
@@ -97,7 +97,7 @@ mod tests {
         Graph {
             tensors: tensors
                 .into_iter()
-                .map(|(channels, elem)| Tensor { name: String::new(), channels, elem })
+                .map(|(channels, dtype)| Tensor { name: String::new(), channels, dtype })
                 .collect(),
             nodes: vec![
                 node(0, 3, 6, relu, &[0]),

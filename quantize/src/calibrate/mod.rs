@@ -22,7 +22,7 @@ pub use solve::Rounding;
 use crate::data::samples::Sample;
 use crate::error::Error;
 use crate::exec::{self, Feature, Mode, parallel};
-use crate::graph::{Activation, Conv, Elem, Graph, Op, Quant, TensorId};
+use crate::graph::{Activation, Conv, DType, Graph, Op, Quant, TensorId};
 use histogram::Histogram;
 use std::collections::{BTreeSet, HashMap};
 
@@ -197,15 +197,15 @@ fn assign(graph: &mut Graph, histograms: &[Histogram], options: &Options) {
         if i == graph.input.index() {
             continue;
         }
-        graph.tensors[i].elem = match joined.get(&group[i]).filter(|_| is[i]) {
-            None => Elem::F32,
+        graph.tensors[i].dtype = match joined.get(&group[i]).filter(|_| is[i]) {
+            None => DType::F32,
             Some(histogram) => {
                 let (low, high) = match options.ranges {
                     Ranges::MinMax => histogram.bounds(),
                     Ranges::Percentile(share) => histogram.percentiles(share),
                     Ranges::Mse => histogram.best_range(),
                 };
-                Elem::U8(histogram::quant(low, high, shifts[group[i]]))
+                DType::U8(histogram::quant(low, high, shifts[group[i]]))
             }
         };
     }
@@ -214,6 +214,6 @@ fn assign(graph: &mut Graph, histograms: &[Histogram], options: &Options) {
     let sigmoid =
         |op: &Op| matches!(op, Op::Conv(Conv { act: Activation::Sigmoid, .. }) | Op::Activation(Activation::Sigmoid));
     if graph.nodes.iter().any(|n| n.output == output && sigmoid(&n.op)) && is[output.index()] {
-        graph.tensors[output.index()].elem = Elem::U8(Quant { scale: 1.0 / 255.0, zero: 0 });
+        graph.tensors[output.index()].dtype = DType::U8(Quant { scale: 1.0 / 255.0, zero: 0 });
     }
 }

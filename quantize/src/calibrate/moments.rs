@@ -1,7 +1,7 @@
 //! Second moments of what a convolution reads, and of what it should correct.
 
 use crate::exec::{Feature, Patches};
-use crate::graph::{Conv, ConvKind, Elem, Weights};
+use crate::graph::{Conv, ConvKind, DType, Weights};
 
 /// Sums over patches for one independent problem: all rows of a dense convolution, or one channel of a depthwise one.
 ///
@@ -69,7 +69,7 @@ pub struct Seen<'a> {
     /// Float network's.
     pub float: &'a Feature,
     /// Quantised network's, with its type.
-    pub quantised: (&'a Feature, Elem),
+    pub quantised: (&'a Feature, DType),
     /// Difference of the residuals, float less quantised, in the output's layout.
     pub residual: Option<Vec<f32>>,
     /// Output height and width.

@@ -1,7 +1,7 @@
 //! What calibration decided and what it cost, as text and CSV.
 
-use super::second::elem_name;
-use crate::graph::Elem;
+use super::second::dtype_name;
+use crate::graph::DType;
 use std::fmt::Write;
 
 /// One operation.
@@ -12,7 +12,7 @@ pub struct LayerReport {
     /// Kind.
     pub op: &'static str,
     /// Type of its output.
-    pub elem: Elem,
+    pub dtype: DType,
     /// Signal to quantisation noise of its output over the calibration pictures, with everything before it quantised.
     pub sqnr_db: f64,
     /// The same of its weights against the float ones.
@@ -44,7 +44,7 @@ impl Report {
         let mut out = String::from("node                      operation       sqnr dB  weights dB  output\n");
         for l in &self.layers {
             let weights = l.weight_sqnr_db.map_or("-".into(), |v| format!("{v:.1}"));
-            let _ = writeln!(out, "{:25} {:15} {:7.1}  {weights:>10}  {}", l.node, l.op, l.sqnr_db, elem_name(l.elem));
+            let _ = writeln!(out, "{:25} {:15} {:7.1}  {weights:>10}  {}", l.node, l.op, l.sqnr_db, dtype_name(l.dtype));
         }
         out
     }
@@ -54,11 +54,11 @@ impl Report {
         let mut out = String::from("node,operation,sqnr_db,weight_sqnr_db,elem,scale,zero\n");
         for l in &self.layers {
             let weights = l.weight_sqnr_db.map_or(String::new(), |v| format!("{v:.3}"));
-            let (elem, scale, zero) = match l.elem {
-                Elem::F32 => ("f32", String::new(), String::new()),
-                Elem::U8(q) => ("u8", q.scale.to_string(), q.zero.to_string()),
+            let (dtype, scale, zero) = match l.dtype {
+                DType::F32 => ("f32", String::new(), String::new()),
+                DType::U8(q) => ("u8", q.scale.to_string(), q.zero.to_string()),
             };
-            let _ = writeln!(out, "{},{},{:.3},{weights},{elem},{scale},{zero}", l.node, l.op, l.sqnr_db);
+            let _ = writeln!(out, "{},{},{:.3},{weights},{dtype},{scale},{zero}", l.node, l.op, l.sqnr_db);
         }
         out
     }

@@ -8,7 +8,7 @@ use super::solve::{Rounding, Rows, solve};
 use crate::data::samples::Sample;
 use crate::error::Error;
 use crate::exec::{self, Feature, Mode, parallel};
-use crate::graph::{Conv, ConvKind, CtcHead, Elem, Graph, Node, Op, TensorId, Weights};
+use crate::graph::{Conv, ConvKind, CtcHead, DType, Graph, Node, Op, TensorId, Weights};
 use std::collections::HashMap;
 
 /// One picture in both networks.
@@ -50,12 +50,12 @@ pub(super) fn run(
             let inputs: Vec<&Feature> = node.inputs.iter().filter_map(|id| state.quantised.get(id)).collect();
             exec::run_node(quantised, index, &inputs, Mode::Int)
         })?;
-        let elem = quantised.tensor(node.output).elem;
+        let dtype = quantised.tensor(node.output).dtype;
         report.layers.push(LayerReport {
             node: node.name.clone(),
             op: node.op.name(),
-            elem,
-            sqnr_db: sqnr_db(floats.iter().zip(&ints).map(|(f, q)| (f.f32(), q.real(elem)))),
+            dtype,
+            sqnr_db: sqnr_db(floats.iter().zip(&ints).map(|(f, q)| (f.f32(), q.real(dtype)))),
             weight_sqnr_db: weight_sqnr(float, quantised, index),
         });
         for ((state, f), q) in states.iter_mut().zip(floats).zip(ints) {
@@ -94,12 +94,12 @@ fn gather(
             let state = &states[lot[i]];
             let pair = |at: usize| {
                 let id = node.inputs.get(at)?;
-                Some((state.float.get(id)?, state.quantised.get(id)?, quantised.tensor(*id).elem))
+                Some((state.float.get(id)?, state.quantised.get(id)?, quantised.tensor(*id).dtype))
             };
-            let Some((f, q, elem)) = pair(0) else { return Vec::new() };
-            let residual = pair(1).map(|(f, q, elem)| f.f32().iter().zip(q.real(elem)).map(|(f, q)| f - q).collect());
+            let Some((f, q, dtype)) = pair(0) else { return Vec::new() };
+            let residual = pair(1).map(|(f, q, dtype)| f.f32().iter().zip(q.real(dtype)).map(|(f, q)| f - q).collect());
             let shape = out[lot[i]].shape;
-            collect(conv, &Seen { float: f, quantised: (q, elem), residual, out: [shape.h, shape.w] }, limit)
+            collect(conv, &Seen { float: f, quantised: (q, dtype), residual, out: [shape.h, shape.w] }, limit)
         });
         for part in parts {
             if total.is_empty() {
@@ -117,12 +117,12 @@ fn round(float: &Graph, quantised: &mut Graph, index: usize, states: &[State], o
     let node = &float.nodes[index];
     let (Op::Conv(conv), Some(weights)) = (&node.op, float_weights(&node.op)) else { return };
     let island = options.islands.contains(&node.name);
-    let bytes = !island && node.inputs.iter().all(|id| quantised.tensor(*id).elem.quant().is_some());
+    let bytes = !island && node.inputs.iter().all(|id| quantised.tensor(*id).dtype.quant().is_some());
     // Floats that are bytes, or were so one step before: their mean error goes into the bias, the weights stay.
     let producers = float.producers();
     let edge = || {
         let from = node.inputs.first().and_then(|id| producers[id.index()]);
-        from.is_some_and(|p| float.nodes[p].inputs.iter().all(|id| quantised.tensor(*id).elem.quant().is_some()))
+        from.is_some_and(|p| float.nodes[p].inputs.iter().all(|id| quantised.tensor(*id).dtype.quant().is_some()))
     };
     let corrected = bytes || (options.correct_bias && (island || edge()));
     if !corrected {
@@ -148,7 +148,7 @@ fn round(float: &Graph, quantised: &mut Graph, index: usize, states: &[State], o
         target.bias.iter_mut().zip(&rows.bias).for_each(|(b, add)| *b += *add as f32);
     }
     // A bias beyond what i32 can hold in steps of a tiny scale would be lost.
-    let input = quantised.tensor(node.inputs[0]).elem.quant().map_or(1.0, |q| q.scale);
+    let input = quantised.tensor(node.inputs[0]).dtype.quant().map_or(1.0, |q| q.scale);
     let Op::Conv(target) = &mut quantised.nodes[index].op else { return };
     let largest = |b: f32| b.abs() / (input * (1u32 << 29) as f32);
     let scales = rows.scales.iter().zip(&target.bias).map(|(s, b)| s.max(largest(*b))).collect();
@@ -239,9 +239,9 @@ fn weight_sqnr(float: &Graph, quantised: &Graph, index: usize) -> Option<f64> {
 }
 
 /// Whether a tensor is quantised; for reports.
-pub(super) fn elem_name(elem: Elem) -> String {
-    match elem {
-        Elem::F32 => "f32".into(),
-        Elem::U8(q) => format!("u8 scale {:.6} zero {}", q.scale, q.zero),
+pub(super) fn dtype_name(dtype: DType) -> String {
+    match dtype {
+        DType::F32 => "f32".into(),
+        DType::U8(q) => format!("u8 scale {:.6} zero {}", q.scale, q.zero),
     }
 }

@@ -99,14 +99,14 @@ fn with_one_quantised(
     let bytes: Vec<Feature> = node
         .inputs
         .iter()
-        .filter_map(|id| Some((values[id.index()].as_ref()?, quantised.tensor(*id).elem.quant()?)))
+        .filter_map(|id| Some((values[id.index()].as_ref()?, quantised.tensor(*id).dtype.quant()?)))
         .map(|(f, q)| Feature {
             shape: f.shape,
             data: Data::U8(f.f32().iter().map(|v| exec::quantise(*v, q)).collect()),
         })
         .collect();
     let out = exec::run_node(quantised, layer, &bytes.iter().collect::<Vec<_>>(), Mode::Int)?;
-    let real = out.real(quantised.tensor(node.output).elem);
+    let real = out.real(quantised.tensor(node.output).dtype);
     changed[node.output.index()] = Some(Feature { shape: out.shape, data: Data::F32(real) });
     // Only what depends on it.
     let last = float.last_uses();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::{Elem, Node, Quant, Tensor, TensorId};
+use crate::graph::{DType, Node, Quant, Tensor, TensorId};
 use crate::q8::{Input, Provenance};
 
 fn texts(list: &[&str]) -> Vec<String> {
@@ -18,8 +18,8 @@ fn model(classes: &[&str], quantised: bool) -> Model {
     };
     let bias = (0..n).map(|r| 0.5 * r as f32).collect();
     let op = Op::CtcHead(CtcHead { classes: n as u32, in_channels: 3, weights, bias });
-    let tensor = |channels: usize, elem| Tensor { name: "t".into(), channels: channels as u32, elem };
-    let input = Elem::U8(Quant { scale: 1.0, zero: 128 });
+    let tensor = |channels: usize, dtype| Tensor { name: "t".into(), channels: channels as u32, dtype };
+    let input = DType::U8(Quant { scale: 1.0, zero: 128 });
     Model {
         name: "rec".into(),
         kind: crate::q8::Kind::Recogniser,
@@ -33,7 +33,7 @@ fn model(classes: &[&str], quantised: bool) -> Model {
             calibration: String::new(),
         },
         graph: Graph {
-            tensors: vec![tensor(3, input), tensor(n, Elem::F32)],
+            tensors: vec![tensor(3, input), tensor(n, DType::F32)],
             nodes: vec![Node { name: "head".into(), op, inputs: vec![TensorId(0)], output: TensorId(1) }],
             input: TensorId(0),
             output: TensorId(1),

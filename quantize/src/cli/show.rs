@@ -3,7 +3,7 @@
 use clap::Args as ClapArgs;
 use edge_ocr_quantize::data::manifest::Manifest;
 use edge_ocr_quantize::exec::{self, Mode};
-use edge_ocr_quantize::graph::{Elem, Graph, Op};
+use edge_ocr_quantize::graph::{DType, Graph, Op};
 use edge_ocr_quantize::q8::Kind;
 use edge_ocr_quantize::{Error, Model, import, onnx};
 use std::path::{Path, PathBuf};
@@ -60,9 +60,9 @@ fn print_graph(graph: &Graph, h: usize, w: usize) -> Result<(), Error> {
     for node in &graph.nodes {
         let out = shapes[node.output.index()];
         let ids: Vec<u32> = node.inputs.iter().map(|id| id.0).collect();
-        let elem = match graph.tensor(node.output).elem {
-            Elem::F32 => "f32".to_string(),
-            Elem::U8(q) => format!("u8 {:.5} zero {}", q.scale, q.zero),
+        let dtype = match graph.tensor(node.output).dtype {
+            DType::F32 => "f32".to_string(),
+            DType::U8(q) => format!("u8 {:.5} zero {}", q.scale, q.zero),
         };
         let detail = match &node.op {
             Op::Conv(c) => {
@@ -75,7 +75,7 @@ fn print_graph(graph: &Graph, h: usize, w: usize) -> Result<(), Error> {
             _ => String::new(),
         };
         println!(
-            "{:>4} {:14} {ids:?} -> {} [{}x{}x{}] {elem} {detail}",
+            "{:>4} {:14} {ids:?} -> {} [{}x{}x{}] {dtype} {detail}",
             node.name,
             node.op.name(),
             node.output.0,

@@ -10,7 +10,7 @@ use super::im2col::{Patches, depthwise_row};
 use super::lower::{Epilogue, lower_conv, quantise};
 use super::{Data, Feature, activate};
 use crate::error::Error;
-use crate::graph::{Activation, Conv, ConvKind, CtcHead, Elem, Graph, Op, PoolKind, Quant, Shape, Weights};
+use crate::graph::{Activation, Conv, ConvKind, CtcHead, DType, Graph, Op, PoolKind, Quant, Shape, Weights};
 
 /// Terms whose sum of products is exact in `f32`.
 const EXACT_TERMS: usize = 512;
@@ -19,13 +19,13 @@ const EXACT_TERMS: usize = 512;
 pub fn run_node(graph: &Graph, index: usize, inputs: &[&Feature]) -> Result<Feature, Error> {
     let node = &graph.nodes[index];
     let shape = output_shape(graph, node, inputs)?;
-    let elem = |at: usize| graph.tensor(node.inputs[at]).elem;
-    let out_elem = graph.tensor(node.output).elem;
-    let quants: Option<Vec<Quant>> = (0..inputs.len()).map(|at| elem(at).quant()).collect();
+    let dtype = |at: usize| graph.tensor(node.inputs[at]).dtype;
+    let out_elem = graph.tensor(node.output).dtype;
+    let quants: Option<Vec<Quant>> = (0..inputs.len()).map(|at| dtype(at).quant()).collect();
     let x = inputs[0];
     if matches!(&node.op, Op::Conv(Conv { weights: Weights::F32(_), .. })) {
         let real: Vec<Feature> = (0..inputs.len())
-            .map(|at| Feature { shape: inputs[at].shape, data: Data::F32(inputs[at].real(elem(at))) })
+            .map(|at| Feature { shape: inputs[at].shape, data: Data::F32(inputs[at].real(dtype(at))) })
             .collect();
         return float_node(graph, index, &real.iter().collect::<Vec<_>>(), shape, out_elem);
     }
@@ -40,7 +40,7 @@ pub fn run_node(graph: &Graph, index: usize, inputs: &[&Feature]) -> Result<Feat
         (Op::Conv(conv), _) => {
             return conv_node(conv, inputs, &quants, shape, out_elem, || refuse(node, "types differ"));
         }
-        (Op::Pool(p), Elem::U8(to)) if p.kind == PoolKind::Max => {
+        (Op::Pool(p), DType::U8(to)) if p.kind == PoolKind::Max => {
             let mut out = vec![0u8; shape.len()];
             windows(p, s, shape, |at, pixels| {
                 let target = &mut out[at * s.c..(at + 1) * s.c];
@@ -51,15 +51,15 @@ pub fn run_node(graph: &Graph, index: usize, inputs: &[&Feature]) -> Result<Feat
             Data::U8(requantise(out, q, to))
         }
         (Op::Pool(p), _) if p.kind == PoolKind::Average => average(p, v, s, q, shape, out_elem),
-        (Op::GlobalMean, Elem::F32) => Data::F32(mean(v, s, q)),
-        (Op::SqueezeExcite(se), Elem::U8(to)) => {
+        (Op::GlobalMean, DType::F32) => Data::F32(mean(v, s, q)),
+        (Op::SqueezeExcite(se), DType::U8(to)) => {
             let mul = q.scale / to.scale;
             let factors: Vec<f32> = excite(se, &mean(v, s, q)).iter().map(|g| g * mul).collect();
             let zero = f32::from(q.zero);
             let scale = |(b, f): (&u8, &f32)| store((f32::from(*b) - zero) * f, i32::from(to.zero), 0);
             Data::U8(v.chunks_exact(s.c).flat_map(|pixel| pixel.iter().zip(&factors).map(scale)).collect())
         }
-        (Op::Add { up }, Elem::U8(to)) => {
+        (Op::Add { up }, DType::U8(to)) => {
             let b = upsample(inputs[1].u8(), inputs[1].shape, *up as usize);
             let (ma, mb) = (q.scale / to.scale, quants[1].scale / to.scale);
             let (za, zb) = (f32::from(q.zero), f32::from(quants[1].zero));
@@ -68,27 +68,27 @@ pub fn run_node(graph: &Graph, index: usize, inputs: &[&Feature]) -> Result<Feat
             };
             Data::U8(v.iter().zip(&b).map(sum).collect())
         }
-        (Op::Upsample { factor }, Elem::U8(to)) => Data::U8(requantise(upsample(v, s, *factor as usize), q, to)),
-        (Op::Concat, Elem::U8(to)) => {
+        (Op::Upsample { factor }, DType::U8(to)) => Data::U8(requantise(upsample(v, s, *factor as usize), q, to)),
+        (Op::Concat, DType::U8(to)) => {
             let parts: Vec<Vec<u8>> =
                 inputs.iter().zip(&quants).map(|(f, q)| requantise(f.u8().to_vec(), *q, to)).collect();
             let parts: Vec<(&[u8], usize)> = parts.iter().zip(inputs).map(|(p, f)| (&p[..], f.shape.c)).collect();
             Data::U8(concat(&parts, shape.pixels()))
         }
-        (Op::Activation(act), Elem::U8(to)) => {
+        (Op::Activation(act), DType::U8(to)) => {
             let real = |b: u8| (f32::from(b) - f32::from(q.zero)) * q.scale;
             let table: Vec<u8> = (0..=255).map(|b| quantise(activate(*act, real(b)), to)).collect();
             Data::U8(v.iter().map(|b| table[usize::from(*b)]).collect())
         }
-        (Op::Convert, Elem::U8(to)) => Data::U8(requantise(v.to_vec(), q, to)),
-        (Op::Convert, Elem::F32) => Data::F32(x.real(elem(0))),
+        (Op::Convert, DType::U8(to)) => Data::U8(requantise(v.to_vec(), q, to)),
+        (Op::Convert, DType::F32) => Data::F32(x.real(dtype(0))),
         (op, _) => return Err(refuse(node, format!("{} has no form for these element types", op.name()))),
     };
     Ok(Feature { shape, data })
 }
 
 /// Nodes that compute on floats; a quantised output is rounded at the end.
-fn float_node(graph: &Graph, index: usize, inputs: &[&Feature], shape: Shape, out: Elem) -> Result<Feature, Error> {
+fn float_node(graph: &Graph, index: usize, inputs: &[&Feature], shape: Shape, out: DType) -> Result<Feature, Error> {
     let node = &graph.nodes[index];
     let x = inputs[0];
     let values = match &node.op {
@@ -99,8 +99,8 @@ fn float_node(graph: &Graph, index: usize, inputs: &[&Feature], shape: Shape, ou
         _ => super::float::run_node(graph, index, inputs)?.f32().to_vec(),
     };
     let data = match out {
-        Elem::F32 => Data::F32(values),
-        Elem::U8(q) => Data::U8(values.iter().map(|v| quantise(*v, q)).collect()),
+        DType::F32 => Data::F32(values),
+        DType::U8(q) => Data::U8(values.iter().map(|v| quantise(*v, q)).collect()),
     };
     Ok(Feature { shape, data })
 }
@@ -128,7 +128,7 @@ fn mean(v: &[u8], s: Shape, q: Quant) -> Vec<f32> {
     sums.iter().map(|t| *t as f32 * mul + add).collect()
 }
 
-fn average(p: &crate::graph::Pool, v: &[u8], s: Shape, q: Quant, shape: Shape, out: Elem) -> Data {
+fn average(p: &crate::graph::Pool, v: &[u8], s: Shape, q: Quant, shape: Shape, out: DType) -> Data {
     let mut values = vec![0.0f32; shape.len()];
     let to = out.quant().map_or(1.0, |to| to.scale);
     windows(p, s, shape, |at, pixels| {
@@ -140,8 +140,8 @@ fn average(p: &crate::graph::Pool, v: &[u8], s: Shape, q: Quant, shape: Shape, o
         }
     });
     match out {
-        Elem::F32 => Data::F32(values),
-        Elem::U8(to) => Data::U8(values.iter().map(|y| store(*y, i32::from(to.zero), 0)).collect()),
+        DType::F32 => Data::F32(values),
+        DType::U8(to) => Data::U8(values.iter().map(|y| store(*y, i32::from(to.zero), 0)).collect()),
     }
 }
 
@@ -150,14 +150,14 @@ fn conv_node(
     inputs: &[&Feature],
     quants: &[Quant],
     shape: Shape,
-    out: Elem,
+    out: DType,
     wrong: impl Fn() -> Error,
 ) -> Result<Feature, Error> {
     let x = inputs[0];
     let zero = f32::from(quants[0].zero);
     let Weights::I8 { values: weights, .. } = &conv.weights else { return Err(wrong()) };
-    let residual = inputs.get(1).map(|_| Elem::U8(quants[1]));
-    let epilogue = lower_conv(conv, Elem::U8(quants[0]), residual, out).ok_or_else(&wrong)?;
+    let residual = inputs.get(1).map(|_| DType::U8(quants[1]));
+    let epilogue = lower_conv(conv, DType::U8(quants[0]), residual, out).ok_or_else(&wrong)?;
     let centred: Vec<f32> = x.u8().iter().map(|b| f32::from(*b) - zero).collect();
     let weights: Vec<f32> = weights.iter().map(|w| f32::from(*w)).collect();
     let acc = accumulate(conv, &weights, &centred, x.shape, shape, &epilogue.bias);
@@ -200,7 +200,7 @@ fn accumulate(conv: &Conv, weights: &[f32], x: &[f32], shape: Shape, out: Shape,
     acc
 }
 
-fn finish(conv: &Conv, e: &Epilogue, acc: &[i32], res: Option<(&[u8], f32)>, shape: Shape, out: Elem) -> Data {
+fn finish(conv: &Conv, e: &Epilogue, acc: &[i32], res: Option<(&[u8], f32)>, shape: Shape, out: DType) -> Data {
     let c = shape.c;
     let nonlinear = !matches!(conv.act, Activation::Linear | Activation::Relu);
     // The transposed convolution's rows repeat the channels; scales differ per row, so its row is found by position.
@@ -220,11 +220,11 @@ fn finish(conv: &Conv, e: &Epilogue, acc: &[i32], res: Option<(&[u8], f32)>, sha
         }
     };
     match out {
-        Elem::U8(_) => Data::U8((0..acc.len()).map(|i| store(y(i), e.zero_out, e.low)).collect()),
-        Elem::F32 if conv.act == Activation::Relu => {
+        DType::U8(_) => Data::U8((0..acc.len()).map(|i| store(y(i), e.zero_out, e.low)).collect()),
+        DType::F32 if conv.act == Activation::Relu => {
             Data::F32((0..acc.len()).map(|i| y(i).max(0.0) + e.shift).collect())
         }
-        Elem::F32 => Data::F32((0..acc.len()).map(|i| y(i) + e.shift).collect()),
+        DType::F32 => Data::F32((0..acc.len()).map(|i| y(i) + e.shift).collect()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Real-valued quantisation parameters to the numbers that the integer engine computes with. The plan compiler and the
 //! simulation both use these, so that they cannot disagree.
 
-use crate::graph::{Activation, Conv, Elem, Quant, Weights};
+use crate::graph::{Activation, Conv, DType, Quant, Weights};
 
 /// The numbers of a convolution's epilogue:
 ///
@@ -34,8 +34,8 @@ pub struct Epilogue {
 }
 
 /// The epilogue of a quantised convolution; `None` if it is not quantised.
-pub fn lower_conv(conv: &Conv, input: Elem, residual: Option<Elem>, output: Elem) -> Option<Epilogue> {
-    let (Elem::U8(input), Weights::I8 { scales, .. }) = (input, &conv.weights) else { return None };
+pub fn lower_conv(conv: &Conv, input: DType, residual: Option<DType>, output: DType) -> Option<Epilogue> {
+    let (DType::U8(input), Weights::I8 { scales, .. }) = (input, &conv.weights) else { return None };
     let out_scale = output.quant().map_or(1.0, |q| f64::from(q.scale));
     let linear = matches!(conv.act, Activation::Linear | Activation::Relu);
     let post = conv.post.map_or((1.0, 0.0), |p| (f64::from(p.scale), f64::from(p.shift)));
@@ -53,7 +53,7 @@ pub fn lower_conv(conv: &Conv, input: Elem, residual: Option<Elem>, output: Elem
         zero_out,
         low: if conv.act == Activation::Relu { zero_out.max(0) } else { 0 },
         res_mul: match residual {
-            Some(Elem::U8(r)) => (f64::from(r.scale) / out_scale) as f32,
+            Some(DType::U8(r)) => (f64::from(r.scale) / out_scale) as f32,
             _ => 0.0,
         },
         shift: post.1 as f32,

@@ -17,7 +17,7 @@ pub use int::run_node as run_int_node;
 pub use lower::{Epilogue, lower_conv, quantise};
 
 use crate::error::Error;
-use crate::graph::{Elem, Graph, Shape, TensorId};
+use crate::graph::{DType, Graph, Shape, TensorId};
 use std::collections::HashMap;
 
 /// Numbers of a tensor.
@@ -56,12 +56,12 @@ impl Feature {
     }
 
     /// Real numbers, whatever the type.
-    pub fn real(&self, elem: Elem) -> Vec<f32> {
-        match (&self.data, elem) {
-            (Data::U8(bytes), Elem::U8(q)) => {
+    pub fn real(&self, dtype: DType) -> Vec<f32> {
+        match (&self.data, dtype) {
+            (Data::U8(bytes), DType::U8(q)) => {
                 bytes.iter().map(|b| (f32::from(*b) - f32::from(q.zero)) * q.scale).collect()
             }
-            (Data::U8(bytes), Elem::F32) => bytes.iter().map(|b| f32::from(*b)).collect(),
+            (Data::U8(bytes), DType::F32) => bytes.iter().map(|b| f32::from(*b)).collect(),
             (Data::F32(values), _) => values.clone(),
         }
     }
@@ -93,7 +93,7 @@ pub fn picture(graph: &Graph, pixels: &[u8], h: usize, w: usize, mode: Mode) -> 
     let input = Feature { shape, data: Data::U8(pixels.to_vec()) };
     Ok(match mode {
         Mode::Int => input,
-        Mode::Float => Feature { shape, data: Data::F32(input.real(graph.tensor(graph.input).elem)) },
+        Mode::Float => Feature { shape, data: Data::F32(input.real(graph.tensor(graph.input).dtype)) },
     })
 }
 
@@ -111,8 +111,8 @@ pub fn run(graph: &Graph, pixels: &[u8], h: usize, w: usize, mode: Mode) -> Resu
         node.inputs.iter().filter(|id| last[id.index()] == i).for_each(|id| drop(live.remove(id)));
     }
     let out = live.remove(&graph.output).ok_or(Error::Usage("the network has no output".into()))?;
-    let elem = if mode == Mode::Float { Elem::F32 } else { graph.tensor(graph.output).elem };
-    Ok((out.shape, out.real(elem)))
+    let dtype = if mode == Mode::Float { DType::F32 } else { graph.tensor(graph.output).dtype };
+    Ok((out.shape, out.real(dtype)))
 }
 
 /// Calls `work` for 0..count on a few threads and gives the results in order.

@@ -4,7 +4,7 @@
 //! any input size. A sequence of `t` tokens with `k` numbers each is a picture of height 1, width `t` and `k` channels:
 //! the bytes lie the same way, so a matrix product is a 1×1 convolution.
 //!
-//! The same types hold the float network and the quantised one: a tensor's [`Elem`] says whether it is `f32` or `u8`, a
+//! The same types hold the float network and the quantised one: a tensor's [`DType`] says whether it is `f32` or `u8`, a
 //! convolution's [`Weights`] whether they are `f32` or `i8`.
 
 mod fuse;
@@ -41,19 +41,19 @@ pub struct Quant {
 
 /// Type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Elem {
+pub enum DType {
     /// 32-bit float.
     F32,
     /// Asymmetric 8-bit, one scale for the whole tensor.
     U8(Quant),
 }
 
-impl Elem {
+impl DType {
     /// The quantisation, if there is one.
     pub fn quant(&self) -> Option<Quant> {
         match self {
-            Elem::F32 => None,
-            Elem::U8(quant) => Some(*quant),
+            DType::F32 => None,
+            DType::U8(quant) => Some(*quant),
         }
     }
 }
@@ -66,7 +66,7 @@ pub struct Tensor {
     /// Channels (innermost axis).
     pub channels: u32,
     /// Element type.
-    pub elem: Elem,
+    pub dtype: DType,
 }
 
 /// One fused operation.

@@ -1,6 +1,6 @@
 //! What must hold of every graph before anything runs on it; a loaded file promises nothing.
 
-use super::{Activation, Conv, ConvKind, CtcHead, Elem, Graph, Node, Op, Pool, SqueezeExcite, Weights};
+use super::{Activation, Conv, ConvKind, CtcHead, DType, Graph, Node, Op, Pool, SqueezeExcite, Weights};
 
 /// A graph that breaks a rule.
 #[derive(thiserror::Error, Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Graph {
             if tensor.channels == 0 || tensor.channels > MAX_CLASSES {
                 return Err(graph("a tensor has no channels or too many"));
             }
-            if let Elem::U8(q) = tensor.elem
+            if let DType::U8(q) = tensor.dtype
                 && !(q.scale.is_finite() && q.scale > 0.0)
             {
                 return Err(graph("a tensor's scale is not a positive number"));
@@ -80,7 +80,7 @@ impl Graph {
                 }
                 check_conv(conv)?;
                 let quantised = matches!(conv.weights, Weights::I8 { .. });
-                let elems: Vec<bool> = node.inputs.iter().map(|id| self.tensor(*id).elem.quant().is_some()).collect();
+                let elems: Vec<bool> = node.inputs.iter().map(|id| self.tensor(*id).dtype.quant().is_some()).collect();
                 // The other way round it is a float island, which reads bytes as the numbers they stand for.
                 if quantised && elems.contains(&false) {
                     return Err("weights and inputs differ in type".into());

@@ -10,7 +10,7 @@ mod normalise;
 pub mod raw;
 mod spatial;
 
-use crate::graph::{Conv, CtcHead, Elem, Graph, GraphError, Node, Op, Quant, Tensor, TensorId};
+use crate::graph::{Conv, CtcHead, DType, Graph, GraphError, Node, Op, Quant, Tensor, TensorId};
 use crate::graph::{drop_dead, fuse};
 use attention::Qkv;
 use raw::{Constant, RawModel, RawNode};
@@ -116,10 +116,10 @@ pub fn import(model: &RawModel, normalisation: &Normalisation, ctc: bool) -> Res
     let ([input], [output]) = (&model.inputs[..], &model.outputs[..]) else {
         return Err(ImportError::Graph("it has not one input and one output".into()));
     };
-    let picture = Elem::U8(Quant { scale: 1.0, zero: normalisation.outside() });
+    let picture = DType::U8(Quant { scale: 1.0, zero: normalisation.outside() });
     let mut importer = Importer {
         graph: Graph {
-            tensors: vec![Tensor { name: input.clone(), channels: 3, elem: picture }],
+            tensors: vec![Tensor { name: input.clone(), channels: 3, dtype: picture }],
             nodes: Vec::new(),
             input: TensorId(0),
             output: TensorId(0),
@@ -217,7 +217,7 @@ impl Importer {
     fn emit(&mut self, node: &RawNode, op: Op, inputs: Vec<TensorId>, channels: usize) -> TensorId {
         let output = TensorId(self.graph.tensors.len() as u32);
         let name = node.outputs.first().unwrap_or(&node.name).clone();
-        self.graph.tensors.push(Tensor { name, channels: channels as u32, elem: Elem::F32 });
+        self.graph.tensors.push(Tensor { name, channels: channels as u32, dtype: DType::F32 });
         self.producer.insert(output, self.graph.nodes.len());
         self.graph.nodes.push(Node { name: node.name.clone(), op, inputs, output });
         output

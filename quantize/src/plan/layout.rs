@@ -95,7 +95,7 @@ pub fn layout(net: &Lowered) -> Result<Placed, CompileError> {
             *x != y
                 && a.part_of.is_none()
                 && a.tensor.shape == b.tensor.shape
-                && a.tensor.elem.size() == b.tensor.elem.size()
+                && a.tensor.dtype.size() == b.tensor.dtype.size()
                 && lives[*x].1 == i
         };
         let twice = |x: &SlotId| slots_of(&draft.step).0.iter().filter(|s| *s == x).count() > 1;

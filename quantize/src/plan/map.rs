@@ -48,7 +48,7 @@ impl CompiledVariant {
         let _ = writeln!(t, " step  kind            offset  h x w x c (stride)          node");
         for (i, s) in self.steps.iter().enumerate() {
             let (y, name) = (s.step.output(), &model.graph.nodes[s.node].name);
-            let shape = format!("{}x{}x{} {}", y.shape.h, y.shape.w, y.shape.c, y.elem.name());
+            let shape = format!("{}x{}x{} {}", y.shape.h, y.shape.w, y.shape.c, y.dtype.name());
             let view = if y.is_dense() { String::new() } else { format!(" ({})", y.shape.pixel_stride) };
             let _ = writeln!(t, "{i:>5}  {:14} {:>8}  {:27} {name}", s.step.kind(), y.offset, shape + &view);
         }

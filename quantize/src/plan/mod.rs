@@ -25,8 +25,8 @@ pub use memory::AlignedBytes;
 
 use crate::q8::Model;
 use arrange::Arrangement;
-use edge_ocr_engine::plan::{self, Head, NamedStep, Plan, Step, VariantHead};
-use edge_ocr_engine::{Isa, Kernels, Network};
+use edge_ocr_engine::plan::{self, Header, NamedStep, Plan, Step, VariantHeader};
+use edge_ocr_engine::{Isa, Kernels, PreparedPlan};
 use layout::Buffer;
 
 /// For what a plan is made.
@@ -115,7 +115,7 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileErro
             let name = &graph.nodes[s.node].name;
             body.extend(postcard::to_stdvec(&NamedStep { name, step: s.step }).map_err(CompileError::write)?);
         }
-        let head = VariantHead {
+        let header = VariantHeader {
             tensor_bytes: arrangement.bytes,
             scratch_bytes,
             input: placed.tensor(lowered.input, &arrangement.offsets),
@@ -123,7 +123,7 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileErro
             steps: steps.len(),
             steps_bytes: body.len(),
         };
-        tables.extend(postcard::to_stdvec(&head).map_err(CompileError::write)?);
+        tables.extend(postcard::to_stdvec(&header).map_err(CompileError::write)?);
         tables.extend(body);
         variants.push(CompiledVariant { size, steps, buffers: placed.buffers, arrangement, scratch_bytes });
     }
@@ -134,24 +134,24 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileErro
 
 /// The file.
 fn write(model: &Model, options: &Options, constants: &[u8], tables: &[u8]) -> Result<Vec<u8>, CompileError> {
-    let head = Head {
+    let header = Header {
         model: &model.name,
         target: &options.target,
         classes: model.classes.len() as u32,
         classes_crc: classes_crc(&model.classes),
         variants: options.sizes.len(),
     };
-    let head = postcard::to_stdvec(&head).map_err(CompileError::write)?;
+    let header = postcard::to_stdvec(&header).map_err(CompileError::write)?;
     let len = |n: usize| u32::try_from(n).map_err(CompileError::write);
-    let mut bytes = plan::header(len(constants.len())?, len(head.len() + tables.len())?).to_vec();
+    let mut bytes = plan::header(len(constants.len())?, len(header.len() + tables.len())?).to_vec();
     bytes.extend_from_slice(constants);
-    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(&header);
     bytes.extend_from_slice(tables);
     bytes.extend_from_slice(&plan::crc32(&bytes).to_le_bytes());
     Ok(bytes)
 }
 
-/// What [`Head::classes_crc`] holds for these texts.
+/// What [`Header::classes_crc`] holds for these texts.
 pub fn classes_crc(classes: &[String]) -> u32 {
     if classes.is_empty() {
         return 0;
@@ -166,8 +166,8 @@ fn verify(bytes: &[u8]) -> Result<(), CompileError> {
     let plan = Plan::load(aligned.bytes()).map_err(CompileError::refused)?;
     let kernels = Kernels::for_isa(Isa::Scalar).map_err(CompileError::refused)?;
     let mut arena = AlignedBytes::zeroed(plan.arena_bytes(1));
-    for variant in 0..plan.head().variants {
-        Network::new(&plan, variant, kernels, 1, arena.bytes_mut()).map_err(CompileError::refused)?;
+    for variant in 0..plan.header().variants {
+        PreparedPlan::new(&plan, variant, kernels, 1, arena.bytes_mut()).map_err(CompileError::refused)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Steps on numbered slots: what lowering makes, before anything has a place in memory. In a drafted step, a tensor's offset is the
 //! number of its slot.
 
-use edge_ocr_engine::plan::{Elem, Step, Tensor};
+use edge_ocr_engine::plan::{DType, Step, Tensor};
 
 /// Index of a slot.
 pub type SlotId = usize;
@@ -21,7 +21,7 @@ impl Slot {
     /// Bytes when dense.
     pub fn bytes(&self) -> usize {
         let s = &self.tensor.shape;
-        s.h * s.w * s.c * self.tensor.elem.size()
+        s.h * s.w * s.c * self.tensor.dtype.size()
     }
 }
 
@@ -115,6 +115,6 @@ pub fn in_place(step: &Step) -> Vec<SlotId> {
 }
 
 /// A dense tensor of a slot.
-pub fn dense(slot: SlotId, h: usize, w: usize, c: usize, elem: Elem) -> Tensor {
-    Tensor { offset: slot, shape: edge_ocr_engine::Shape::dense(h, w, c, elem.size()), elem }
+pub fn dense(slot: SlotId, h: usize, w: usize, c: usize, dtype: DType) -> Tensor {
+    Tensor { offset: slot, shape: edge_ocr_engine::Shape::dense(h, w, c, dtype.size()), dtype }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::{Activation, Conv, ConvKind, Elem, Node, Op, Pad, Quant, Tensor, TensorId, Weights};
+use crate::graph::{Activation, Conv, ConvKind, DType, Node, Op, Pad, Quant, Tensor, TensorId, Weights};
 use proptest::prelude::*;
 
 fn model() -> Model {
@@ -16,7 +16,7 @@ fn model() -> Model {
         post: None,
     };
     let tensor =
-        |name: &str, channels, zero| Tensor { name: name.into(), channels, elem: Elem::U8(Quant { scale: 1.0, zero }) };
+        |name: &str, channels, zero| Tensor { name: name.into(), channels, dtype: DType::U8(Quant { scale: 1.0, zero }) };
     Model {
         name: "test".into(),
         kind: Kind::Detector,
@@ -67,7 +67,7 @@ fn a_graph_that_breaks_a_rule_is_refused() {
         |m| m.graph.nodes[0].inputs = vec![TensorId(7)],
         |m| m.graph.nodes[0].output = TensorId(0),
         |m| m.graph.tensors[1].channels = 5,
-        |m| m.graph.tensors[1].elem = Elem::U8(Quant { scale: f32::NAN, zero: 0 }),
+        |m| m.graph.tensors[1].dtype = DType::U8(Quant { scale: f32::NAN, zero: 0 }),
         |m| m.kind = Kind::Recogniser,
         |m| {
             if let Op::Conv(c) = &mut m.graph.nodes[0].op {

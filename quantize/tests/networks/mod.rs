@@ -27,23 +27,23 @@ struct Net {
     random: Random,
 }
 
-pub const F32: Elem = Elem::F32;
+pub const F32: DType = DType::F32;
 
-pub fn u8(scale: f32, zero: u8) -> Elem {
-    Elem::U8(Quant { scale, zero })
+pub fn u8(scale: f32, zero: u8) -> DType {
+    DType::U8(Quant { scale, zero })
 }
 
 impl Net {
     fn new() -> Net {
-        let input = Tensor { name: "x".into(), channels: 3, elem: u8(1.0, 127) };
+        let input = Tensor { name: "x".into(), channels: 3, dtype: u8(1.0, 127) };
         let graph = Graph { tensors: vec![input], nodes: Vec::new(), input: TensorId(0), output: TensorId(0) };
         Net { graph, random: Random(99) }
     }
 
-    fn node(&mut self, op: Op, inputs: &[u32], channels: usize, elem: Elem) -> u32 {
+    fn node(&mut self, op: Op, inputs: &[u32], channels: usize, dtype: DType) -> u32 {
         let id = self.graph.tensors.len() as u32;
         let name = format!("{}{id}", op.name());
-        self.graph.tensors.push(Tensor { name: name.clone(), channels: channels as u32, elem });
+        self.graph.tensors.push(Tensor { name: name.clone(), channels: channels as u32, dtype });
         let inputs = inputs.iter().map(|i| TensorId(*i)).collect();
         self.graph.nodes.push(Node { name, op, inputs, output: TensorId(id) });
         self.graph.output = TensorId(id);
@@ -63,7 +63,7 @@ impl Net {
         kernel: [u32; 2],
         stride: [u32; 2],
         act: Activation,
-        elem: Elem,
+        dtype: DType,
         float: bool,
     ) -> u32 {
         let ic = self.channels(inputs[0]);
@@ -87,8 +87,8 @@ impl Net {
         conv.weights = if float {
             Weights::F32(self.random.floats(rows * len, 2.0 * spread))
         } else {
-            let input = match self.graph.tensor(TensorId(inputs[0])).elem {
-                Elem::U8(q) if q.scale < 1.0 => 1.0,
+            let input = match self.graph.tensor(TensorId(inputs[0])).dtype {
+                DType::U8(q) if q.scale < 1.0 => 1.0,
                 _ => 1.0 / 64.0,
             };
             Weights::I8 {
@@ -100,10 +100,10 @@ impl Net {
             }
         };
         conv.bias = self.random.floats(rows, 0.5);
-        self.node(Op::Conv(conv), inputs, oc, elem)
+        self.node(Op::Conv(conv), inputs, oc, dtype)
     }
 
-    fn excite(&mut self, x: u32, residual: bool, elem: Elem) -> u32 {
+    fn excite(&mut self, x: u32, residual: bool, dtype: DType) -> u32 {
         let (c, h) = (self.channels(x), (self.channels(x) / 4).max(1));
         let se = SqueezeExcite {
             hidden: h as u32,
@@ -115,7 +115,7 @@ impl Net {
             beta: 0.5,
             residual,
         };
-        self.node(Op::SqueezeExcite(se), &[x], c, elem)
+        self.node(Op::SqueezeExcite(se), &[x], c, dtype)
     }
 
     fn model(self, name: &str, kind: Kind, classes: Vec<String>) -> Model {

@@ -9,7 +9,7 @@ use crate::models::Kind;
 use crate::target;
 use edge_ocr_engine as engine;
 use edge_ocr_engine::Kernels;
-use edge_ocr_engine::plan::{Elem, Plan};
+use edge_ocr_engine::plan::{DType, Plan};
 use std::sync::Arc;
 
 pub use edge_ocr_engine::Isa;
@@ -38,8 +38,8 @@ impl ArenaNetwork {
         let plan = Plan::load_for(bytes, target::NAME).map_err(|e| broken(e.to_string()))?;
         let memory = bench.bytes(plan.arena_bytes(workers))?;
         let (mut shapes, mut models) = (Vec::new(), Vec::<Arc<dyn Model>>::new());
-        for variant in 0..plan.head().variants {
-            let network = engine::Network::new(&plan, variant, kernels, workers, memory);
+        for variant in 0..plan.header().variants {
+            let network = engine::PreparedPlan::new(&plan, variant, kernels, workers, memory);
             let network = network.map_err(|e| broken(e.to_string()))?;
             let model = ArenaModel::new(name, embedded.kind, network)
                 .ok_or_else(|| broken(format!("its input has {} channels, not three", network.input().shape.c)))?;
@@ -94,7 +94,7 @@ impl Network for ArenaNetwork {
 
 struct ArenaModel {
     name: &'static str,
-    network: engine::Network<'static>,
+    network: engine::PreparedPlan<'static>,
     input: Shape,
     output: Shape,
     /// Where the picture lies in the arena.
@@ -104,9 +104,9 @@ struct ArenaModel {
 }
 
 impl ArenaModel {
-    fn new(name: &'static str, kind: Kind, network: engine::Network<'static>) -> Option<ArenaModel> {
+    fn new(name: &'static str, kind: Kind, network: engine::PreparedPlan<'static>) -> Option<ArenaModel> {
         let (input, output) = (network.input(), network.output().shape);
-        let Elem::U8 { zero, .. } = input.elem else { return None };
+        let DType::U8 { zero, .. } = input.dtype else { return None };
         let (tokens, offset) = (output.h * output.w, input.offset);
         let input = (input.shape.c == CHANNELS).then(|| Shape::picture(input.shape.h, input.shape.w))?;
         let output = match kind {
@@ -151,7 +151,7 @@ impl Model for ArenaModel {
             }
         }
         let arena = lend(self.name, memory, self.memory_bytes())?;
-        let mut run = self.network.on(arena).map_err(|e| self.failed(e.to_string()))?;
+        let mut run = self.network.bind(arena).map_err(|e| self.failed(e.to_string()))?;
         match pool {
             Some(pool) => pool.run(&mut run),
             None => run.run(),

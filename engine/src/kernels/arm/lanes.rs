@@ -23,7 +23,7 @@ impl Lanes for Neon {
     type F = F;
     type I = I;
     type B = uint8x16_t;
-    const TOGETHER: usize = 1;
+    const UNROLL: usize = 1;
 
     vector_functions! {
         fn splat(x: f32) -> F {

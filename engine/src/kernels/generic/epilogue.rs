@@ -188,7 +188,7 @@ unsafe fn run<L: Lanes, A: Act<L>>(a: &EpilogueArgs, act: A) {
 unsafe fn run_all<L: Lanes, A: Act<L>>(a: &EpilogueArgs, act: A, s: &Scale<L>, ptr: *mut u8, round: &ToU8<L>) {
     // SAFETY: as in `run`.
     unsafe {
-        let p = match L::TOGETHER {
+        let p = match L::UNROLL {
             4 => run_full::<L, A, 4>(a, act, s, ptr, round, 0),
             2 => run_full::<L, A, 2>(a, act, s, ptr, round, 0),
             _ => 0,

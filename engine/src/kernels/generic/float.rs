@@ -54,7 +54,7 @@ unsafe fn matmul_run<L: Lanes, A: Act<L>>(a: &MatmulArgs, act: A) {
     // SAFETY: rows t..t+ROWS exist; see `matmul_rows`.
     unsafe {
         // As many chains of additions as there are registers for.
-        while L::TOGETHER == 4 && t + 8 <= a.t {
+        while L::UNROLL == 4 && t + 8 <= a.t {
             matmul_rows::<L, A, 8>(a, act, t);
             t += 8;
         }

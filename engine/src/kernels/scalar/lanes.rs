@@ -29,7 +29,7 @@ impl Lanes for Scalar {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type B = [u8; LANES];
-    const TOGETHER: usize = 1;
+    const UNROLL: usize = 1;
 
     #[inline(always)]
     unsafe fn load_b(p: *const u8) -> Self::B {

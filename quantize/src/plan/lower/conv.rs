@@ -2,11 +2,11 @@
 
 use super::{Lowering, window};
 use crate::exec::{Epilogue, lower_conv};
-use crate::graph::{Conv, ConvKind, Elem as GraphElem, Node, Quant, Weights};
+use crate::graph::{Conv, ConvKind, DType as GraphElem, Node, Quant, Weights};
 use crate::plan::CompileError;
 use edge_ocr_engine::ops::{Activation, Window};
 use edge_ocr_engine::pack::{self, padded};
-use edge_ocr_engine::plan::{ConvStep, Elem, Span, Step, Tensor};
+use edge_ocr_engine::plan::{ConvStep, DType, Span, Step, Tensor};
 
 /// Parts of a convolution among the constants.
 const WEIGHTS: u8 = 0;
@@ -19,20 +19,20 @@ impl Lowering<'_, '_> {
         let wrong = |reason: &str| CompileError::node(node, reason);
         let Weights::I8 { values, .. } = &conv.weights else { return self.float_conv(node, conv) };
         let (x, y) = (self.tensor(node.inputs[0].index()), self.tensor(node.output.index()));
-        let elem = |id| self.graph.tensor(id).elem;
-        let residual = node.inputs.get(1).map(|id| elem(*id));
-        let GraphElem::U8(quant) = elem(node.inputs[0]) else { return Err(wrong("i8 weights on floats")) };
-        let Some(e) = lower_conv(conv, elem(node.inputs[0]), residual, elem(node.output)) else {
+        let dtype = |id| self.graph.tensor(id).dtype;
+        let residual = node.inputs.get(1).map(|id| dtype(*id));
+        let GraphElem::U8(quant) = dtype(node.inputs[0]) else { return Err(wrong("i8 weights on floats")) };
+        let Some(e) = lower_conv(conv, dtype(node.inputs[0]), residual, dtype(node.output)) else {
             return Err(wrong("i8 weights on floats"));
         };
         let zero_out = u8::try_from(e.zero_out).map_err(|_| {
             wrong("the summand behind its activation is outside the range of its output; calibrate again")
         })?;
-        if e.shift != 0.0 && y.elem == Elem::F32 {
+        if e.shift != 0.0 && y.dtype == DType::F32 {
             return Err(wrong("an affine step behind a float output"));
         }
         let residual = match (residual, node.inputs.get(1)) {
-            (Some(GraphElem::U8(_)), Some(id)) if matches!(y.elem, Elem::U8 { .. }) => {
+            (Some(GraphElem::U8(_)), Some(id)) if matches!(y.dtype, DType::U8 { .. }) => {
                 Some((self.tensor(id.index()), e.res_mul))
             }
             (None, _) => None,

@@ -5,7 +5,7 @@ use super::{Lowering, window};
 use crate::graph::{Activation, Conv, ConvKind, CtcHead, Node, Pad, Weights};
 use crate::plan::CompileError;
 use edge_ocr_engine::pack;
-use edge_ocr_engine::plan::{Elem, Step, Tensor};
+use edge_ocr_engine::plan::{DType, Step, Tensor};
 
 impl Lowering<'_, '_> {
     /// A convolution with f32 weights; bytes are converted before and after.
@@ -55,14 +55,14 @@ impl Lowering<'_, '_> {
     /// Pushes a float step and adds the residual, if there is one, in a step of its own.
     fn with_residual(&mut self, y: Tensor, residual: Option<Tensor>, step: impl FnOnce(Tensor) -> Step) {
         let Some(b) = residual else { return self.push_f32(y, step) };
-        let a = self.temporary(&y, Elem::F32);
+        let a = self.temporary(&y, DType::F32);
         self.push(step(a));
         self.push_f32(y, |y| Step::AddF32 { a, b, y, act: Activation::Linear });
     }
 
     /// The recogniser's last layer.
     pub fn ctc(&mut self, node: &Node, head: &CtcHead, x: Tensor, y: Tensor) -> Result<(), CompileError> {
-        if y.elem != Elem::F32 {
+        if y.dtype != DType::F32 {
             return Err(CompileError::node(node, "its probabilities are quantised"));
         }
         let (at, k, n) = (self.at, x.shape.c, head.classes as usize);
@@ -71,7 +71,7 @@ impl Lowering<'_, '_> {
             Weights::I8 { values, scales } => (values, scales),
             Weights::F32(values) => {
                 let weights = self.constants.matrix(at, 0, k, n, |k_at, class| values[class * k + k_at]);
-                let logits = self.temporary(&y, Elem::F32);
+                let logits = self.temporary(&y, DType::F32);
                 let act = Activation::Linear;
                 self.push(Step::Matmul { x, y: logits, residual: None, weights, bias, act });
                 self.push(Step::Softmax { x: logits, y });

@@ -9,13 +9,13 @@ use super::slots::{Draft, Lowered, Slot, SlotId, dense};
 use crate::exec;
 use crate::graph::{self, Graph, Node, Op, Pool, PoolKind, Quant, Shape, SqueezeExcite, TensorId};
 use edge_ocr_engine::ops::{Activation, Requant, Window};
-use edge_ocr_engine::plan::{Elem, ExciteStep, Step, Tensor};
+use edge_ocr_engine::plan::{DType, ExciteStep, Step, Tensor};
 
 /// Lowers a graph whose tensors have `shapes`.
 pub fn lower(graph: &Graph, shapes: &[Shape], constants: &mut Constants) -> Result<Lowered, CompileError> {
     let slot = |(i, (t, s)): (usize, (&graph::Tensor, &Shape))| Slot {
         name: t.name.clone(),
-        tensor: dense(i, s.h, s.w, s.c, elem(t.elem)),
+        tensor: dense(i, s.h, s.w, s.c, dtype(t.dtype)),
         part_of: None,
     };
     let slots = graph.tensors.iter().zip(shapes).enumerate().map(slot).collect();
@@ -28,15 +28,15 @@ pub fn lower(graph: &Graph, shapes: &[Shape], constants: &mut Constants) -> Resu
     Ok(lowering.net)
 }
 
-fn elem(elem: graph::Elem) -> Elem {
-    match elem {
-        graph::Elem::F32 => Elem::F32,
-        graph::Elem::U8(q) => Elem::U8 { zero: q.zero, scale: q.scale },
+fn dtype(dtype: graph::DType) -> DType {
+    match dtype {
+        graph::DType::F32 => DType::F32,
+        graph::DType::U8(q) => DType::U8 { zero: q.zero, scale: q.scale },
     }
 }
 
 /// The change from one scale to another, if they differ.
-fn change(from: Quant, to: Quant) -> Option<Requant> {
+fn requant_between(from: Quant, to: Quant) -> Option<Requant> {
     (from != to).then(|| requant(from, to))
 }
 
@@ -58,7 +58,7 @@ impl Lowering<'_, '_> {
     }
 
     fn quant(&self, id: TensorId) -> Option<Quant> {
-        self.graph.tensor(id).elem.quant()
+        self.graph.tensor(id).dtype.quant()
     }
 
     fn push(&mut self, step: Step) {
@@ -66,9 +66,9 @@ impl Lowering<'_, '_> {
     }
 
     /// A new slot with the shape of `like`.
-    fn temporary(&mut self, like: &Tensor, elem: Elem) -> Tensor {
+    fn temporary(&mut self, like: &Tensor, dtype: DType) -> Tensor {
         let (slot, s) = (self.net.slots.len(), like.shape);
-        let tensor = dense(slot, s.h, s.w, s.c, elem);
+        let tensor = dense(slot, s.h, s.w, s.c, dtype);
         let name = format!("{}.{slot}", self.graph.nodes[self.at].name);
         self.net.slots.push(Slot { name, tensor, part_of: None });
         tensor
@@ -77,20 +77,20 @@ impl Lowering<'_, '_> {
     /// The input as f32, converted if need be.
     fn as_f32(&mut self, id: TensorId) -> Tensor {
         let x = self.tensor(id.index());
-        if x.elem == Elem::F32 {
+        if x.dtype == DType::F32 {
             return x;
         }
-        let y = self.temporary(&x, Elem::F32);
+        let y = self.temporary(&x, DType::F32);
         self.push(Step::Dequantise { x, y });
         y
     }
 
     /// Pushes a step that writes f32; converts when the output is u8.
     fn push_f32(&mut self, y: Tensor, step: impl FnOnce(Tensor) -> Step) {
-        if y.elem == Elem::F32 {
+        if y.dtype == DType::F32 {
             return self.push(step(y));
         }
-        let real = self.temporary(&y, Elem::F32);
+        let real = self.temporary(&y, DType::F32);
         self.push(step(real));
         self.push(Step::Quantise { x: real, y });
     }
@@ -105,7 +105,7 @@ impl Lowering<'_, '_> {
             Op::Conv(conv) => return self.conv(node, conv),
             Op::Pool(pool) => return self.pool(node, pool),
             Op::GlobalMean => {
-                let (Some(q), Elem::F32) = (quants.0, y.elem) else { return Err(types()) };
+                let (Some(q), DType::F32) = (quants.0, y.dtype) else { return Err(types()) };
                 let mul = q.scale / (x.shape.h * x.shape.w).max(1) as f32;
                 self.push(Step::GlobalMean { x, y, mul, add: -f32::from(q.zero) * q.scale });
             }
@@ -128,11 +128,11 @@ impl Lowering<'_, '_> {
             }
             Op::Upsample { .. } => {
                 let (Some(from), Some(to)) = quants else { return Err(types()) };
-                self.push(Step::Requant { x, y, change: change(from, to) });
+                self.push(Step::Requant { x, y, requant: requant_between(from, to) });
             }
             Op::Concat => return self.concat(node),
             Op::Convert => match quants {
-                (Some(from), Some(to)) => self.push(Step::Requant { x, y, change: change(from, to) }),
+                (Some(from), Some(to)) => self.push(Step::Requant { x, y, requant: requant_between(from, to) }),
                 (Some(_), None) => self.push(Step::Dequantise { x, y }),
                 (None, Some(_)) => self.push(Step::Quantise { x, y }),
                 (None, None) => self.push(Step::MapF32 { x, y, act: Activation::Linear }),
@@ -180,7 +180,7 @@ impl Lowering<'_, '_> {
             mean_mul: from.scale / (x.shape.h * x.shape.w).max(1) as f32,
             mean_add: -f32::from(from.zero) * from.scale,
             plus: if se.residual { 1.0 } else { 0.0 },
-            change: requant(from, to),
+            requant: requant(from, to),
         };
         self.push(Step::SqueezeExcite(step));
     }
@@ -191,7 +191,7 @@ impl Lowering<'_, '_> {
         let window = window(pool.kernel, pool.stride, pool.pad);
         match (pool.kind, from, to) {
             (PoolKind::Max, Some(from), Some(to)) => {
-                self.push(Step::MaxPool { x, y, window, change: change(from, to) });
+                self.push(Step::MaxPool { x, y, window, requant: requant_between(from, to) });
             }
             // Windows that never leave the picture: a depthwise convolution with weights of 1, which also gives f32.
             (PoolKind::Average, Some(from), to)
@@ -202,7 +202,7 @@ impl Lowering<'_, '_> {
                 self.unit_depthwise(x, y, window, from, mul);
             }
             (PoolKind::Average, Some(from), Some(to)) => {
-                self.push(Step::AvgPool { x, y, window, change: requant(from, to), include_pad: false });
+                self.push(Step::AvgPool { x, y, window, requant: requant(from, to), include_pad: false });
             }
             _ => return Err(CompileError::node(node, "the engine has no form of it for these element types")),
         }
@@ -217,21 +217,21 @@ impl Lowering<'_, '_> {
         for (i, id) in node.inputs.iter().enumerate() {
             let part = id.index();
             let x = self.tensor(part);
-            let place = Some((whole, channel * y.elem.size()));
+            let place = Some((whole, channel * y.dtype.size()));
             channel += x.shape.c;
             let free = self.net.slots[part].part_of.is_none()
                 && part != self.net.input
                 && part != self.net.output
                 && !node.inputs[..i].contains(id)
                 && !self.holds(part, whole);
-            if x.elem == y.elem && free {
+            if x.dtype == y.dtype && free {
                 self.net.slots[part].part_of = place;
                 continue;
             }
-            let copy = self.temporary(&x, y.elem);
+            let copy = self.temporary(&x, y.dtype);
             self.net.slots[copy.offset].part_of = place;
             match (self.quant(*id), self.quant(node.output)) {
-                (Some(from), Some(to)) => self.push(Step::Requant { x, y: copy, change: change(from, to) }),
+                (Some(from), Some(to)) => self.push(Step::Requant { x, y: copy, requant: requant_between(from, to) }),
                 (None, None) => self.push(Step::MapF32 { x, y: copy, act: Activation::Linear }),
                 _ => return Err(CompileError::node(node, "it joins floats and bytes")),
             }

@@ -19,7 +19,7 @@ impl Lanes for Avx2 {
     type F = F;
     type I = I;
     type B = __m128i;
-    const TOGETHER: usize = 2;
+    const UNROLL: usize = 2;
 
     vector_functions! {
         fn splat(x: f32) -> F {

@@ -17,7 +17,7 @@ impl Lanes for Avx512 {
     type F = __m512;
     type I = __m512i;
     type B = __m128i;
-    const TOGETHER: usize = 4;
+    const UNROLL: usize = 4;
 
     vector_functions! {
         fn splat(x: f32) -> __m512 {
