@@ -48,7 +48,7 @@ fn build() -> Result<(), String> {
         println!("cargo::rerun-if-changed={charset}");
     }
     let rec = Charset::parse(charset)
-        .and_then(|charset| rec.cut(&charset))
+        .and_then(|charset| rec.prune(&charset))
         .map_err(|e| format!("the charset {charset:?} (EDGE_OCR_CHARSET) cannot be used: {e}"))?;
 
     let heights = |widths: &[usize]| widths.iter().map(|w| [rec_sizes.height_px, *w]).collect::<Vec<_>>();
@@ -213,7 +213,7 @@ fn write_target(
             writeln!(
                 code,
                 "        Size {{ width_px: {w}, height_px: {h}, arena_bytes: {one}, arena_bytes_all_threads: {all}, over_lower_bound: {:?} }},",
-                v.arrangement.ratio()
+                v.memory_layout.ratio()
             )?;
         }
         writeln!(code, "    ],\n}};")?;

@@ -27,9 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "plan {} bytes, arena {} bytes ({} tensors, {} scratch each), planner ratio {:.4}",
         compiled.bytes.len(),
         v.arena_bytes(threads),
-        v.arrangement.bytes,
+        v.memory_layout.bytes,
         v.scratch_bytes,
-        v.arrangement.ratio()
+        v.memory_layout.ratio()
     );
     if args.iter().any(|a| a == "--map") {
         println!("{}", compiled.text(&model, threads));

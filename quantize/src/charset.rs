@@ -155,9 +155,9 @@ impl Model {
     ///
     /// # Errors
     /// It is no recogniser, or the charset has characters that it does not know.
-    pub fn cut(&self, charset: &Charset) -> Result<Model, Error> {
+    pub fn prune(&self, charset: &Charset) -> Result<Model, Error> {
         let mut model = self.clone();
-        model.classes = cut(&mut model.graph, &self.classes, charset)?;
+        model.classes = prune(&mut model.graph, &self.classes, charset)?;
         model.name += charset.suffix();
         Ok(model)
     }
@@ -167,7 +167,7 @@ impl Model {
 ///
 /// # Errors
 /// The graph has no head with these classes, or the charset has characters that are in none of them.
-pub fn cut(graph: &mut Graph, classes: &[String], charset: &Charset) -> Result<Vec<String>, CharsetError> {
+pub fn prune(graph: &mut Graph, classes: &[String], charset: &Charset) -> Result<Vec<String>, CharsetError> {
     let output = graph.output;
     let head = graph.nodes.iter_mut().find_map(|n| match &mut n.op {
         Op::CtcHead(head) if n.output == output => Some(head),

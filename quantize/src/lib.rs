@@ -3,16 +3,16 @@
 //! | module | what |
 //! |---|---|
 //! | [`graph`] | the networks as fused operations, float or quantised |
-//! | [`charset`] | cutting a recogniser's classes to what a deployment reads |
+//! | [`charset`] | pruning a recogniser's classes to the characters that a deployment reads |
 //! | [`q8`] | the quantised model and its file |
-//! | [`exec`] | interpreters: float, and the integer engine's arithmetic bit by bit |
+//! | [`interpreter`] | interpreters: float, and the integer engine's arithmetic bit by bit |
 //! | [`plan`] | the plan compiler: quantised models and input sizes to plans of the engine |
 //! | [`target`] | boards as data, and the arena they need |
 //! | `onnx`, `import` | ONNX to graph (feature `onnx`) |
 //! | `data` | calibration pictures (feature `onnx`) |
 //! | `calibrate` | ranges, weights, biases, report (feature `onnx`) |
 //!
-//! Reading a `.q8` needs no feature: `Model::load(path)`, then [`exec::lower_conv`] for the integer parameters.
+//! Reading a `.q8` needs no feature: `Model::load(path)`, then [`interpreter::lower_conv`] for the integer parameters.
 
 #[cfg(feature = "onnx")]
 pub mod calibrate;
@@ -20,7 +20,7 @@ pub mod charset;
 #[cfg(feature = "onnx")]
 pub mod data;
 pub mod error;
-pub mod exec;
+pub mod interpreter;
 pub mod graph;
 #[cfg(feature = "onnx")]
 pub mod import;

@@ -6,7 +6,7 @@ mod networks;
 
 use edge_ocr_engine::plan::crc32;
 use edge_ocr_quantize::Model;
-use edge_ocr_quantize::exec::{self, Mode};
+use edge_ocr_quantize::interpreter::{self, Mode};
 use edge_ocr_quantize::plan::{Options, compile};
 use edge_ocr_quantize::q8::VERSION;
 use std::time::{Duration, Instant};
@@ -120,7 +120,7 @@ fn a_body_that_lies() {
             }
             let options = Options { target: "test".into(), sizes: vec![size] };
             compiled += usize::from(compile(&model, &options).is_ok());
-            let _ = exec::run(&model.graph, &pixels, h, w, Mode::Int);
+            let _ = interpreter::run(&model.graph, &pixels, h, w, Mode::Int);
         }
     }
     eprintln!("seed {seed}: {tried} files, {taken} taken for models, {compiled} compiled");

@@ -10,7 +10,7 @@ use edge_ocr_engine::plan::{DType as PlanElem, Plan, Tensor};
 use edge_ocr_engine::{Answer, Executor, Isa, Kernels, PreparedPlan, Pool};
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
-use edge_ocr_quantize::exec::{Data, Feature, Mode, picture, run_int_node};
+use edge_ocr_quantize::interpreter::{Data, Feature, Mode, picture, run_int_node};
 use edge_ocr_quantize::graph::{Activation, Op, Shape};
 use edge_ocr_quantize::plan::{AlignedBytes, Compiled, Options, compile};
 use edge_ocr_quantize::q8::Kind;
@@ -205,7 +205,7 @@ fn check_real(model: &Model, size: [usize; 2], pixels: &[u8]) {
     }
     check_threads(model, &[size], 0, pixels);
     let made = compiled(model, &[size]);
-    let ratio = made.variants[0].arrangement.ratio();
+    let ratio = made.variants[0].memory_layout.ratio();
     assert!(ratio <= 1.15, "{}: the arena is {ratio} times its lower bound", model.name);
 }
 
@@ -222,7 +222,7 @@ fn the_shipped_models() {
         let path = format!("{}/../models/{name}.q8", env!("CARGO_MANIFEST_DIR"));
         let model = Model::load(path.as_ref()).unwrap();
         assert_eq!(model.name, name);
-        let model = if model.kind == Kind::Recogniser { model.cut(&Charset::Latin).unwrap() } else { model };
+        let model = if model.kind == Kind::Recogniser { model.prune(&Charset::Latin).unwrap() } else { model };
         check_real(&model, size, &strokes(size));
     }
 }

@@ -31,7 +31,7 @@ impl Plans {
         self.0.entry((model.into(), sizes.clone())).or_insert_with(|| {
             let mut file = Model::load(&root().join(format!("models/{model}.q8"))).unwrap();
             if model.ends_with("-rec") {
-                file = file.cut(&Charset::parse("latin").unwrap()).unwrap();
+                file = file.prune(&Charset::parse("latin").unwrap()).unwrap();
             }
             let options = Options { target: "any".into(), sizes };
             compile(&file, &options).unwrap()
@@ -59,7 +59,7 @@ fn arena_sizes_are_frozen() {
                     let [h, w] = v.size;
                     let (one, all) = (v.arena_bytes(1), v.arena_bytes(target.threads));
                     let _ = writeln!(table, "{name} {model} {w}x{h} {one} {all}");
-                    assert!((1.0..=1.15).contains(&v.arrangement.ratio()), "{name} {model} {w}x{h}");
+                    assert!((1.0..=1.15).contains(&v.memory_layout.ratio()), "{name} {model} {w}x{h}");
                 }
             }
         }

@@ -161,7 +161,7 @@ fn rescale(conv: &mut Conv, read: Option<&[f32]>, written: Option<&[f32]>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::{Mode, run, run_node};
+    use crate::interpreter::{Mode, run, run_node};
     use crate::graph::{DType, Node, Pad, Quant, Tensor};
 
     fn conv(kind: ConvKind, ic: u32, oc: u32, kernel: u32) -> Op {
@@ -210,7 +210,7 @@ mod tests {
         };
         let pixels: Vec<u8> = (0..6 * 5 * 3).map(|i| (i * 73 % 251) as u8).collect();
         let before = run(&graph, &pixels, 6, 5, Mode::Float).unwrap().1;
-        let mut live = vec![crate::exec::picture(&graph, &pixels, 6, 5, Mode::Float).unwrap()];
+        let mut live = vec![crate::interpreter::picture(&graph, &pixels, 6, 5, Mode::Float).unwrap()];
         for (i, n) in graph.nodes.iter().enumerate() {
             let inputs: Vec<_> = n.inputs.iter().map(|id| &live[id.index()]).collect();
             let out = run_node(&graph, i, &inputs, Mode::Float).unwrap();

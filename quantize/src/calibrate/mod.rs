@@ -5,23 +5,23 @@
 //! quantised network: a convolution's weights are rounded for the inputs that the quantised network really gives it, so
 //! that each layer makes up for what those before it lost, and its bias takes over the rest of the mean error.
 
-mod elems;
+mod dtypes;
 mod equalise;
 mod histogram;
-mod islands;
+mod mixed_precision;
 mod moments;
 mod report;
-mod second;
+mod layerwise;
 mod sensitivity;
-mod solve;
+mod rounding;
 
 pub use report::{LayerReport, Report};
 pub use sensitivity::{Choice, Cost, loss, sensitivity, within};
-pub use solve::Rounding;
+pub use rounding::Rounding;
 
 use crate::data::samples::Sample;
 use crate::error::Error;
-use crate::exec::{self, Feature, Mode, parallel};
+use crate::interpreter::{self, Feature, Mode, parallel};
 use crate::graph::{Activation, Conv, DType, Graph, Op, Quant, TensorId};
 use histogram::Histogram;
 use std::collections::{BTreeSet, HashMap};
@@ -93,15 +93,15 @@ pub fn calibrate(graph: &Graph, samples: &[Sample], options: &Options) -> Result
         // Channels are counted on some of the pictures: only their extent is wanted.
         let some = spread(samples, EQUALISE_PICTURES);
         let channels = count(&float, &some, options.threads, channel_histograms)?;
-        let is = elems::quantised(&float, &BTreeSet::new());
+        let is = dtypes::quantised(&float, &BTreeSet::new());
         equalise::equalise(&mut float, &channels, &is, options.equalise);
     }
-    islands::open(&mut float, &options.islands)?;
+    mixed_precision::open(&mut float, &options.islands)?;
     let all: Vec<&Sample> = samples.iter().collect();
     let histograms = count(&float, &all, options.threads, |out| vec![histogram(out.f32())])?;
     let mut graph = float.clone();
     assign(&mut graph, &histograms.iter().map(|h| h.first().cloned().unwrap_or_default()).collect::<Vec<_>>(), options);
-    let report = second::run(&float, &mut graph, samples, options)?;
+    let report = layerwise::run(&float, &mut graph, samples, options)?;
     graph.validate()?;
     Ok(Calibrated { float, graph, report })
 }
@@ -163,14 +163,14 @@ fn count_one(
     let mut histograms = vec![Vec::new(); graph.tensors.len()];
     let last = graph.last_uses();
     let mut live: HashMap<TensorId, Feature> = HashMap::new();
-    live.insert(graph.input, exec::picture(graph, &sample.bytes, sample.h, sample.w, Mode::Float)?);
+    live.insert(graph.input, interpreter::picture(graph, &sample.bytes, sample.h, sample.w, Mode::Float)?);
     for (i, node) in graph.nodes.iter().enumerate() {
         let inputs: Vec<&Feature> = node.inputs.iter().filter_map(|id| live.get(id)).collect();
         // The head's classes are many and stay float.
         if matches!(node.op, Op::CtcHead(_)) {
             continue;
         }
-        let out = exec::run_node(graph, i, &inputs, Mode::Float)?;
+        let out = interpreter::run_node(graph, i, &inputs, Mode::Float)?;
         histograms[node.output.index()] = of(&out);
         live.insert(node.output, out);
         node.inputs.iter().filter(|id| last[id.index()] == i).for_each(|id| drop(live.remove(id)));
@@ -180,11 +180,11 @@ fn count_one(
 
 /// Element types, scales and zero points of all tensors.
 fn assign(graph: &mut Graph, histograms: &[Histogram], options: &Options) {
-    let is = elems::quantised(graph, &options.islands);
-    let group = elems::shared(graph);
+    let is = dtypes::quantised(graph, &options.islands);
+    let group = dtypes::shared(graph);
     let mut shifts = vec![0.0f32; graph.tensors.len()];
     for node in &graph.nodes {
-        let shift = elems::shift(&node.op);
+        let shift = dtypes::shift(&node.op);
         if shift != 0.0 {
             shifts[group[node.output.index()]] = shift;
         }

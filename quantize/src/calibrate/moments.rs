@@ -1,6 +1,6 @@
 //! Second moments of what a convolution reads, and of what it should correct.
 
-use crate::exec::{Feature, Patches};
+use crate::interpreter::{Feature, Patches};
 use crate::graph::{Conv, ConvKind, DType, Weights};
 
 /// Sums over patches for one independent problem: all rows of a dense convolution, or one channel of a depthwise one.
@@ -125,7 +125,7 @@ const BLOCK: usize = 64;
 
 fn dense(sum: &mut Moments, weights: &[f32], x: &[f32], diff: &[f32], residual: &[f32]) {
     let (k, n) = (sum.k, sum.rows);
-    let packed = crate::exec::PackedWeights::new(n, k, |row, i| weights[row * k + i]);
+    let packed = crate::interpreter::PackedWeights::new(n, k, |row, i| weights[row * k + i]);
     let mut errors = vec![0.0; BLOCK * n];
     let mut line = vec![0.0f32; k];
     for (b, (x, d)) in x.chunks(BLOCK * k).zip(diff.chunks(BLOCK * k)).enumerate() {

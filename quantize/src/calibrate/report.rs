@@ -1,6 +1,6 @@
 //! What calibration decided and what it cost, as text and CSV.
 
-use super::second::dtype_name;
+use super::layerwise::dtype_name;
 use crate::graph::DType;
 use std::fmt::Write;
 

@@ -1,8 +1,8 @@
 //! What single layers cost, and float islands where a stated loss demands them.
 
-use super::{Calibrated, Options, Sample, calibrate, islands, spread};
+use super::{Calibrated, Options, Sample, calibrate, mixed_precision, spread};
 use crate::error::Error;
-use crate::exec::{self, Data, Feature, Mode, parallel};
+use crate::interpreter::{self, Data, Feature, Mode, parallel};
 use crate::graph::{Conv, Graph, Op, Weights};
 use std::fmt::Write;
 
@@ -34,7 +34,7 @@ fn distance(a: &[f32], b: &[f32], channels: usize) -> f64 {
 /// A picture does not fit.
 pub fn loss(float: &Graph, quantised: &Graph, samples: &[&Sample], threads: usize) -> Result<f64, Error> {
     let one = |i: usize| -> Result<f64, Error> {
-        let run = |graph, mode| exec::run(graph, &samples[i].bytes, samples[i].h, samples[i].w, mode);
+        let run = |graph, mode| interpreter::run(graph, &samples[i].bytes, samples[i].h, samples[i].w, mode);
         let ((shape, f), (_, q)) = (run(float, Mode::Float)?, run(quantised, Mode::Int)?);
         Ok(distance(&f, &q, shape.c))
     };
@@ -71,7 +71,7 @@ pub fn sensitivity(of: &Calibrated, samples: &[&Sample], threads: usize) -> Resu
     let cost = |(layer, sum): (&usize, f64)| {
         let node = &float.nodes[*layer];
         let loss = sum / samples.len().max(1) as f64;
-        Cost { node: node.name.clone(), op: node.op.name(), loss, possible: islands::possible(float, node) }
+        Cost { node: node.name.clone(), op: node.op.name(), loss, possible: mixed_precision::possible(float, node) }
     };
     Ok(layers.iter().zip(sums).map(cost).collect())
 }
@@ -79,10 +79,10 @@ pub fn sensitivity(of: &Calibrated, samples: &[&Sample], threads: usize) -> Resu
 /// Every tensor of the float network.
 fn all_values(float: &Graph, sample: &Sample) -> Result<Vec<Option<Feature>>, Error> {
     let mut values: Vec<Option<Feature>> = vec![None; float.tensors.len()];
-    values[float.input.index()] = Some(exec::picture(float, &sample.bytes, sample.h, sample.w, Mode::Float)?);
+    values[float.input.index()] = Some(interpreter::picture(float, &sample.bytes, sample.h, sample.w, Mode::Float)?);
     for (i, node) in float.nodes.iter().enumerate() {
         let inputs: Vec<&Feature> = node.inputs.iter().filter_map(|id| values[id.index()].as_ref()).collect();
-        values[node.output.index()] = Some(exec::run_node(float, i, &inputs, Mode::Float)?);
+        values[node.output.index()] = Some(interpreter::run_node(float, i, &inputs, Mode::Float)?);
     }
     Ok(values)
 }
@@ -102,10 +102,10 @@ fn with_one_quantised(
         .filter_map(|id| Some((values[id.index()].as_ref()?, quantised.tensor(*id).dtype.quant()?)))
         .map(|(f, q)| Feature {
             shape: f.shape,
-            data: Data::U8(f.f32().iter().map(|v| exec::quantise(*v, q)).collect()),
+            data: Data::U8(f.f32().iter().map(|v| interpreter::quantise(*v, q)).collect()),
         })
         .collect();
-    let out = exec::run_node(quantised, layer, &bytes.iter().collect::<Vec<_>>(), Mode::Int)?;
+    let out = interpreter::run_node(quantised, layer, &bytes.iter().collect::<Vec<_>>(), Mode::Int)?;
     let real = out.real(quantised.tensor(node.output).dtype);
     changed[node.output.index()] = Some(Feature { shape: out.shape, data: Data::F32(real) });
     // Only what depends on it.
@@ -114,7 +114,7 @@ fn with_one_quantised(
         if node.inputs.iter().any(|id| changed[id.index()].is_some()) {
             let now = |id: &crate::graph::TensorId| changed[id.index()].as_ref().or(values[id.index()].as_ref());
             let inputs: Vec<&Feature> = node.inputs.iter().filter_map(now).collect();
-            let out = exec::run_node(float, i, &inputs, Mode::Float)?;
+            let out = interpreter::run_node(float, i, &inputs, Mode::Float)?;
             changed[node.output.index()] = Some(out);
             node.inputs.iter().filter(|id| last[id.index()] == i).for_each(|id| changed[id.index()] = None);
         }

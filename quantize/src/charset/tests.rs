@@ -46,7 +46,7 @@ const CLASSES: [&str; 8] = ["", "中", "7", "é", "ab", "b", "a中", " "];
 #[test]
 fn blank_and_space_always_stay() {
     for quantised in [false, true] {
-        let cut = model(&CLASSES, quantised).cut(&Charset::of_text("7\n中").unwrap()).unwrap();
+        let cut = model(&CLASSES, quantised).prune(&Charset::of_text("7\n中").unwrap()).unwrap();
         assert_eq!(cut.classes, texts(&["", "中", "7", " "]));
         cut.validate().unwrap();
         let Op::CtcHead(head) = &cut.graph.nodes[0].op else { panic!("no head") };
@@ -64,20 +64,20 @@ fn blank_and_space_always_stay() {
 
 #[test]
 fn named_charsets() {
-    let kept = |charset| model(&CLASSES, true).cut(&charset).unwrap().classes;
+    let kept = |charset| model(&CLASSES, true).prune(&charset).unwrap().classes;
     assert_eq!(kept(Charset::Full), CLASSES);
     assert_eq!(kept(Charset::Latin), ["", "7", "é", "ab", "b", " "]);
     assert_eq!(kept(Charset::Digits), ["", "7", " "]);
     let full = model(&CLASSES, true);
-    assert_eq!(full.cut(&Charset::Full).unwrap(), full);
+    assert_eq!(full.prune(&Charset::Full).unwrap(), full);
     // Cutting twice is cutting once.
-    let latin = full.cut(&Charset::Latin).unwrap();
-    assert_eq!(latin.cut(&Charset::Digits).unwrap().graph, full.cut(&Charset::Digits).unwrap().graph);
+    let latin = full.prune(&Charset::Latin).unwrap();
+    assert_eq!(latin.prune(&Charset::Digits).unwrap().graph, full.prune(&Charset::Digits).unwrap().graph);
 }
 
 #[test]
 fn what_cannot_be_read_is_named() {
-    let error = |m: &Model, text: &str| m.cut(&Charset::of_text(text).unwrap()).unwrap_err().to_string();
+    let error = |m: &Model, text: &str| m.prune(&Charset::of_text(text).unwrap()).unwrap_err().to_string();
     let m = model(&CLASSES, true);
     assert_eq!(
         error(&m, "7x\"b"),
@@ -90,7 +90,7 @@ fn what_cannot_be_read_is_named() {
     detector.classes.pop();
     assert!(error(&detector, "7").contains("no classes"));
     assert!(Charset::of_text("\n\r\u{feff}").unwrap_err().to_string().contains("no character"));
-    assert!(model(&["", "中"], true).cut(&Charset::Latin).is_err());
+    assert!(model(&["", "中"], true).prune(&Charset::Latin).is_err());
     let sentence = Charset::parse("no/such/file").unwrap_err().to_string();
     assert!(sentence.contains("no/such/file") && sentence.contains("latin, digits, full"), "{sentence}");
 }

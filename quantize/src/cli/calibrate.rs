@@ -91,7 +91,7 @@ pub fn run(args: Args) -> Result<(), Error> {
             Error::file(&args.model, "it holds no dictionary (metadata `character`); take a model that does")
         })?;
         let charset = Charset::parse(&args.charset)?;
-        classes = charset::cut(&mut graph, &charset::dictionary(dictionary), &charset)?;
+        classes = charset::prune(&mut graph, &charset::dictionary(dictionary), &charset)?;
         name += charset.suffix();
     }
     let entries = list::read(&args.images)?;

@@ -4,7 +4,7 @@ use clap::Args as ClapArgs;
 use edge_ocr_quantize::charset::{self, Charset};
 use edge_ocr_quantize::data::samples::Sample;
 use edge_ocr_quantize::data::{list, manifest::Manifest, samples};
-use edge_ocr_quantize::exec::{self, Mode, parallel};
+use edge_ocr_quantize::interpreter::{self, Mode, parallel};
 use edge_ocr_quantize::graph::Graph;
 use edge_ocr_quantize::q8::{Kind, Model};
 use edge_ocr_quantize::{Error, import, onnx};
@@ -50,9 +50,9 @@ pub fn run(args: Args) -> Result<(), Error> {
         import::import(&raw, &manifest.normalisation(), model.kind == Kind::Recogniser).map_err(|e| usage(&e))?;
     if model.kind == Kind::Recogniser {
         // The same characters for both, so that only the arithmetic differs.
-        model = model.cut(&charset)?;
+        model = model.prune(&charset)?;
         let all = charset::dictionary(raw.metadata.get("character").map_or("", |d| d));
-        charset::cut(&mut float, &all, &charset)?;
+        charset::prune(&mut float, &all, &charset)?;
     }
     let entries: Vec<list::Entry> = list::read(&args.images)?.into_iter().step_by(args.every.max(1)).collect();
     let outside = manifest.normalisation().outside();
@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Result<(), Error> {
 }
 
 fn answer(graph: &Graph, sample: &Sample, mode: Mode) -> Result<Vec<f32>, Error> {
-    Ok(exec::run(graph, &sample.bytes, sample.h, sample.w, mode)?.1)
+    Ok(interpreter::run(graph, &sample.bytes, sample.h, sample.w, mode)?.1)
 }
 
 /// Best class of each step, repeats and blanks dropped.

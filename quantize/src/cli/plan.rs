@@ -87,7 +87,7 @@ pub fn run(args: Args) -> Result<(), Error> {
         return Err(Error::Usage(format!("{} names no input sizes of {name}; give them with --size", args.target)));
     }
     if charset != Charset::Full {
-        model = model.cut(&charset)?;
+        model = model.prune(&charset)?;
     }
     let options = Options { target: given.name, sizes };
     let compiled = compile(&model, &options).map_err(|e| Error::Usage(format!("{}: {e}", args.model.display())))?;
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> Result<(), Error> {
             "{h}x{w}: arena {} bytes with {} threads, {:.4} times the lower bound",
             v.arena_bytes(threads),
             threads,
-            v.arrangement.ratio()
+            v.memory_layout.ratio()
         );
         if let Some(path) = &args.svg {
             let path = if compiled.variants.len() > 1 {

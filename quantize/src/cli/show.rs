@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 use edge_ocr_quantize::data::manifest::Manifest;
-use edge_ocr_quantize::exec::{self, Mode};
+use edge_ocr_quantize::interpreter::{self, Mode};
 use edge_ocr_quantize::graph::{DType, Graph, Op};
 use edge_ocr_quantize::q8::Kind;
 use edge_ocr_quantize::{Error, Model, import, onnx};
@@ -34,7 +34,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     if let (Some(input), Some(out)) = (&args.run, &args.out) {
         let pixels = std::fs::read(input).map_err(|e| Error::file(input, e))?;
         let start = std::time::Instant::now();
-        let (shape, values) = exec::run(&graph, &pixels, h, w, mode)?;
+        let (shape, values) = interpreter::run(&graph, &pixels, h, w, mode)?;
         println!("{}x{}x{} in {:.1} ms", shape.h, shape.w, shape.c, start.elapsed().as_secs_f64() * 1e3);
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         return std::fs::write(out, bytes).map_err(|e| Error::file(out, e));

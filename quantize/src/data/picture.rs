@@ -62,7 +62,7 @@ impl Picture {
     }
 
     /// Cuts a quad (upper left, upper right, lower right, lower left) out, upright; a tall one is laid down.
-    pub fn cut(&self, quad: &[[f32; 2]; 4]) -> Option<Picture> {
+    pub fn prune(&self, quad: &[[f32; 2]; 4]) -> Option<Picture> {
         let side = |a: usize, b: usize| (quad[a][0] - quad[b][0]).hypot(quad[a][1] - quad[b][1]);
         let w = side(0, 1).max(side(3, 2)) as usize;
         let h = side(0, 3).max(side(1, 2)) as usize;
@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn an_upright_quad_is_a_copy() {
         let picture = Picture { w: 6, h: 4, rgb: (0..72).collect() };
-        let cut = picture.cut(&[[1., 1.], [4., 1.], [4., 3.], [1., 3.]]).unwrap();
+        let cut = picture.prune(&[[1., 1.], [4., 1.], [4., 3.], [1., 3.]]).unwrap();
         assert_eq!((cut.w, cut.h), (3, 2));
         assert_eq!(cut.rgb[..3], picture.rgb[7 * 3..8 * 3]);
-        assert_eq!(picture.cut(&[[1., 1.]; 4]), None);
+        assert_eq!(picture.prune(&[[1., 1.]; 4]), None);
         assert_eq!(picture.resize(6, 4), picture);
         assert_eq!(picture.turned_over().rgb[..3], picture.rgb[69..]);
         assert_eq!(picture.turned_over().turned_over(), picture);

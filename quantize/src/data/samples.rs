@@ -3,7 +3,7 @@
 use super::Picture;
 use super::list::Entry;
 use crate::error::Error;
-use crate::exec::parallel;
+use crate::interpreter::parallel;
 use crate::q8::{Input, Kind};
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub fn load(data: &Path, entries: &[Entry], kind: Kind, input: &Input, outside: 
     let one = |entry: &Entry| -> Result<Vec<Sample>, Error> {
         let picture = Picture::load(&data.join(&entry.image))?;
         let cut = match &entry.quad {
-            Some(quad) => picture.cut(quad),
+            Some(quad) => picture.prune(quad),
             None => Some(picture),
         };
         let Some(cut) = cut else { return Ok(Vec::new()) };

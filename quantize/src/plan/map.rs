@@ -25,7 +25,7 @@ impl Compiled {
 
 impl CompiledVariant {
     fn describe(&self, model: &Model, workers: usize, t: &mut String) {
-        let a = &self.arrangement;
+        let a = &self.memory_layout;
         let _ = writeln!(
             t,
             "\ninput {}x{}: arena {} bytes with {workers} workers = tensors {} + {workers} x scratch {} + slack; lower \
@@ -59,7 +59,7 @@ impl CompiledVariant {
         const W: f64 = 1200.0;
         const H: f64 = 700.0;
         const MARGIN: f64 = 40.0;
-        let (steps, bytes) = (self.steps.len().max(1) as f64 + 1.0, self.arrangement.bytes.max(1) as f64);
+        let (steps, bytes) = (self.steps.len().max(1) as f64 + 1.0, self.memory_layout.bytes.max(1) as f64);
         let mut s = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" \
              font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"{MARGIN}\" y=\"24\" \
@@ -69,15 +69,15 @@ impl CompiledVariant {
             escape(title),
             self.size[0],
             self.size[1],
-            self.arrangement.bytes,
-            self.arrangement.lower_bound,
-            self.arrangement.ratio()
+            self.memory_layout.bytes,
+            self.memory_layout.lower_bound,
+            self.memory_layout.ratio()
         );
         for (i, b) in self.buffers.iter().enumerate() {
             let x = MARGIN + b.first as f64 / steps * W;
             let w = (b.last - b.first + 1) as f64 / steps * W;
             let h = b.bytes as f64 / bytes * H;
-            let y = MARGIN + H - self.arrangement.offsets[i] as f64 / bytes * H - h;
+            let y = MARGIN + H - self.memory_layout.offsets[i] as f64 / bytes * H - h;
             let hue = (i * 137) % 360;
             let _ = writeln!(
                 s,
@@ -85,7 +85,7 @@ impl CompiledVariant {
                  stroke=\"#333\" stroke-width=\"0.5\"><title>{}: {} bytes at {}, steps {}..{}</title></rect>",
                 escape(&b.name),
                 b.bytes,
-                self.arrangement.offsets[i],
+                self.memory_layout.offsets[i],
                 b.first,
                 b.last
             );

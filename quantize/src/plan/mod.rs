@@ -4,17 +4,17 @@
 //! |---|---|
 //! | `lower` | operations of the graph to steps of the engine, on numbered slots instead of memory |
 //! | `constants` | packed weights, biases and tables as one block, shared by all input sizes |
-//! | `layout` | slots to buffers: concatenations as views, results in the place of what is no longer needed |
-//! | [`arrange`] | buffers to offsets |
+//! | `buffer_assignment` | slots to buffers: concatenations as views, results in the place of dead inputs |
+//! | [`memory_planner`] | buffers to offsets |
 //! | `map` | the memory map as text and as a picture |
 //!
 //! Nothing here needs tract; this is what `build/main.rs` calls. To add an operation: its case in `lower`, and the
 //! engine's step.
 
-pub mod arrange;
+pub mod memory_planner;
 mod constants;
 mod error;
-mod layout;
+mod buffer_assignment;
 mod lower;
 mod map;
 mod memory;
@@ -24,10 +24,10 @@ pub use error::CompileError;
 pub use memory::AlignedBytes;
 
 use crate::q8::Model;
-use arrange::Arrangement;
+use memory_planner::MemoryLayout;
 use edge_ocr_engine::plan::{self, Header, NamedStep, Plan, Step, VariantHeader};
 use edge_ocr_engine::{Isa, Kernels, PreparedPlan};
-use layout::Buffer;
+use buffer_assignment::Buffer;
 
 /// For what a plan is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct CompiledVariant {
     /// Buffers with their lifetimes.
     pub buffers: Vec<Buffer>,
     /// Their offsets.
-    pub arrangement: Arrangement,
+    pub memory_layout: MemoryLayout,
     /// Bytes of scratch for each worker.
     pub scratch_bytes: usize,
 }
@@ -76,7 +76,7 @@ pub struct CompiledStep {
 impl CompiledVariant {
     /// Bytes of arena with `workers` workers.
     pub fn arena_bytes(&self, workers: usize) -> usize {
-        plan::arena_bytes(self.arrangement.bytes, self.scratch_bytes, workers)
+        plan::arena_bytes(self.memory_layout.bytes, self.scratch_bytes, workers)
     }
 }
 
@@ -102,12 +102,12 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileErro
     for &size in &options.sizes {
         let shapes = graph.shapes(size[0], size[1])?;
         let lowered = lower::lower(graph, &shapes, &mut constants)?;
-        let placed = layout::layout(&lowered)?;
-        let arrangement = arrange::arrange(&placed.buffers);
+        let placed = buffer_assignment::assign_buffers(&lowered)?;
+        let memory_layout = memory_planner::plan_offsets(&placed.buffers);
         let steps: Vec<CompiledStep> = lowered
             .steps
             .iter()
-            .map(|d| CompiledStep { node: d.node, step: placed.place(&d.step, &arrangement.offsets) })
+            .map(|d| CompiledStep { node: d.node, step: placed.place(&d.step, &memory_layout.offsets) })
             .collect();
         let scratch_bytes = steps.iter().map(|s| s.step.scratch_bytes()).max().unwrap_or(0);
         let mut body = Vec::new();
@@ -116,16 +116,16 @@ pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileErro
             body.extend(postcard::to_stdvec(&NamedStep { name, step: s.step }).map_err(CompileError::write)?);
         }
         let header = VariantHeader {
-            tensor_bytes: arrangement.bytes,
+            tensor_bytes: memory_layout.bytes,
             scratch_bytes,
-            input: placed.tensor(lowered.input, &arrangement.offsets),
-            output: placed.tensor(lowered.output, &arrangement.offsets),
+            input: placed.tensor(lowered.input, &memory_layout.offsets),
+            output: placed.tensor(lowered.output, &memory_layout.offsets),
             steps: steps.len(),
             steps_bytes: body.len(),
         };
         tables.extend(postcard::to_stdvec(&header).map_err(CompileError::write)?);
         tables.extend(body);
-        variants.push(CompiledVariant { size, steps, buffers: placed.buffers, arrangement, scratch_bytes });
+        variants.push(CompiledVariant { size, steps, buffers: placed.buffers, memory_layout, scratch_bytes });
     }
     let bytes = write(model, options, constants.bytes(), &tables)?;
     verify(&bytes)?;

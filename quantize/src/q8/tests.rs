@@ -107,7 +107,7 @@ proptest! {
             && let Ok(shapes) = m.graph.shapes(2, 2)
             && shapes.iter().all(|s| s.len() < 4096)
         {
-            let _ = crate::exec::run(&m.graph, &[7; 12], 2, 2, crate::exec::Mode::Int);
+            let _ = crate::interpreter::run(&m.graph, &[7; 12], 2, 2, crate::interpreter::Mode::Int);
         }
     }
 

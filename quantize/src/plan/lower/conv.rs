@@ -1,7 +1,7 @@
 //! Integer convolutions.
 
 use super::{Lowering, window};
-use crate::exec::{Epilogue, lower_conv};
+use crate::interpreter::{Epilogue, lower_conv};
 use crate::graph::{Conv, ConvKind, DType as GraphElem, Node, Quant, Weights};
 use crate::plan::CompileError;
 use edge_ocr_engine::ops::{Activation, Window};

@@ -1,13 +1,13 @@
-//! Second pass: node by node through both networks.
+//! The layer-wise pass: both networks, float and quantised, run node by node, and each layer is corrected.
 
 use super::Options;
-use super::elems::float_weights;
+use super::dtypes::float_weights;
 use super::moments::{Moments, Seen, collect};
 use super::report::{LayerReport, Report, sqnr_db};
-use super::solve::{Rounding, Rows, solve};
+use super::rounding::{Rounding, Rows, solve};
 use crate::data::samples::Sample;
 use crate::error::Error;
-use crate::exec::{self, Feature, Mode, parallel};
+use crate::interpreter::{self, Feature, Mode, parallel};
 use crate::graph::{Conv, ConvKind, CtcHead, DType, Graph, Node, Op, TensorId, Weights};
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ pub(super) fn run(
     let mut states = Vec::new();
     for sample in samples {
         let mut state = State::default();
-        let put = |graph: &Graph, mode| exec::picture(graph, &sample.bytes, sample.h, sample.w, mode);
+        let put = |graph: &Graph, mode| interpreter::picture(graph, &sample.bytes, sample.h, sample.w, mode);
         state.float.insert(float.input, put(float, Mode::Float)?);
         state.quantised.insert(float.input, put(quantised, Mode::Int)?);
         states.push(state);
@@ -43,12 +43,12 @@ pub(super) fn run(
         }
         let floats = both(&states, options.threads, |state| {
             let inputs: Vec<&Feature> = node.inputs.iter().filter_map(|id| state.float.get(id)).collect();
-            exec::run_node(float, index, &inputs, Mode::Float)
+            interpreter::run_node(float, index, &inputs, Mode::Float)
         })?;
         round(float, quantised, index, &states, &floats, options);
         let ints = both(&states, options.threads, |state| {
             let inputs: Vec<&Feature> = node.inputs.iter().filter_map(|id| state.quantised.get(id)).collect();
-            exec::run_node(quantised, index, &inputs, Mode::Int)
+            interpreter::run_node(quantised, index, &inputs, Mode::Int)
         })?;
         let dtype = quantised.tensor(node.output).dtype;
         report.layers.push(LayerReport {

@@ -1,9 +1,9 @@
-//! Layers that stay float among integer ones.
+//! Mixed precision: layers that stay `f32` in a quantised network ("islands").
 //!
-//! An island reads bytes as the numbers they stand for, computes in `f32`, and gives `f32`; a conversion behind it makes
-//! bytes for what is no island. Neighbouring islands hand each other floats.
+//! An island dequantises its input, computes in `f32` and returns `f32`; a conversion after it quantises its output for the
+//! layers that are not islands. Neighbouring islands exchange floats.
 
-use super::elems;
+use super::dtypes;
 use crate::error::Error;
 use crate::graph::{Activation, Conv, ConvKind, DType, Graph, Node, Op, Tensor, TensorId, drop_dead};
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ pub fn possible(graph: &Graph, node: &Node) -> bool {
     *kind != ConvKind::Transposed
         && (post.is_none() || *act == Activation::Linear)
         && node.output != graph.output
-        && elems::quantised(graph, &BTreeSet::new())[node.output.index()]
+        && dtypes::quantised(graph, &BTreeSet::new())[node.output.index()]
 }
 
 /// Adds the conversions behind the islands of a float graph.
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::calibrate::{Options, calibrate, loss, sensitivity};
     use crate::data::samples::Sample;
-    use crate::exec::{Mode, run};
+    use crate::interpreter::{Mode, run};
     use crate::graph::{Pad, Quant, Weights};
 
     /// Four convolutions in a row, the third with the first as a residual.

@@ -1,4 +1,4 @@
-//! Which slots share memory, and how long each buffer is needed.
+//! Assigns slots to buffers: which slots share memory, and how long each buffer lives.
 
 use super::CompileError;
 use super::slots::{Lowered, SlotId, for_tensors, in_place, slots_of};
@@ -81,7 +81,7 @@ fn lifetimes(net: &Lowered) -> Vec<(usize, usize)> {
 }
 
 /// Gives each slot a buffer.
-pub fn layout(net: &Lowered) -> Result<Placed, CompileError> {
+pub fn assign_buffers(net: &Lowered) -> Result<Placed, CompileError> {
     let lives = lifetimes(net);
     // Slots that take over another one's memory.
     let mut same_as: Vec<Option<SlotId>> = vec![None; net.slots.len()];

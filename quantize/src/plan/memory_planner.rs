@@ -1,14 +1,14 @@
-//! Offsets for buffers of known sizes and lifetimes: those that live at the same time must not overlap.
+//! Plans memory: offsets for buffers of known sizes and lifetimes. Buffers that live at the same time must not overlap.
 //!
 //! Finding the smallest arena is NP-hard; these networks are small and kind. Buffers are placed one after the other, each
 //! into the smallest gap that holds it (or the lowest), in several orders and then in mixtures of the best one, until the lower
 //! bound - the most bytes that live at the same step - is met or nothing is gained. Always the same result for the same input.
 
-use super::layout::Buffer;
+use super::buffer_assignment::Buffer;
 
 /// Offsets of buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrangement {
+pub struct MemoryLayout {
     /// Offset of each buffer, a multiple of 64.
     pub offsets: Vec<usize>,
     /// Bytes from 0 to the end of the last one; a multiple of 64.
@@ -17,7 +17,7 @@ pub struct Arrangement {
     pub lower_bound: usize,
 }
 
-impl Arrangement {
+impl MemoryLayout {
     /// Bytes over the lower bound.
     pub fn ratio(&self) -> f64 {
         self.bytes as f64 / self.lower_bound.max(1) as f64
@@ -27,12 +27,12 @@ impl Arrangement {
 /// Random exchanges tried after the fixed orders.
 const TRIES: usize = 3000;
 
-fn meet(a: &Buffer, b: &Buffer) -> bool {
+fn lifetimes_overlap(a: &Buffer, b: &Buffer) -> bool {
     a.first <= b.last && b.first <= a.last
 }
 
 /// Finds offsets.
-pub fn arrange(buffers: &[Buffer]) -> Arrangement {
+pub fn plan_offsets(buffers: &[Buffer]) -> MemoryLayout {
     let steps = buffers.iter().map(|b| b.last).max().unwrap_or(0);
     let live =
         |step: usize| -> usize { buffers.iter().filter(|b| (b.first..=b.last).contains(&step)).map(|b| b.bytes).sum() };
@@ -45,12 +45,12 @@ pub fn arrange(buffers: &[Buffer]) -> Arrangement {
         |b| (b.first, usize::MAX - b.bytes),
         |b| (usize::MAX - b.last, usize::MAX - b.bytes),
     ];
-    let mut best: Option<(Vec<usize>, Arrangement)> = None;
+    let mut best: Option<(Vec<usize>, MemoryLayout)> = None;
     let mut consider = |order: Vec<usize>| -> bool {
         for best_fit in [true, false] {
             let (offsets, bytes) = place(buffers, &order, best_fit);
             if best.as_ref().is_none_or(|(_, b)| bytes < b.bytes) {
-                best = Some((order.clone(), Arrangement { offsets, bytes, lower_bound }));
+                best = Some((order.clone(), MemoryLayout { offsets, bytes, lower_bound }));
             }
         }
         best.as_ref().is_some_and(|(_, b)| b.bytes <= lower_bound)
@@ -85,8 +85,8 @@ pub fn arrange(buffers: &[Buffer]) -> Arrangement {
     best.map(|b| b.1).unwrap_or_else(|| empty(lower_bound))
 }
 
-fn empty(lower_bound: usize) -> Arrangement {
-    Arrangement { offsets: Vec::new(), bytes: 0, lower_bound }
+fn empty(lower_bound: usize) -> MemoryLayout {
+    MemoryLayout { offsets: Vec::new(), bytes: 0, lower_bound }
 }
 
 /// Places buffers in an order.
@@ -99,7 +99,7 @@ fn place(buffers: &[Buffer], order: &[usize], best_fit: bool) -> (Vec<usize>, us
         let b = &buffers[i];
         let (mut end, mut found): (usize, Option<(usize, usize)>) = (0, None);
         for &j in &done {
-            if !meet(b, &buffers[j]) {
+            if !lifetimes_overlap(b, &buffers[j]) {
                 continue;
             }
             let gap = offsets[j].saturating_sub(end);
@@ -123,12 +123,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check(buffers: &[Buffer], a: &Arrangement) {
+    fn check(buffers: &[Buffer], a: &MemoryLayout) {
         for (i, x) in buffers.iter().enumerate() {
             assert!(a.offsets[i].is_multiple_of(64) && a.offsets[i] + x.bytes <= a.bytes);
             for (j, y) in buffers.iter().enumerate().skip(i + 1) {
                 let apart = a.offsets[i] + x.bytes <= a.offsets[j] || a.offsets[j] + y.bytes <= a.offsets[i];
-                assert!(apart || !meet(x, y), "{x:?} and {y:?}");
+                assert!(apart || !lifetimes_overlap(x, y), "{x:?} and {y:?}");
             }
         }
         assert!(a.bytes >= a.lower_bound);
@@ -146,14 +146,14 @@ mod tests {
                     name: String::new(), bytes: size * 64, first: *first, last: first + len,
                 })
                 .collect();
-            let a = arrange(&buffers);
+            let a = plan_offsets(&buffers);
             check(&buffers, &a);
-            prop_assert_eq!(&a, &arrange(&buffers));
+            prop_assert_eq!(&a, &plan_offsets(&buffers));
         }
     }
 
     #[test]
     fn nothing_needs_nothing() {
-        assert_eq!(arrange(&[]).bytes, 0);
+        assert_eq!(plan_offsets(&[]).bytes, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Which tensors become `u8`, and which of those share a scale.
+//! The data type of each tensor: which become `u8`, and which of those share a scale.
 
 use crate::graph::{Conv, Graph, Op, PoolKind, Weights};
 use std::collections::BTreeSet;
