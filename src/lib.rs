@@ -50,7 +50,7 @@ pub mod config;
 pub mod crop;
 pub mod detect;
 pub mod error;
-pub mod guard;
+pub mod panics;
 pub mod image;
 pub mod infer;
 pub mod memory;

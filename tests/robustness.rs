@@ -97,7 +97,7 @@ fn networks() {
     if models_missing() {
         return;
     }
-    edge_ocr::guard::silence_caught_panics();
+    edge_ocr::panics::silence_caught_panics();
     let bytes = std::fs::read(root().join("models/ch_ppocr_mobile_v2.0_cls_mobile.onnx")).expect("the classifier");
     let manifest = std::fs::read_to_string(root().join("models/ppocr-mobile-v2-cls.toml")).expect("its manifest");
     let input = Manifest::parse(&manifest).expect("a manifest").input;

@@ -71,7 +71,7 @@ fn report_panics(queue: Arc<Queue>) {
         }
     }));
     // Those that become errors stay silent.
-    edge_ocr::guard::silence_caught_panics();
+    edge_ocr::panics::silence_caught_panics();
 }
 
 /// Takes what is logged, and leaves form and colours to the thread that writes.

@@ -92,7 +92,7 @@ impl Verb {
 }
 
 fn main() -> std::process::ExitCode {
-    edge_ocr::guard::silence_caught_panics();
+    edge_ocr::panics::silence_caught_panics();
     std::process::ExitCode::from(run())
 }
 

@@ -46,7 +46,7 @@ const PNG_EXTRAS_BYTES: u64 = 4 << 20;
 /// [`ImageError`]: empty or unknown data, one of the limits, a damaged or unsupported file, or no memory.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
     let format = check_file(bytes, limits)?;
-    Job::new(bytes, limits, format).run_guarded(format)
+    Job::new(bytes, limits, format).run_catching_panics(format)
 }
 
 /// The format of a file that is within the limits and of a kind that is read.
@@ -114,9 +114,9 @@ impl<'a> Job<'a> {
 
     /// The decoders are foreign code, some of which has panicked on damaged files (image-webp 0.2.4 on an animation whose
     /// sizes disagree, now refused before); a node must outlive the next such file.
-    fn run_guarded(self, format: ImageFormat) -> Result<Picture, ImageError> {
+    fn run_catching_panics(self, format: ImageFormat) -> Result<Picture, ImageError> {
         let name = self.name;
-        crate::guard::guarded(|| self.run(format))
+        crate::panics::catch_panic(|| self.run(format))
             .unwrap_or_else(|_| Err(ImageError::Damaged { format: name, reason: GAVE_UP.into() }))
     }
 

@@ -4,7 +4,7 @@ use super::config::Common;
 use super::jpeg::with_tables;
 use super::pixels::{Layout, Range, to_picture};
 use super::{CameraError, Captured};
-use edge_ocr::guard::guarded;
+use edge_ocr::panics::catch_panic;
 use edge_ocr::image::decode::{self, Decoded, Limits, Notice, Pages};
 use edge_ocr::image::turn::{half_in_place, mirror_columns, mirror_rows, transpose_in_place};
 use edge_ocr::image::{ImageError, Picture};
@@ -80,7 +80,7 @@ impl FrameDecoder {
             let (picture, full_px) = self.turned(first.picture, first.full_px).map_err(|e| e.to_string())?;
             Ok(Upright { picture, full_px, notices: first.notices })
         };
-        self.guard(source, work)
+        self.catch_decoder_panic(source, work)
     }
 
     /// Looks how many pages a file has. [`page`](Self::page) gives them.
@@ -98,7 +98,7 @@ impl FrameDecoder {
             }
             Pages::new(bytes, self.limits, self.max_decoded_bytes).map_err(|e| e.to_string())
         };
-        self.guard(source, work)
+        self.catch_decoder_panic(source, work)
     }
 
     /// The next page of a file; `None` after the last.
@@ -109,7 +109,7 @@ impl FrameDecoder {
             let (picture, full_px) = self.turned(page.picture, page.full_px).map_err(|e| e.to_string())?;
             Ok(Some(Decoded { picture, full_px, ..page }))
         };
-        self.guard(source, work).transpose()
+        self.catch_decoder_panic(source, work).transpose()
     }
 
     /// Converts a raw frame.
@@ -122,11 +122,11 @@ impl FrameDecoder {
             let (picture, full_px) = self.turned(picture, [shape.width, shape.height]).map_err(|e| e.to_string())?;
             Ok(Upright { picture, full_px, notices: Vec::new() })
         };
-        self.guard(source, work)
+        self.catch_decoder_panic(source, work)
     }
 
-    fn guard<T>(&self, source: &str, work: impl FnOnce() -> Result<T, String>) -> Result<T, CameraError> {
-        let result = guarded(work).unwrap_or_else(|_| Err("its decoder failed on it".into()));
+    fn catch_decoder_panic<T>(&self, source: &str, work: impl FnOnce() -> Result<T, String>) -> Result<T, CameraError> {
+        let result = catch_panic(work).unwrap_or_else(|_| Err("its decoder failed on it".into()));
         result.map_err(|reason| CameraError::BadFrame { source_name: source.into(), reason })
     }
 

@@ -7,7 +7,7 @@ use super::latest_frame::LatestFrame;
 use super::multipart::{Multipart, boundary_of};
 use super::frame_decoder::{FrameDecoder, captured};
 use super::{CameraError, Captured, FrameSource, Part, Stop};
-use edge_ocr::guard::guarded;
+use edge_ocr::panics::catch_panic;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ struct Reader {
 impl Reader {
     fn run(mut self) {
         while !self.latest.is_closed() {
-            let ended = guarded(|| self.session())
+            let ended = catch_panic(|| self.session())
                 .unwrap_or_else(|_| Err(self.client.failed("its answer made the client fail", "report this")));
             if let Err(error) = ended {
                 self.latest.fail(error);

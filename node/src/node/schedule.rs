@@ -69,7 +69,7 @@ fn parse(text: &str) -> Result<Cron, String> {
     let parser = CronParser::builder().seconds(Seconds::Optional).build();
     // Foreign code over a user's text.
     let parsed =
-        edge_ocr::guard::guarded(|| parser.parse(text)).map_err(|_| wrong("its parser failed on it".into()))?;
+        edge_ocr::panics::catch_panic(|| parser.parse(text)).map_err(|_| wrong("its parser failed on it".into()))?;
     let plain = |e: &dyn std::fmt::Display| {
         let line: Vec<String> = e.to_string().split_whitespace().map(str::to_owned).collect();
         line.join(" ").trim_end_matches('.').to_owned()
@@ -77,7 +77,7 @@ fn parse(text: &str) -> Result<Cron, String> {
     let cron = parsed.map_err(|e| wrong(format!("its parser says '{}'", plain(&e))))?;
     // February 30 parses.
     let probe = Zoned::new(jiff::Timestamp::UNIX_EPOCH, TimeZone::UTC);
-    match edge_ocr::guard::guarded(|| cron.find_next_occurrence(&probe, false).is_ok()) {
+    match edge_ocr::panics::catch_panic(|| cron.find_next_occurrence(&probe, false).is_ok()) {
         Ok(true) => Ok(cron),
         _ => Err(wrong("no time ever fits it".into())),
     }
@@ -222,7 +222,7 @@ impl CronPlan {
 
 /// The first time after `now` that fits.
 fn next_time(cron: &Cron, zone: &TimeZone, now: SystemTime) -> Option<Zoned> {
-    let next = edge_ocr::guard::guarded(|| {
+    let next = edge_ocr::panics::catch_panic(|| {
         let timestamp = jiff::Timestamp::try_from(now).ok()?;
         cron.find_next_occurrence(&Zoned::new(timestamp, zone.clone()), false).ok()
     });

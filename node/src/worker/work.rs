@@ -6,7 +6,7 @@ use super::job::Job;
 use super::read::{Read, ReadError};
 use crate::publish::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
 use crate::util::shutdown::Stop;
-use edge_ocr::guard::guarded;
+use edge_ocr::panics::catch_panic;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -85,7 +85,7 @@ pub(super) fn work(
 /// The reader's thread; ends when there will be no more orders.
 fn read_all(mut reader: impl Read, orders: &Receiver<Order>, outcomes: &SyncSender<Outcome>, waker: &Waker) {
     while let Ok((job, picture)) = orders.recv() {
-        let outcome = guarded(|| reader.read(&job, &picture)).unwrap_or_else(|panic| {
+        let outcome = catch_panic(|| reader.read(&job, &picture)).unwrap_or_else(|panic| {
             Err(ReadError::Engine(format!("reading the picture failed ({panic}); this is a mistake in edge-ocr")))
         });
         if outcomes.send(outcome).is_err() {

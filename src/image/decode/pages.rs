@@ -125,7 +125,7 @@ impl<B: AsRef<[u8]>> Pages<B> {
             ImageFormat::Tiff => {
                 let directory = self.directories.get(index).copied().filter(|_| cfg!(feature = "formats"));
                 let job = Job { directory, ..Job::new(file, &self.limits, self.format) };
-                let picture = job.run_guarded(self.format)?;
+                let picture = job.run_catching_panics(self.format)?;
                 let full_px = [picture.width(), picture.height()];
                 Reduced { picture, full_px }
             }

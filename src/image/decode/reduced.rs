@@ -29,7 +29,7 @@ pub fn decode_reduced(bytes: &[u8], limits: &Limits, most_bytes: u64) -> Result<
     let jpeg = ::image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg);
     if jpeg && bytes.len() as u64 <= limits.max_bytes {
         let job = Job::new(bytes, limits, ImageFormat::Jpeg);
-        let reduced = crate::guard::guarded(|| reduce(&job, most_bytes))
+        let reduced = crate::panics::catch_panic(|| reduce(&job, most_bytes))
             .unwrap_or_else(|_| Err(ImageError::Damaged { format: job.name, reason: GAVE_UP.into() }))?;
         if let Some(reduced) = reduced {
             return Ok(reduced);

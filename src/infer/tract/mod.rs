@@ -40,7 +40,7 @@ impl TractNetwork {
     /// Reads the bytes of an ONNX file with embedded weights, which takes pictures normalised as `input` says. `name` is used
     /// in error messages; at most `max_plans` (at least 1) are kept.
     pub fn read(name: &str, bytes: &[u8], input: &Input, max_plans: usize) -> Result<TractNetwork, ReadError> {
-        let (graph, metadata) = guarded(|| {
+        let (graph, metadata) = catch_tract_panic(|| {
             // Exporters leave symbolic shapes on inner values, which contradict the fixed shape a plan is made for; all
             // follow from the input anyway.
             let onnx = onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
@@ -74,7 +74,7 @@ impl TractNetwork {
     }
 
     fn build(&self, input: Shape) -> Result<TractModel, InferError> {
-        let plan: Plan = guarded(|| {
+        let plan: Plan = catch_tract_panic(|| {
             self.graph
                 .clone()
                 .with_input_fact(0, f32::fact(input.axes()).into())?
@@ -97,7 +97,7 @@ impl Network for TractNetwork {
     }
 
     fn output_shape(&self, input: Shape) -> Result<Shape, InferError> {
-        guarded(|| {
+        catch_tract_panic(|| {
             let mut graph = self.graph.clone();
             graph.set_input_fact(0, f32::fact(input.axes()).into())?;
             graph.set_output_fact(0, InferenceFact::default())?;
@@ -170,7 +170,7 @@ impl Model for TractModel {
         let (pixels, output) = lend(&self.name, memory, self.memory_bytes())?.split_at_mut(room(self.input.elements()));
         let output: &mut [f32] = bytemuck::cast_slice_mut(output);
         let &[_, channels, height, width] = self.input.axes() else { return Err(self.failed("no picture".into())) };
-        guarded(|| {
+        catch_tract_panic(|| {
             let one = channels * height * width;
             let mut tensor = Tensor::zero::<f32>(self.input.axes())?;
             let mut plain = tensor.try_as_plain_ram_mut()?;
@@ -199,8 +199,8 @@ impl TractModel {
 }
 
 /// Runs tract and turns its error, or its panic on a graph it did not expect, into one line.
-fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    match crate::guard::guarded(work) {
+fn catch_tract_panic<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match crate::panics::catch_panic(work) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(one_line(&format!("{error:#}"))),
         Err(panic) => Err(one_line(&panic)),
@@ -234,8 +234,8 @@ mod tests {
     #[test]
     fn an_error_is_one_short_line() {
         let error =
-            guarded(|| -> TractResult<()> { Err(TractError::msg(format!("a\nb {}", "c".repeat(1000)))) }).unwrap_err();
+            catch_tract_panic(|| -> TractResult<()> { Err(TractError::msg(format!("a\nb {}", "c".repeat(1000)))) }).unwrap_err();
         assert!(error.starts_with("a b ccc") && error.ends_with('…') && error.chars().count() == 241);
-        assert_eq!(guarded(|| -> TractResult<()> { panic!("boom\nand more") }), Err("boom and more".to_string()));
+        assert_eq!(catch_tract_panic(|| -> TractResult<()> { panic!("boom\nand more") }), Err("boom and more".to_string()));
     }
 }

@@ -6,7 +6,7 @@
 use crate::util::secret::Secret;
 use base64::Engine;
 use digest_auth::{AlgorithmType, AuthContext, Qop, WwwAuthenticateHeader};
-use edge_ocr::guard::guarded;
+use edge_ocr::panics::catch_panic;
 
 /// Longest header that is looked at.
 const MAX_BYTES: usize = 8192;
@@ -53,7 +53,7 @@ impl Login {
                 let body = Some(&b""[..]);
                 let context =
                     AuthContext::new_with_method(user, password.reveal(), target, body, digest_auth::HttpMethod::GET);
-                guarded(|| prompt.respond(&context).ok().map(|answer| answer.to_string())).ok().flatten()
+                catch_panic(|| prompt.respond(&context).ok().map(|answer| answer.to_string())).ok().flatten()
             }
         }
     }
@@ -67,7 +67,7 @@ fn to_digest(challenge: &Challenge) -> Option<WwwAuthenticateHeader> {
     let parameters: Vec<String> =
         challenge.parameters.iter().map(|(key, value)| format!("{key}=\"{}\"", quoted(value))).collect();
     let header = format!("Digest {}", parameters.join(", "));
-    let mut prompt = guarded(|| digest_auth::parse(&header).ok()).ok().flatten()?;
+    let mut prompt = catch_panic(|| digest_auth::parse(&header).ok()).ok().flatten()?;
     // With a choice, the one that does not hash the body: it is what servers have tried.
     if let Some(qop) = &mut prompt.qop
         && qop.contains(&Qop::AUTH)

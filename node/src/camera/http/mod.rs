@@ -14,7 +14,7 @@ use super::frame_decoder::{FrameDecoder, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use crate::util::secret::{Secret, SecretSource};
 pub(super) use client::{Client, Pace};
-use edge_ocr::guard::guarded;
+use edge_ocr::panics::catch_panic;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -184,7 +184,7 @@ impl Snapshot {
         let work = move || {
             // Ends when the source is dropped.
             while asked.recv().is_ok() {
-                let fetched = guarded(|| fetcher.fetch())
+                let fetched = catch_panic(|| fetcher.fetch())
                     .unwrap_or_else(|_| Err(fetcher.client.failed("its answer made the client fail", "report this")));
                 if answer.send(fetched).is_err() {
                     return;

@@ -8,7 +8,7 @@ use super::super::pixels::Layout;
 use super::super::{CameraError, Captured, FrameSource, Stop};
 use super::V4l2Config;
 use super::choice::{Choice, Offer, Sizes, choose, layout};
-use edge_ocr::guard::guarded;
+use edge_ocr::panics::catch_panic;
 use linuxvideo::format::{FrameSizes, PixFormat, PixelFormat};
 use linuxvideo::stream::ReadStream;
 use linuxvideo::{BufType, Device};
@@ -113,7 +113,7 @@ impl Reader {
     fn run(mut self) {
         while !self.latest.is_closed() {
             // The crate asserts what drivers promise.
-            let ended = guarded(|| self.session()).unwrap_or_else(|_| {
+            let ended = catch_panic(|| self.session()).unwrap_or_else(|_| {
                 Err(failed(&self.name, "its driver breaks the rules of V4L2", "try another kernel"))
             });
             if let Err(error) = ended {

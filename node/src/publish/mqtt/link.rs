@@ -5,7 +5,7 @@ use super::config::Protocol;
 use super::connection::{Client, ConnectionEvent, Link, Task};
 use super::{Settings, error_messages, topic, v4, v5};
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
-use edge_ocr::guard::guarded;
+use edge_ocr::panics::catch_panic;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl MqttTransport {
         let broker = self.settings.broker.clone();
         let work = async move {
             // A panic ends this connection, not the program.
-            let end = std::future::poll_fn(|context| match guarded(|| task.as_mut().poll(context)) {
+            let end = std::future::poll_fn(|context| match catch_panic(|| task.as_mut().poll(context)) {
                 Ok(poll) => poll,
                 Err(panic) => Poll::Ready(error_messages::nonsense(&broker, panic)),
             });

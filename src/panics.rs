@@ -1,7 +1,7 @@
-//! A last net under foreign code: a panic inside it becomes an answer.
+//! Catches panics of foreign code and turns them into errors.
 //!
-//! Decoders and the float engine assert what they expect of their input; on a damaged file that must be an error, not
-//! the end of a program that runs for years. Needs unwinding: a build with `panic = "abort"` has no net.
+//! Decoders and the float engine assert what they expect of their input. On a damaged file that must be an error, not
+//! the end of a program that runs for years. This needs unwinding: a build with `panic = "abort"` catches nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +10,7 @@ std::thread_local! {
 }
 
 /// Runs `work`; a panic becomes `Err` with its message.
-pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let before = CAUGHT.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     CAUGHT.set(before);
@@ -20,8 +20,8 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Makes the process silent about panics that become errors; all others are reported as before. For programs; a library
-/// leaves the process's panic hook alone.
+/// Installs a panic hook that does not report panics that become errors; all others are reported as before. For programs:
+/// a library leaves the process's panic hook alone.
 pub fn silence_caught_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -37,9 +37,9 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_error_with_its_words() {
-        assert_eq!(guarded(|| 7), Ok(7));
-        assert_eq!(guarded(|| -> u8 { panic!("boom") }), Err("boom".into()));
-        assert_eq!(guarded(|| -> u8 { panic!("boom {}", 2) }), Err("boom 2".into()));
+        assert_eq!(catch_panic(|| 7), Ok(7));
+        assert_eq!(catch_panic(|| -> u8 { panic!("boom") }), Err("boom".into()));
+        assert_eq!(catch_panic(|| -> u8 { panic!("boom {}", 2) }), Err("boom 2".into()));
         assert!(!CAUGHT.get());
     }
 }
