@@ -1,4 +1,4 @@
-//! Does a line stand on its head? The text-line classifier `[1, 3, 48, 192]` to the probabilities of 0 and 180 degrees.
+//! Is a line upside down? The text-line classifier: `[1, 3, 48, 192]` to the probabilities of 0 and 180 degrees.
 
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
@@ -51,7 +51,7 @@ impl Classifier {
         self.model.memory_bytes()
     }
 
-    /// Whether the line stands on its head: class 180 is the likeliest and above the threshold.
+    /// Whether the line is upside down: class 180 is the most likely one, and above the threshold.
     pub fn is_turned(
         &self,
         line: PixelView<'_>,

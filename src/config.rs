@@ -25,7 +25,7 @@ pub struct Config {
     pub memory: Memory,
     /// Find the text first, or take the picture (or each region) as one line.
     pub mode: Mode,
-    /// Turn lines that stand on their head.
+    /// Turn lines that are upside down (rotated by 180°).
     pub classify: bool,
     /// Probability above which a line is turned; the model's manifest decides if not given.
     pub cls_thresh: Option<f32>,

@@ -15,7 +15,7 @@
 //! | [`prepare`] | pixels to the input of a network |
 //! | [`detect`] | page to boxes |
 //! | [`mod@crop`] | box to upright line image |
-//! | [`classify`] | lines that stand on their head |
+//! | [`classify`] | whether a line is upside down |
 //! | [`recognise`] | line image to characters |
 //! | [`page`] | the result and its reading order |
 //! | [`output`] | the result as text, JSON, TSV, hOCR, or drawn |

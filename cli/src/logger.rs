@@ -7,15 +7,15 @@ use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What lines that wait may take, a long one after another.
+/// Most bytes of lines that wait to be written.
 const MAX_BYTES: usize = 256 << 10;
-/// What a line takes besides its text, about.
+/// Approximate bytes of a line besides its text.
 const LINE_BYTES: usize = 128;
-/// What a slow reader is given, once, before lines are dropped.
+/// How long to wait for a slow reader, once, before lines are dropped.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// What it is given for the rest at the end.
+/// How long to wait at the end for the lines that are left.
 const REST: Duration = Duration::from_secs(1);
-/// And before a panic is reported, which comes seldom and should come after what led to it.
+/// How long to wait before a panic is reported, so that it follows the lines that led to it.
 const BEFORE_PANIC: Duration = Duration::from_millis(200);
 
 /// Starts the log; at `level` if RUST_LOG does not say otherwise. With `service` lines are written by a thread.

@@ -181,7 +181,7 @@ enum BoxName {
 #[derive(Args)]
 #[command(next_help_heading = "Recognition")]
 struct Recognition {
-    /// Do not look for lines that stand on their head
+    /// Do not look for lines that are upside down
     #[arg(long)]
     no_cls: bool,
     /// A line is turned above this probability

@@ -1,9 +1,9 @@
-//! Waiting: between tries of a source that fails, and never longer than the node lives.
+//! Back-off: waiting between attempts of a source that fails, and no longer than the node runs.
 
 use super::{CameraError, Stop};
 use std::time::{Duration, Instant};
 
-/// How often a waiting source looks whether the node ends.
+/// How often a waiting source checks whether the node ends.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Doubles the pause after every failure, from `min` to `max`.
@@ -36,7 +36,7 @@ impl Backoff {
     }
 }
 
-/// Tries of a source that is asked anew for every frame: keeps to the pauses, and to what is said in them.
+/// The retry state of a source that is opened for every frame: the pause, and the error that is returned during it.
 #[derive(Debug)]
 pub(super) struct RetryState {
     backoff: Backoff,

@@ -17,7 +17,7 @@ use toml::{Table, Value};
 #[serde(default, deny_unknown_fields)]
 pub struct Common {
     /// Longest time for one frame in milliseconds, 100 to 600 000. Default 10 000. A stream without a whole frame for this
-    /// long is taken for broken and opened anew.
+    /// long counts as broken and is reopened.
     pub timeout_ms: u64,
     /// Longest frame in bytes as it comes, 1 to 256 000 000. Default 16 000 000. A stream takes up to three times this.
     pub max_bytes: u64,

@@ -52,7 +52,7 @@ impl FrameSource for Mjpeg {
                 return Err(CameraError::Failed {
                     source_name: self.name.clone(),
                     reason: format!("no thread could be started ({error})"),
-                    mend: "free memory and start the node anew".into(),
+                    mend: "free memory and restart the node".into(),
                 });
             }
         }
@@ -115,7 +115,7 @@ impl Reader {
         while !self.latest.is_closed() {
             let read = body.read(&mut chunk).map_err(|e| self.client.explain(e.into()))?;
             if read == 0 {
-                return Err(self.client.failed("the stream has ended", "check the camera, perhaps start it anew"));
+                return Err(self.client.failed("the stream has ended", "check the camera, or restart it"));
             }
             let (latest, backoff, client, max_bytes) = (&self.latest, &mut self.backoff, &self.client, self.max_bytes);
             parts.push(&chunk[..read], &mut |part| {
@@ -130,7 +130,7 @@ impl Reader {
             });
             // Bytes alone are no sign of life.
             if last.elapsed() > self.timeout {
-                return Err(self.client.too_late("the connection is made anew; check the camera if this goes on"));
+                return Err(self.client.too_late("the connection is opened again; check the camera if this goes on"));
             }
         }
         Ok(())

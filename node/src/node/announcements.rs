@@ -1,12 +1,12 @@
-//! What the node says of itself, as opposed to readings: shared by the node's thread, which knows, and the publisher's, which says it
-//! again on every connection, because a broker without persistence has forgotten.
+//! Messages about the node itself, as opposed to new readings. The node's thread updates them, and the publisher's thread
+//! sends them again on every connection, because a broker without persistence has forgotten them.
 
 use crate::publish::payload::{self, Info};
 use crate::publish::{Encoder, Message, Record, RetainConfig, Topics};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Shared knowledge of what is to be said on each connection.
+/// The state from which these messages are made, shared by both threads.
 #[derive(Clone)]
 pub struct Announcements(Arc<Mutex<Inner>>);
 
@@ -25,12 +25,12 @@ struct Inner {
 
 struct Last {
     record: Record,
-    /// Whether it still waits to be said for the first time, which the node does: said here too, it would come as old before it comes as news.
+    /// Whether the node has not published it yet. Republished here, it would arrive as historical before it arrives as new.
     deferred: bool,
 }
 
 impl Announcements {
-    /// The voice of a node whose camera has not been asked yet.
+    /// For a node whose camera has not been used yet.
     pub fn new(
         topics: Topics,
         retain: RetainConfig,
@@ -48,8 +48,8 @@ impl Announcements {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is said first on a connection. `backlog` says that records wait in the outbox: then they tell the fields' states, in
-    /// their order, and the last ones are not said before them.
+    /// The first messages on a connection. With `backlog`, records wait in the outbox: they carry the fields' states, in
+    /// their order, so the last readings are not sent before them.
     pub fn birth_messages(&self, backlog: bool, now_ms: i64) -> Vec<Message> {
         let inner = self.inner();
         let mut messages = vec![payload::online(&inner.topics, &inner.retain), inner.info.clone()];
@@ -61,7 +61,7 @@ impl Announcements {
         messages
     }
 
-    /// What is said when Home Assistant has started: discovery, then that the node is there.
+    /// The messages for a Home Assistant that has started: discovery, then availability.
     pub fn discovery_messages(&self) -> Vec<Message> {
         let inner = self.inner();
         let mut messages = inner.discovery.clone();
@@ -75,13 +75,13 @@ impl Announcements {
         self.inner().republished(now_ms).collect()
     }
 
-    /// The node is leaving.
+    /// The last messages on a connection: the node is offline.
     pub fn shutdown_messages(&self) -> Vec<Message> {
         let inner = self.inner();
         vec![payload::offline(&inner.topics, &inner.retain)]
     }
 
-    /// Whether the camera gives frames; the message, if that is news.
+    /// Sets whether the camera gives frames. Returns a message if that has changed.
     pub fn camera(&self, online: bool) -> Option<Message> {
         let mut inner = self.inner();
         (std::mem::replace(&mut inner.camera_online, online) != online)
@@ -112,7 +112,7 @@ impl Announcements {
         }
     }
 
-    /// A reading that was held is on its way.
+    /// A deferred reading has been published.
     pub fn mark_published(&self, record: &Record) {
         if let Some(last) = self.inner().last.get_mut(&record.reading.field)
             && last.record.seq == record.seq

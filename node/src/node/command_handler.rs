@@ -1,4 +1,4 @@
-//! What is asked of the node by MQTT.
+//! Carries out the commands that arrive by MQTT.
 
 use super::annotate::AnnotateError;
 use super::error::NodeError;
@@ -74,9 +74,9 @@ impl Node {
 
     /// Announces this node to Home Assistant, which has started, within this time.
     pub(super) fn schedule_announcement(&mut self, within: Duration) {
-        // Many nodes hear it at once; each waits for a time of its own.
+        // All nodes receive it at once, so each waits for a different time.
         let share = f64::from(crc32fast::hash(self.topics.node_id().as_bytes())) / f64::from(u32::MAX);
-        // Who says it again and again does not put it off.
+        // A repeated birth message does not postpone the announcement.
         self.announce_at.get_or_insert(Instant::now() + within.mul_f64(share));
     }
 
@@ -94,7 +94,7 @@ impl Node {
         Ok(())
     }
 
-    /// The statistics of now.
+    /// The current statistics, as a message.
     pub(super) fn stats_message(&self, now_ms: i64) -> Message {
         let (outbox, mqtt) = (self.outbox.status(), self.publisher.counters());
         let board = sensors::Reading::of(Path::new(sensors::SYS));
@@ -128,7 +128,7 @@ impl Node {
         payload::stats(&self.topics, &stats, now_ms, &jiff::tz::TimeZone::system())
     }
 
-    /// The numbers for Prometheus, in the file and at the port that are configured.
+    /// Writes the metrics for Prometheus to the configured file and publishes them at the configured port.
     pub(super) fn write_metrics(&mut self, now: Instant) {
         let config = &self.config.metrics;
         self.metrics_due = now + Duration::from_secs(u64::from(config.file_interval_s.max(1)));

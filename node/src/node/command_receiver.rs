@@ -1,5 +1,5 @@
-//! Messages from the broker on their way to the node's loop. What needs no node is answered here: commands that are
-//! wrong, and those of which one is pending already, however many of them come.
+//! Receives messages from the broker for the node's loop. What does not need the node is answered here: malformed commands,
+//! and repetitions of a pending command, however many there are.
 
 use super::log_throttle::RateLimitedLog;
 use super::events::EventSender;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// How often refused commands are logged.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// Understands what comes in.
+/// Parses incoming messages and queues commands.
 pub struct CommandReceiver {
     topics: Topics,
     fields: Vec<FieldMeta>,

@@ -1,4 +1,4 @@
-//! One round: frames, readings, records.
+//! One cycle of the node: frames → readings → records.
 
 use super::evaluator::{Outcome, Seen};
 use super::error::NodeError;
@@ -9,13 +9,13 @@ use crate::publish::outbox::Flushed;
 use crate::rules::Status;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a source of files is waited for at a time.
+/// How long one wait for a new file may take.
 const FILE_WAIT: Duration = Duration::from_millis(500);
 
-/// How long a broker may take for readings that are in memory only before it is told that a picture waits for it.
+/// How long readings may be in memory only before it is logged that a file waits for them.
 const DISPOSAL_WARN_AFTER: Duration = Duration::from_secs(3);
 
-/// Files that stay because their readings are in memory only.
+/// Files that were read but cannot be moved or deleted yet, because their readings are in memory only.
 pub struct PendingDisposal {
     /// The last of them.
     name: String,
@@ -23,7 +23,7 @@ pub struct PendingDisposal {
     told: bool,
 }
 
-/// How a round went.
+/// The result of a cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CycleOutcome {
     /// There were frames, or the camera failed, which is a reading too.
@@ -53,7 +53,7 @@ impl Node {
             match self.frame(&mut seen)? {
                 Ok(frame) => taken = Some(frame),
                 Err(CameraError::Stopped) => return Ok(CycleOutcome::Stopped),
-                // What was seen so far has to do.
+                // The frames that were taken so far are enough.
                 Err(CameraError::NothingNew { .. } | CameraError::End { .. }) if taken.is_some() => break,
                 Err(CameraError::NothingNew { .. }) => return Ok(CycleOutcome::NothingNew),
                 Err(CameraError::End { .. }) => return Ok(CycleOutcome::End),
@@ -75,7 +75,7 @@ impl Node {
         self.camera(true);
         let outcomes = self.evaluator.judge(seen, at);
         self.record(outcomes)?;
-        // Only now: after a crash before this line a file is read once more, and never not at all.
+        // Only now: after a crash before this line a file is read once more, instead of never.
         match self.source_consumes_files {
             true => {
                 self.pending_disposal = Some(PendingDisposal { name, since: Instant::now(), told: false });
@@ -87,9 +87,9 @@ impl Node {
         Ok(CycleOutcome::Done)
     }
 
-    /// Lets the source put away what had to stay, if the readings are on disk or with the broker by now. As long as they are not, no other file
-    /// is read: so no more than one round is in memory only, and the files themselves are what waits. A file stays for good if a reading of it
-    /// was dropped.
+    /// Lets the source move or delete its files once their readings are on disk or acknowledged by the broker. Until then no
+    /// other file is read, so that at most one cycle is in memory only and the files themselves are the queue. A file stays
+    /// for good if a reading of it was dropped.
     pub(super) fn release_files(&mut self) {
         let Some(kept) = &mut self.pending_disposal else { return };
         let flushed = self.outbox.flush();
@@ -115,7 +115,7 @@ impl Node {
         }
     }
 
-    /// Takes one frame and adds what it shows to `seen`; gives the moment at which it was taken, and its name.
+    /// Takes one frame and adds its observations to `seen`. Returns the time at which it was taken, and its name.
     fn frame(&mut self, seen: &mut [Seen]) -> Result<Result<(SystemTime, String), CameraError>, NodeError> {
         let timeout = match self.is_file_source {
             true => FILE_WAIT,
@@ -152,7 +152,7 @@ impl Node {
         Ok(Ok((captured.captured_at, captured.name)))
     }
 
-    /// Puts the readings of a round where they are sent from.
+    /// Hands the readings of a cycle to the outbox, to the deferred readings and to standard output.
     fn record(&mut self, outcomes: Vec<Outcome>) -> Result<(), NodeError> {
         let now_ms = self.clock.now_ms();
         let mut rebased = false;
@@ -165,7 +165,7 @@ impl Node {
             self.publisher.made(record.seq);
             if accepted {
                 let bytes = postcard::to_allocvec(&record).map_err(|e| NodeError::Internal(e.to_string()))?;
-                // What is lost to a full outbox is told by that.
+                // The outbox reports what it drops.
                 self.outbox.append(&bytes);
                 self.deferred_readings.remove(&reading.field);
                 self.publisher.notify_outbox();
@@ -183,7 +183,7 @@ impl Node {
         Ok(())
     }
 
-    /// Tells the broker whether the camera works, if that is news.
+    /// Publishes whether the camera works, if that has changed.
     fn camera(&mut self, online: bool) {
         if let Some(message) = self.announcements.camera(online) {
             match online {

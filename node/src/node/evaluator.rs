@@ -1,4 +1,4 @@
-//! What becomes of the observations of one round: judged by the fields' rules, recorded, and put where they are sent from.
+//! Evaluates the observations of one cycle by the fields' rules, and makes numbered records of the readings.
 
 use super::clock::{self, Clock};
 use super::config::{FieldSection, Which};
@@ -6,7 +6,7 @@ use crate::publish::{RECORD_VERSION, Record};
 use crate::rules::{Field, FieldState, Moment, Observation, Reading, StateFile, Status};
 use std::time::SystemTime;
 
-/// What the frames of one round showed in a field.
+/// The observations of a field in one cycle.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// One for each frame.
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub accepted: bool,
 }
 
-/// The fields of a node with their rules.
+/// Evaluates the fields of a node by their rules.
 pub struct Evaluator {
     fields: Vec<(Field, Which)>,
     clock: Clock,
@@ -44,8 +44,9 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// A desk for these fields; `states` knows what an earlier run knew of them. With `by_capture` (a stock of files) a rate is over
-    /// the time between two pictures' capture, otherwise over that between their reading, which no clock jump disturbs.
+    /// An evaluator for these fields; `states` holds their states of an earlier run. With `by_capture` (files) a rate is
+    /// computed over the time between two captures, otherwise over the time between two readings, which no clock jump
+    /// disturbs.
     ///
     /// # Errors
     /// One sentence about a rule that cannot be used.
@@ -69,7 +70,7 @@ impl Evaluator {
         Ok(Evaluator { fields, clock, by_capture, next_seq: 0 })
     }
 
-    /// Judges one round: `seen[i]` is what the frames showed in field `i`. `at` is when the last frame was taken.
+    /// Evaluates one cycle: `seen[i]` are the observations of field `i`. `at` is when the last frame was taken.
     pub fn judge(&mut self, seen: Vec<Seen>, at: SystemTime) -> Vec<Outcome> {
         let moment = self.moment(at);
         let readings: Vec<(Reading, Which, Vec<String>)> = self
@@ -81,7 +82,7 @@ impl Evaluator {
         readings.into_iter().map(|(reading, which, warnings)| self.outcome(reading, which, warnings, at)).collect()
     }
 
-    /// A round without a frame.
+    /// Evaluates a cycle without a frame.
     pub fn no_frame(&mut self, at: SystemTime) -> Vec<Outcome> {
         let moment = self.moment(at);
         let readings: Vec<Reading> = self.fields.iter_mut().map(|(field, _)| field.camera_failed(moment)).collect();
@@ -100,12 +101,12 @@ impl Evaluator {
         }
     }
 
-    /// What is known of each field, for the next run.
+    /// The state of each field, for the next run.
     pub fn states(&self) -> impl Iterator<Item = (&str, FieldState)> {
         self.fields.iter().map(|(field, _)| (field.name(), field.state()))
     }
 
-    /// What the rules take for the time of a reading.
+    /// The time of a reading, as the rules use it.
     pub fn moment(&self, at: SystemTime) -> Moment {
         let unix_ms = clock::unix_ms(at);
         let monotonic_ms = match self.by_capture {

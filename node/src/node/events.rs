@@ -1,4 +1,4 @@
-//! What interrupts the node's waiting: signals, commands, the end of a check.
+//! Events that interrupt the node's wait: signals, commands, the end of a check.
 
 use crate::publish::commands::{Command, Request};
 use crate::util::shutdown::Stop;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-/// Something that somebody wants.
+/// An event for the node's loop.
 #[derive(Debug)]
 pub enum NodeEvent {
     /// The node is to end: SIGTERM, SIGINT.
@@ -19,11 +19,11 @@ pub enum NodeEvent {
     Command(Request),
     /// Home Assistant has started; entities are to be announced within this time.
     HomeAssistant(Duration),
-    /// A reason to look at the flags and at the check of a configuration.
+    /// Wakes the loop to look at the flags and at the check of a configuration.
     Wakeup,
 }
 
-/// Most that waits to be looked at; further ones are refused.
+/// Most events that wait; further ones are refused.
 const WAITING: usize = 64;
 
 /// Why a command was not queued.
@@ -37,7 +37,7 @@ pub enum CommandRejected {
     Full,
 }
 
-/// What is asked for once, however often it is sent.
+/// Requests that are pending at most once, however often they are sent.
 #[derive(Default)]
 struct Flags {
     /// SIGHUP.
@@ -59,20 +59,20 @@ impl Flags {
     }
 }
 
-/// Where it arrives.
+/// The node's end of the channel.
 pub struct EventReceiver {
     events: Receiver<NodeEvent>,
     flags: Arc<Flags>,
 }
 
-/// Where it comes from.
+/// The sending end of the channel.
 #[derive(Clone)]
 pub struct EventSender {
     events: SyncSender<NodeEvent>,
     flags: Arc<Flags>,
 }
 
-/// Both ends.
+/// A bounded channel of events.
 pub fn channel() -> (EventSender, EventReceiver) {
     let (sender, receiver) = sync_channel(WAITING);
     let flags = Arc::<Flags>::default();
@@ -80,8 +80,7 @@ pub fn channel() -> (EventSender, EventReceiver) {
 }
 
 impl EventReceiver {
-    /// What comes next, within `timeout`. With `reload` false a SIGHUP waits, without a bound: for the end of the check
-    /// that the one before began.
+    /// The next event within `timeout`. With `reload` false, a SIGHUP stays pending until the current check has ended.
     pub fn next(&self, timeout: Duration, reload: bool) -> Option<NodeEvent> {
         let take_reload = || (reload && self.flags.reload.swap(false, Ordering::AcqRel)).then_some(NodeEvent::Reload);
         if let Some(event) = take_reload() {
@@ -112,7 +111,7 @@ impl EventReceiver {
 }
 
 impl EventSender {
-    /// Ends the node's waiting; false if the node has gone.
+    /// Sends an event; false if the node has ended.
     fn send(&self, event: NodeEvent) -> bool {
         !matches!(self.events.try_send(event), Err(TrySendError::Disconnected(_)))
     }
@@ -154,14 +153,14 @@ impl EventSender {
         }
     }
 
-    /// Has the node look. If there is no room it is awake anyway.
+    /// Wakes the node. If the channel is full it is awake anyway.
     pub fn wake_up(&self) {
         self.send(NodeEvent::Wakeup);
     }
 }
 
-/// Listens for signals in a thread of its own. The first SIGTERM or SIGINT sets `stop`; a second one ends the program at once, for
-/// those who cannot wait.
+/// Listens for signals in a thread of its own. The first SIGTERM or SIGINT sets `stop`; a second one ends the program at
+/// once.
 ///
 /// # Errors
 /// The system's.

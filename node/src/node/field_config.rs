@@ -36,7 +36,7 @@ pub struct FieldConfig {
     pub rec_score_thresh: Option<f32>,
     /// Degrees the region is turned clockwise before it is read: 0, 90, 180 or 270.
     pub rotate_deg: u16,
-    /// In mode page: turn lines that stand on their head.
+    /// In mode page: turn lines that are upside down (rotated by 180°).
     pub classify: bool,
     /// Enhancements, in this order.
     pub enhance: Vec<Enhance>,

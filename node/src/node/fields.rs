@@ -70,7 +70,7 @@ pub enum FieldProblem {
     },
     /// The scene has moved so far that the field is out of sight.
     #[error(
-        "the region, moved with the scene by {dx_px:.0},{dy_px:.0} pixels, leaves the frame of {width}x{height} pixels; put the camera back or draw the region anew"
+        "the region, moved with the scene by {dx_px:.0},{dy_px:.0} pixels, leaves the frame of {width}x{height} pixels; put the camera back or define the region again"
     )]
     Left {
         /// To the right.

@@ -1,12 +1,12 @@
-//! What may go wrong many times a second, for years, and is logged now and then.
+//! Rate-limited warnings for failures that may happen many times a second, for years.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// Who is said to speak.
+/// The log target of these warnings.
 const TARGET: &str = "edge_ocr::node";
 
-/// Lets one message through in so long a time, and counts the others.
+/// Lets one message pass in each period, and counts the others.
 #[derive(Debug)]
 pub struct RateLimitedLog {
     every: Duration,
@@ -15,12 +15,12 @@ pub struct RateLimitedLog {
 }
 
 impl RateLimitedLog {
-    /// The first one passes.
+    /// The first message passes.
     pub const fn new(every: Duration) -> RateLimitedLog {
         RateLimitedLog { every, last: None, suppressed: 0 }
     }
 
-    /// Whether a message may pass now; then the number of those that did not since the one before.
+    /// `Some` if a message may pass now, with the number of messages suppressed since the last one.
     pub fn allow(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < self.every) {
             self.suppressed += 1;
@@ -30,13 +30,13 @@ impl RateLimitedLog {
         Some(std::mem::take(&mut self.suppressed))
     }
 
-    /// It is well again: the next message passes. True if there was something to tell of.
+    /// The failure is over, so the next message passes. True if a message had passed before.
     pub fn reset(&mut self) -> bool {
         self.suppressed = 0;
         self.last.take().is_some()
     }
 
-    /// Logs a warning, if one may pass.
+    /// Logs a warning, or counts it.
     pub fn warn(&mut self, text: &dyn Display) {
         match self.allow(Instant::now()) {
             Some(0) => log::warn!(target: TARGET, "{text}"),
@@ -46,7 +46,7 @@ impl RateLimitedLog {
     }
 }
 
-/// The kinds of trouble of a node that come often.
+/// The node's frequent failures, each rate-limited by itself.
 #[derive(Debug)]
 pub struct ThrottledWarnings {
     /// The camera gives no frame.

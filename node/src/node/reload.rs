@@ -1,4 +1,4 @@
-//! Another configuration: it is checked while the node reads on, and takes the node's place only if it can be used.
+//! Reload: a new configuration is validated while the node goes on reading, and replaces the old one only if it is usable.
 
 use super::config::NodeConfig;
 use super::limits::CommandLimits;
@@ -15,15 +15,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// How long what waits in a folder that is to be left may take to be sent.
+/// How long the records in an old `state_dir` may take to be sent before it is left.
 const LEAVING: Duration = Duration::from_secs(5);
-/// How often it is looked at meanwhile.
+/// How often that is checked meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Reads the configuration as it is now; the error is a sentence.
 pub type Load = Arc<dyn Fn() -> Result<NodeConfig, String> + Send + Sync>;
 
-/// What a node leaves to the one that takes its place.
+/// What a node hands over to its successor.
 #[derive(Default)]
 pub struct Handover {
     /// Its schedule, and what that was made from.
@@ -57,7 +57,7 @@ impl Node {
         let work = move || {
             // Dropped at the end of the thread, in a panic too: the node looks then.
             let _wake = WakeOnDrop(event_sender);
-            // If it was too late nobody is left to be told.
+            // The receiver is gone if the node has ended meanwhile.
             let _ = done.send(load().and_then(|config| present.check(&config).map(|()| Box::new(config))));
         };
         match std::thread::Builder::new().name("check".into()).spawn(work) {
@@ -142,7 +142,7 @@ impl Present {
         if let Some(address) = config.metrics.listen
             && self.metrics != Some(address)
         {
-            // Bound, and free again for the node.
+            // Bound as a test, and released again for the new node.
             drop(metrics::bind(address)?);
         }
         let new = setup::state_dir(config);

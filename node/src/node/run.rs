@@ -1,4 +1,4 @@
-//! The node's loop: waits for the next round or for somebody, takes frames, reads, judges, records.
+//! The node's loop: waits for the next cycle or an event, takes frames, reads, evaluates and records them.
 
 use super::annotate::FrameAnnotator;
 use super::clock::Clock;
@@ -28,25 +28,25 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// The longest that the loop sleeps: time-based work (fsync, statistics) is looked at this often.
+/// The longest sleep of the loop: time-based work (fsync, statistics) is checked this often.
 const TICK: Duration = Duration::from_secs(1);
-/// The same while a picture waits for its readings to be safe, which a broker that is there takes some milliseconds for.
+/// The same while a file waits for its readings to be safe, for which a connected broker takes some milliseconds.
 const DISPOSAL_POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// What Home Assistant is given between hearing of entities and listening to them; it takes about one second.
+/// How long Home Assistant may take from the discovery of an entity to its subscription; it takes about a second.
 const SUBSCRIBE_DELAY: Duration = Duration::from_secs(5);
 
 /// Why the loop ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// Somebody asked for it.
+    /// It was stopped by a signal or by the caller.
     Stopped,
-    /// This configuration takes the place of the node's.
+    /// This configuration replaces the node's.
     Reload(Box<NodeConfig>),
     /// The source has no further frames.
     NoMoreFrames,
 }
 
-/// What outlives a configuration: the process's ends of signals, commands and the service manager.
+/// What outlives a configuration: the process's side of signals, commands and the service manager.
 #[derive(Clone)]
 pub struct Process {
     pub(super) stop: Stop,
@@ -61,13 +61,13 @@ pub struct Node {
     pub(super) process: Process,
     pub(super) topics: Topics,
     pub(super) source: Box<dyn FrameSource>,
-    /// The process's stop, as a source is to ask for it: each time that it does the watchdog is fed.
+    /// The process's stop flag for the source: each check of it feeds the watchdog.
     pub(super) waiting: Stop,
-    /// Whether the source is a stock of files, which are read as they come, by the times at which they were taken.
+    /// Whether the source reads files: as they come, with the times at which they were taken.
     pub(super) is_file_source: bool,
-    /// Whether a file is gone once it has been read: then its readings have to be on disk first.
+    /// Whether the source moves or deletes a file that was read: then its readings have to be on disk first.
     pub(super) source_consumes_files: bool,
-    /// Files that were read and have to stay for now; no others are read meanwhile.
+    /// Files that were read and must stay until their readings are safe; no others are read meanwhile.
     pub(super) pending_disposal: Option<PendingDisposal>,
     pub(super) reader: FieldReader,
     pub(super) annotator: FrameAnnotator,
@@ -86,17 +86,18 @@ pub struct Node {
     pub(super) started: Instant,
     /// What was read last, for a picture on request.
     pub(super) last: Option<(Picture, FrameReadings)>,
-    /// Refused readings that wait until the outbox is empty, so that a field's messages keep their order; the newest of each.
+    /// The newest refused reading of each field. It waits until the outbox is empty, so that a field's messages keep their
+    /// order.
     pub(super) deferred_readings: BTreeMap<String, Record>,
-    /// When Home Assistant is told of this node again, after its start.
+    /// When this node is announced again, after a start of Home Assistant.
     pub(super) announce_at: Option<Instant>,
-    /// When it is told the last readings, which the broker does not keep.
+    /// When the last readings are published again, if the broker does not retain them.
     pub(super) republish_at: Option<Instant>,
-    /// The connections after which it was.
+    /// The number of connections at the last republication.
     pub(super) connections: u64,
     /// A configuration that is being checked.
     pub(super) check: Option<Check>,
-    /// Between commands of a kind.
+    /// The shortest times between two commands of a kind.
     pub(super) limits: CommandLimits,
     pub(super) stdout_writer: Option<StdoutWriter>,
     pub(super) stats_due: Instant,
@@ -109,7 +110,7 @@ impl Node {
     /// if that can be used, the loop ends with [`Ended::Reload`].
     ///
     /// # Errors
-    /// [`NodeError`] for what no patience cures: a network that fails, standard output that is closed.
+    /// [`NodeError`] for failures that retrying cannot fix: a network that fails, standard output that is closed.
     pub fn run(&mut self, load: &Load) -> Result<Ended, NodeError> {
         self.process.manager.ready("reading");
         loop {
@@ -138,8 +139,8 @@ impl Node {
         }
     }
 
-    /// Whether a round is due now, and otherwise how long to wait for somebody before it is time for something. Files without a
-    /// schedule are read as they come: there the source does the waiting.
+    /// Whether a cycle is due now, and otherwise how long to wait for an event. Files without a schedule are read as they
+    /// come: there the source does the waiting.
     fn next_cycle(&mut self) -> (bool, Duration) {
         if self.pending_disposal.is_some() {
             return (false, DISPOSAL_POLL_INTERVAL);
@@ -157,7 +158,7 @@ impl Node {
         }
     }
 
-    /// Whatever is due by time.
+    /// Does all work that is due by time.
     pub(super) fn housekeeping(&mut self) {
         let now = Instant::now();
         let now_ms = self.clock.now_ms();
@@ -171,7 +172,7 @@ impl Node {
             self.deferred_readings = blocked;
             let free: BTreeMap<String, Record> = free;
             for record in free.into_values() {
-                // It may have waited for hours, for the broker or for what was in the outbox.
+                // It may have waited for hours for the broker or the outbox.
                 let late = self.publisher.is_late(&record, now_ms);
                 if let Some(message) = self.announcements.record(&record, late, now_ms) {
                     self.publisher.send(message);
@@ -189,7 +190,7 @@ impl Node {
             self.connections = connections;
             self.schedule_republish(now);
         }
-        // What waits in the outbox says it itself, in its order.
+        // Records in the outbox are sent by themselves, in their order.
         if self.republish_at.is_some_and(|at| at <= now) && self.outbox_is_sent() {
             self.republish_at = None;
             for message in self.announcements.readings(now_ms) {
@@ -214,8 +215,8 @@ impl Node {
         self.publisher.has_sent(self.outbox.status().newest)
     }
 
-    /// Home Assistant subscribes to an entity's topic some time after it was told of it, and would not get what was said meanwhile if the
-    /// broker does not keep it.
+    /// Home Assistant subscribes to an entity's topic some time after its discovery. What was published meanwhile would be
+    /// lost if the broker does not retain it.
     fn schedule_republish(&mut self, now: Instant) {
         if self.config.discovery.enabled && !self.config.retain.state {
             self.republish_at = Some(now + SUBSCRIBE_DELAY);
@@ -232,8 +233,8 @@ impl Node {
         }
     }
 
-    /// Says farewell, writes what is in memory and lets the broker go. All that the node had is free when this returns,
-    /// for the one that takes its place.
+    /// Publishes the shutdown messages, writes what is in memory and disconnects. All resources of the node are free when
+    /// this returns, so that the next node can take them.
     pub fn close(mut self, ended: &Result<Ended, NodeError>) -> Handover {
         let reload = matches!(ended, Ok(Ended::Reload(_)));
         if !reload {

@@ -197,7 +197,7 @@ impl CronPlan {
         let expected = at.wall.checked_add(now.mono.duration_since(at.mono)).unwrap_or(at.wall);
         let off = |a: SystemTime, b: SystemTime| a.duration_since(b).unwrap_or_default();
         if off(now.wall, expected).max(off(expected, now.wall)) > JUMP {
-            log::info!("the clock was set; the next round is worked out anew");
+            log::info!("the clock was set; the next cycle is scheduled again");
             let due = self.plan(now);
             return wait_for(due, now);
         }

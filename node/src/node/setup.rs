@@ -37,9 +37,9 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What the fields remember.
+/// The file with the fields' states.
 const STATE_FILE: &str = "fields.state";
-/// What Home Assistant was told.
+/// The file with the components that were announced to Home Assistant.
 const COMPONENTS_FILE: &str = "discovery.json";
 
 /// What MQTT adds to a picture: fixed header, topic, properties.
@@ -199,7 +199,7 @@ impl Node {
                 Some(schedule.map_err(NodeError::Config)?)
             }
         };
-        // One that the node before had may be stuck at what nobody reads.
+        // The writer of the old node may be blocked by a reader that does not read.
         let stdout_writer = match (config.node.print, before.stdout_writer.take()) {
             (true, None) => Some(StdoutWriter::new(std::io::stdout())?),
             (print, stdout_writer) => stdout_writer.filter(|_| print),

@@ -1,4 +1,5 @@
-//! Readings on standard output, which may be a pipe that nobody reads: that must not keep readings from the broker, nor the node from ending.
+//! Writes readings to standard output in a thread of its own: a pipe that nobody reads must keep neither readings from the
+//! broker nor the node from ending.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -6,9 +7,9 @@ use std::time::{Duration, Instant};
 
 /// Lines that wait, a few kilobytes each at most.
 const WAITING: usize = 64;
-/// What a slow reader is given, once, before lines are dropped.
+/// How long to wait for a slow reader, once, before lines are dropped.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is looked at meanwhile.
+/// How often to retry meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Writes lines in a thread of its own.
@@ -72,7 +73,7 @@ impl StdoutWriter {
         }
     }
 
-    /// Waits for what is under way, at most for `grace`.
+    /// Waits until all lines are written, at most for `grace`.
     pub fn finish(self, grace: Duration) {
         drop(self.lines);
         if matches!(self.end.recv_timeout(grace), Err(RecvTimeoutError::Timeout)) {

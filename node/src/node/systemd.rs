@@ -13,17 +13,17 @@ use std::time::{Duration, Instant};
 /// Notifications that wait to be sent; more are dropped, which are watchdog messages where nobody reads.
 const WAITING: usize = 8;
 
-/// The link to the service manager.
+/// The connection to the service manager.
 #[derive(Clone)]
 pub struct ServiceManager {
     watchdog: Option<Watchdog>,
     sender: Option<SyncSender<Notification>>,
 }
 
-/// What the service manager expects.
+/// The watchdog that the service manager runs.
 #[derive(Clone)]
 struct Watchdog {
-    /// It kills the service when it has heard nothing for so long.
+    /// It kills the service after this time without a message.
     limit: Duration,
     last: Arc<Mutex<Option<Instant>>>,
 }
@@ -35,10 +35,10 @@ impl Watchdog {
     }
 }
 
-/// What the thread does next.
+/// An order for the sending thread.
 enum Notification {
     States(Vec<NotifyState<'static>>),
-    /// Says that all before it has been sent.
+    /// Answers when everything before it has been sent.
     Done(SyncSender<()>),
 }
 
@@ -49,7 +49,7 @@ pub fn watchdog_limit() -> Option<Duration> {
 }
 
 impl ServiceManager {
-    /// Asks the environment what is expected.
+    /// Reads the environment, and starts the sending thread.
     ///
     /// # Errors
     /// The system has no thread to give.
@@ -66,7 +66,7 @@ impl ServiceManager {
         Ok(ServiceManager { watchdog, sender })
     }
 
-    /// The node works, with its first or with another configuration.
+    /// The node works, with its first or a new configuration.
     pub fn ready(&self, status: &'static str) {
         self.send_states(vec![NotifyState::Ready, NotifyState::Status(status)]);
     }
@@ -84,7 +84,7 @@ impl ServiceManager {
         }
     }
 
-    /// How long the node may wait before the next [`feed_watchdog`](Self::feed_watchdog); `None` where nobody waits for one.
+    /// How long the node may wait before the next [`feed_watchdog`](Self::feed_watchdog); `None` without a watchdog.
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog.as_ref().map(Watchdog::watchdog_interval)
     }

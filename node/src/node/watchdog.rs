@@ -1,4 +1,4 @@
-//! The service manager's watchdog: who feeds it, and whether it can be kept.
+//! Feeds the service manager's watchdog, and checks whether the board can keep its limit.
 //!
 //! It is fed where the node makes progress: each turn of the loop, each frame, each field, each run of a network, and
 //! each slice of a wait for the camera. Nothing feeds it by time alone, so a node that hangs is killed.
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// A publisher that did not go round for this long is stuck: the watchdog is no longer fed.
 const PUBLISHER_SILENCE: Duration = Duration::from_secs(60);
 
-/// Feeds the watchdog, on behalf of whoever makes progress.
+/// Feeds the watchdog on progress.
 #[derive(Clone)]
 pub struct Progress {
     manager: ServiceManager,
@@ -27,7 +27,7 @@ impl Progress {
         Progress { manager, publisher }
     }
 
-    /// The node has got on.
+    /// The node has made progress.
     pub fn made(&self) {
         if self.publisher.silent_for() < PUBLISHER_SILENCE {
             self.manager.feed_watchdog(Instant::now());

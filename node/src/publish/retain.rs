@@ -15,8 +15,8 @@ pub struct RetainConfig {
     pub info: bool,
     /// The last reading of each field.
     pub state: bool,
-    /// Home Assistant's discovery. Not needed, as the node answers Home Assistant's birth message; kept, it leaves ghosts of nodes
-    /// that are gone.
+    /// Home Assistant's discovery. Not needed, because the node answers Home Assistant's birth message. Retained, it keeps
+    /// entities of nodes that no longer exist.
     pub discovery: bool,
 }
 

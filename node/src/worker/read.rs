@@ -22,7 +22,7 @@ pub enum ReadError {
     /// The picture cannot be used.
     #[error("{0}")]
     Picture(String),
-    /// The picture is innocent.
+    /// The engine failed; the picture is not the cause.
     #[error("{0}")]
     Engine(String),
 }

@@ -14,7 +14,7 @@ pub struct Sample {
     pub name: String,
     /// What is written there, if known.
     pub text: Option<String>,
-    /// Classifier: stands on its head.
+    /// Classifier: the line is upside down.
     pub turned: bool,
     pub h: usize,
     pub w: usize,

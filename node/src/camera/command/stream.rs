@@ -165,7 +165,7 @@ impl Supervisor {
                 while !reader.is_finished() && Instant::now() < end {
                     std::thread::sleep(POLL_INTERVAL);
                 }
-                let mend = "it was killed and is started anew; run it by hand, or raise timeout_ms";
+                let mend = "it was killed and is restarted; run it by hand, or raise timeout_ms";
                 return Err(CameraError::Timeout {
                     source_name: output_decoder.name.clone(),
                     waited_ms: self.timeout.as_millis() as u64,
@@ -186,7 +186,7 @@ impl Supervisor {
             (None, None) => "it closed its output".into(),
         };
         let mend = match self.format {
-            _ if seen > 0 => "it is started anew; run it by hand if this goes on",
+            _ if seen > 0 => "it is restarted; run it by hand if this goes on",
             CommandFormat::Jpeg | CommandFormat::Pnm => {
                 "check that it writes frames in this format to its standard output"
             }

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum After {
-    /// It stays, and is not read again until it changes or the program starts anew (unless `existing = false`).
+    /// It stays, and is not read again until it changes or the program restarts (unless `existing = false`).
     #[default]
     Keep,
     /// It is deleted.

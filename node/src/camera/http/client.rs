@@ -186,7 +186,7 @@ impl Client {
             403 => "check the rights of the user at the camera",
             404 | 410 => "check the path in url",
             429 | 503 => "ask less often, or close other viewers of the camera",
-            500.. => "check the camera, perhaps start it anew",
+            500.. => "check the camera, or restart it",
             _ => "check url",
         };
         self.failed(&format!("it answered with status {status}"), mend)
@@ -245,7 +245,7 @@ impl Client {
                 self.too_late("check the camera and the network, or raise timeout_ms")
             }
             _ if was_closed(error) => {
-                self.failed("it closed the connection", "check the camera, perhaps start it anew")
+                self.failed("it closed the connection", "check the camera, or restart it")
             }
             kind => self.failed(&format!("the network reports '{kind}'"), "check the network and the address in url"),
         }

@@ -237,7 +237,7 @@ impl Snapshot {
                     return Err(CameraError::Failed {
                         source_name: self.name.clone(),
                         reason: "its thread has ended".into(),
-                        mend: "start the node anew".into(),
+                        mend: "restart the node".into(),
                     });
                 }
             }

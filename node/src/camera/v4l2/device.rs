@@ -139,7 +139,7 @@ impl Reader {
                     return Err(CameraError::Timeout {
                         source_name: self.name.clone(),
                         waited_ms: self.timeout.as_millis() as u64,
-                        mend: "it is opened anew; check its cable and power if this goes on".into(),
+                        mend: "it is reopened; check its cable and power if this goes on".into(),
                     });
                 }
                 self.latest.pause(POLL_INTERVAL);
@@ -335,7 +335,7 @@ mod tests {
     fn a_camera_that_sends_nothing_or_only_broken_frames_is_opened_anew() {
         for frames in [vec![], vec![good(1), good(2)], vec![Ok(None), Ok(None)]] {
             let (said, frame) = ended(frames);
-            assert!(said.contains("no frame") && said.contains("opened anew"), "{said}");
+            assert!(said.contains("no frame") && said.contains("reopened"), "{said}");
             assert_eq!(frame, None);
         }
     }
