@@ -1,7 +1,7 @@
 //! `edge-ocr eval`: reads the pictures of a labels file and writes predictions, one JSON object a line.
 
-use super::malloc_tuning;
 use super::interrupt::Guarded;
+use super::malloc_tuning;
 use super::options::Options;
 use super::{Stop, exit, load, overwrite, sink, write_failed};
 use edge_ocr::page::LineRef;

@@ -13,10 +13,10 @@ mod check;
 mod eval;
 mod exit;
 mod flags;
-mod malloc_tuning;
 mod interrupt;
 mod load;
 mod logger;
+mod malloc_tuning;
 mod models;
 #[cfg(feature = "node")]
 mod node;

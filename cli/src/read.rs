@@ -1,8 +1,8 @@
 //! `edge-ocr read`: pictures in, text out.
 
-use super::malloc_tuning;
 use super::interrupt::Guarded;
 use super::load::Loaded;
+use super::malloc_tuning;
 use super::options::Options;
 use super::{Stop, exit, load, overwrite, sink, write_failed};
 use clap::ValueEnum;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::plans::{Guarded, PLANS};
-use edge_ocr_engine::{Answer, Kernels, PreparedPlan, Plan, Pool};
+use edge_ocr_engine::{Answer, Kernels, Plan, Pool, PreparedPlan};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -6,7 +6,7 @@ mod common;
 use common::Rng;
 use common::plans::{Guarded, PLANS};
 use edge_ocr_engine::plan::{MAX_WORKERS, crc32};
-use edge_ocr_engine::{Arena, Isa, IsaError, Kernels, PreparedPlan, Plan, PlanError, Pool};
+use edge_ocr_engine::{Arena, Isa, IsaError, Kernels, Plan, PlanError, Pool, PreparedPlan};
 use std::time::{Duration, Instant};
 
 fn refusal(bytes: &[u8]) -> PlanError {

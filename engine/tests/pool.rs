@@ -3,7 +3,7 @@
 mod common;
 
 use common::plans::{Guarded, PLANS};
-use edge_ocr_engine::{Kernels, PreparedPlan, Panicked, Plan, Pool};
+use edge_ocr_engine::{Kernels, Panicked, Plan, Pool, PreparedPlan};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 

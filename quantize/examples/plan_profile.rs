@@ -4,7 +4,7 @@
 //! [--each-line]`
 
 use edge_ocr_engine::plan::Plan;
-use edge_ocr_engine::{Answer, Kernels, PreparedPlan, Pool};
+use edge_ocr_engine::{Answer, Kernels, Pool, PreparedPlan};
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::plan::{AlignedBytes, Options, compile};
 use std::collections::BTreeMap;

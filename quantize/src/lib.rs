@@ -20,10 +20,10 @@ pub mod charset;
 #[cfg(feature = "onnx")]
 pub mod data;
 pub mod error;
-pub mod interpreter;
 pub mod graph;
 #[cfg(feature = "onnx")]
 pub mod import;
+pub mod interpreter;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod plan;

@@ -1,9 +1,9 @@
 //! The integer interpreter against the sentence of the specification, term by term.
 
-use edge_ocr_quantize::interpreter::{Data, Feature, run_int_node};
 use edge_ocr_quantize::graph::{
     Activation, Conv, ConvKind, DType, Graph, Node, Op, Pad, Quant, Shape, Tensor, TensorId, Weights,
 };
+use edge_ocr_quantize::interpreter::{Data, Feature, run_int_node};
 
 struct Random(u64);
 

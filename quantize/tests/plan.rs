@@ -7,11 +7,11 @@
 mod networks;
 
 use edge_ocr_engine::plan::{DType as PlanElem, Plan, Tensor};
-use edge_ocr_engine::{Answer, Executor, Isa, Kernels, PreparedPlan, Pool};
+use edge_ocr_engine::{Answer, Executor, Isa, Kernels, Pool, PreparedPlan};
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
-use edge_ocr_quantize::interpreter::{Data, Feature, Mode, picture, run_int_node};
 use edge_ocr_quantize::graph::{Activation, Op, Shape};
+use edge_ocr_quantize::interpreter::{Data, Feature, Mode, picture, run_int_node};
 use edge_ocr_quantize::plan::{AlignedBytes, Compiled, Options, compile};
 use edge_ocr_quantize::q8::Kind;
 

@@ -1,6 +1,6 @@
 //! The recogniser's last layer. Tokens are quantised one by one (symmetric, each with its own scale); weights are i8.
 
-use super::conv::{ScratchLayout, PANEL_ELEMS, scratch_layout};
+use super::conv::{PANEL_ELEMS, ScratchLayout, scratch_layout};
 use super::{ALIGN_ROOM, Window, aligned};
 use crate::error::{Error, check, check_len, check_rows};
 use crate::kernels::Kernels;

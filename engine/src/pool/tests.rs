@@ -2,7 +2,7 @@
 
 use super::rounds::{MAX_PIECES, Rounds};
 use super::*;
-use crate::{Answer, Kernels, PreparedPlan, Plan};
+use crate::{Answer, Kernels, Plan, PreparedPlan};
 use std::cell::Cell;
 use std::sync::atomic::AtomicU32;
 

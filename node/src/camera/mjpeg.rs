@@ -2,10 +2,10 @@
 
 use super::backoff::Backoff;
 use super::config::Common;
+use super::frame_decoder::{FrameDecoder, captured};
 use super::http::{Client, HttpConfig, Pace, text};
 use super::latest_frame::LatestFrame;
 use super::multipart::{Multipart, boundary_of};
-use super::frame_decoder::{FrameDecoder, captured};
 use super::{CameraError, Captured, FrameSource, Part, Stop};
 use edge_ocr::panics::catch_panic;
 use std::io::Read;

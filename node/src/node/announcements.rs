@@ -39,8 +39,16 @@ impl Announcements {
         discovery: Vec<Message>,
     ) -> Announcements {
         let info = payload::info(&topics, info, &retain, &jiff::tz::TimeZone::system());
-        let inner =
-            Inner { topics, retain, encoder, stdout_encoder, info, discovery, camera_online: true, last: BTreeMap::new() };
+        let inner = Inner {
+            topics,
+            retain,
+            encoder,
+            stdout_encoder,
+            info,
+            discovery,
+            camera_online: true,
+            last: BTreeMap::new(),
+        };
         Announcements(Arc::new(Mutex::new(inner)))
     }
 

@@ -79,7 +79,9 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
                 count += usize::from(messages.pop_front().is_some_and(|message| message.payload.is_empty()));
                 under_way = None;
             }
-            Event::PermanentlyRejected(_, reason) | Event::TemporarilyRejected(_, reason) | Event::TooLarge(_, reason) => {
+            Event::PermanentlyRejected(_, reason)
+            | Event::TemporarilyRejected(_, reason)
+            | Event::TooLarge(_, reason) => {
                 return Err(NodeError::Broker(reason));
             }
             Event::Lost(reason) if !connected && failures + 1 >= TRIES => return Err(NodeError::Broker(reason)),

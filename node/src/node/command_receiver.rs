@@ -1,8 +1,8 @@
 //! Receives messages from the broker for the node's loop. What does not need the node is answered here: malformed commands,
 //! and repetitions of a pending command, however many there are.
 
-use super::log_throttle::RateLimitedLog;
 use super::events::EventSender;
+use super::log_throttle::RateLimitedLog;
 use crate::publish::commands::{self, Incoming};
 use crate::publish::discovery;
 use crate::publish::{Delivery, DiscoveryConfig, FieldMeta, Handle, Topics};

@@ -1,7 +1,7 @@
 //! One cycle of the node: frames → readings → records.
 
-use super::evaluator::{Outcome, Seen};
 use super::error::NodeError;
+use super::evaluator::{Outcome, Seen};
 use super::run::Node;
 use super::stats::Step;
 use crate::camera::CameraError;

@@ -214,14 +214,20 @@ mod tests {
         for _ in 0..10 * WAITING {
             event_sender.reload();
         }
-        assert!(matches!(event_receiver.next(Duration::ZERO, false), Some(NodeEvent::Stop)), "it waits while one is checked");
+        assert!(
+            matches!(event_receiver.next(Duration::ZERO, false), Some(NodeEvent::Stop)),
+            "it waits while one is checked"
+        );
         let mut got = Vec::new();
         while let Some(event) = event_receiver.next(Duration::ZERO, true) {
             got.push(matches!(event, NodeEvent::Reload));
         }
         assert!(got.len() == WAITING && got[0] && !got[1..].contains(&true), "{got:?}");
         event_sender.reload();
-        assert!(matches!(event_receiver.next(Duration::from_secs(30), true), Some(NodeEvent::Reload)), "and may be asked again");
+        assert!(
+            matches!(event_receiver.next(Duration::from_secs(30), true), Some(NodeEvent::Reload)),
+            "and may be asked again"
+        );
         assert!(matches!(event_receiver.next(Duration::ZERO, true), None | Some(NodeEvent::Wakeup)));
     }
 
@@ -231,8 +237,14 @@ mod tests {
         for verb in ["read", "reload"] {
             assert_eq!(refused(event_sender.command(request(verb))), None);
             assert_eq!(refused(event_sender.command(request(verb))), Some(CommandRejected::Pending));
-            let Some(NodeEvent::Command(first)) = event_receiver.next(Duration::ZERO, true) else { panic!("no command") };
-            assert_eq!(refused(event_sender.command(request(verb))), Some(CommandRejected::Pending), "while it is carried out");
+            let Some(NodeEvent::Command(first)) = event_receiver.next(Duration::ZERO, true) else {
+                panic!("no command")
+            };
+            assert_eq!(
+                refused(event_sender.command(request(verb))),
+                Some(CommandRejected::Pending),
+                "while it is carried out"
+            );
             event_receiver.done(&first.command);
             assert_eq!(refused(event_sender.command(request(verb))), None);
             assert!(matches!(event_receiver.next(Duration::ZERO, true), Some(NodeEvent::Command(_))));

@@ -25,34 +25,34 @@
 //! | `demo` | a broker inside the program (feature `demo`) |
 
 pub mod annotate;
+mod announcements;
 mod clear;
 mod clock;
+mod command_handler;
+mod command_receiver;
 mod config;
+mod cycle;
 #[cfg(test)]
 mod default_toml;
 #[cfg(feature = "demo")]
 pub mod demo;
-mod evaluator;
 mod error;
+mod evaluator;
+mod events;
 pub mod field_config;
 pub mod fields;
-mod command_receiver;
 mod limits;
+mod log_throttle;
 mod metrics;
-mod command_handler;
-mod stdout_writer;
 mod reload;
-mod cycle;
 mod run;
 pub mod schedule;
-mod log_throttle;
 mod setup;
 mod stats;
+mod stdout_writer;
 mod systemd;
 #[cfg(test)]
 mod tests;
-mod announcements;
-mod events;
 mod watchdog;
 mod zone;
 
@@ -98,7 +98,12 @@ pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
 pub fn run(config: NodeConfig, stop: Stop, signals: Signals, load: &Load) -> Result<(), NodeError> {
     let (event_sender, event_receiver) = events::channel();
     events::listen_for_signals(signals, event_sender.clone(), stop.clone())?;
-    let process = Process { stop, event_sender, event_receiver: Rc::new(event_receiver), manager: systemd::ServiceManager::from_environment()? };
+    let process = Process {
+        stop,
+        event_sender,
+        event_receiver: Rc::new(event_receiver),
+        manager: systemd::ServiceManager::from_environment()?,
+    };
     let result = run_all(config, &process, load, &mut |config, before| Node::start(config, &process, before));
     process.manager.finish(Duration::from_secs(1));
     result

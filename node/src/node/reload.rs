@@ -1,11 +1,11 @@
 //! Reload: a new configuration is validated while the node goes on reading, and replaces the old one only if it is usable.
 
 use super::config::NodeConfig;
+use super::events::EventSender;
 use super::limits::CommandLimits;
-use super::stdout_writer::StdoutWriter;
 use super::run::Node;
 use super::schedule::{Schedule, TriggerConfig};
-use super::events::EventSender;
+use super::stdout_writer::StdoutWriter;
 use super::{metrics, setup};
 use crate::publish::commands::{Command, Reply};
 use crate::publish::outbox::Outbox;

@@ -1,22 +1,22 @@
 //! The node's loop: waits for the next cycle or an event, takes frames, reads, evaluates and records them.
 
 use super::annotate::FrameAnnotator;
+use super::announcements::Announcements;
 use super::clock::Clock;
 use super::config::NodeConfig;
-use super::evaluator::Evaluator;
+use super::cycle::{CycleOutcome, PendingDisposal};
 use super::error::NodeError;
+use super::evaluator::Evaluator;
+use super::events::{EventReceiver, EventSender, NodeEvent};
 use super::fields::{FieldReader, FrameReadings};
 use super::limits::CommandLimits;
-use super::metrics;
-use super::stdout_writer::StdoutWriter;
-use super::reload::{Check, Handover, Load};
-use super::cycle::{PendingDisposal, CycleOutcome};
-use super::schedule::{Next, Schedule};
 use super::log_throttle::ThrottledWarnings;
+use super::metrics;
+use super::reload::{Check, Handover, Load};
+use super::schedule::{Next, Schedule};
 use super::stats::Counters;
+use super::stdout_writer::StdoutWriter;
 use super::systemd::ServiceManager;
-use super::announcements::Announcements;
-use super::events::{EventReceiver, EventSender, NodeEvent};
 use super::watchdog::Progress;
 use crate::camera::FrameSource;
 use crate::publish::outbox::SharedOutbox;
@@ -167,8 +167,9 @@ impl Node {
         self.progress.made();
         if !self.deferred_readings.is_empty() && self.publisher.connected() && self.outbox_is_sent() {
             let publisher = &self.publisher;
-            let (blocked, free) =
-                std::mem::take(&mut self.deferred_readings).into_iter().partition(|(field, _)| publisher.is_blocked(field));
+            let (blocked, free) = std::mem::take(&mut self.deferred_readings)
+                .into_iter()
+                .partition(|(field, _)| publisher.is_blocked(field));
             self.deferred_readings = blocked;
             let free: BTreeMap<String, Record> = free;
             for record in free.into_values() {

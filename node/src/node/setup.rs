@@ -1,19 +1,19 @@
 //! A configuration → a running node.
 
 use super::annotate::{AnnotateConfig, FrameAnnotator};
+use super::announcements::Announcements;
 use super::clock::Clock;
-use super::config::NodeConfig;
-use super::evaluator::Evaluator;
-use super::error::NodeError;
-use super::fields::FieldReader;
 use super::command_receiver::CommandReceiver;
+use super::config::NodeConfig;
+use super::error::NodeError;
+use super::evaluator::Evaluator;
+use super::fields::FieldReader;
 use super::limits::CommandLimits;
-use super::stdout_writer::StdoutWriter;
 use super::reload::Handover;
 use super::run::{Node, Process};
 use super::schedule::{self, Schedule, TriggerConfig};
 use super::stats::Counters;
-use super::announcements::Announcements;
+use super::stdout_writer::StdoutWriter;
 use super::watchdog::{self, Progress};
 use super::zone::{self, Zone};
 use super::{FieldConfig, metrics, systemd};
@@ -174,7 +174,8 @@ impl Node {
         });
         let is_file_source = config.source.as_ref().is_some_and(camera::SourceConfig::is_file_source);
         let source_consumes_files = config.source_consumes_files();
-        let evaluator = Evaluator::new(&config.fields, clock.clone(), is_file_source, states.as_ref()).map_err(NodeError::Config)?;
+        let evaluator = Evaluator::new(&config.fields, clock.clone(), is_file_source, states.as_ref())
+            .map_err(NodeError::Config)?;
         let encoder = |form| Encoder::new(topics.clone(), &metas, form, &config.retain, zone.rules.clone());
         let form = config.node.payload;
         let discovery = discover(&config, &topics, &metas, state_dir.as_deref()).map_err(NodeError::Config)?;
@@ -205,7 +206,8 @@ impl Node {
             (print, stdout_writer) => stdout_writer.filter(|_| print),
         };
         let (publisher, deliveries) = publish(&config, &topics, &outbox, &announcements, &clock, transport)?;
-        let command_receiver = CommandReceiver::new(&topics, &metas, &config.discovery, process.event_sender.clone(), publisher.clone());
+        let command_receiver =
+            CommandReceiver::new(&topics, &metas, &config.discovery, process.event_sender.clone(), publisher.clone());
         if let Err(e) = command_receiver.start(deliveries) {
             // Otherwise its thread goes on, with the outbox.
             publisher.stop(Duration::ZERO);
@@ -297,7 +299,8 @@ fn publish(
             .record(record, historical, published_at_ms)
             .unwrap_or_else(|| Message::new("", Vec::new(), Content::Bytes))
     };
-    let (birth_announcements, queue, wall, birth_wall) = (announcements.clone(), outbox.clone(), clock.clone(), clock.clone());
+    let (birth_announcements, queue, wall, birth_wall) =
+        (announcements.clone(), outbox.clone(), clock.clone(), clock.clone());
     Publisher::spawn(Setup {
         transport,
         queue: Box::new(outbox.clone()),

@@ -143,8 +143,7 @@ pub mod fake {
     impl SentNotifications {
         /// The number of watchdog messages since the last call.
         pub fn watchdog(&self) -> usize {
-            let is_watchdog =
-                |notification: &Notification| matches!(notification, Notification::States(states) if matches!(states[..], [NotifyState::Watchdog]));
+            let is_watchdog = |notification: &Notification| matches!(notification, Notification::States(states) if matches!(states[..], [NotifyState::Watchdog]));
             self.0.try_iter().filter(is_watchdog).count()
         }
     }
@@ -152,6 +151,9 @@ pub mod fake {
     /// One that takes every message at once, with a watchdog of this limit.
     pub fn manager(limit: Duration) -> (ServiceManager, SentNotifications) {
         let (sender, heard) = sync_channel(10_000);
-        (ServiceManager { watchdog: Some(Watchdog { limit, last: Arc::default() }), sender: Some(sender) }, SentNotifications(heard))
+        (
+            ServiceManager { watchdog: Some(Watchdog { limit, last: Arc::default() }), sender: Some(sender) },
+            SentNotifications(heard),
+        )
     }
 }

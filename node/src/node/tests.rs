@@ -3,12 +3,12 @@
 
 use super::clock::{self, Clock};
 use super::config::NodeConfig;
-use super::reload::Handover;
 use super::cycle::CycleOutcome;
+use super::events;
+use super::reload::Handover;
 use super::run::{Ended, Node, Process};
 use super::setup::Parts;
 use super::systemd::ServiceManager;
-use super::events;
 use crate::camera::{CameraError, Captured, FrameSource};
 use crate::publish::Event;
 use crate::publish::publisher::fakes::FakeTransport;

@@ -9,8 +9,8 @@
 //! | `atomic_file` | small files, replaced atomically |
 //! | `tls` | certificates from PEM files (feature `tls`) |
 
-pub mod config_file;
 pub(crate) mod atomic_file;
+pub mod config_file;
 pub mod secret;
 pub mod shutdown;
 pub mod signals;

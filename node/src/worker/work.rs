@@ -225,7 +225,9 @@ impl Worker<'_> {
             Event::Acked(ticket) if self.hello == Some(Some(ticket)) => self.hello = None,
             Event::Acked(ticket) if self.is_current(ticket) => self.finish(true),
             // Not to be waited for: the topic is the sender's choice.
-            Event::PermanentlyRejected(ticket, why) | Event::TemporarilyRejected(ticket, why) if self.is_current(ticket) => {
+            Event::PermanentlyRejected(ticket, why) | Event::TemporarilyRejected(ticket, why)
+                if self.is_current(ticket) =>
+            {
                 log::error!("the result of a job was refused because {why}; check what the broker allows this worker");
                 self.finish(false);
             }

@@ -161,8 +161,8 @@ fn rescale(conv: &mut Conv, read: Option<&[f32]>, written: Option<&[f32]>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interpreter::{Mode, run, run_node};
     use crate::graph::{DType, Node, Pad, Quant, Tensor};
+    use crate::interpreter::{Mode, run, run_node};
 
     fn conv(kind: ConvKind, ic: u32, oc: u32, kernel: u32) -> Op {
         let taps = (kernel * kernel) as usize;

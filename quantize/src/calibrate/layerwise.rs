@@ -7,8 +7,8 @@ use super::report::{LayerReport, Report, sqnr_db};
 use super::rounding::{Rounding, Rows, solve};
 use crate::data::samples::Sample;
 use crate::error::Error;
-use crate::interpreter::{self, Feature, Mode, parallel};
 use crate::graph::{Conv, ConvKind, CtcHead, DType, Graph, Node, Op, TensorId, Weights};
+use crate::interpreter::{self, Feature, Mode, parallel};
 use std::collections::HashMap;
 
 /// One picture in both networks.

@@ -67,8 +67,8 @@ mod tests {
     use super::*;
     use crate::calibrate::{Options, calibrate, loss, sensitivity};
     use crate::data::samples::Sample;
-    use crate::interpreter::{Mode, run};
     use crate::graph::{Pad, Quant, Weights};
+    use crate::interpreter::{Mode, run};
 
     /// Four convolutions in a row, the third with the first as a residual.
     fn graph() -> Graph {

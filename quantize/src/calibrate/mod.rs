@@ -8,21 +8,21 @@
 mod dtypes;
 mod equalise;
 mod histogram;
+mod layerwise;
 mod mixed_precision;
 mod moments;
 mod report;
-mod layerwise;
-mod sensitivity;
 mod rounding;
+mod sensitivity;
 
 pub use report::{LayerReport, Report};
-pub use sensitivity::{Choice, Cost, loss, sensitivity, within};
 pub use rounding::Rounding;
+pub use sensitivity::{Choice, Cost, loss, sensitivity, within};
 
 use crate::data::samples::Sample;
 use crate::error::Error;
-use crate::interpreter::{self, Feature, Mode, parallel};
 use crate::graph::{Activation, Conv, DType, Graph, Op, Quant, TensorId};
+use crate::interpreter::{self, Feature, Mode, parallel};
 use histogram::Histogram;
 use std::collections::{BTreeSet, HashMap};
 

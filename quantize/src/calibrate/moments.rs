@@ -1,7 +1,7 @@
 //! Second moments of what a convolution reads, and of what it should correct.
 
-use crate::interpreter::{Feature, Patches};
 use crate::graph::{Conv, ConvKind, DType, Weights};
+use crate::interpreter::{Feature, Patches};
 
 /// Sums over patches for one independent problem: all rows of a dense convolution, or one channel of a depthwise one.
 ///

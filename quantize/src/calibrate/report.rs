@@ -44,7 +44,8 @@ impl Report {
         let mut out = String::from("node                      operation       sqnr dB  weights dB  output\n");
         for l in &self.layers {
             let weights = l.weight_sqnr_db.map_or("-".into(), |v| format!("{v:.1}"));
-            let _ = writeln!(out, "{:25} {:15} {:7.1}  {weights:>10}  {}", l.node, l.op, l.sqnr_db, dtype_name(l.dtype));
+            let _ =
+                writeln!(out, "{:25} {:15} {:7.1}  {weights:>10}  {}", l.node, l.op, l.sqnr_db, dtype_name(l.dtype));
         }
         out
     }

@@ -2,8 +2,8 @@
 
 use super::{Calibrated, Options, Sample, calibrate, mixed_precision, spread};
 use crate::error::Error;
-use crate::interpreter::{self, Data, Feature, Mode, parallel};
 use crate::graph::{Conv, Graph, Op, Weights};
+use crate::interpreter::{self, Data, Feature, Mode, parallel};
 use std::fmt::Write;
 
 /// What one layer costs.

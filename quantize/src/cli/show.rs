@@ -2,8 +2,8 @@
 
 use clap::Args as ClapArgs;
 use edge_ocr_quantize::data::manifest::Manifest;
-use edge_ocr_quantize::interpreter::{self, Mode};
 use edge_ocr_quantize::graph::{DType, Graph, Op};
+use edge_ocr_quantize::interpreter::{self, Mode};
 use edge_ocr_quantize::q8::Kind;
 use edge_ocr_quantize::{Error, Model, import, onnx};
 use std::path::{Path, PathBuf};

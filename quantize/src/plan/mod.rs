@@ -11,23 +11,23 @@
 //! Nothing here needs tract; this is what `build/main.rs` calls. To add an operation: its case in `lower`, and the
 //! engine's step.
 
-pub mod memory_planner;
+mod buffer_assignment;
 mod constants;
 mod error;
-mod buffer_assignment;
 mod lower;
 mod map;
 mod memory;
+pub mod memory_planner;
 mod slots;
 
 pub use error::CompileError;
 pub use memory::AlignedBytes;
 
 use crate::q8::Model;
-use memory_planner::MemoryLayout;
+use buffer_assignment::Buffer;
 use edge_ocr_engine::plan::{self, Header, NamedStep, Plan, Step, VariantHeader};
 use edge_ocr_engine::{Isa, Kernels, PreparedPlan};
-use buffer_assignment::Buffer;
+use memory_planner::MemoryLayout;
 
 /// For what a plan is made.
 #[derive(Clone, Debug, PartialEq, Eq)]

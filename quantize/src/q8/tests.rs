@@ -15,8 +15,11 @@ fn model() -> Model {
         act: Activation::Relu,
         post: None,
     };
-    let tensor =
-        |name: &str, channels, zero| Tensor { name: name.into(), channels, dtype: DType::U8(Quant { scale: 1.0, zero }) };
+    let tensor = |name: &str, channels, zero| Tensor {
+        name: name.into(),
+        channels,
+        dtype: DType::U8(Quant { scale: 1.0, zero }),
+    };
     Model {
         name: "test".into(),
         kind: Kind::Detector,

@@ -234,8 +234,12 @@ mod tests {
     #[test]
     fn an_error_is_one_short_line() {
         let error =
-            catch_tract_panic(|| -> TractResult<()> { Err(TractError::msg(format!("a\nb {}", "c".repeat(1000)))) }).unwrap_err();
+            catch_tract_panic(|| -> TractResult<()> { Err(TractError::msg(format!("a\nb {}", "c".repeat(1000)))) })
+                .unwrap_err();
         assert!(error.starts_with("a b ccc") && error.ends_with('…') && error.chars().count() == 241);
-        assert_eq!(catch_tract_panic(|| -> TractResult<()> { panic!("boom\nand more") }), Err("boom and more".to_string()));
+        assert_eq!(
+            catch_tract_panic(|| -> TractResult<()> { panic!("boom\nand more") }),
+            Err("boom and more".to_string())
+        );
     }
 }

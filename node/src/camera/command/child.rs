@@ -1,7 +1,7 @@
 //! A child process that is never left behind.
 
 use super::messages::presentable;
-use super::pipe::{ProcessExited, Pipe};
+use super::pipe::{Pipe, ProcessExited};
 use std::io::Read;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +44,8 @@ impl Program {
         std::os::unix::process::CommandExt::process_group(&mut start, 0);
         let mut child = start.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut program = Program { child: Some(child), exited: ProcessExited::default(), last_line: Arc::default(), relay: None };
+        let mut program =
+            Program { child: Some(child), exited: ProcessExited::default(), last_line: Arc::default(), relay: None };
         let Some(stdout) = stdout else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
         if let Some(stderr) = stderr {
             let (last_line, name) = (program.last_line.clone(), name.to_owned());

@@ -75,7 +75,8 @@ impl Once {
         }
         let at = SystemTime::now();
         // What it says about the frame counts, and it is not left running.
-        let status = status.or_else(|| program.wait((Instant::now() + LINGER).min(end.max(Instant::now() + POLL_INTERVAL))));
+        let status =
+            status.or_else(|| program.wait((Instant::now() + LINGER).min(end.max(Instant::now() + POLL_INTERVAL))));
         match status {
             Some(status) if !status.success() => {
                 let reason = format!("it ended with {status}");

@@ -2,9 +2,9 @@
 
 use super::super::backoff::Backoff;
 use super::super::config::Common;
+use super::super::frame_decoder::captured;
 use super::super::jpeg::JpegSplitter;
 use super::super::latest_frame::LatestFrame;
-use super::super::frame_decoder::captured;
 use super::super::pnm::PnmSplitter;
 use super::super::{CameraError, Captured, FrameSource, Part, Stop};
 use super::child::Program;

@@ -11,8 +11,8 @@
 //! Each page of a file is a frame. A file is moved or deleted only when all that is in it was read.
 
 mod config;
-mod dispose;
 mod disposal_queue;
+mod dispose;
 mod file_tracker;
 mod watch;
 
@@ -21,9 +21,9 @@ use super::config::Common;
 use super::frame_decoder::{FrameDecoder, Upright, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 pub use config::{After, DirectoryConfig, WatchBy};
+use disposal_queue::DisposalQueue;
 use edge_ocr::image::decode::{Notice, Pages};
 use edge_ocr::source::{Input, SourceError, read};
-use disposal_queue::DisposalQueue;
 use file_tracker::{File, FileTracker, WriteStatus};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};

@@ -156,7 +156,12 @@ impl Watch {
             if left.is_zero() {
                 return;
             }
-            state = self.shared.changed.wait_timeout(state, left.min(POLL_INTERVAL)).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left.min(POLL_INTERVAL))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }

@@ -244,9 +244,7 @@ impl Client {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                 self.too_late("check the camera and the network, or raise timeout_ms")
             }
-            _ if was_closed(error) => {
-                self.failed("it closed the connection", "check the camera, or restart it")
-            }
+            _ if was_closed(error) => self.failed("it closed the connection", "check the camera, or restart it"),
             kind => self.failed(&format!("the network reports '{kind}'"), "check the network and the address in url"),
         }
     }

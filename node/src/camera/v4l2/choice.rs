@@ -95,11 +95,7 @@ fn nearest(sizes: &Sizes, width: u32, height: u32) -> (u32, u32) {
                 let steps = wanted.saturating_sub(min).div_ceil(step.max(1));
                 let up = min.saturating_add(steps.saturating_mul(step.max(1)));
                 // Above the largest: the largest that the steps reach.
-                if up <= max {
-                    up
-                } else {
-                    min.saturating_add(max.saturating_sub(min) / step.max(1) * step.max(1))
-                }
+                if up <= max { up } else { min.saturating_add(max.saturating_sub(min) / step.max(1) * step.max(1)) }
             };
             (one(width, min.0, max.0, step.0), one(height, min.1, max.1, step.1))
         }

@@ -2,8 +2,8 @@
 
 use super::super::backoff::Backoff;
 use super::super::config::Common;
-use super::super::latest_frame::LatestFrame;
 use super::super::frame_decoder::{FrameDecoder, RawShape, captured};
+use super::super::latest_frame::LatestFrame;
 use super::super::pixels::Layout;
 use super::super::{CameraError, Captured, FrameSource, Stop};
 use super::V4l2Config;

@@ -205,7 +205,13 @@ impl MqttTransport {
     fn handle_event(&mut self, event: ConnectionEvent) -> Option<Event> {
         let link = self.link.as_mut()?;
         link.send_acks();
-        if !matches!(event, ConnectionEvent::Sent(_) | ConnectionEvent::Nothing | ConnectionEvent::Disconnected | ConnectionEvent::Lost(_)) {
+        if !matches!(
+            event,
+            ConnectionEvent::Sent(_)
+                | ConnectionEvent::Nothing
+                | ConnectionEvent::Disconnected
+                | ConnectionEvent::Lost(_)
+        ) {
             link.received_at = Instant::now();
         }
         match event {
@@ -217,8 +223,12 @@ impl MqttTransport {
             ConnectionEvent::Sent(0) => link.unsent = link.unsent.saturating_sub(1),
             ConnectionEvent::Sent(pkid) => link.sent(pkid),
             ConnectionEvent::Acked(pkid) => return link.landed(pkid).map(Event::Acked),
-            ConnectionEvent::PermanentlyRejected(pkid, why) => return link.landed(pkid).map(|ticket| Event::PermanentlyRejected(ticket, why)),
-            ConnectionEvent::TemporarilyRejected(pkid, why) => return link.landed(pkid).map(|ticket| Event::TemporarilyRejected(ticket, why)),
+            ConnectionEvent::PermanentlyRejected(pkid, why) => {
+                return link.landed(pkid).map(|ticket| Event::PermanentlyRejected(ticket, why));
+            }
+            ConnectionEvent::TemporarilyRejected(pkid, why) => {
+                return link.landed(pkid).map(|ticket| Event::TemporarilyRejected(ticket, why));
+            }
             // Acknowledgements have the order of the messages (MQTT-4.6.0-2).
             ConnectionEvent::TooLarge(why) => return link.landed_first().map(|ticket| Event::TooLarge(ticket, why)),
             ConnectionEvent::Subscribed(granted) => {
@@ -304,7 +314,10 @@ impl Transport for MqttTransport {
             return Err(TransportError::Busy);
         }
         // What is empty is to be forgotten, and is. Not on each connection again.
-        if message.retain && !limits.retain && !message.payload.is_empty() && !std::mem::replace(&mut self.retain_warned, true)
+        if message.retain
+            && !limits.retain
+            && !message.payload.is_empty()
+            && !std::mem::replace(&mut self.retain_warned, true)
         {
             log::warn!("{}", error_messages::keeps_nothing(&self.settings.broker));
         }

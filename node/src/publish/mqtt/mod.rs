@@ -29,11 +29,11 @@
 mod backoff;
 mod config;
 mod connection;
+mod error_messages;
 #[cfg(test)]
 mod fake_broker;
-mod retain_probe;
 mod link;
-mod error_messages;
+mod retain_probe;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tls")]

@@ -1,8 +1,8 @@
 //! MQTT 3.1.1.
 
-use super::connection::{Client, ServerLimits, ConnectionEvent, PACKET_IDS, REQUESTS, Task, WINDOW};
-use super::retain_probe::Attempt;
+use super::connection::{Client, ConnectionEvent, PACKET_IDS, REQUESTS, ServerLimits, Task, WINDOW};
 use super::error_messages::{self, ConnectRefusal};
+use super::retain_probe::Attempt;
 use super::{Settings, topic};
 use crate::publish::transport::{Delivery, Message, Qos};
 use rumqttc::{
@@ -108,7 +108,13 @@ fn translate(event: Event, settings: &Settings, retain: bool) -> ConnectionEvent
     match event {
         Event::Incoming(Incoming::ConnAck(_)) => {
             let (max_out_bytes, silence) = (settings.max_out_bytes, settings.silence);
-            ConnectionEvent::Connected(ServerLimits { max_out_bytes, silence, retain, window: WINDOW, packet_ids: PACKET_IDS })
+            ConnectionEvent::Connected(ServerLimits {
+                max_out_bytes,
+                silence,
+                retain,
+                window: WINDOW,
+                packet_ids: PACKET_IDS,
+            })
         }
         Event::Incoming(Incoming::PubAck(ack)) => ConnectionEvent::Acked(ack.pkid),
         Event::Incoming(Incoming::SubAck(ack)) => ConnectionEvent::Subscribed(

@@ -1,6 +1,6 @@
 //! MQTT 5.
 
-use super::connection::{Client, ServerLimits, ConnectionEvent, PACKET_IDS, REQUESTS, Task, WINDOW};
+use super::connection::{Client, ConnectionEvent, PACKET_IDS, REQUESTS, ServerLimits, Task, WINDOW};
 use super::error_messages::{self, ConnectRefusal};
 use super::{Settings, topic};
 use crate::publish::transport::{Content, Delivery, Message, Qos};
@@ -86,7 +86,9 @@ pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEven
                     }
                     // It would be for ever: another connection does not make it smaller.
                     if refusal(&error, !first) == Some(TOO_LARGE) {
-                        let _ = sender.send(ConnectionEvent::TooLarge(error_messages::too_large_for_it(&settings.broker))).await;
+                        let _ = sender
+                            .send(ConnectionEvent::TooLarge(error_messages::too_large_for_it(&settings.broker)))
+                            .await;
                     }
                     Err(sentence(&settings, &error, !first))
                 }
@@ -188,7 +190,9 @@ fn translate(event: Event, settings: &Settings) -> Result<ConnectionEvent, Strin
             let reason = ack.properties.and_then(|p| p.reason_string).map(|text| format!(": {}", short(&text)));
             let reason = |text: &str| format!("{text}{}", reason.as_deref().unwrap_or_default());
             // As above, and what to do about it.
-            let denied = |text: &str, mend: &str| ConnectionEvent::TemporarilyRejected(ack.pkid, format!("{}; {mend}", reason(text)));
+            let denied = |text: &str, mend: &str| {
+                ConnectionEvent::TemporarilyRejected(ack.pkid, format!("{}; {mend}", reason(text)))
+            };
             match ack.reason {
                 PubAckReason::Success | PubAckReason::NoMatchingSubscribers => ConnectionEvent::Acked(ack.pkid),
                 // These are mended at the broker, without a new connection.
@@ -269,7 +273,9 @@ fn sentence(settings: &Settings, error: &ConnectionError, accepted: bool) -> Str
                 ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion => {
                     ConnectRefusal::Protocol
                 }
-                ConnectReturnCode::ClientIdentifierNotValid | ConnectReturnCode::BadClientId => ConnectRefusal::ClientId,
+                ConnectReturnCode::ClientIdentifierNotValid | ConnectReturnCode::BadClientId => {
+                    ConnectRefusal::ClientId
+                }
                 ConnectReturnCode::ServerUnavailable
                 | ConnectReturnCode::ServerBusy
                 | ConnectReturnCode::ServiceUnavailable => ConnectRefusal::Unavailable,

@@ -16,9 +16,9 @@
 //! disk works again.
 
 mod config;
+mod disk_failover;
 mod drop_report;
 mod error;
-mod disk_failover;
 mod files;
 mod frame;
 mod memory;
@@ -34,8 +34,8 @@ pub use shared::SharedOutbox;
 pub use status::{Appended, Flushed, OutboxStatus};
 
 use super::{Entry, Queue};
-use drop_report::DropReport;
 use disk_failover::{Problem, RETRY, Store};
+use drop_report::DropReport;
 use files::{Disk, Files};
 use memory::Memory;
 use segments::{Counters, Log};

@@ -24,7 +24,11 @@ pub(super) struct AgeTracker {
 impl AgeTracker {
     /// No record yet.
     pub fn new(late_after_ms: u32) -> AgeTracker {
-        AgeTracker { late_after: Duration::from_millis(late_after_ms.into()), late_through: None, marks: VecDeque::new() }
+        AgeTracker {
+            late_after: Duration::from_millis(late_after_ms.into()),
+            late_through: None,
+            marks: VecDeque::new(),
+        }
     }
 
     /// Record `seq` was made at `now`.

@@ -38,7 +38,10 @@ impl FakeTransport {
         match &event {
             Event::Connected => (wire.up, wire.in_flight) = (true, VecDeque::new()),
             Event::Lost(_) => (wire.up, wire.in_flight) = (false, VecDeque::new()),
-            Event::Acked(done) | Event::PermanentlyRejected(done, _) | Event::TemporarilyRejected(done, _) | Event::TooLarge(done, _) => {
+            Event::Acked(done)
+            | Event::PermanentlyRejected(done, _)
+            | Event::TemporarilyRejected(done, _)
+            | Event::TooLarge(done, _) => {
                 wire.in_flight.retain(|ticket| ticket != done);
             }
             _ => {}

@@ -23,9 +23,9 @@ mod blocked;
 #[cfg(test)]
 pub(crate) mod fakes;
 mod handle;
+mod latest_messages;
 #[cfg(test)]
 mod tests;
-mod latest_messages;
 mod work;
 
 pub use handle::Handle;

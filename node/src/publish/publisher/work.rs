@@ -166,7 +166,8 @@ impl Publisher {
             self.step(left);
             ending = *lock(&self.shared.ending);
         }
-        let left = ending.map_or(Duration::ZERO, |at| at.shutdown_messages_by.saturating_duration_since(Instant::now()));
+        let left =
+            ending.map_or(Duration::ZERO, |at| at.shutdown_messages_by.saturating_duration_since(Instant::now()));
         self.transport.close(&self.shutdown_messages, left);
         self.shared.set_connected(None);
     }

@@ -1,8 +1,8 @@
 //! Integer convolutions.
 
 use super::{Lowering, window};
-use crate::interpreter::{Epilogue, lower_conv};
 use crate::graph::{Conv, ConvKind, DType as GraphElem, Node, Quant, Weights};
+use crate::interpreter::{Epilogue, lower_conv};
 use crate::plan::CompileError;
 use edge_ocr_engine::ops::{Activation, Window};
 use edge_ocr_engine::pack::{self, padded};

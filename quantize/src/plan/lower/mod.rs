@@ -6,8 +6,8 @@ mod float;
 use super::CompileError;
 use super::constants::Constants;
 use super::slots::{Draft, Lowered, Slot, SlotId, dense};
-use crate::interpreter;
 use crate::graph::{self, Graph, Node, Op, Pool, PoolKind, Quant, Shape, SqueezeExcite, TensorId};
+use crate::interpreter;
 use edge_ocr_engine::ops::{Activation, Requant, Window};
 use edge_ocr_engine::plan::{DType, ExciteStep, Step, Tensor};
 
@@ -140,7 +140,8 @@ impl Lowering<'_, '_> {
             Op::Activation(act) => match quants {
                 (Some(from), Some(to)) => {
                     let real = |b: u8| (f32::from(b) - f32::from(from.zero)) * from.scale;
-                    let table = || (0..=255).map(|b| interpreter::quantise(interpreter::activate(*act, real(b)), to)).collect();
+                    let table =
+                        || (0..=255).map(|b| interpreter::quantise(interpreter::activate(*act, real(b)), to)).collect();
                     let table = self.constants.raw(self.at, 0, table);
                     self.push(Step::Lut { x, y, table });
                 }

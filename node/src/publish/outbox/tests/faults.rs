@@ -227,7 +227,10 @@ fn the_end_tells_once_what_is_lost() {
     assert_eq!(without.end(), None, "nothing waits");
     without.append(b"record 0");
     let said = without.end().unwrap();
-    assert!(said.contains("1 unsent reading(s)") && said.contains("no state_dir") && said.ends_with("set node.state_dir"), "{said}");
+    assert!(
+        said.contains("1 unsent reading(s)") && said.contains("no state_dir") && said.ends_with("set node.state_dir"),
+        "{said}"
+    );
     let mut sent = Outbox::open(None, &small()).unwrap();
     let id = sent.append(b"record 0").id;
     sent.remove(id);
