@@ -1,5 +1,5 @@
-//! The convolutions in which nearly all of the time goes, at the shapes of the networks, with every instruction set that
-//! this processor has. The unit of `elem/s` is one multiplication and addition.
+//! The convolutions in which nearly all of the time goes, at the shapes of the networks, with every instruction set
+//! that this processor has. The unit of `elem/s` is one multiplication and addition.
 //!
 //! `cargo bench --bench kernels [-- FILTER]`. Each row is held against the scalar kernels first.
 

@@ -1,5 +1,5 @@
-//! The operations besides 1x1 and depthwise convolutions (`kernels.rs`), at the shapes of the networks, with the instruction
-//! set that the program would use (`EDGE_OCR_ISA` picks another).
+//! The operations besides 1x1 and depthwise convolutions (`kernels.rs`), at the shapes of the networks, with the
+//! instruction set that the program would use (`EDGE_OCR_ISA` picks another).
 //!
 //! `cargo bench --bench ops [-- FILTER]`. Each row is held against the scalar kernels first.
 

@@ -1,5 +1,5 @@
-//! From pixels to text: a page and a word, by each engine with the default number of threads. The text is held against the
-//! expected one first.
+//! From pixels to text: a page and a word, by each engine with the default number of threads. The text is held
+//! against the expected one first.
 //!
 //! `cargo bench --bench pipeline [-- FILTER]`
 

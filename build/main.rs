@@ -1,5 +1,5 @@
-//! Plans for the target: `targets/$EDGE_OCR_TARGET.toml` and the `.q8` files of `models/` become the constants and bytes of
-//! `src/target.rs`. Knows nothing of ONNX and takes seconds.
+//! Plans for the target: `targets/$EDGE_OCR_TARGET.toml` and the `.q8` files of `models/` become the constants and
+//! bytes of `src/target.rs`. Knows nothing of ONNX and takes seconds.
 
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
@@ -104,8 +104,8 @@ fn plan(target: &Target, model: &Model, sizes: Vec<[usize; 2]>) -> Result<Compil
     compile(model, &options).map_err(|e| format!("no plan of {} for {}: {e}", model.name, target.name))
 }
 
-/// The bytes with zlib's header. A smaller window or less effort changes nothing: weights hardly repeat, what is saved is that
-/// some are more frequent.
+/// The bytes with zlib's header. A smaller window or less effort changes nothing: weights hardly repeat, what is
+/// saved is that some are more frequent.
 fn deflated(bytes: &[u8]) -> Vec<u8> {
     miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9)
 }

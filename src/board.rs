@@ -95,7 +95,8 @@ fn refusal(machine: &Machine, kernels: Option<&str>) -> Option<String> {
     ))
 }
 
-/// The processor's model of `/proc/cpuinfo`. Linux for 32-bit Arm has a model name too, but it is that of the architecture.
+/// The processor's model of `/proc/cpuinfo`. Linux for 32-bit Arm has a model name too, but it is that of the
+/// architecture.
 fn cpu(info: &str) -> Option<String> {
     let Some(part) = value(info, "CPU part") else {
         return value(info, "model name").map(String::from);

@@ -74,18 +74,19 @@ pub struct ModelChoice {
     pub dict: Option<PathBuf>,
 }
 
-/// What is spared. The float engine makes a plan for each input shape of a network, which takes a quarter of a second and
-/// of the recogniser holds 22 MB of packed weights, and it runs in about 100 bytes a pixel; its results are the same either way.
-/// Of a large JPEG the whole picture is the greatest piece of memory with any engine; small text in it is read less well when
-/// it is decoded at half its size, see [`Config::most_decoded_bytes`].
+/// What is spared. The float engine makes a plan for each input shape of a network, which takes a quarter of a second
+/// and of the recogniser holds 22 MB of packed weights, and it runs in about 100 bytes a pixel; its results are the
+/// same either way. Of a large JPEG the whole picture is the greatest piece of memory with any engine; small text in
+/// it is read less well when it is decoded at half its size, see [`Config::most_decoded_bytes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Memory {
-    /// Two plans a network; while a large page is searched, none of the recogniser, and one tile at a time. JPEGs of more than
-    /// 16 megapixels are decoded at a half, a quarter or an eighth of their size.
+    /// Two plans a network; while a large page is searched, none of the recogniser, and one tile at a time. JPEGs of
+    /// more than 16 megapixels are decoded at a half, a quarter or an eighth of their size.
     #[default]
     Small,
-    /// All plans are kept, and as many tiles are searched side by side as there are threads. Pictures are decoded whole.
+    /// All plans are kept, and as many tiles are searched side by side as there are threads. Pictures are decoded
+    /// whole.
     Large,
 }
 
@@ -186,8 +187,8 @@ const FULL_SIZE_BYTES: u64 = 48_000_000;
 
 impl Config {
     /// The most bytes that a JPEG may take as RGB8 before it is decoded at a reduced size, for
-    /// [`decode_reduced`](crate::image::decode::decode_reduced). No bound with [`Memory::Large`], with regions (which may be a
-    /// small part of the picture) and under the reference rule (which is about equal pixels).
+    /// [`decode_reduced`](crate::image::decode::decode_reduced). No bound with [`Memory::Large`], with regions (which
+    /// may be a small part of the picture) and under the reference rule (which is about equal pixels).
     pub fn most_decoded_bytes(&self) -> u64 {
         let whole =
             self.memory == Memory::Large || !self.regions.is_empty() || self.detect.scale.rule == ScaleRule::Reference;

@@ -9,8 +9,8 @@ const TALL: f64 = 1.5;
 /// Longest side of a crop; a box is never larger than the page, but a page may be large.
 const MAX_SIDE_PX: f64 = 16_384.0;
 
-/// Pixels of the largest crop: of a longer or higher line a smaller image is cut, which is still far larger than what the
-/// recogniser sees.
+/// Pixels of the largest crop: of a longer or higher line a smaller image is cut, which is still far larger than what
+/// the recogniser sees.
 pub const MAX_CROP_PX: usize = target::MAX_CROP_PX;
 
 /// A line image, in memory that the caller lends.
@@ -24,9 +24,9 @@ pub struct Crop<'a> {
 }
 
 impl<'a> Crop<'a> {
-    /// Cuts the quad `[TL, TR, BR, BL]` (page pixels) out of the page: as wide as its longer horizontal edge, as high as
-    /// its longer vertical one, rounded down, and reduced to [`MAX_CROP_PX`]. A tall one is turned to lie. `None` when the
-    /// quad holds no pixel. Of `memory`, two parts of [`bytes`] each, one becomes the line image.
+    /// Cuts the quad `[TL, TR, BR, BL]` (page pixels) out of the page: as wide as its longer horizontal edge, as high
+    /// as its longer vertical one, rounded down, and reduced to [`MAX_CROP_PX`]. A tall one is turned to lie. `None`
+    /// when the quad holds no pixel. Of `memory`, two parts of [`bytes`] each, one becomes the line image.
     ///
     /// # Errors
     /// [`ImageError::Shape`] if a part of the memory is too small.

@@ -38,8 +38,8 @@ pub(crate) fn list<T>(count: usize, what: &'static str) -> Result<Vec<T>, NoMemo
     list.try_reserve_exact(count).map_err(refused).map(|()| list)
 }
 
-/// Whether `bytes` can be had now. For what has no way of its own to be refused: zeros, which the system gives page by page when
-/// they are used (a list that is filled with zeros is real at once), and boxes.
+/// Whether `bytes` can be had now. For what has no way of its own to be refused: zeros, which the system gives page
+/// by page when they are used (a list that is filled with zeros is real at once), and boxes.
 pub(crate) fn ask_for(bytes: usize, what: &'static str) -> Result<(), NoMemory> {
     // Not seen by the compiler, which may leave out an allocation that nobody uses.
     std::hint::black_box(list::<u8>(bytes, what)?);
@@ -88,7 +88,8 @@ impl Workbench<'_> {
         }
     }
 
-    /// `count` bytes or more, aligned to [`MEMORY_ALIGN`]; what is in them is not defined. More than there is comes from the heap.
+    /// `count` bytes or more, aligned to [`MEMORY_ALIGN`]; what is in them is not defined. More than there is comes
+    /// from the heap.
     pub fn bytes(&mut self, count: usize) -> Result<&mut [u8], NoMemory> {
         match self.arena.as_mut().map(Block::bytes) {
             Some(arena) if arena.len() >= count => Ok(arena),
@@ -108,8 +109,8 @@ impl Workbench<'_> {
 }
 
 impl Workbench<'_> {
-    /// Lends `count` bytes, aligned, to `work`, together with the rest of the memory. What there is no room for comes from
-    /// the heap.
+    /// Lends `count` bytes, aligned, to `work`, together with the rest of the memory. What there is no room for comes
+    /// from the heap.
     pub fn beside<R>(
         &mut self,
         count: usize,

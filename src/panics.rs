@@ -20,8 +20,8 @@ pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Installs a panic hook that does not report panics that become errors; all others are reported as before. For programs:
-/// a library leaves the process's panic hook alone.
+/// Installs a panic hook that does not report panics that become errors; all others are reported as before. For
+/// programs: a library leaves the process's panic hook alone.
 pub fn silence_caught_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -100,7 +100,8 @@ impl Param {
         Param::Recursive,
     ];
 
-    /// Its path in a [`Config`](crate::Config); characters and pattern, which a profile has too, are named alike in both.
+    /// Its path in a [`Config`](crate::Config); characters and pattern, which a profile has too, are named alike in
+    /// both.
     pub fn key(self) -> &'static str {
         match self {
             Param::Engine => "engine",
@@ -143,8 +144,8 @@ impl fmt::Display for Param {
 
 static NAMES: OnceLock<fn(Param) -> &'static str> = OnceLock::new();
 
-/// Has every message of this process call parameters by these names. For programs, like a translation: errors keep their
-/// types and values. The first call counts.
+/// Has every message of this process call parameters by these names. For programs, like a translation: errors keep
+/// their types and values. The first call counts.
 pub fn name_by(names: fn(Param) -> &'static str) {
     let _ = NAMES.set(names);
 }

@@ -3,8 +3,8 @@
 use crate::image::{CHANNELS, PixelView};
 use crate::models::manifest::ChannelOrder;
 
-/// Writes the window of `width` × `height` pixels at (`x`, `y`) of a picture; beyond the picture its last column and row
-/// are repeated. `out` holds exactly the window.
+/// Writes the window of `width` × `height` pixels at (`x`, `y`) of a picture; beyond the picture its last column and
+/// row are repeated. `out` holds exactly the window.
 pub fn window(
     view: PixelView<'_>,
     [x, y]: [usize; 2],

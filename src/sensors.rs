@@ -15,8 +15,8 @@ pub struct Reading {
     pub max_mhz: Option<f64>,
     /// The hottest zone, degrees Celsius.
     pub temperature_c: Option<f64>,
-    /// The Raspberry Pi firmware's flags: bits 0 to 3 are under-voltage, capped clock, throttled, soft limit of temperature
-    /// now; bits 16 to 19 the same since start.
+    /// The Raspberry Pi firmware's flags: bits 0 to 3 are under-voltage, capped clock, throttled, soft limit of
+    /// temperature now; bits 16 to 19 the same since start.
     pub throttled: Option<u32>,
 }
 

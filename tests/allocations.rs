@@ -14,8 +14,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const NAME: &str = "a_frame_is_read_without_allocating";
 
-// One test in this file, and without the test harness: allocations of others would be counted, and the harness makes some when
-// a test takes longer than a minute, which it then says.
+// One test in this file, and without the test harness: allocations of others would be counted, and the harness makes
+// some when a test takes longer than a minute, which it then says.
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.iter().any(|arg| arg == "--list") {

@@ -1,7 +1,8 @@
 //! Pictures of this repository and the text that must come out of them, by each engine.
 //!
-//! Where INT8 reads a picture differently from float, and not better or worse than is allowed, `NAME.arena.expected.txt` says so.
-//! `EDGE_OCR_UPDATE_GOLDEN=1 cargo test --test golden` rewrites the expected texts; read the difference before committing it.
+//! Where INT8 reads a picture differently from float, and not better or worse than is allowed,
+//! `NAME.arena.expected.txt` says so. `EDGE_OCR_UPDATE_GOLDEN=1 cargo test --test golden` rewrites the expected
+//! texts; read the difference before committing it.
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Damaged bytes are answered with an error: never a panic, a hang or memory without bound.
 //!
-//! The mutations follow from fixed seeds, so that a failure can be repeated; with `EDGE_OCR_FUZZ_SECONDS` each test goes on
-//! for that long. (cargo-fuzz needs a nightly compiler, which the project does without.)
+//! The mutations follow from fixed seeds, so that a failure can be repeated; with `EDGE_OCR_FUZZ_SECONDS` each test
+//! goes on for that long. (cargo-fuzz needs a nightly compiler, which the project does without.)
 
 mod support;
 

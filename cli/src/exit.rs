@@ -26,8 +26,8 @@ pub const BROKER: u8 = 7;
 /// Standard output was closed before all was written: what a shell shows of programs that SIGPIPE ends.
 pub const CLOSED: u8 = 128 + 13;
 
-/// What an error of the library means: 2 configuration, 3 model, 4 input, 6 the engine is not available: not in the program,
-/// not for this machine, or no memory for it.
+/// What an error of the library means: 2 configuration, 3 model, 4 input, 6 the engine is not available: not in the
+/// program, not for this machine, or no memory for it.
 pub fn of(error: &Error) -> u8 {
     match error {
         Error::Config(_) | Error::Param(_) | Error::Source(SourceError::StdinTwice | SourceError::Nothing) => USAGE,

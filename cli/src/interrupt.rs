@@ -53,8 +53,8 @@ mod system {
     use std::thread::Builder;
     use std::time::{Duration, Instant};
 
-    /// A later signal ends the program at once: whoever reads the results may have stopped, and the program waits for it.
-    /// What comes earlier is the same signal again: timeout(1) sends it to its child and to the process group.
+    /// A later signal ends the program at once: whoever reads the results may have stopped, and the program waits for
+    /// it. What comes earlier is the same signal again: timeout(1) sends it to its child and to the process group.
     const AGAIN: Duration = Duration::from_millis(500);
 
     /// Calls `end` once, in a thread of its own, when a signal comes.

@@ -1,5 +1,5 @@
-//! The log on standard error: for a service through a queue and a thread that writes, because standard error may be a pipe that nobody
-//! reads, and that must not keep a node from reading, publishing and ending. For all others at once.
+//! The log on standard error: for a service through a queue and a thread that writes, because standard error may be a
+//! pipe that nobody reads, and that must not keep a node from reading, publishing and ending. For all others at once.
 
 use log::{Level, Log, Metadata, Record};
 use std::collections::VecDeque;
@@ -24,8 +24,8 @@ const BEFORE_PANIC: Duration = Duration::from_millis(200);
 /// The system has no thread to give.
 pub fn start(level: &str, service: bool) -> std::io::Result<Option<Arc<Queue>>> {
     // tract tells its own story at these levels; it is heard only when asked for by RUST_LOG.
-    // So do the demo's broker, whose errors are clients that went away, and the client, whose errors are told in our words, and not
-    // for each attempt of weeks.
+    // So do the demo's broker, whose errors are clients that went away, and the client, whose errors are told in our
+    // words, and not for each attempt of weeks.
     let filter = format!(
         "{level},tract_core=error,tract_hir=error,tract_onnx=error,tract_linalg=error,tract_nnef=error,rumqttd=off,rumqttc=off"
     );
@@ -48,7 +48,8 @@ pub fn start(level: &str, service: bool) -> std::io::Result<Option<Arc<Queue>>> 
     Ok(Some(queue))
 }
 
-/// A line as systemd's journal wants it: its priority first (sd-daemon(3)), no colours; time and program are the journal's business.
+/// A line as systemd's journal wants it: its priority first (sd-daemon(3)), no colours; time and program are the
+/// journal's business.
 fn for_journal(out: &mut env_logger::fmt::Formatter, record: &Record<'_>) -> std::io::Result<()> {
     let priority = match record.level() {
         Level::Error => 3,
@@ -60,7 +61,8 @@ fn for_journal(out: &mut env_logger::fmt::Formatter, record: &Record<'_>) -> std
     writeln!(out, "<{priority}>{}", text.replace('\n', " "))
 }
 
-/// Has panics reported after the lines that wait; among them, if those are not read: the report itself would wait for ever.
+/// Has panics reported after the lines that wait; among them, if those are not read: the report itself would wait for
+/// ever.
 fn report_panics(queue: Arc<Queue>) {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| match queue.flush(BEFORE_PANIC) {

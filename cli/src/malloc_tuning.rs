@@ -1,17 +1,17 @@
 //! Tunes glibc's malloc so that the heap stays small while the float engine runs or several pictures are read.
 //!
 //! Whenever glibc frees a block that has pages of its own, it raises the size from which blocks get such pages, up to
-//! 32 MB. The float engine's tensors and the decoders' pictures then lie on the heap between longer-lived blocks and leave
-//! holes. That costs the float engine 80 MB of 362 on the malformed pictures, and the INT8 engine 29 MB of 116 on twenty
-//! receipts. The threshold can be fixed only by an unsafe call, or by the environment before the program starts. So the
-//! program executes itself once more, with the same process id, arguments and open files.
+//! 32 MB. The float engine's tensors and the decoders' pictures then lie on the heap between longer-lived blocks and
+//! leave holes. That costs the float engine 80 MB of 362 on the malformed pictures, and the INT8 engine 29 MB of 116
+//! on twenty receipts. The threshold can be fixed only by an unsafe call, or by the environment before the program
+//! starts. So the program executes itself once more, with the same process id, arguments and open files.
 
 use edge_ocr::config::{Config, Engine, Memory};
 
 /// For the float engine: blocks from 8 MB on get pages of their own; at 1 MB its tensors would, which costs time.
 const FLOAT: &[(&str, &str)] = &[(THRESHOLD, "8388608")];
-/// For the INT8 engine, which allocates nothing while it runs: blocks from 1 MB on, and one heap for all threads, because
-/// the threads of a decoder leave their own heaps behind. 109 MB for 67 receipts become 90.
+/// For the INT8 engine, which allocates nothing while it runs: blocks from 1 MB on, and one heap for all threads,
+/// because the threads of a decoder leave their own heaps behind. 109 MB for 67 receipts become 90.
 const INT8: &[(&str, &str)] = &[(THRESHOLD, "1048576"), ("MALLOC_ARENA_MAX", "1")];
 const THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_";
 

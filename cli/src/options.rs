@@ -27,7 +27,8 @@ pub struct Options {
 #[derive(Args)]
 #[command(next_help_heading = "Models")]
 struct Models {
-    /// Detector and recogniser of one family: ppocrv6-small, ppocrv4-mobile, ppocrv6-tiny, ppocrv6-medium, ppocrv5-mobile
+    /// Detector and recogniser of one family: ppocrv6-small, ppocrv4-mobile, ppocrv6-tiny, ppocrv6-medium,
+    /// ppocrv5-mobile
     /// [default: what is built in]
     #[arg(long, value_name = "FAMILY")]
     model: Option<String>,
@@ -46,14 +47,15 @@ struct Models {
     /// Folder of the model files (default: $EDGE_OCR_MODELS, ./models, beside the program)
     #[arg(long, value_name = "DIR")]
     models_dir: Option<PathBuf>,
-    /// Engine that runs the networks: INT8 in fixed memory (arena), or float at any size (tract) [default: arena, or tract
-    /// for models and sizes that are not built in]
+    /// Engine that runs the networks: INT8 in fixed memory (arena), or float at any size (tract) [default: arena, or
+    /// tract for models and sizes that are not built in]
     #[arg(long, value_enum)]
     engine: Option<EngineName>,
     /// Threads for one picture (default: the processor's, at most 4)
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// What is spared: memory (small; JPEGs above 16 megapixels are reduced), or detail, and time of the float engine (large)
+    /// What is spared: memory (small; JPEGs above 16 megapixels are reduced), or detail, and time of the float engine
+    /// (large)
     #[arg(long, value_enum, default_value = "small")]
     memory: MemoryName,
 }
@@ -143,8 +145,8 @@ struct Detection {
     /// Whether the map is dilated first
     #[arg(long, value_name = "BOOL")]
     det_dilate: Option<bool>,
-    /// Score of a box: of its rectangle (fast), of its contour (slow), of the contour only for long boxes that fail by their
-    /// rectangle (adaptive); adaptive with --scale tiled, else fast, if not given
+    /// Score of a box: of its rectangle (fast), of its contour (slow), of the contour only for long boxes that fail
+    /// by their rectangle (adaptive); adaptive with --scale tiled, else fast, if not given
     #[arg(long, value_enum)]
     det_score_mode: Option<ScoreName>,
     /// Rectangles, or polygons for curved text
@@ -193,14 +195,15 @@ struct Recognition {
     /// Only these characters may come out
     #[arg(long, value_name = "CHARS", allow_hyphen_values = true)]
     allowed_chars: Option<String>,
-    /// What stands at each place: 9 digit, A capital, a small letter, X capital or digit, * anything, [AB] one of these, \c and other characters themselves
+    /// What stands at each place: 9 digit, A capital, a small letter, X capital or digit, * anything, [AB] one of
+    /// these, \c and other characters themselves
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pattern: Option<String>,
     /// Lines in one run of the network
     #[arg(long, value_name = "N", default_value_t = 1)]
     rec_batch: usize,
-    /// Widths of the network's input, ascending, longer lines are squeezed into the last; or `exact`: each line its own, at
-    /// least 320, as RapidOCR (default: 11 widths from 320 to 3200; exact with --scale reference)
+    /// Widths of the network's input, ascending, longer lines are squeezed into the last; or `exact`: each line its
+    /// own, at least 320, as RapidOCR (default: 11 widths from 320 to 3200; exact with --scale reference)
     #[arg(long, value_name = "PX,...|exact", value_delimiter = ',')]
     rec_widths: Vec<String>,
 }

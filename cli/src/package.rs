@@ -1,7 +1,7 @@
 //! `edge-ocr package DIR`: man pages and completions, made of the flags' own definition for `targets/release`.
 //!
-//! Only in programs built with the feature `packaging`, and not a verb of [`Cli`]: completions name every verb, hidden ones too, and
-//! the shipped program does not have this one.
+//! Only in programs built with the feature `packaging`, and not a verb of [`Cli`]: completions name every verb,
+//! hidden ones too, and the shipped program does not have this one.
 
 use super::{Cli, exit};
 use clap::{Command, CommandFactory};

@@ -32,15 +32,15 @@ pub struct Args {
     /// Where the result goes; - for standard output (default)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What a line of text is: a line of the page in reading order, or all that stands on one printed row, as pdftotext -layout
-    /// (text)
+    /// What a line of text is: a line of the page in reading order, or all that stands on one printed row, as
+    /// pdftotext -layout (text)
     #[arg(long, value_enum, default_value = "lines")]
     layout: LayoutName,
     /// Also write the words and characters with their boxes and scores (json, jsonl)
     #[arg(long)]
     chars: bool,
-    /// Draw the picture with boxes, and the texts beside it; a directory when there are several pictures. Further pages of a
-    /// file get -2, -3, … before the ending
+    /// Draw the picture with boxes, and the texts beside it; a directory when there are several pictures. Further
+    /// pages of a file get -2, -3, … before the ending
     #[arg(long, value_name = "PNG|DIR")]
     annotate: Option<PathBuf>,
     /// Font for that, TrueType (default: a built-in one with Latin, Greek and Cyrillic letters)
@@ -49,7 +49,8 @@ pub struct Args {
     /// Exit with 5 when a picture has no text
     #[arg(long)]
     fail_on_empty: bool,
-    /// Exchange left and right first, for what is seen in a mirror; boxes and regions are those of the exchanged picture
+    /// Exchange left and right first, for what is seen in a mirror; boxes and regions are those of the exchanged
+    /// picture
     #[arg(long, help_heading = "Picture")]
     mirror: bool,
     #[command(flatten)]
@@ -274,8 +275,8 @@ impl Annotator {
             return Err(Stop::Failed(format!("the picture {} has lost its pixels", input.name())));
         };
         let canvas = output::annotate(page, canvas, &self.font).map_err(Error::from)?;
-        // Encoded first: the encoder's own writer would swallow what goes wrong with its last bytes. By this encoder and not by
-        // the picture's method, which brings the encoders of all formats into the program.
+        // Encoded first: the encoder's own writer would swallow what goes wrong with its last bytes. By this encoder
+        // and not by the picture's method, which brings the encoders of all formats into the program.
         let mut png = Vec::new();
         PngEncoder::new(&mut png)
             .write_image(canvas.as_raw(), canvas.width(), canvas.height(), ExtendedColorType::Rgb8)

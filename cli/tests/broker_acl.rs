@@ -1,4 +1,5 @@
-//! The rights at the broker that `targets/node/mosquitto.acl` gives are enough for a node and a worker, and no more than that.
+//! The rights at the broker that `targets/node/mosquitto.acl` gives are enough for a node and a worker, and no more
+//! than that.
 #![cfg(all(feature = "node", unix))]
 
 mod node_support;

@@ -127,8 +127,8 @@ fn backlog_drains_over_slow_link() {
     }
 }
 
-/// With MQTT 3.1.1 the broker can only close the connection. (What exceeds its `message_size_limit` it acknowledges, and
-/// drops.)
+/// With MQTT 3.1.1 the broker can only close the connection. (What exceeds its `message_size_limit` it acknowledges,
+/// and drops.)
 #[test]
 fn record_too_large_for_broker_holds_no_other_back() {
     if !Mosquitto::available() {

@@ -1,4 +1,5 @@
-//! Inputs that hold more than one picture, nothing to be seen at first, or no picture that is read: what comes out is said.
+//! Inputs that hold more than one picture, nothing to be seen at first, or no picture that is read: what comes out is
+//! said.
 
 mod support;
 

@@ -65,8 +65,8 @@ fn until(out: &mut impl Read, part: &str) -> String {
     text
 }
 
-/// The second picture is standard input, which never comes: the first one's result must be there all the same, and whole
-/// after a signal.
+/// The second picture is standard input, which never comes: the first one's result must be there all the same, and
+/// whole after a signal.
 #[test]
 fn interrupted_read_leaves_whole_records_in_pipe() {
     for (format, signal, code) in

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 const STATE: &str = "ocr/n/field/a/state";
 const CAMERA: &str = "ocr/n/camera/status";
-/// The most that a node may ever take: networks, pictures of the size that is allowed here, and room for a heap with holes.
+/// The most that a node may ever take: networks, pictures of the size that is allowed here, and room for a heap with
+/// holes.
 const MAX_BYTES: u64 = 96 << 20;
 
 struct Scene {

@@ -1,4 +1,5 @@
-//! A node's life with a real mosquitto: its will, its signals, its commands, Home Assistant's start, and taking everything back.
+//! A node's life with a real mosquitto: its will, its signals, its commands, Home Assistant's start, and taking
+//! everything back.
 #![cfg(all(feature = "node", unix))]
 
 mod node_support;
@@ -261,7 +262,8 @@ fn home_assistant_is_told_again_when_it_starts() {
     assert_eq!(scene.listener.texts(discovery).last(), Some(&first.text()));
 }
 
-/// A field that was taken out while Home Assistant was away: it is told of it, that it is gone, and of what stays, one after the other.
+/// A field that was taken out while Home Assistant was away: it is told of it, that it is gone, and of what stays,
+/// one after the other.
 #[test]
 fn home_assistant_hears_of_a_field_that_went_while_it_was_away() {
     const SECOND: &str = "[[field]]\nname = 'b'\nmode = 'line'";

@@ -97,7 +97,8 @@ fn unusable_configuration_is_refused() {
     assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
 }
 
-/// Fields that go are told once more, beside those that come: that may be more than one message holds, though each half of it is not.
+/// Fields that go are told once more, beside those that come: that may be more than one message holds, though each
+/// half of it is not.
 #[test]
 fn fields_that_cannot_be_taken_back_stay() {
     let Some(scene) = Scene::new("[discovery]\nenabled = true\nbirth_jitter_ms = 0") else { return };
@@ -166,7 +167,8 @@ fn repeated_reload_leaks_nothing() {
     }
     let same = || has(&node)[..2].iter().zip(&settled).all(|(now, then)| now <= then);
     assert!(wait_for(SOON, same), "threads and files: {:?} after {settled:?}", has(&node));
-    // It goes up and down by 1 MiB, as the run before ends sooner or later. Measured over 30 reloads: 0.4 MiB at the most.
+    // It goes up and down by 1 MiB, as the run before ends sooner or later. Measured over 30 reloads: 0.4 MiB at the
+    // most.
     let least = |reloads: std::ops::Range<usize>| resident[reloads].iter().copied().min().unwrap_or_default();
     let grown = least(RELOADS - 4..RELOADS).saturating_sub(least(4..8));
     assert!(grown < 2 << 20, "{grown} bytes more in {} reloads: {resident:?}", RELOADS - 8);

@@ -1,9 +1,9 @@
-//! A day of a node that reads every ten seconds, 8,640 rounds, without the pauses: its memory does not grow, and what it writes to the
-//! disk for each reading is known. Statistics, metrics and the fields' state are told each second, and the network is cut every two hours
-//! of that day.
+//! A day of a node that reads every ten seconds, 8,640 rounds, without the pauses: its memory does not grow, and what
+//! it writes to the disk for each reading is known. Statistics, metrics and the fields' state are told each second,
+//! and the network is cut every two hours of that day.
 //!
-//! The usual form is 600 rounds. `EDGE_OCR_TORTURE=full cargo test --test node_soak -- --nocapture` is the day, whose figures are in
-//! `benches/results`.
+//! The usual form is 600 rounds. `EDGE_OCR_TORTURE=full cargo test --test node_soak -- --nocapture` is the day, whose
+//! figures are in `benches/results`.
 #![cfg(all(feature = "node", target_os = "linux"))]
 
 mod node_support;

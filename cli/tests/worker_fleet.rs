@@ -247,11 +247,13 @@ fn a_broker_that_restarts_is_found_again() {
     assert!(worker.runs());
 }
 
-/// How many jobs a second one, two and three workers do, and what a job costs each of them. Not a claim, a figure: `EDGE_OCR_TORTURE=full`.
+/// How many jobs a second one, two and three workers do, and what a job costs each of them. Not a claim, a figure:
+/// `EDGE_OCR_TORTURE=full`.
 ///
-/// A job is a page of several lines, so that reading is nearly all there is to do. Many short passes, because the machine may be busy
-/// with something else in most of them. Told is how much of the time workers ran, and how much of it they waited for a processor: where
-/// both together are all of it, they wait for nothing else, and more processors would do more.
+/// A job is a page of several lines, so that reading is nearly all there is to do. Many short passes, because the
+/// machine may be busy with something else in most of them. Told is how much of the time workers ran, and how much of
+/// it they waited for a processor: where both together are all of it, they wait for nothing else, and more processors
+/// would do more.
 #[test]
 fn throughput() {
     if !full() || !Mosquitto::available() {

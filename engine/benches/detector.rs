@@ -1,8 +1,8 @@
 //! Times every operation of the PP-OCRv6 small detector at 640x640 on one thread, with random numbers.
 //!
-//! `cargo bench --bench detector [-- FILTER]`. Each row is checked against the scalar kernels (on a few output rows) before
-//! it is timed. `EDGE_OCR_ISA` picks the instruction set. `PASSES` says how often the whole table is run; the best time of each row
-//! is printed.
+//! `cargo bench --bench detector [-- FILTER]`. Each row is checked against the scalar kernels (on a few output rows)
+//! before it is timed. `EDGE_OCR_ISA` picks the instruction set. `PASSES` says how often the whole table is run; the
+//! best time of each row is printed.
 
 use edge_ocr_engine::ops::*;
 use edge_ocr_engine::pack::{self, PackedConv, padded};

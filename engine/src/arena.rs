@@ -32,8 +32,8 @@ impl<const N: usize> Arena<N> {
     /// The memory until the lease is dropped; `None` while somebody else has it. It holds whatever the last borrower
     /// left there.
     pub fn lease(&self) -> Option<Lease<'_, N>> {
-        // Acquire: all writes of the last borrower, whose drop was a release, are seen by this one. A lease is not made before the
-        // flag is known to be ours: dropping it would free the memory of whoever has it.
+        // Acquire: all writes of the last borrower, whose drop was a release, are seen by this one. A lease is not
+        // made before the flag is known to be ours: dropping it would free the memory of whoever has it.
         if self.taken.swap(true, Ordering::Acquire) { None } else { Some(Lease { arena: self }) }
     }
 
@@ -79,8 +79,9 @@ impl<const N: usize> Drop for Lease<'_, N> {
 ///
 /// Its views may be used by several workers at once. There is no data race, because
 ///
-/// * plans are checked so that no step writes what its kernels may read of an input: neither its elements nor the slack after
-///   them nor the rest of a started block of 16 channels in a gap between pixels. The planner therefore leaves
+/// * plans are checked so that no step writes what its kernels may read of an input: neither its elements nor the
+///   slack after them nor the rest of a started block of 16 channels in a gap between pixels. The planner therefore
+///   leaves
 ///   [`SLACK_BYTES`] after every tensor (64 bytes each, less than a thousandth of the arenas);
 /// * where an element-wise operation writes the tensor that it reads, its kernels read no byte that they do not write;
 /// * workers are given disjoint parts of an output, and no step begins before the one before it has ended.
@@ -120,7 +121,8 @@ impl<'a> Memory<'a> {
     /// The tensor to read, seen with `shape` (of the same span).
     ///
     /// # Safety
-    /// While operations read the view, nobody writes to the tensor or its slack; for the operations that work in place see the type.
+    /// While operations read the view, nobody writes to the tensor or its slack; for the operations that work in
+    /// place see the type.
     pub unsafe fn view<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<View<'_, T>, Error> {
         Self::check::<T>(t)?;
         let ptr = self.at(t.offset, shape.span_bytes(t.dtype.size()), SLACK_BYTES)?;
@@ -172,7 +174,8 @@ impl<'a> Memory<'a> {
     pub fn into_read<T: Plain>(self, offset: usize, count: usize) -> Result<&'a [T], Error> {
         // SAFETY: `self` is the arena's only user.
         let part: *const [T] = unsafe { self.read(offset, count)? };
-        // SAFETY: initialised, aligned and inside bytes that are borrowed for 'a; with `self` gone nobody can write them.
+        // SAFETY: initialised, aligned and inside bytes that are borrowed for 'a; with `self` gone nobody can write
+        // them.
         Ok(unsafe { &*part })
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! * Tensors are NHWC, batch 1: u8 with one scale and zero point (`real = (q - zero) * scale`), or f32. See [`tensor`].
 //! * Weights are i8 per output channel, packed once by [`pack`] in one layout that all instruction sets share.
-//! * Operations ([`ops`]) check their arguments, work on a range of output rows so that workers can share them, and never
-//!   allocate. Where they need memory, the caller gives scratch.
+//! * Operations ([`ops`]) check their arguments, work on a range of output rows so that workers can share them, and
+//!   never allocate. Where they need memory, the caller gives scratch.
 //! * [`kernels`] holds the inner loops, one table per instruction set; all give the same bits.
 //! * A [`plan`] is a whole network: steps, offsets, packed constants, checked when it is loaded. [`exec`] runs it in an
 //!   [`arena`], alone or on a `pool` of threads (feature `std`), without a heap.

@@ -25,8 +25,8 @@ pub const fn conv_len(oc: usize, k: usize) -> Option<usize> {
 }
 
 /// Packs dense weights `[oc][kh][kw][ic]` (i8 in -127..=127) as `[oc/16][K/4][16 oc][4 k]`, zeros in the padding.
-/// `sums` (padded to 16) receives the sum of each channel's weights: the bias must contain `-zero_in * sum`, and kernels
-/// with signed activations use it.
+/// `sums` (padded to 16) receives the sum of each channel's weights: the bias must contain `-zero_in * sum`, and
+/// kernels with signed activations use it.
 ///
 /// # Errors
 /// [`Error::Length`]; [`Error::Shape`] when a weight is -128 or K exceeds [`MAX_K`].
@@ -51,8 +51,8 @@ pub fn conv(weights: &[i8], oc: usize, k: usize, packed: &mut [i8], sums: &mut [
     Ok(())
 }
 
-/// Reorders transposed 2x2 stride 2 weights `[ic][oc][2][2]` (the ONNX order) to the rows `[4 * oc][ic]`, outputs in order
-/// (dy, dx, oc), that [`conv`] packs as a 1x1 convolution with 4 * oc outputs.
+/// Reorders transposed 2x2 stride 2 weights `[ic][oc][2][2]` (the ONNX order) to the rows `[4 * oc][ic]`, outputs in
+/// order (dy, dx, oc), that [`conv`] packs as a 1x1 convolution with 4 * oc outputs.
 ///
 /// # Errors
 /// [`Error::Length`].
@@ -157,8 +157,8 @@ impl PackedConv<'_> {
         check_len(op, "weight sums", self.sums.len(), padded(oc))
     }
 
-    /// What must be added to the 16 accumulators of a block from channel `o` on: `base`, and 128 * sum for kernels whose
-    /// activations are signed.
+    /// What must be added to the 16 accumulators of a block from channel `o` on: `base`, and 128 * sum for kernels
+    /// whose activations are signed.
     pub(crate) fn block_bias(&self, kernels: &Kernels, base: &[i32], o: usize) -> [i32; BLOCK] {
         let mut b = [0i32; BLOCK];
         for (i, b) in b.iter_mut().enumerate() {

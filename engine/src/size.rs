@@ -1,8 +1,9 @@
 //! Sizes that are computed from the numbers of a plan.
 //!
-//! A plan is input: its channel counts and kernel sizes are multiplied before a length is compared with a buffer's. On boards with a
-//! 32-bit `usize` such a product could wrap around to a small number and pass the comparison. Sizes are therefore computed in 64
-//! bits and refused above [`MAX_BYTES`], with the same limit on every host: what a 64-bit machine accepts, a 32-bit board accepts, too.
+//! A plan is input: its channel counts and kernel sizes are multiplied before a length is compared with a buffer's.
+//! On boards with a 32-bit `usize` such a product could wrap around to a small number and pass the comparison. Sizes
+//! are therefore computed in 64 bits and refused above [`MAX_BYTES`], with the same limit on every host: what a
+//! 64-bit machine accepts, a 32-bit board accepts, too.
 
 /// Most bytes, or elements, of one tensor, one array of constants or one arena: 1 GiB.
 pub const MAX_BYTES: usize = 1 << 30;

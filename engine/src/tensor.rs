@@ -34,8 +34,9 @@ impl Shape {
         Shape { h, w, c, pixel_stride: c * elem }
     }
 
-    /// Bytes from the first to past the last element. `None` when the shape is impossible for elements of `elem` bytes: a side of
-    /// 0 or more than 2^20, a pixel stride shorter than the channels, or more than [`MAX_BYTES`] in all.
+    /// Bytes from the first to past the last element. `None` when the shape is impossible for elements of `elem`
+    /// bytes: a side of 0 or more than 2^20, a pixel stride shorter than the channels, or more than [`MAX_BYTES`] in
+    /// all.
     pub fn span_bytes(&self, elem: usize) -> Option<usize> {
         let fits = |n: usize| (1..=MAX_DIM).contains(&n);
         if !(fits(self.h) && fits(self.w) && fits(self.c)) {
@@ -117,10 +118,11 @@ impl<'a, T: Element> View<'a, T> {
     /// View of memory at `ptr`.
     ///
     /// # Safety
-    /// For `'a`, the shape's span plus [`SLACK_BYTES`] must be readable at `ptr`, initialised, and not written by another
-    /// thread while an operation reads it. Operations read the channels of each pixel in whole blocks of 16, so this holds for
-    /// the slack, too, and for as much of the gaps between pixels; results never depend on their values. The one exception: an
-    /// element-wise operation whose output is this very tensor reads only the channels of the rows that it is given.
+    /// For `'a`, the shape's span plus [`SLACK_BYTES`] must be readable at `ptr`, initialised, and not written by
+    /// another thread while an operation reads it. Operations read the channels of each pixel in whole blocks of 16,
+    /// so this holds for the slack, too, and for as much of the gaps between pixels; results never depend on their
+    /// values. The one exception: an element-wise operation whose output is this very tensor reads only the channels
+    /// of the rows that it is given.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Alignment`].
@@ -162,10 +164,10 @@ impl<'a, T: Element> ViewMut<'a, T> {
     /// View of memory at `ptr`.
     ///
     /// # Safety
-    /// For `'a`, the shape's span must be writable at `ptr`. Only the `c` channels of each pixel in the rows given to an
-    /// operation are written, never the gaps between pixels, so views of other channels or rows may be written by other
-    /// threads at the same time. Element-wise operations may read and write the very same elements (input and output view
-    /// equal in pointer and shape); otherwise inputs must not overlap what is written.
+    /// For `'a`, the shape's span must be writable at `ptr`. Only the `c` channels of each pixel in the rows given to
+    /// an operation are written, never the gaps between pixels, so views of other channels or rows may be written by
+    /// other threads at the same time. Element-wise operations may read and write the very same elements (input and
+    /// output view equal in pointer and shape); otherwise inputs must not overlap what is written.
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::Alignment`].

@@ -1,4 +1,5 @@
-//! Dense, depthwise and transposed convolution: the scalar kernels against direct loops, every other ISA against scalar.
+//! Dense, depthwise and transposed convolution: the scalar kernels against direct loops, every other ISA against
+//! scalar.
 
 mod common;
 
@@ -98,7 +99,8 @@ impl Setup {
         let zero_in = r.next() as u8;
         let bias: Vec<i32> =
             (0..padded(channels)).map(|i| r.next() as i32 % 2000 - sums[i] * i32::from(zero_in)).collect();
-        // Sums of K products have a spread of about sqrt(K) * 74 * 128: spread the outputs over the range and past its ends.
+        // Sums of K products have a spread of about sqrt(K) * 74 * 128: spread the outputs over the range and past
+        // its ends.
         let spread = (k as f32).sqrt() * 74.0 * 90.0;
         let target = if matches!(row.act, Activation::Linear | Activation::Relu) && !row.f32_out { 80.0 } else { 3.0 };
         let mul = (0..padded(channels)).map(|_| (1.0 + 0.3 * r.unit()) * target / spread).collect();

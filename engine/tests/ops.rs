@@ -1,4 +1,5 @@
-//! Integer operations but convolutions: the scalar kernels against formulas, every other ISA against scalar, guards around outputs.
+//! Integer operations but convolutions: the scalar kernels against formulas, every other ISA against scalar, guards
+//! around outputs.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Plans that are damaged, truncated, of another version or for another target are refused in one sentence; whatever passes
-//! stays inside its arena.
+//! Plans that are damaged, truncated, of another version or for another target are refused in one sentence; whatever
+//! passes stays inside its arena.
 
 mod common;
 

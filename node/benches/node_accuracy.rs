@@ -1,12 +1,14 @@
-//! How often the readings that a node accepts are wrong: fields and rules on labelled pictures, each picture a frame of its own.
+//! How often the readings that a node accepts are wrong: fields and rules on labelled pictures, each picture a frame
+//! of its own.
 //!
-//! `cargo bench -p edge-ocr-node --features formats -- DATA [SET…]`, where DATA holds `displays/` and `meters/` with their
-//! `labels.jsonl`. `node_accuracy/SET.toml` is the configuration of a set. Its `min_confidence` was found on one half of the
-//! pictures (an even first byte of the SHA-256 of the file name); the other half was not looked at for it. `--tune` shows what other
-//! thresholds do to that first half, and only to it.
+//! `cargo bench -p edge-ocr-node --features formats -- DATA [SET…]`, where DATA holds `displays/` and `meters/` with
+//! their `labels.jsonl`. `node_accuracy/SET.toml` is the configuration of a set. Its `min_confidence` was found on
+//! one half of the pictures (an even first byte of the SHA-256 of the file name); the other half was not looked at
+//! for it. `--tune` shows what other thresholds do to that first half, and only to it.
 //!
-//! A display is somewhere else in each photograph, while a node's camera stands still. `node_accuracy/displays.regions.json` has the
-//! region that a person would draw: a rectangle above the word LITRES, in multiples of that word's box as our detector found it.
+//! A display is somewhere else in each photograph, while a node's camera stands still.
+//! `node_accuracy/displays.regions.json` has the region that a person would draw: a rectangle above the word LITRES,
+//! in multiples of that word's box as our detector found it.
 
 use edge_ocr::config::Config;
 use edge_ocr::image::decode::{Limits, decode};

@@ -11,7 +11,7 @@
 //! | [`publish`] | the outbox on disk, MQTT, topics, payloads, Home Assistant's discovery |
 //! | [`node`] | configuration, the loop, commands, metrics, the service manager |
 //! | [`worker`] | reading for others: pictures from a broker, results to it |
-//! | [`util`] | what all of them share: configuration files, secrets, signals, shutdown, files that are replaced whole |
+//! | [`util`] | shared parts: configuration files, secrets, signals, shutdown, atomic files |
 
 pub mod camera;
 #[cfg(test)]

@@ -185,7 +185,8 @@ fn tls_checks_names_and_authorities_and_shows_its_own_certificate() {
     assert!(error.is_none_or(|e| e.to_string().contains("chmod o-r")));
 }
 
-/// Passes bytes on to a broker, and cuts each connection after some of them have come back: in the midst of acknowledgements.
+/// Passes bytes on to a broker, and cuts each connection after some of them have come back: in the midst of
+/// acknowledgements.
 fn cutting_proxy(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,6 +1,7 @@
 //! Compiles a `.q8`, checks it against the integer simulation and times it, step by step.
 //!
-//! `cargo run --release --example plan_profile -- MODEL.q8 HxW [--threads N] [--runs N] [--out PLAN] [--map] [--svg FILE]
+//! `cargo run --release --example plan_profile -- MODEL.q8 HxW [--threads N] [--runs N] [--out PLAN] [--map] [--svg
+//! FILE]
 //! [--each-line]`
 
 use edge_ocr_engine::plan::Plan;

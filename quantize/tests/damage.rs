@@ -75,8 +75,8 @@ fn files_that_cannot_be_opened() {
     }
 }
 
-/// Bodies changed at random behind a checksum that matches: what is still taken for a model must also compile and run, or
-/// be refused, without a panic.
+/// Bodies changed at random behind a checksum that matches: what is still taken for a model must also compile and
+/// run, or be refused, without a panic.
 #[test]
 fn a_body_that_lies() {
     let variable = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());

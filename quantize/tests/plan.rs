@@ -1,8 +1,10 @@
-//! Compiled plans against the integer simulation, node by node: each node is simulated on the inputs that the engine itself
-//! computed, so that a difference is told where it arises. Where the specification promises the same bits they must be the
-//! same; where it allows an approximation (GELU, sigmoids, factors of a squeeze-excite) a byte may differ by one.
+//! Compiled plans against the integer simulation, node by node: each node is simulated on the inputs that the engine
+//! itself computed, so that a difference is told where it arises. Where the specification promises the same bits they
+//! must be the same; where it allows an approximation (GELU, sigmoids, factors of a squeeze-excite) a byte may differ
+//! by one.
 //!
-//! The shipped models are checked in the same way; `EDGE_OCR_Q8_MODELS` adds others: `MODEL.q8:HxW:PICTURE.bin`, separated by commas.
+//! The shipped models are checked in the same way; `EDGE_OCR_Q8_MODELS` adds others: `MODEL.q8:HxW:PICTURE.bin`,
+//! separated by commas.
 
 mod networks;
 
@@ -43,7 +45,8 @@ fn tolerance(op: &Op) -> (bool, f32) {
         Op::Conv(c) => (!matches!(c.act, Activation::Linear | Activation::Relu), 1e-4),
         Op::SqueezeExcite(_) => (true, 0.0),
         Op::Pool(_) | Op::GlobalMean | Op::Convert => (false, 0.0),
-        // Tokens are quantised by x * (1 / scale) here and x / scale there: rarely, one of a hundred bytes is off by one.
+        // Tokens are quantised by x * (1 / scale) here and x / scale there: rarely, one of a hundred bytes is off by
+        // one.
         Op::CtcHead(_) => (false, 1e-3),
         _ => (false, 1e-4),
     }
@@ -237,7 +240,8 @@ fn models_that_are_asked_for() {
     }
 }
 
-/// The engine's own tests run these plans. EDGE_OCR_UPDATE=1 writes them anew after a change of the format or the compiler.
+/// The engine's own tests run these plans. EDGE_OCR_UPDATE=1 writes them anew after a change of the format or the
+/// compiler.
 #[test]
 fn the_engines_test_plans_are_current() {
     for model in networks::all() {

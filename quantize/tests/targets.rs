@@ -39,8 +39,8 @@ impl Plans {
     }
 }
 
-/// `EDGE_OCR_UPDATE_GOLDEN=1 cargo test --release -p edge-ocr-quantize --test targets` rewrites the table; read the difference
-/// before committing it. The program's own tests compare its constants with the same table.
+/// `EDGE_OCR_UPDATE_GOLDEN=1 cargo test --release -p edge-ocr-quantize --test targets` rewrites the table; read the
+/// difference before committing it. The program's own tests compare its constants with the same table.
 #[test]
 fn arena_sizes_are_frozen() {
     let mut plans = Plans::default();
@@ -73,7 +73,8 @@ fn arena_sizes_are_frozen() {
     assert!(wrong.is_none() && table.len() == frozen.len(), "now and then: {wrong:?}");
 }
 
-/// All characters need room for the probabilities of each at every step: every board has it but the smallest, which says so.
+/// All characters need room for the probabilities of each at every step: every board has it but the smallest, which
+/// says so.
 #[test]
 fn the_full_charset_fits_where_it_should() {
     let compile = |model: &str, sizes: Vec<[usize; 2]>| {

@@ -1,9 +1,10 @@
 //! Finding a scene again that has moved a little in the picture: by one or two reference marks.
 //!
-//! A mark is a small picture cut out of a reference picture of the scene: something with edges in both directions that is there
-//! once and does not change, such as a screw, a logo or a printed letter. One mark gives the shift, two give turn and scale as well.
-//! Marks are found by their zero-mean normalised cross-correlation (`search`), which neither brightness nor contrast of the
-//! scene changes; turned by up to about four degrees they are still recognised.
+//! A mark is a small picture cut out of a reference picture of the scene: something with edges in both directions
+//! that is there once and does not change, such as a screw, a logo or a printed letter. One mark gives the shift, two
+//! give turn and scale as well. Marks are found by their zero-mean normalised cross-correlation (`search`), which
+//! neither brightness nor contrast of the scene changes; turned by up to about four degrees they are still
+//! recognised.
 
 mod search;
 
@@ -114,8 +115,8 @@ impl AlignParams {
     }
 }
 
-/// A similarity: `x' = a·x − b·y + dx`, `y' = b·x + a·y + dy`. Coordinates are of pixel edges, so that a picture reaches from 0 to
-/// its width; y down, so that a positive turn is clockwise as it is seen.
+/// A similarity: `x' = a·x − b·y + dx`, `y' = b·x + a·y + dy`. Coordinates are of pixel edges, so that a picture
+/// reaches from 0 to its width; y down, so that a positive turn is clockwise as it is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Similarity {
     /// Scale times cosine of the turn.
@@ -242,7 +243,8 @@ impl Aligner {
     /// [`Alignment::aligned`].
     ///
     /// # Errors
-    /// [`AlignError::Outside`] for a frame in which the place of a mark does not exist, [`AlignError::Image`] without memory.
+    /// [`AlignError::Outside`] for a frame in which the place of a mark does not exist, [`AlignError::Image`] without
+    /// memory.
     pub fn locate(&self, frame: PixelView<'_>) -> Result<Alignment, AlignError> {
         let mut found =
             Alignment { transform: Similarity::IDENTITY, score: 1.0, aligned: false, marks: heapless::Vec::new() };

@@ -1,9 +1,10 @@
 //! Encoded picture → [`Picture`], within limits that are checked before memory is taken.
 //!
 //! PNG, JPEG, WebP, BMP, GIF, TIFF and PNM are read, told apart by their content. Sixteen-bit and float samples are
-//! rounded to eight bits, grey becomes R = G = B, transparent parts become a ground from which the rest stands out, and the
-//! picture is turned upright by its EXIF orientation. A JPEG that ends early gives what is there, the rest grey. [`Pages`]
-//! gives all pages of a TIFF and says what of a file was not decoded; [`decode`] gives the first page.
+//! rounded to eight bits, grey becomes R = G = B, transparent parts become a ground from which the rest stands out,
+//! and the picture is turned upright by its EXIF orientation. A JPEG that ends early gives what is there, the rest
+//! grey. [`Pages`] gives all pages of a TIFF and says what of a file was not decoded; [`decode`] gives the first
+//! page.
 
 use std::io::Cursor;
 
@@ -112,8 +113,8 @@ impl<'a> Job<'a> {
         Job { bytes, limits, name: name(format), directory: None }
     }
 
-    /// The decoders are foreign code, some of which has panicked on damaged files (image-webp 0.2.4 on an animation whose
-    /// sizes disagree, now refused before); a node must outlive the next such file.
+    /// The decoders are foreign code, some of which has panicked on damaged files (image-webp 0.2.4 on an animation
+    /// whose sizes disagree, now refused before); a node must outlive the next such file.
     fn run_catching_panics(self, format: ImageFormat) -> Result<Picture, ImageError> {
         let name = self.name;
         crate::panics::catch_panic(|| self.run(format))

@@ -36,8 +36,8 @@ pub enum Enhance {
     Contrast,
     /// Black where a pixel is darker than the mean around it, else white.
     Threshold,
-    /// Black on white by one threshold for the whole picture, between its dark and its bright pixels (Otsu's method). What is
-    /// rarer, dark or bright, becomes black. For displays whose unlit segments show faintly; it needs even light.
+    /// Black on white by one threshold for the whole picture, between its dark and its bright pixels (Otsu's method).
+    /// The rarer of the two becomes black. For displays whose unlit segments show faintly; it needs even light.
     Otsu,
     /// Turn the picture by up to 15° so that its lines become level.
     Deskew,
@@ -70,7 +70,8 @@ pub struct Enhanced {
 
 /// Applies `steps` in their order.
 ///
-/// Contrast works in place; a threshold takes one byte a pixel, the local one about 10 MB more; deskewing takes a second picture.
+/// Contrast works in place; a threshold takes one byte a pixel, the local one about 10 MB more; deskewing takes a
+/// second picture.
 ///
 /// # Errors
 /// [`ImageError::DeskewMemory`] if the picture and its straightened copy exceed
@@ -200,8 +201,8 @@ fn chain(outer: &[[f32; 3]; 2], inner: &[[f32; 3]; 2]) -> [[f32; 3]; 2] {
 
 /// The slope of the lines in degrees (positive: down to the right), 0 if none stands out.
 ///
-/// For each angle the lower edges of the ink are projected along it; where the angle is that of the lines they fall into
-/// few narrow bins, and the sum of squared differences of neighbouring bins is greatest.
+/// For each angle the lower edges of the ink are projected along it; where the angle is that of the lines they fall
+/// into few narrow bins, and the sum of squared differences of neighbouring bins is greatest.
 fn slope(view: PixelView<'_>) -> Result<f32, ImageError> {
     let (grey, width) = reduced(view)?;
     let points = ink_edges(&grey, width);

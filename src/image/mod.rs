@@ -34,7 +34,8 @@ pub struct PixelView<'a> {
 }
 
 impl<'a> PixelView<'a> {
-    /// Wraps `data`: `height` rows of `width` RGB8 pixels, the start of a row `stride` bytes after that of the row above.
+    /// Wraps `data`: `height` rows of `width` RGB8 pixels, the start of a row `stride` bytes after that of the row
+    /// above.
     ///
     /// # Errors
     /// [`ImageError::Shape`] if a side is 0, `stride` is less than `3 * width`, or `data` ends before the last pixel

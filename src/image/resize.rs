@@ -165,8 +165,8 @@ fn column_tap(x: usize, src_w: usize, dst_w: usize) -> Tap {
     Tap { first: left.max(0) * CHANNELS as i64, weights: weights(fraction) }
 }
 
-/// Samples of target row `y`. Unlike a column, a row outside the picture keeps both its weights: with truncation that is
-/// not quite the same as counting the edge row in full.
+/// Samples of target row `y`. Unlike a column, a row outside the picture keeps both its weights: with truncation that
+/// is not quite the same as counting the edge row in full.
 fn row_tap(y: usize, src_h: usize, dst_h: usize) -> Tap {
     let (first, fraction) = position(y, src_h, dst_h);
     Tap { first, weights: weights(fraction) }
@@ -218,7 +218,8 @@ mod tests {
         values.iter().flat_map(|&v| [v; CHANNELS]).collect()
     }
 
-    /// Values by cv2 5.0: `cv2.resize(np.uint8([[10, 200, 30], [40, 50, 255]]), (5, 3), interpolation=cv2.INTER_LINEAR)`.
+    /// Values by cv2 5.0: `cv2.resize(np.uint8([[10, 200, 30], [40, 50, 255]]), (5, 3),
+    /// interpolation=cv2.INTER_LINEAR)`.
     #[test]
     fn agrees_with_opencv() {
         let out = resize(&grey(&[10, 200, 30, 40, 50, 255]), 3, 2, 5, 3);

@@ -46,8 +46,8 @@ impl fmt::Display for Length {
     }
 }
 
-/// A region of interest as a user writes it: `x,y,w,h` from the upper left corner, each in pixels (`10`) or in per cent of
-/// the picture's width or height (`10%`, `12.5%`). Spaces around the numbers do not count.
+/// A region of interest as a user writes it: `x,y,w,h` from the upper left corner, each in pixels (`10`) or in per
+/// cent of the picture's width or height (`10%`, `12.5%`). Spaces around the numbers do not count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Roi {
     x: Length,
@@ -70,7 +70,8 @@ pub struct PixelRect {
 }
 
 impl PixelRect {
-    /// The same part of the same picture at another size: from `from` (width and height) to `to`. Inside if it was, and at least a pixel.
+    /// The same part of the same picture at another size: from `from` (width and height) to `to`. Inside if it was,
+    /// and at least a pixel.
     pub fn scaled(&self, from: [usize; 2], to: [usize; 2]) -> PixelRect {
         let edge = |at: usize, from: usize, to: usize| {
             let (at, from, to) = (at as u64, from.max(1) as u64, to as u64);
@@ -90,8 +91,9 @@ impl PixelRect {
 impl Roi {
     /// The region in a picture of `width`×`height` pixels.
     ///
-    /// Edges are rounded to the nearest pixel, halves up. Where place and size of one direction are both percentages, the
-    /// far edge is rounded rather than the size, so that `0,0,50%,100%` and `50%,0,50%,100%` meet in every picture.
+    /// Edges are rounded to the nearest pixel, halves up. Where place and size of one direction are both percentages,
+    /// the far edge is rounded rather than the size, so that `0,0,50%,100%` and `50%,0,50%,100%` meet in every
+    /// picture.
     ///
     /// # Errors
     /// [`ImageError::RoiOutside`] if it is empty after rounding or sticks out of the picture.

@@ -1,4 +1,5 @@
-//! Formats that are not read, told by how their files begin: a person is to hear what the file is and how to convert it.
+//! Formats that are not read, told by how their files begin: a person is to hear what the file is and how to convert
+//! it.
 
 use ::image::ImageFormat;
 

@@ -1,10 +1,10 @@
 //! Perspective cut-outs, as OpenCV's `getPerspectiveTransform` and
 //! `warpPerspective(flags=INTER_CUBIC, borderMode=BORDER_REPLICATE)` on RGB8.
 //!
-//! The rule is that of OpenCV 5.0: what is constant along a target row is computed in `f64`, the rest of the coordinates
-//! and the cubic weights (a = −0.75) in `f32`, without the tables for 1/32 pixel that OpenCV 4 used. Which of several
-//! equal sums OpenCV takes depends on the processor; cuts of text lines differ from it by 1 in less than one byte in a
-//! thousand, whole-pixel cuts not at all.
+//! The rule is that of OpenCV 5.0: what is constant along a target row is computed in `f64`, the rest of the
+//! coordinates and the cubic weights (a = −0.75) in `f32`, without the tables for 1/32 pixel that OpenCV 4 used.
+//! Which of several equal sums OpenCV takes depends on the processor; cuts of text lines differ from it by 1 in less
+//! than one byte in a thousand, whole-pixel cuts not at all.
 
 use super::{CHANNELS, ImageError, PixelView};
 
@@ -91,8 +91,9 @@ fn invert(m: &Matrix3) -> Option<Matrix3> {
 
 /// Cuts `dst_w`×`dst_h` pixels out of `src` into `dst` (exactly `3 * dst_w * dst_h` bytes, tight RGB8).
 ///
-/// `src_to_dst` maps source to target, as `cv2.warpPerspective` takes it and [`perspective_from_quad`] makes it. Outside
-/// the source its edge repeats. Nothing is allocated after the first call in the process (the table of weights, 32 KiB).
+/// `src_to_dst` maps source to target, as `cv2.warpPerspective` takes it and [`perspective_from_quad`] makes it.
+/// Outside the source its edge repeats. Nothing is allocated after the first call in the process (the table of
+/// weights, 32 KiB).
 ///
 /// # Errors
 /// [`ImageError::Shape`] if a side of the target is 0 or `dst` has another length. A singular matrix is no error:

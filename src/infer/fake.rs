@@ -10,7 +10,8 @@ type Compute = dyn Fn(Shape, &[f32]) -> (Shape, Vec<f32>) + Send + Sync;
 pub struct FakeNetwork(pub Arc<Compute>);
 
 impl FakeNetwork {
-    /// A network that computes `answer(input shape, input)`; the closure is also called with zeros to learn the output shape.
+    /// A network that computes `answer(input shape, input)`; the closure is also called with zeros to learn the
+    /// output shape.
     pub fn new(answer: impl Fn(Shape, &[f32]) -> (Shape, Vec<f32>) + Send + Sync + 'static) -> Self {
         FakeNetwork(Arc::new(answer))
     }

@@ -24,7 +24,8 @@ use crate::memory::{MEMORY_ALIGN, NoMemory};
 use crate::param::FloatEngine;
 use std::sync::Arc;
 
-/// A network at one fixed shape. It keeps nothing between runs, so several threads may use it, each with its own memory.
+/// A network at one fixed shape. It keeps nothing between runs, so several threads may use it, each with its own
+/// memory.
 pub trait Model: Send + Sync {
     /// Shape of the input, `[N, 3, H, W]`.
     fn input_shape(&self) -> Shape;
@@ -38,8 +39,9 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// [`InferError::Memory`] if `memory` is too small or not aligned to [`MEMORY_ALIGN`].
     fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError>;
-    /// Runs once on the pictures in `memory`. Of picture `i` the first `columns[i]` columns hold pixels; the engine makes
-    /// the others what the network takes for padding. With a pool, an engine that can spreads the work over its threads.
+    /// Runs once on the pictures in `memory`. Of picture `i` the first `columns[i]` columns hold pixels; the engine
+    /// makes the others what the network takes for padding. With a pool, an engine that can spreads the work over its
+    /// threads.
     ///
     /// # Errors
     /// [`InferError::Memory`] as for [`Model::input`], [`InferError::Run`] if the engine gives up.
@@ -104,7 +106,8 @@ pub trait Network: Send + Sync {
     fn spreads(&self) -> bool {
         false
     }
-    /// The shape of the output for an input, without preparing a plan: to refuse a network that is not what it should be.
+    /// The shape of the output for an input, without preparing a plan: to refuse a network that is not what it should
+    /// be.
     fn output_shape(&self, input: Shape) -> Result<Shape, InferError> {
         self.at(input).map(|model| model.output_shape())
     }

@@ -1,4 +1,5 @@
-//! The models: what is known of them ([`manifest`]), their characters ([`charset`]), and the files themselves ([`store`]).
+//! The models: what is known of them ([`manifest`]), their characters ([`charset`]), and the files themselves
+//! ([`store`]).
 
 pub mod charset;
 pub mod manifest;

@@ -14,7 +14,8 @@ const MAX_LABEL_CHARS: usize = 500;
 const TEXT_SCALE: f32 = 0.85;
 /// Free at both ends of a text, in heights of its box.
 const TEXT_PADDING: f32 = 0.12;
-/// Least and largest width of the letters in widths that the font gives them: they fill their box, but not at any price.
+/// Least and largest width of the letters in widths that the font gives them: they fill their box, but not at any
+/// price.
 const TEXT_STRETCH: (f32, f32) = (0.7, 1.2);
 /// Longest side of a line of text before it is laid into its box; longer ones are enlarged.
 const MAX_STRIP_PX: f32 = 4096.0;

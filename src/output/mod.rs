@@ -92,8 +92,8 @@ pub enum Layout {
     /// A line of the page, one after the other in reading order: column after column.
     #[default]
     Lines,
-    /// All that stands on one printed row, with spaces between its pieces so that columns stay below each other: an item and its
-    /// price, the cells of a table. As `pdftotext -layout`.
+    /// All that stands on one printed row, with spaces between its pieces so that columns stay below each other: an
+    /// item and its price, the cells of a table. As `pdftotext -layout`.
     Rows,
 }
 
@@ -186,8 +186,8 @@ impl<W: Write> Writer<W> {
         Writer { format, options, out, several: false, pictures: 0, entries: 0, held: None, opened: false }
     }
 
-    /// Takes the output as that of several pictures, however many documents there will be: JSON is an array, each text has
-    /// its heading, and nothing is held back.
+    /// Takes the output as that of several pictures, however many documents there will be: JSON is an array, each
+    /// text has its heading, and nothing is held back.
     pub fn several(mut self) -> Self {
         self.several = true;
         self

@@ -1,7 +1,8 @@
 //! Class probabilities to characters: greedy CTC, with the mask of `--allowed-chars` inside.
 //!
 //! Rule (PaddleOCR `CTCLabelDecode`): take the likeliest class of every time step; drop a step that repeats the class
-//! before it; drop blanks. The score of a character is the probability of its first step, the score of a line their mean.
+//! before it; drop blanks. The score of a character is the probability of its first step, the score of a line their
+//! mean.
 
 use std::ops::Range;
 
@@ -16,8 +17,8 @@ pub struct Symbol {
     pub start: usize,
     /// One past the last time step of its run.
     pub end: usize,
-    /// The class that would have come next at the time step that decided, with its probability there on the scale of `score`.
-    /// Of those that were allowed; never the blank. Filled in after decoding, by [`second`] or its like.
+    /// The class that would have come next at the time step that decided, with its probability there on the scale of
+    /// `score`. Of those that were allowed; never the blank. Filled in after decoding, by [`second`] or its like.
     pub second: Option<(usize, f32)>,
 }
 
@@ -117,11 +118,11 @@ fn collapse(steps: impl Iterator<Item = (usize, f32)>, out: &mut Vec<Symbol>) {
     }
 }
 
-/// The likeliest of `classes` in `row` besides `first`, if any has a probability above 0; the first of equals. `same` tells
-/// classes that stand for the same text (dictionaries repeat characters): those are no alternative.
+/// The likeliest of `classes` in `row` besides `first`, if any has a probability above 0; the first of equals. `same`
+/// tells classes that stand for the same text (dictionaries repeat characters): those are no alternative.
 ///
-/// Meant for the rows that emitted a symbol only, of which there are far fewer than rows: decoding itself looks for no more
-/// than the best.
+/// Meant for the rows that emitted a symbol only, of which there are far fewer than rows: decoding itself looks for
+/// no more than the best.
 pub fn second(
     row: &[f32],
     first: usize,

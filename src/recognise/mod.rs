@@ -1,8 +1,8 @@
 //! Line image to characters.
 //!
 //! A line is scaled to the network's height. A short one keeps its proportions and is padded on the right with what is
-//! grey after normalisation (PaddleOCR `resize_norm_img`); a longer one is stretched by a few per cent to the nearest of
-//! the widths there are plans for; one that is longer than the widest of them is read in overlapping windows.
+//! grey after normalisation (PaddleOCR `resize_norm_img`); a longer one is stretched by a few per cent to the nearest
+//! of the widths there are plans for; one that is longer than the widest of them is read in overlapping windows.
 
 pub mod ctc;
 mod long;
@@ -69,8 +69,8 @@ pub struct Recogniser {
 /// Most lines in one run of the network.
 pub const MAX_BATCH: usize = 64;
 
-/// What one thread needs to read lines besides the memory of the network; large enough from the start for the widths of the
-/// target, and grows beyond them.
+/// What one thread needs to read lines besides the memory of the network; large enough from the start for the widths
+/// of the target, and grows beyond them.
 pub struct Scratch {
     resize: ResizeScratch,
     symbols: Vec<Symbol>,
@@ -223,8 +223,8 @@ impl Recogniser {
         &self.restriction
     }
 
-    /// A restriction for [`read`](Self::read), in the place of the default one: only `allowed_chars` may come out, and only what
-    /// fits the [`pattern`]; all characters in any order if not given.
+    /// A restriction for [`read`](Self::read), in the place of the default one: only `allowed_chars` may come out,
+    /// and only what fits the [`pattern`]; all characters in any order if not given.
     ///
     /// # Errors
     /// [`RecogniserError::Param`] for characters that the model does not know and for a pattern that is none.
@@ -249,8 +249,8 @@ impl Recogniser {
         Ok(())
     }
 
-    /// The windows in which a line of `size` (width and height in pixels) has to be read because it is longer than the widest
-    /// input. Not where `restriction` has a pattern, which holds for the whole line: that is squeezed.
+    /// The windows in which a line of `size` (width and height in pixels) has to be read because it is longer than
+    /// the widest input. Not where `restriction` has a pattern, which holds for the whole line: that is squeezed.
     pub fn windows(&self, size: [usize; 2], restriction: &Restriction) -> Option<Windows> {
         let widest = self.widths.last().copied().unwrap_or(LONGEST_PX);
         Windows::of(size, widest, self.height).filter(|_| !restriction.has_pattern())
@@ -268,9 +268,9 @@ impl Recogniser {
         }
     }
 
-    /// Reads up to [`batch`](Self::batch) lines in one run, calling `read(index, scratch)` with the characters of each, which are
-    /// those that `restriction` allows: one made by this recogniser, as classes of another mean other characters. An empty
-    /// picture has no characters. `memory` is of [`memory_bytes`](Self::memory_bytes).
+    /// Reads up to [`batch`](Self::batch) lines in one run, calling `read(index, scratch)` with the characters of
+    /// each, which are those that `restriction` allows: one made by this recogniser, as classes of another mean other
+    /// characters. An empty picture has no characters. `memory` is of [`memory_bytes`](Self::memory_bytes).
     pub fn read(
         &self,
         lines: &[PixelView<'_>],

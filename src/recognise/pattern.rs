@@ -70,8 +70,9 @@ impl Pattern {
     }
 
     /// The likeliest path through the time steps that spells a text of this pattern (Viterbi over CTC states: a blank
-    /// before, between and after the characters, where equal neighbours need a blank between them). Nothing is found when
-    /// there are fewer time steps than characters. A score is the mean probability over the steps of the character.
+    /// before, between and after the characters, where equal neighbours need a blank between them). Nothing is found
+    /// when there are fewer time steps than characters. A score is the mean probability over the steps of the
+    /// character.
     pub fn decode(&self, probabilities: Probabilities<'_>, out: &mut Vec<Symbol>) {
         out.clear();
         let states = self.states(probabilities);
@@ -139,8 +140,8 @@ impl Pattern {
         }
     }
 
-    /// The next likely class for the character at `position`, which was decoded as `symbol`, at the time step of its run where
-    /// `symbol` is likeliest: the steps beside it may belong to the neighbours.
+    /// The next likely class for the character at `position`, which was decoded as `symbol`, at the time step of its
+    /// run where `symbol` is likeliest: the steps beside it may belong to the neighbours.
     pub fn second(
         &self,
         position: usize,

@@ -1,4 +1,5 @@
-//! What may come out of a recogniser: some characters only, or a pattern. One recogniser reads under any number of them.
+//! What may come out of a recogniser: some characters only, or a pattern. One recogniser reads under any number of
+//! them.
 
 use super::RecogniserError;
 use super::ctc::{self, Probabilities, Symbol};
@@ -37,7 +38,8 @@ impl Restriction {
         self.pattern.is_some()
     }
 
-    /// The symbols with their second best. Allocates nothing in `symbols` of sufficient capacity, unless there is a pattern.
+    /// The symbols with their second best. Allocates nothing in `symbols` of sufficient capacity, unless there is a
+    /// pattern.
     pub(super) fn decode(&self, probabilities: Probabilities<'_>, charset: &Charset, symbols: &mut Vec<Symbol>) {
         let same = |a: usize, b: usize| charset.text(a) == charset.text(b);
         match (&self.pattern, &self.allowed) {

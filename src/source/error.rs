@@ -1,4 +1,5 @@
-//! What can go wrong before a picture's bytes are there. Every message is one sentence: the thing, the reason, the mend.
+//! What can go wrong before a picture's bytes are there. Every message is one sentence: the thing, the reason, the
+//! mend.
 
 use crate::param::Param;
 

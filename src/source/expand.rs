@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{EXTENSIONS, Input, SourceError};
 
-/// Endings of pictures and documents that are not read. Such a file of a directory is an input all the same: it becomes an
-/// error that names its format, instead of being passed over.
+/// Endings of pictures and documents that are not read. Such a file of a directory is an input all the same: it
+/// becomes an error that names its format, instead of being passed over.
 const FOREIGN_EXTENSIONS: [&str; 35] = [
     "ai", "arw", "avif", "cr2", "cr3", "djvu", "dng", "emf", "eps", "exr", "hdr", "heic", "heics", "heif", "heifs",
     "hif", "ico", "j2c", "j2k", "jp2", "jpf", "jpx", "jxl", "jxr", "nef", "orf", "pdf", "ps", "psd", "raf", "rw2",
@@ -27,9 +27,10 @@ pub struct Expanded {
 ///
 /// - `-` is standard input.
 /// - An existing file is taken whatever its name, even if the name looks like a pattern.
-/// - A directory gives its files with one of the [`EXTENSIONS`] in any case, sorted by name; with `recursive` those of its
-///   subdirectories too, sorted by path. Names that begin with a dot and links to directories are passed over. Pictures and
-///   documents of formats that are not read (`.heic`, `.pdf`, …) are among them, so that reading names them.
+/// - A directory gives its files with one of the [`EXTENSIONS`] in any case, sorted by name; with `recursive` those
+///   of its subdirectories too, sorted by path. Names that begin with a dot and links to directories are passed over.
+///   Pictures and documents of formats that are not read (`.heic`, `.pdf`, …) are among them, so that reading names
+///   them.
 /// - Anything else with `*`, `?` or `[` in it is a pattern (`**` crosses directories) and gives the files that match,
 ///   sorted by path.
 ///

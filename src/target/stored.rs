@@ -1,7 +1,7 @@
 //! Plans as they lie in the program: as they are used, or deflated where the program must be small.
 //!
-//! INT8 weights have 6.5 bits of entropy a byte, so a fifth is saved. The price is memory for the inflated plans, and time when the
-//! program starts: about 25 instructions a byte (`benches/results/2026-11-25-boards.md`).
+//! INT8 weights have 6.5 bits of entropy a byte, so a fifth is saved. The price is memory for the inflated plans, and
+//! time when the program starts: about 25 instructions a byte (`benches/results/2026-11-25-boards.md`).
 
 use fdeflate::Decompressor;
 use std::sync::OnceLock;
@@ -44,7 +44,8 @@ impl Stored {
     }
 }
 
-/// Fills `memory` with what `bytes` are the deflated form of. That they are the right ones is the plan's own checksum's business.
+/// Fills `memory` with what `bytes` are the deflated form of. That they are the right ones is the plan's own
+/// checksum's business.
 fn inflate<'a>(bytes: &[u8], memory: &'a mut [u8]) -> Result<&'a [u8], String> {
     let mut decompressor = Decompressor::new();
     decompressor.ignore_adler32();

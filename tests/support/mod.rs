@@ -11,7 +11,8 @@ pub fn root() -> &'static Path {
     here.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(here)
 }
 
-/// Whether a missing thing is a failure: yes in CI, where everything must be there; elsewhere the test says that it skips.
+/// Whether a missing thing is a failure: yes in CI, where everything must be there; elsewhere the test says that it
+/// skips.
 pub fn skip(what: &str) -> bool {
     assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "CI needs {what}");
     eprintln!("skipped: {what} not here");

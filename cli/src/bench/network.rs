@@ -31,7 +31,8 @@ pub struct Runs {
 }
 
 impl Single {
-    /// As the pipeline opens it, except that all threads share a run of the recogniser too: there, they read a line each.
+    /// As the pipeline opens it, except that all threads share a run of the recogniser too: there, they read a line
+    /// each.
     pub fn new(config: &Config, kind: Kind) -> Result<Single, Error> {
         config.validate()?;
         let threads = config.threads;

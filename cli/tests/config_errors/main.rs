@@ -1,4 +1,5 @@
-//! Every mistake in a configuration of a node or a worker gets one line that names the key, exit code 2, and shows no secret.
+//! Every mistake in a configuration of a node or a worker gets one line that names the key, exit code 2, and shows no
+//! secret.
 #![cfg(feature = "node")]
 
 mod files;

@@ -1,11 +1,12 @@
-//! Nothing that the node has accepted is lost, whoever is killed: the broker, with memory and without, and the node itself, at any moment.
+//! Nothing that the node has accepted is lost, whoever is killed: the broker, with memory and without, and the node
+//! itself, at any moment.
 //!
-//! The node prints a reading after it is in the outbox; whatever was printed has to arrive. The listener always listens before the node
-//! can reach the broker, because a broker without memory forgets what nobody listens to.
+//! The node prints a reading after it is in the outbox; whatever was printed has to arrive. The listener always
+//! listens before the node can reach the broker, because a broker without memory forgets what nobody listens to.
 //!
-//! The usual form takes about a minute. `EDGE_OCR_TORTURE=full cargo test --test crash_recovery -- --nocapture --test-threads 1` is the
-//! long one, whose figures are in `benches/results`; `EDGE_OCR_TORTURE_SEED` gives other moments, `EDGE_OCR_TORTURE_MQTT=5` the other
-//! version of the protocol.
+//! The usual form takes about a minute. `EDGE_OCR_TORTURE=full cargo test --test crash_recovery -- --nocapture
+//! --test-threads 1` is the long one, whose figures are in `benches/results`; `EDGE_OCR_TORTURE_SEED` gives other
+//! moments, `EDGE_OCR_TORTURE_MQTT=5` the other version of the protocol.
 #![cfg(feature = "node")]
 
 #[path = "../node_support/mod.rs"]
@@ -36,7 +37,8 @@ fn nothing_is_lost_with_a_broker_that_forgets() {
     restarts_and_kills(FORGETS, End::Kill, 2);
 }
 
-/// As an update of the broker does it: it says goodbye, writes down what it has, and is back at once. The node lives on.
+/// As an update of the broker does it: it says goodbye, writes down what it has, and is back at once. The node lives
+/// on.
 #[test]
 fn nothing_is_lost_when_the_broker_is_restarted_in_order() {
     restarts_and_kills(REMEMBERS, End::InOrder, 4);
@@ -144,8 +146,8 @@ impl Random {
 struct Rig {
     broker: Mosquitto,
     proxy: Proxy,
-    /// Between broker and listener. A listener of its own connection gives up what it has not read when it learns, as it acknowledges, that
-    /// the broker was killed; but the broker had sent it, and told the node so.
+    /// Between broker and listener. A listener of its own connection gives up what it has not read when it learns, as
+    /// it acknowledges, that the broker was killed; but the broker had sent it, and told the node so.
     _ear: Proxy,
     listener: Subscriber,
     node: Option<NodeProcess>,
@@ -162,8 +164,8 @@ impl Rig {
         if !Mosquitto::available() {
             return None;
         }
-        // Without its limits, and without the system's waiting for more to send with it, a message that it has taken is on its way to the
-        // listener at once, and killing it costs none.
+        // Without its limits, and without the system's waiting for more to send with it, a message that it has taken
+        // is on its way to the listener at once, and killing it costs none.
         let limits = "allow_anonymous true\nmax_inflight_messages 0\nmax_queued_messages 0\nset_tcp_nodelay true\n";
         let broker = Mosquitto::with_config(&format!("{limits}{broker}"));
         let ear = Proxy::to(broker.port());

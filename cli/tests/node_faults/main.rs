@@ -1,4 +1,5 @@
-//! What a node does when broker, network or disk do not do theirs. With a real mosquitto and the node as a child process.
+//! What a node does when broker, network or disk do not do theirs. With a real mosquitto and the node as a child
+//! process.
 #![cfg(all(feature = "node", unix))]
 
 mod disk;
@@ -298,7 +299,8 @@ fn a_mistake_in_the_access_list_loses_nothing() {
     assert_eq!(node.count("wait in the outbox"), 1, "{:#?}", node.lines());
 }
 
-/// MQTT 5 has such a broker refuse a last will that is to be kept, and each message; with MQTT 3.1.1 it closes the connection.
+/// MQTT 5 has such a broker refuse a last will that is to be kept, and each message; with MQTT 3.1.1 it closes the
+/// connection.
 #[test]
 fn a_broker_that_keeps_nothing_is_told_once_and_gets_everything() {
     if !Mosquitto::available() {

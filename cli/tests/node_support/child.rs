@@ -54,8 +54,9 @@ fn command_of(program: &Path) -> Command {
     command
 }
 
-/// Writes a node's configuration `node.toml` into `dir`: a digit five times a second with the broker on `port`, unless `more` has another
-/// `[source]` or `[trigger]`. In `more`, `key = value` lines before the first table go to `[mqtt]`. Its state is in `dir/state`.
+/// Writes a node's configuration `node.toml` into `dir`: a digit five times a second with the broker on `port`,
+/// unless `more` has another `[source]` or `[trigger]`. In `more`, `key = value` lines before the first table go to
+/// `[mqtt]`. Its state is in `dir/state`.
 pub fn node_config(dir: &Path, port: u16, more: &str) {
     let has = |table: &str| more.contains(table);
     let mut text = format!(
@@ -236,7 +237,8 @@ impl Drop for Program {
 /// Processor time that a process has had, all its threads together; 0 where that is not to be known.
 pub fn cpu_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // After the name, which may have anything in it: utime and stime are 14 and 15 in proc(5), in hundredths on every Linux.
+    // After the name, which may have anything in it: utime and stime are 14 and 15 in proc(5), in hundredths on every
+    // Linux.
     let rest = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
     let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<f64>().ok()).sum::<f64>();
     ticks / 100.0

@@ -14,9 +14,9 @@
 //! ```
 //!
 //! A [`PreparedPlan`] is checked once and borrows no arena, so that several plans can take turns in one arena: an
-//! [`Executor`] is a plan bound to an arena and costs nothing to make. Tensors do not survive between runs; the memory of
-//! the input is used for other
-//! tensors once the first operation has read it, so write all of it before each run.
+//! [`Executor`] is a plan bound to an arena and costs nothing to make. Tensors do not survive between runs; the
+//! memory of the input is used for other tensors once the first operation has read it, so write all of it before each
+//! run.
 
 mod context;
 mod float;
@@ -241,8 +241,8 @@ impl<'p, 'a> Executor<'p, 'a> {
         self.run_observed(&mut |_| {})
     }
 
-    /// Runs on the calling thread and calls `at` with the number of each step before it, and with the number of steps at the end:
-    /// a profiler takes the time there.
+    /// Runs on the calling thread and calls `at` with the number of each step before it, and with the number of steps
+    /// at the end: a profiler takes the time there.
     ///
     /// # Errors
     /// [`RunError`].
@@ -276,7 +276,8 @@ impl<'p, 'a> Executor<'p, 'a> {
         Ok(())
     }
 
-    /// The bytes of a tensor's elements, pixel by pixel without the gaps between them, given to `each`. For tests and tools.
+    /// The bytes of a tensor's elements, pixel by pixel without the gaps between them, given to `each`. For tests and
+    /// tools.
     pub fn pixels(&self, t: &Tensor, mut each: impl FnMut(&[u8])) {
         for pixel in 0..t.shape.h * t.shape.w {
             let at = t.offset + pixel * t.shape.pixel_stride;

@@ -48,8 +48,9 @@ impl Executor<'_, '_> {
     /// Computes pieces of a phase, of `pieces`, for as long as `claim` names one.
     ///
     /// # Safety
-    /// `claim` names each piece once for all threads, and only while the phase is open: when those before have been computed,
-    /// and until all of its pieces have. No other thread computes with this `worker` meanwhile, nor uses the arena otherwise.
+    /// `claim` names each piece once for all threads, and only while the phase is open: when those before have been
+    /// computed, and until all of its pieces have. No other thread computes with this `worker` meanwhile, nor uses
+    /// the arena otherwise.
     pub(crate) unsafe fn compute(
         &self,
         phase: Phase,

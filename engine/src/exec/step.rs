@@ -8,9 +8,9 @@ impl Context<'_> {
     /// Runs a share of one phase of a step.
     ///
     /// # Safety
-    /// The step is one of the checked plan whose arena this is. Calls that overlap in time are of one phase and have different
-    /// shares of it and different workers; all calls of a phase have returned before one of the next begins; nobody else uses
-    /// the arena meanwhile.
+    /// The step is one of the checked plan whose arena this is. Calls that overlap in time are of one phase and have
+    /// different shares of it and different workers; all calls of a phase have returned before one of the next
+    /// begins; nobody else uses the arena meanwhile.
     pub unsafe fn run(&self, step: &Step, phase: usize, share: Share) -> Result<(), Error> {
         match step {
             Step::Conv(c) => self.conv(c, share),

@@ -1,10 +1,10 @@
 //! Depthwise convolution from groups of input rows.
 //!
-//! Instructions that add neighbouring products want input rows in groups (two with AVX2 and NEON, four with VNNI and NEON's dot product): a
-//! group row holds, for each input column and 16 channels, the elements of `ROWS` successive rows side by side (64 bytes
-//! with either). A window of kh rows is ceil(kh / ROWS) groups, the last with zero weights where rows are missing. Group
-//! rows live in a ring, because the windows of the following output rows use them again; strips, column tiles and channel
-//! blocks keep the ring in the first cache.
+//! Instructions that add neighbouring products want input rows in groups (two with AVX2 and NEON, four with VNNI and
+//! NEON's dot product): a group row holds, for each input column and 16 channels, the elements of `ROWS` successive
+//! rows side by side (64 bytes with either). A window of kh rows is ceil(kh / ROWS) groups, the last with zero
+//! weights where rows are missing. Group rows live in a ring, because the windows of the following output rows use
+//! them again; strips, column tiles and channel blocks keep the ring in the first cache.
 
 use crate::kernels::args::{DepthwiseArgs, EpilogueArgs, Window};
 use crate::kernels::lanes::LANES;
@@ -70,7 +70,8 @@ pub trait Group {
 /// `P` output pixels from column `p` of the tile on.
 ///
 /// # Safety
-/// Rows and weights were filled for this line; acc holds 16 numbers for each pixel of it; the caller has the CPU features.
+/// Rows and weights were filled for this line; acc holds 16 numbers for each pixel of it; the caller has the CPU
+/// features.
 #[inline(always)]
 pub unsafe fn pixels<G: Group, const P: usize>(line: &Line, start: G::Sums, p: usize, acc: *mut i32) {
     // SAFETY: see above; a row holds a column for each tap of each pixel.

@@ -1,8 +1,9 @@
 //! Sixteen lanes: the vector on which all kernels but the integer inner loops are written once.
 //!
-//! A channel block is always 16 channels wide, so one `F` (16 x f32) or `I` (16 x i32) is two ymm registers with AVX2, four
-//! q registers with NEON, and an array in the scalar implementation, which is the specification: the vector
-//! implementations do exactly these IEEE operations, one rounding each, and never fuse a multiplication with an addition.
+//! A channel block is always 16 channels wide, so one `F` (16 x f32) or `I` (16 x i32) is two ymm registers with
+//! AVX2, four q registers with NEON, and an array in the scalar implementation, which is the specification: the
+//! vector implementations do exactly these IEEE operations, one rounding each, and never fuse a multiplication with
+//! an addition.
 
 /// Lanes of a vector.
 pub const LANES: usize = 16;
@@ -148,8 +149,8 @@ pub trait Lanes: Copy {
         unsafe { Self::widen(Self::load_b(p)) }
     }
 
-    /// Reads the first `n` (1..=16) bytes and nothing past them; other lanes are 0. For tensors that are changed in place: what lies
-    /// past the row may be written by another thread.
+    /// Reads the first `n` (1..=16) bytes and nothing past them; other lanes are 0. For tensors that are changed in
+    /// place: what lies past the row may be written by another thread.
     ///
     /// # Safety
     /// `n` elements are readable at `p`; the caller has the CPU features of this implementation.
@@ -304,8 +305,8 @@ macro_rules! vector_functions {
         #[inline(always)]
         #[allow(unused_unsafe)] // some bodies need no more than safe intrinsics
         unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
-            // SAFETY: the caller has the CPU features of the implementation, and its pointers reach as many elements as the trait
-            // asks for; nothing past them is touched.
+            // SAFETY: the caller has the CPU features of the implementation, and its pointers reach as many elements
+            // as the trait asks for; nothing past them is touched.
             unsafe { $($body)* }
         }
     )*};

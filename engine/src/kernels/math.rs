@@ -11,8 +11,8 @@ const _: () = assert!(ROUND_MAGIC_BITS & 0xff == 0);
 
 /// Beyond this |x| the normal distribution function is taken as constant (0 or 1 to 6e-8).
 const GELU_CLAMP: f32 = 4.2;
-/// Odd polynomial of Phi(x) - 1/2 on [-4.2, 4.2], lowest power first; fitted for the least maximum of x times its error, with
-/// the value 1/2 at the end.
+/// Odd polynomial of Phi(x) - 1/2 on [-4.2, 4.2], lowest power first; fitted for the least maximum of x times its
+/// error, with the value 1/2 at the end.
 const GELU_POLY: [f32; 8] = [
     0.398_465_87,
     -0.065_528_2,
@@ -24,11 +24,11 @@ const GELU_POLY: [f32; 8] = [
     -9.017_53e-10,
 ];
 
-// Functions take several vectors and go through their steps together: a step's instructions do not depend on each other,
-// whereas one vector's whole function is a single chain that leaves most of a CPU idle.
+// Functions take several vectors and go through their steps together: a step's instructions do not depend on each
+// other, whereas one vector's whole function is a single chain that leaves most of a CPU idle.
 
-/// The expression for each element of the array; a second one is taken along. A macro, because closures are compiled without
-/// the CPU features of the kernel that calls them, and then not always inlined.
+/// The expression for each element of the array; a second one is taken along. A macro, because closures are compiled
+/// without the CPU features of the kernel that calls them, and then not always inlined.
 macro_rules! each {
     ($x:ident => $e:expr) => {{
         let mut y = $x;

@@ -2,19 +2,20 @@
 //!
 //! [`Isa::Scalar`] is the specification; every other table gives the same bits.
 //!
-//! Sums of integer products (`gemm`, `depthwise`) and what feeds them (`panel`) are written for each instruction set, in the
-//! folders `x86/`, `arm/` and `arm32/`. All the rest is written once, in `generic/`, on the sixteen lanes of `lanes::Lanes`, whose
-//! implementation for arrays, `scalar/lanes.rs`, is the specification.
+//! Sums of integer products (`gemm`, `depthwise`) and what feeds them (`panel`) are written for each instruction set,
+//! in the folders `x86/`, `arm/` and `arm32/`. All the rest is written once, in `generic/`, on the sixteen lanes of
+//! `lanes::Lanes`, whose implementation for arrays, `scalar/lanes.rs`, is the specification.
 //!
-//! Floats are f32 everywhere. Half precision was weighed and left: float islands are 8.5 % of the recogniser's instructions on a
-//! Cortex-A76, of which it could save half, and its sums could not be bit-equal to the specification's.
+//! Floats are f32 everywhere. Half precision was weighed and left: float islands are 8.5 % of the recogniser's
+//! instructions on a Cortex-A76, of which it could save half, and its sums could not be bit-equal to the
+//! specification's.
 //!
 //! # To add a kernel
 //!
 //! 1. Its arguments in `args/`, pointers and counts, with what must be readable or writable there.
-//! 2. The kernel in `generic/`: `#[inline(always)] pub unsafe fn name<L: Lanes>(a: &NameArgs)`. No closure may stand around
-//!    operations of `L`: closures are compiled without the CPU features of the kernel. Nothing may depend on what an
-//!    instruction set finds convenient: no fused multiplication and addition, and sums in one stated order.
+//! 2. The kernel in `generic/`: `#[inline(always)] pub unsafe fn name<L: Lanes>(a: &NameArgs)`. No closure may stand
+//!    around operations of `L`: closures are compiled without the CPU features of the kernel. Nothing may depend on
+//!    what an instruction set finds convenient: no fused multiplication and addition, and sums in one stated order.
 //! 3. A field of [`Kernels`], and the same line in `instantiate_all!`, in `table!` and in `scalar/mod.rs`.
 //! 4. An operation that checks the arguments and calls it, see [`crate::ops`], with its test.
 //!
@@ -22,9 +23,10 @@
 //!
 //! 1. In `isa.rs`: a variant of [`Isa`], its place in [`Isa::ALL`] and (best first) in `PREFERENCE`, its name, and in
 //!    [`Isa::available`] every CPU feature that its functions enable.
-//! 2. A folder beside its relatives with `gemm.rs` and `depthwise.rs` (or its relatives' `depthwise`), and `lanes.rs` when it
-//!    has registers of its own; [`args::GemmArgs`] and [`args::DepthwiseArgs`] say what goes in and out. Weights come in the one
-//!    layout of [`crate::pack`]; a panel's elements may be bytes or i16, less 128 or not, as the table says.
+//! 2. A folder beside its relatives with `gemm.rs` and `depthwise.rs` (or its relatives' `depthwise`), and `lanes.rs`
+//!    when it has registers of its own; [`args::GemmArgs`] and [`args::DepthwiseArgs`] say what goes in and out.
+//!    Weights come in the one layout of [`crate::pack`]; a panel's elements may be bytes or i16, less 128 or not, as
+//!    the table says.
 //! 3. `table!` in the folder's `mod.rs`, and its arm in [`Kernels::for_isa`].
 //! 4. Nothing for tests: they run whatever [`Isa::ALL`] holds and the CPU has. Scratch must stay within
 //!    `ops::depthwise_scratch_any` and the element sizes in `ops/conv.rs`, because plans hold the largest of all.
@@ -52,8 +54,8 @@ pub(crate) const GROUP: usize = 96;
 
 /// The kernels of one instruction set.
 ///
-/// Only this crate builds tables, and only for instruction sets that the CPU has, so the pointers may be called as long as
-/// the arguments describe valid memory.
+/// Only this crate builds tables, and only for instruction sets that the CPU has, so the pointers may be called as
+/// long as the arguments describe valid memory.
 #[derive(Debug)]
 pub struct Kernels {
     pub(crate) isa: Isa,
@@ -165,8 +167,8 @@ macro_rules! instantiate_each {
         }
     )*};
 }
-/// A table: what differs between the instruction sets of an architecture, and for the rest the modules `lanes` and `depthwise`
-/// that stand beside the call.
+/// A table: what differs between the instruction sets of an architecture, and for the rest the modules `lanes` and
+/// `depthwise` that stand beside the call.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! table {
     ($isa:expr, $elem:expr, $signed:expr, $blocks:expr, $panel:expr, $gemm:expr) => {

@@ -81,8 +81,8 @@ pub fn mul(
     Ok(())
 }
 
-/// Runs a kernel on two tensors row by row. The caller has checked that a has the output's shape, that b's is a whole fraction
-/// of it, and that the rows exist.
+/// Runs a kernel on two tensors row by row. The caller has checked that a has the output's shape, that b's is a whole
+/// fraction of it, and that the rows exist.
 fn binary(
     kernel: unsafe fn(&BinaryArgs),
     p: &AddParams,

@@ -22,8 +22,8 @@ pub fn attention_scratch(p: &AttentionParams, t: usize) -> usize {
     p.d.saturating_add(1).saturating_mul(t.next_multiple_of(16))
 }
 
-/// Tokens `tokens` (pixels, counted row by row) of the output, heads * d channels. `qkv` has the same number of pixels and
-/// channels (3, heads, d): queries, keys, values.
+/// Tokens `tokens` (pixels, counted row by row) of the output, heads * d channels. `qkv` has the same number of
+/// pixels and channels (3, heads, d): queries, keys, values.
 ///
 /// # Errors
 /// [`Error`] when shapes, lengths or the range do not fit.

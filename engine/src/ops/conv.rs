@@ -22,14 +22,16 @@ pub struct Residual<'a> {
     pub mul: f32,
 }
 
-/// Parameters of a dense (or, in [`super::transposed2x2`], transposed) convolution; with other weights, of a depthwise one.
+/// Parameters of a dense (or, in [`super::transposed2x2`], transposed) convolution; with other weights, of a
+/// depthwise one.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvParams<'a, W = PackedConv<'a>> {
     /// Packed weights.
     pub weights: W,
     /// Bias in units of in_scale * w_scale\[oc\], containing `-zero_in * sum(w)`; padded to 16.
     pub bias: &'a [i32],
-    /// in_scale * w_scale\[oc\], times 1 / out_scale when the activation is Linear or Relu and the output u8; padded to 16.
+    /// in_scale * w_scale\[oc\], times 1 / out_scale when the activation is Linear or Relu and the output u8; padded
+    /// to 16.
     pub mul: &'a [f32],
     /// Kernel, strides, leading pads.
     pub window: Window,
@@ -84,9 +86,9 @@ pub(super) fn scratch_layout(elem: usize, k: usize) -> ScratchLayout {
     scratch_layout_of(elem, k, stride, group, group * stride + PADDING_BYTES)
 }
 
-/// Bytes of one input row, padded left and right, in panel format, when input rows are converted once and read in place by all
-/// windows, instead of being gathered for each window. `None` when they are gathered: the kw * c inputs of a kernel row must be
-/// whole steps of four, and kh rows must fit in [`ROWS_BYTES`].
+/// Bytes of one input row, padded left and right, in panel format, when input rows are converted once and read in
+/// place by all windows, instead of being gathered for each window. `None` when they are gathered: the kw * c inputs
+/// of a kernel row must be whole steps of four, and kh rows must fit in [`ROWS_BYTES`].
 fn by_rows(elem: usize, w: &Window, c: usize, ow: usize) -> Option<usize> {
     // At most 16 * 2^20 + 16 columns; the bytes of a row may need more than 32 bits.
     let columns = (ow - 1) * w.sw + w.kw;
@@ -189,7 +191,8 @@ impl Run<'_> {
     /// Output rows `rows`, from input rows that are kept in a ring of kh buffers of `row_bytes` each.
     ///
     /// # Safety
-    /// The convolution was checked as in [`conv`]; the rows lie inside the output; the scratch holds kh rows of `row_bytes`.
+    /// The convolution was checked as in [`conv`]; the rows lie inside the output; the scratch holds kh rows of
+    /// `row_bytes`.
     unsafe fn rows(&self, rows: Range<usize>, row_bytes: usize) {
         let w = self.p.window;
         let c = self.input.shape().c;
@@ -269,8 +272,8 @@ impl Run<'_> {
     /// All channel blocks of `count` pixels from `first` on.
     ///
     /// # Safety
-    /// The convolution was checked as in [`conv`]; pixels `first..first + count` lie inside the output; each segment holds as many
-    /// panel rows of `stride` bytes.
+    /// The convolution was checked as in [`conv`]; pixels `first..first + count` lie inside the output; each segment
+    /// holds as many panel rows of `stride` bytes.
     unsafe fn blocks(
         &self,
         segments: [*const u8; MAX_SEGMENTS],
@@ -288,8 +291,8 @@ impl Run<'_> {
             let mut o = 0;
             while o < self.os.c {
                 let blocks = (self.os.c - o).div_ceil(BLOCK).min(self.kernels.blocks);
-                // SAFETY: pixels first..first+count exist in output and residual; weights, bias and mul cover every started
-                // block of 16 channels; scratch holds accumulators and widened weights.
+                // SAFETY: pixels first..first+count exist in output and residual; weights, bias and mul cover every
+                // started block of 16 channels; scratch holds accumulators and widened weights.
                 unsafe {
                     let acc = self.base.add(self.l.acc).cast::<i32>();
                     (self.kernels.gemm)(&GemmArgs {
@@ -327,7 +330,8 @@ pub(super) fn last_quads(channels: usize, blocks: usize) -> usize {
 /// Fills the panel at `base` for `count` output pixels, or points at the input where its rows already are panel rows.
 ///
 /// # Safety
-/// Window, shapes and scratch were checked as in [`conv`]; the pixels lie inside the output; `base` has room for the panel of `l`.
+/// Window, shapes and scratch were checked as in [`conv`]; the pixels lie inside the output; `base` has room for the
+/// panel of `l`.
 #[allow(clippy::too_many_arguments)] // one call's worth of loop state
 pub(super) unsafe fn gather(
     kernels: &Kernels,

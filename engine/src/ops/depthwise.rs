@@ -18,8 +18,8 @@ pub fn depthwise_scratch(kernels: &Kernels, window: &Window) -> usize {
     (kernels.depthwise_scratch)(&limited(window)) + ALIGN_ROOM
 }
 
-/// Bytes of scratch that are enough for [`depthwise`] on every ISA: the accumulators of 48 pixels, weights and a ring of
-/// input rows as pairs (what the greediest of the kernels, AVX2, asks for, and room for the others).
+/// Bytes of scratch that are enough for [`depthwise`] on every ISA: the accumulators of 48 pixels, weights and a ring
+/// of input rows as pairs (what the greediest of the kernels, AVX2, asks for, and room for the others).
 pub fn depthwise_scratch_any(window: &Window) -> usize {
     let w = limited(window);
     let (pairs, columns) = (w.kh.div_ceil(2), 47 * w.sw + w.kw);

@@ -21,8 +21,8 @@ pub struct MatmulParams<'a> {
     pub residual: Option<View<'a, f32>>,
 }
 
-/// Output rows `rows`: every pixel of `a` (k channels) becomes one of `output` (n channels). For tokens use h = t, w = 1.
-/// The residual and the output may be the same tensor.
+/// Output rows `rows`: every pixel of `a` (k channels) becomes one of `output` (n channels). For tokens use h = t, w
+/// = 1. The residual and the output may be the same tensor.
 ///
 /// # Errors
 /// [`Error`] when shapes, lengths or rows do not fit.

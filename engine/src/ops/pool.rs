@@ -57,8 +57,8 @@ pub fn max_pool(
     Ok(())
 }
 
-/// Output rows `rows` of an average pool: clamp(round((sum - n * zero_in) * (mul / d)) + zero_out), where the sum runs over
-/// the n pixels inside the picture and d is n, or kh * kw with `include_pad`.
+/// Output rows `rows` of an average pool: clamp(round((sum - n * zero_in) * (mul / d)) + zero_out), where the sum
+/// runs over the n pixels inside the picture and d is n, or kh * kw with `include_pad`.
 ///
 /// # Errors
 /// [`Error`] when shapes or rows do not fit.

@@ -24,8 +24,8 @@ pub struct SqueezeExciteParams<'a> {
     pub act: Activation,
 }
 
-/// Factors per channel from the mean per channel. `mean` holds c numbers, `scratch` at least padded(mid), `scale` padded(c);
-/// its padding is set to 0.
+/// Factors per channel from the mean per channel. `mean` holds c numbers, `scratch` at least padded(mid), `scale`
+/// padded(c); its padding is set to 0.
 ///
 /// # Errors
 /// [`Error::Length`], [`Error::Shape`].

@@ -55,8 +55,8 @@ pub fn transposed2x2(
     while first < end && !rows.is_empty() {
         // The accumulators hold one block of all pixels, or more blocks of fewer pixels.
         let count = (end - first).min(l.group / kernels.blocks);
-        // SAFETY: input pixels first..first+count exist; parameters cover every started block of 16 channels; scratch holds
-        // panel, accumulators and `count` strips of 4 * oc numbers; only rows inside `rows` are written.
+        // SAFETY: input pixels first..first+count exist; parameters cover every started block of 16 channels; scratch
+        // holds panel, accumulators and `count` strips of 4 * oc numbers; only rows inside `rows` are written.
         unsafe {
             let (panel, panel_stride) = gather(kernels, p, &input, is.w, first, count, &l, base);
             for o in (0..oc4).step_by(BLOCK) {
@@ -107,8 +107,8 @@ pub fn transposed2x2(
 /// Copies strips of (dy, dx, oc) to the pixels (2y + dy, 2x + dx).
 ///
 /// # Safety
-/// `strip` holds 4 * `oc` elements for each of `count` pixels; `out` is an output of twice the width `w`, in which the pixels' rows
-/// exist; no other thread touches the rows `rows`.
+/// `strip` holds 4 * `oc` elements for each of `count` pixels; `out` is an output of twice the width `w`, in which
+/// the pixels' rows exist; no other thread touches the rows `rows`.
 #[allow(clippy::too_many_arguments)] // one call's worth of loop state
 unsafe fn scatter<T: Copy>(
     strip: *const T,

@@ -1,6 +1,6 @@
-//! The rules that every step must keep before it may touch memory: all operands inside the arena and of the right type, no
-//! output over an input, all constants inside the plan. What is left - whether shapes fit the operation - the
-//! operations check themselves, once when a network is made and again at each call.
+//! The rules that every step must keep before it may touch memory: all operands inside the arena and of the right
+//! type, no output over an input, all constants inside the plan. What is left - whether shapes fit the operation -
+//! the operations check themselves, once when a network is made and again at each call.
 
 use super::step::{DType, Kind, Span, Step, Tensor};
 use super::{Activation, VariantHeader};
@@ -62,9 +62,10 @@ fn check_span(span: &Span, dtype: usize, constants: usize) -> bool {
         && span.len.is_multiple_of(dtype)
 }
 
-/// Whether kernels that read `x` may read a byte of `y`, which other threads may be writing: channels are read in blocks of 16, and
-/// [`SLACK_BYTES`] after the last pixel. Views of one concatenation have the same pixel stride; they are apart when their
-/// channels are.
+/// Whether kernels that read `x` may read a byte of `y`, which other threads may be writing: channels are read in
+/// blocks of 16, and
+/// [`SLACK_BYTES`] after the last pixel. Views of one concatenation have the same pixel stride; they are apart when
+/// their channels are.
 fn overlap(x: &Tensor, y: &Tensor) -> bool {
     let (Some(sx), Some(sy)) = (x.span_bytes(), y.span_bytes()) else { return true };
     if x.offset + sx + SLACK_BYTES <= y.offset || y.offset + sy <= x.offset {

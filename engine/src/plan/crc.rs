@@ -1,5 +1,5 @@
-//! CRC-32 as in Ethernet, PNG and zip (reflected 0xEDB88320), eight bytes at a time: a plan of some megabytes is checked
-//! at every start.
+//! CRC-32 as in Ethernet, PNG and zip (reflected 0xEDB88320), eight bytes at a time: a plan of some megabytes is
+//! checked at every start.
 
 const TABLES: [[u32; 256]; 8] = tables();
 

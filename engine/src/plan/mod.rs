@@ -11,14 +11,15 @@
 //!     4 bytes    CRC-32 (IEEE) of everything before
 //! ```
 //!
-//! Input sizes ("variants": a detector's h x w, a recogniser's widths) share the constants. Packed weights are the same for all
-//! instruction sets, and scratch is large enough for each, so a plan fits every board with its byte order.
+//! Input sizes ("variants": a detector's h x w, a recogniser's widths) share the constants. Packed weights are the
+//! same for all instruction sets, and scratch is large enough for each, so a plan fits every board with its byte
+//! order.
 //!
-//! [`Plan::load`] checks every offset, length, type and alias; [`crate::exec::PreparedPlan::new`] lets every operation check its
-//! shapes. After that an executor cannot leave the arena.
+//! [`Plan::load`] checks every offset, length, type and alias; [`crate::exec::PreparedPlan::new`] lets every
+//! operation check its shapes. After that an executor cannot leave the arena.
 //!
-//! To add an operation, see [`crate::ops`]. Raise [`VERSION`] when old plans would be read wrongly: a [`Step`] is stored by its
-//! number, so new ones go to the end.
+//! To add an operation, see [`crate::ops`]. Raise [`VERSION`] when old plans would be read wrongly: a [`Step`] is
+//! stored by its number, so new ones go to the end.
 
 mod check;
 mod crc;

@@ -32,8 +32,8 @@ impl Job for Run<'_> {
             while claim().is_some() {}
             return;
         }
-        // SAFETY: `Rounds` gives each piece to one thread and opens no round before the last one is over; threads have numbers of
-        // their own; and the caller of `Pool::run` has borrowed the executor mutably.
+        // SAFETY: `Rounds` gives each piece to one thread and opens no round before the last one is over; threads
+        // have numbers of their own; and the caller of `Pool::run` has borrowed the executor mutably.
         let done = unsafe { self.executor.compute(Phase::unpack(task), [thread, self.workers, pieces], claim) };
         if let Err(error) = done {
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

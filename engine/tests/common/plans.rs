@@ -1,5 +1,5 @@
-//! Plans of small networks that use every operation, made by `quantize/tests/plan.rs` (which also says when they are out of
-//! date, and makes them again when EDGE_OCR_UPDATE is set).
+//! Plans of small networks that use every operation, made by `quantize/tests/plan.rs` (which also says when they are
+//! out of date, and makes them again when EDGE_OCR_UPDATE is set).
 
 /// Names and bytes.
 pub const PLANS: [(&str, &[u8]); 3] = [

@@ -16,27 +16,27 @@ use toml::{Table, Value};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Common {
-    /// Longest time for one frame in milliseconds, 100 to 600 000. Default 10 000. A stream without a whole frame for this
-    /// long counts as broken and is reopened.
+    /// Longest time for one frame in milliseconds, 100 to 600 000. Default 10 000. A stream without a whole frame for
+    /// this long counts as broken and is reopened.
     pub timeout_ms: u64,
     /// Longest frame in bytes as it comes, 1 to 256 000 000. Default 16 000 000. A stream takes up to three times this.
     pub max_bytes: u64,
     /// What decoding may cost.
     pub limits: Limits,
-    /// Whether left and right are exchanged, for a camera that sees through a mirror; before `rotate_deg`. Regions are those of
-    /// the exchanged picture. Default false.
+    /// Whether left and right are exchanged, for a camera that sees through a mirror; before `rotate_deg`. Regions
+    /// are those of the exchanged picture. Default false.
     pub mirror: bool,
     /// Turn of the picture clockwise, after that by its own EXIF: 0, 90, 180 or 270. Default 0.
     pub rotate_deg: u16,
-    /// A JPEG with more pixels is decoded at a half, a quarter or an eighth of its width and height; 0 (the default): never. Regions in pixels
-    /// are of the whole frame in any case.
+    /// A JPEG with more pixels is decoded at a half, a quarter or an eighth of its width and height; 0 (the default):
+    /// never. Regions in pixels are of the whole frame in any case.
     pub reduce_above_px: u64,
     /// First pause after a failure in milliseconds, 10 to 3 600 000; each further one is twice as long. Default 1000.
     pub backoff_min_ms: u64,
     /// Longest pause after a failure in milliseconds, `backoff_min_ms` to 3 600 000. Default 60 000.
     pub backoff_max_ms: u64,
-    /// A stream's frame that is older when it is asked for is not taken, the next one is; milliseconds, 10 to 3 600 000.
-    /// Default 1000. For `mjpeg`, `command` and `v4l2`.
+    /// A stream's frame that is older when it is asked for is not taken, the next one is; milliseconds, 10 to 3 600
+    /// 000. Default 1000. For `mjpeg`, `command` and `v4l2`.
     pub max_age_ms: u64,
 }
 
@@ -117,7 +117,8 @@ const KINDS: [(&str, &[&str]); 6] = [
     ("replay", &ReplayConfig::KEYS),
 ];
 
-/// Where frames come from. In TOML one table: `kind`, the keys of [`Common`] and those of the kind; any other key is refused.
+/// Where frames come from. In TOML one table: `kind`, the keys of [`Common`] and those of the kind; any other key is
+/// refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceConfig {
     /// Which source, and its own keys.
@@ -146,7 +147,8 @@ impl SourceConfig {
         }
     }
 
-    /// Whether the source is a stock of files, each of which is wanted, rather than a camera, of which only the newest frame is.
+    /// Whether the source is a stock of files, each of which is wanted, rather than a camera, of which only the
+    /// newest frame is.
     pub fn is_file_source(&self) -> bool {
         matches!(self.kind, SourceKind::Directory(_) | SourceKind::Replay(_))
     }

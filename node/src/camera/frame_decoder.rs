@@ -63,7 +63,8 @@ impl FrameDecoder {
     /// read, which is logged once: a camera that sends such files sends them all the time.
     ///
     /// # Errors
-    /// [`CameraError::BadFrame`]. A JPEG that was cut counts as broken: its grey rest would be read as an empty display.
+    /// [`CameraError::BadFrame`]. A JPEG that was cut counts as broken: its grey rest would be read as an empty
+    /// display.
     pub fn decode(&self, source: &str, bytes: &[u8]) -> Result<Upright, CameraError> {
         // The decoder guards its own foreign code; this net is for the steps around it.
         let work = || {

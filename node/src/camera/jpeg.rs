@@ -3,8 +3,8 @@
 use super::Part;
 use std::borrow::Cow;
 
-/// Codes of each length from 1 to 16 in the tables K.3 (DC, luminance), K.4 (DC, chrominance), K.5 (AC, luminance) and K.6 (AC,
-/// chrominance) of ITU-T T.81.
+/// Codes of each length from 1 to 16 in the tables K.3 (DC, luminance), K.4 (DC, chrominance), K.5 (AC, luminance)
+/// and K.6 (AC, chrominance) of ITU-T T.81.
 const DC_LUMA_COUNTS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
 const DC_CHROMA_COUNTS: [u8; 16] = [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0];
 const AC_LUMA_COUNTS: [u8; 16] = [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125];
@@ -59,9 +59,9 @@ fn standard_tables() -> Vec<u8> {
     segment
 }
 
-/// `bytes` with the standard Huffman tables if it is a sequential JPEG that has none, as USB cameras and AVI files leave them
-/// out ("MJPEG" has fixed tables). Decoders differ in what they do without: this one's default refuses, others insert
-/// the tables only where an AVI1 marker says so.
+/// `bytes` with the standard Huffman tables if it is a sequential JPEG that has none, as USB cameras and AVI files
+/// leave them out ("MJPEG" has fixed tables). Decoders differ in what they do without: this one's default refuses,
+/// others insert the tables only where an AVI1 marker says so.
 pub(super) fn with_tables(bytes: &[u8]) -> Cow<'_, [u8]> {
     let Some(at) = missing_tables(bytes) else { return Cow::Borrowed(bytes) };
     let tables = standard_tables();
@@ -94,8 +94,8 @@ fn missing_tables(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Cuts a stream of JPEGs into frames. Segments are stepped over by their lengths, so the end of a thumbnail inside one does not
-/// count as the end of the frame.
+/// Cuts a stream of JPEGs into frames. Segments are stepped over by their lengths, so the end of a thumbnail inside
+/// one does not count as the end of the frame.
 #[derive(Debug)]
 pub(super) struct JpegSplitter {
     max_bytes: usize,

@@ -25,7 +25,8 @@ struct State<T> {
     closed: bool,
 }
 
-/// Holds the newest frame or the newest failure. An older frame is dropped, so a stream of any speed takes the memory of one.
+/// Holds the newest frame or the newest failure. An older frame is dropped, so a stream of any speed takes the memory
+/// of one.
 #[derive(Debug)]
 pub(super) struct LatestFrame<T = Vec<u8>> {
     state: Mutex<State<T>>,

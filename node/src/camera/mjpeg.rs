@@ -72,7 +72,8 @@ impl FrameSource for Mjpeg {
 
 impl Drop for Mjpeg {
     fn drop(&mut self) {
-        // The thread sees it after its current read, which ends with the timeout at the latest; waiting for that helps nobody.
+        // The thread sees it after its current read, which ends with the timeout at the latest; waiting for that
+        // helps nobody.
         self.latest.close();
     }
 }

@@ -60,8 +60,8 @@ pub struct Captured {
 /// The longest that a waiting source leaves [`Stop::is_set`] unasked.
 pub const MAX_WAIT_SLICE: Duration = backoff::POLL_INTERVAL;
 
-/// A source of frames. One at a time; nothing is read ahead that would be old when it is asked for, unless the source is a
-/// stock of files.
+/// A source of frames. One at a time; nothing is read ahead that would be old when it is asked for, unless the source
+/// is a stock of files.
 pub trait FrameSource: Send {
     /// The next frame. Blocks for at most `timeout`, in slices of at most [`MAX_WAIT_SLICE`]: between two of them it
     /// asks `stop`, by which the node sees that the source waits and does not hang, and the source that it is to
@@ -72,12 +72,12 @@ pub trait FrameSource: Send {
     /// keeps to its back-off.
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError>;
 
-    /// The frames returned since the last call were read and their readings are safe: a directory source moves or deletes
-    /// their files now.
+    /// The frames returned since the last call were read and their readings are safe: a directory source moves or
+    /// deletes their files now.
     fn done(&mut self) {}
 
-    /// The frames returned since the last call were read and their readings are lost: a directory source leaves their files
-    /// where they are, and does not return them again.
+    /// The frames returned since the last call were read and their readings are lost: a directory source leaves their
+    /// files where they are, and does not return them again.
     fn retain_files(&mut self) {}
 
     /// For logs and the node's information, without secrets.

@@ -1,7 +1,7 @@
 //! `multipart/x-mixed-replace`: parts that replace each other (RFC 2046, 5.1, as cameras understand it).
 //!
-//! Cameras write boundaries with and without the leading dashes, in quotes or not; lines end with CR LF or LF; parts have a
-//! `Content-Length` or end where the next boundary is. All of it is accepted, in pieces of any size.
+//! Cameras write boundaries with and without the leading dashes, in quotes or not; lines end with CR LF or LF; parts
+//! have a `Content-Length` or end where the next boundary is. All of it is accepted, in pieces of any size.
 
 use super::Part;
 

@@ -1,7 +1,7 @@
 //! Raw frames → RGB8.
 //!
-//! Colours are converted by ITU-R BT.601, the matrix of JPEG and of USB cameras (BT.601-7, table 3; JFIF 1.02, page 3), in
-//! fixed point, rounded to nearest, at most 1 from the exact value.
+//! Colours are converted by ITU-R BT.601, the matrix of JPEG and of USB cameras (BT.601-7, table 3; JFIF 1.02, page
+//! 3), in fixed point, rounded to nearest, at most 1 from the exact value.
 
 use edge_ocr::image::{CHANNELS, Picture, reserve};
 use serde::{Deserialize, Serialize};
@@ -51,8 +51,8 @@ impl Layout {
     }
 }
 
-/// The `width`×`height` pixels of a frame whose rows lie `stride` bytes apart (planes are never padded). Bytes after the frame
-/// are ignored.
+/// The `width`×`height` pixels of a frame whose rows lie `stride` bytes apart (planes are never padded). Bytes after
+/// the frame are ignored.
 ///
 /// # Errors
 /// One clause saying why not: a side of 0, an odd width where pixels come in pairs, too few bytes, no memory.

@@ -23,7 +23,8 @@ impl PnmSplitter {
     /// Takes the next bytes of the stream, however cut, and gives the frames that end in them.
     ///
     /// # Errors
-    /// One clause saying what is wrong with a header. Such a stream cannot be read on: nothing tells where the next frame begins.
+    /// One clause saying what is wrong with a header. Such a stream cannot be read on: nothing tells where the next
+    /// frame begins.
     pub fn push(&mut self, mut bytes: &[u8], give: &mut dyn FnMut(Part)) -> Result<(), String> {
         while let Some((&byte, rest)) = bytes.split_first() {
             if let Some(length) = self.length {
@@ -59,7 +60,8 @@ impl PnmSplitter {
     }
 }
 
-/// Bytes of header and pixels together if `header` ends with the white space after its last number, `None` if it goes on.
+/// Bytes of header and pixels together if `header` ends with the white space after its last number, `None` if it goes
+/// on.
 fn frame_bytes(header: &[u8]) -> Result<Option<usize>, String> {
     let mut words: Vec<String> = Vec::new();
     let (mut word, mut comment) = (String::new(), false);

@@ -1,4 +1,5 @@
-//! Stored pictures, one after the other, as if a camera gave them: for demonstrations and tests. Each page of a file is a frame.
+//! Stored pictures, one after the other, as if a camera gave them: for demonstrations and tests. Each page of a file
+//! is a frame.
 
 use super::backoff::{deadline, wait};
 use super::config::Common;

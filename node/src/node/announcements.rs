@@ -1,5 +1,5 @@
-//! Messages about the node itself, as opposed to new readings. The node's thread updates them, and the publisher's thread
-//! sends them again on every connection, because a broker without persistence has forgotten them.
+//! Messages about the node itself, as opposed to new readings. The node's thread updates them, and the publisher's
+//! thread sends them again on every connection, because a broker without persistence has forgotten them.
 
 use crate::publish::payload::{self, Info};
 use crate::publish::{Encoder, Message, Record, RetainConfig, Topics};
@@ -25,7 +25,8 @@ struct Inner {
 
 struct Last {
     record: Record,
-    /// Whether the node has not published it yet. Republished here, it would arrive as historical before it arrives as new.
+    /// Whether the node has not published it yet. Republished here, it would arrive as historical before it arrives
+    /// as new.
     deferred: bool,
 }
 
@@ -56,8 +57,8 @@ impl Announcements {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first messages on a connection. With `backlog`, records wait in the outbox: they carry the fields' states, in
-    /// their order, so the last readings are not sent before them.
+    /// The first messages on a connection. With `backlog`, records wait in the outbox: they carry the fields' states,
+    /// in their order, so the last readings are not sent before them.
     pub fn birth_messages(&self, backlog: bool, now_ms: i64) -> Vec<Message> {
         let inner = self.inner();
         let mut messages = vec![payload::online(&inner.topics, &inner.retain), inner.info.clone()];

@@ -13,14 +13,16 @@ use std::time::{Duration, Instant};
 
 /// How long the broker may take for all of it.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Failures of the first connection after which there is none: a name may not resolve for a moment, and a broker may just start.
+/// Failures of the first connection after which there is none: a name may not resolve for a moment, and a broker may
+/// just start.
 const TRIES: u32 = 3;
 /// Pauses between connections, ms: somebody waits for the end.
 const PAUSES_MS: [u32; 2] = [200, 2000];
 /// A broker that told nothing for so long has told all.
 const QUIET: Duration = Duration::from_millis(1500);
 
-/// Empties every topic that this node may have had the broker keep, Home Assistant's discovery included; gives their number.
+/// Empties every topic that this node may have had the broker keep, Home Assistant's discovery included; gives their
+/// number.
 ///
 /// # Errors
 /// [`NodeError`]: the configuration, or a broker that is not there or refuses.

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Seconds since 1970 of 2026-01-01: a clock before that was never set. A Raspberry Pi has none that runs without power.
+/// Seconds since 1970 of 2026-01-01: a clock before that was never set. A Raspberry Pi has none that runs without
+/// power.
 const BUILT_AFTER_S: i64 = 1_767_225_600;
 
 /// The clocks of one run of the node: everything in it that asks for the time of day asks here.
@@ -64,8 +65,8 @@ pub fn unix_ms(at: SystemTime) -> i64 {
     }
 }
 
-/// Whether the wall clock is known to be set when it shows `now`: systemd-timesyncd says so where it runs; elsewhere a date after this
-/// program was written is believed.
+/// Whether the wall clock is known to be set when it shows `now`: systemd-timesyncd says so where it runs; elsewhere
+/// a date after this program was written is believed.
 pub fn is_synced(now: SystemTime) -> bool {
     let timesync = Path::new("/run/systemd/timesync");
     let told = !timesync.exists() || timesync.join("synchronized").exists();
@@ -77,8 +78,8 @@ pub fn is_plausible(at: SystemTime) -> bool {
     unix_ms(at) / 1000 >= BUILT_AFTER_S
 }
 
-/// 64 random bits in hexadecimal. From the system; without it (no `/dev/urandom`, not Unix) from the hash seeds of std, which come
-/// from there too.
+/// 64 random bits in hexadecimal. From the system; without it (no `/dev/urandom`, not Unix) from the hash seeds of
+/// std, which come from there too.
 fn random_id() -> String {
     let mut bytes = [0u8; 8];
     if File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).is_err() {
@@ -88,8 +89,8 @@ fn random_id() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A name for this machine that stays: the first 12 hexadecimal digits of a hash of `/etc/machine-id`, which itself must not be
-/// published (machine-id(5)). `None` where there is none.
+/// A name for this machine that stays: the first 12 hexadecimal digits of a hash of `/etc/machine-id`, which itself
+/// must not be published (machine-id(5)). `None` where there is none.
 pub fn machine_name() -> Option<String> {
     let id = std::fs::read_to_string("/etc/machine-id").ok()?;
     let id = id.trim();

@@ -1,5 +1,5 @@
-//! Receives messages from the broker for the node's loop. What does not need the node is answered here: malformed commands,
-//! and repetitions of a pending command, however many there are.
+//! Receives messages from the broker for the node's loop. What does not need the node is answered here: malformed
+//! commands, and repetitions of a pending command, however many there are.
 
 use super::events::EventSender;
 use super::log_throttle::RateLimitedLog;

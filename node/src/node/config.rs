@@ -21,7 +21,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-/// The configuration that `--print-default-config` writes: every key with its default, or an example that is marked as one, and what it does.
+/// The configuration that `--print-default-config` writes: every key with its default, or an example that is marked
+/// as one, and what it does.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 
 /// A node's configuration. Every table may be left out but `source` and at least one `field`.
@@ -68,7 +69,8 @@ pub struct NodeConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeSection {
-    /// Where outbox and the fields' state are kept: systemd's `$STATE_DIRECTORY` if not given, and memory alone without either.
+    /// Where outbox and the fields' state are kept: systemd's `$STATE_DIRECTORY` if not given, and memory alone
+    /// without either.
     pub state_dir: Option<PathBuf>,
     /// Seconds between two writes of the fields' state, 1 to 86 400. Default 300: it only bridges a restart.
     pub save_interval_s: u64,
@@ -242,7 +244,8 @@ impl NodeConfig {
         matches!(kind, Some(SourceKind::Directory(folder)) if folder.after != After::Keep)
     }
 
-    /// Without a disk the readings of one picture wait in memory together, and no picture goes of which one had no room there.
+    /// Without a disk the readings of one picture wait in memory together, and no picture goes of which one had no
+    /// room there.
     fn room_for_a_round(&self) -> Result<(), String> {
         let (room, fields) = (self.outbox.memory_records, self.fields.len());
         match self.source_consumes_files() && room < fields {
@@ -254,7 +257,8 @@ impl NodeConfig {
         }
     }
 
-    /// Frames that one reading needs: the most that any field votes over. Each file of a directory is a reading of its own.
+    /// Frames that one reading needs: the most that any field votes over. Each file of a directory is a reading of
+    /// its own.
     pub fn frames(&self) -> u8 {
         if self.source.as_ref().is_some_and(|source| matches!(source.kind, SourceKind::Directory(_))) {
             return 1;

@@ -87,9 +87,9 @@ impl Node {
         Ok(CycleOutcome::Done)
     }
 
-    /// Lets the source move or delete its files once their readings are on disk or acknowledged by the broker. Until then no
-    /// other file is read, so that at most one cycle is in memory only and the files themselves are the queue. A file stays
-    /// for good if a reading of it was dropped.
+    /// Lets the source move or delete its files once their readings are on disk or acknowledged by the broker. Until
+    /// then no other file is read, so that at most one cycle is in memory only and the files themselves are the
+    /// queue. A file stays for good if a reading of it was dropped.
     pub(super) fn release_files(&mut self) {
         let Some(kept) = &mut self.pending_disposal else { return };
         let flushed = self.outbox.flush();

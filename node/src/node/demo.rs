@@ -1,7 +1,7 @@
 //! `edge-ocr node --demo`: shipped pictures, a broker inside the program, and a subscriber that prints what it gets.
 //!
-//! For trying and for tests. The broker listens on the loopback address only, at a port that the system chooses, and ends with the
-//! program.
+//! For trying and for tests. The broker listens on the loopback address only, at a port that the system chooses, and
+//! ends with the program.
 
 use super::config::NodeConfig;
 use crate::util::config_file;

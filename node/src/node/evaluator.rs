@@ -44,9 +44,9 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    /// An evaluator for these fields; `states` holds their states of an earlier run. With `by_capture` (files) a rate is
-    /// computed over the time between two captures, otherwise over the time between two readings, which no clock jump
-    /// disturbs.
+    /// An evaluator for these fields; `states` holds their states of an earlier run. With `by_capture` (files) a rate
+    /// is computed over the time between two captures, otherwise over the time between two readings, which no clock
+    /// jump disturbs.
     ///
     /// # Errors
     /// One sentence about a rule that cannot be used.
@@ -125,8 +125,8 @@ impl Evaluator {
             boot_id: self.clock.boot_id().to_string(),
             seq,
             captured_at_ms: clock::unix_ms(at),
-            // A picture may have been taken before the clock was set and recorded after. The dates of stored pictures are another
-            // clock's, and may be of any year.
+            // A picture may have been taken before the clock was set and recorded after. The dates of stored pictures
+            // are another clock's, and may be of any year.
             time_synced: clock::is_synced(self.clock.now()) && (self.by_capture || clock::is_plausible(at)),
             reading,
             warnings,

@@ -159,8 +159,8 @@ impl EventSender {
     }
 }
 
-/// Listens for signals in a thread of its own. The first SIGTERM or SIGINT sets `stop`; a second one ends the program at
-/// once.
+/// Listens for signals in a thread of its own. The first SIGTERM or SIGINT sets `stop`; a second one ends the program
+/// at once.
 ///
 /// # Errors
 /// The system's.

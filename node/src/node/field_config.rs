@@ -18,19 +18,20 @@ pub const MAX_FIELDS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FieldConfig {
-    /// Part of its topic and its identifier at consumers: letters a to z, digits, `_` and `-`, at most [`MAX_NAME_CHARS`].
+    /// Part of its topic and its identifier at consumers: letters a to z, digits, `_` and `-`, at most
+    /// [`MAX_NAME_CHARS`].
     pub name: String,
     /// For people; the name if not given.
     pub label: Option<String>,
-    /// Region `x,y,w,h` in pixels or per cent of the frame; the whole frame if not given. Of the reference picture if there are
-    /// reference marks: it moves with them, except for the whole frame.
+    /// Region `x,y,w,h` in pixels or per cent of the frame; the whole frame if not given. Of the reference picture if
+    /// there are reference marks: it moves with them, except for the whole frame.
     pub roi: Option<String>,
     /// Take the region as one line, or find the text in it first.
     pub mode: Mode,
     /// Only these characters may come out; all if not given.
     pub allowed_chars: Option<String>,
-    /// A character class for each position, such as `99999.9`, see [`pattern`](edge_ocr::recognise::pattern). The text then always
-    /// has this form, also where something else stands: the score is what tells.
+    /// A character class for each position, such as `99999.9`, see [`pattern`](edge_ocr::recognise::pattern). The
+    /// text then always has this form, also where something else stands: the score is what tells.
     pub pattern: Option<String>,
     /// Lines with a lower score are left out, 0 to 1. If not given: 0.5 for pages, 0 for lines.
     pub rec_score_thresh: Option<f32>,
@@ -75,7 +76,8 @@ impl FieldConfig {
         "enhance",
     ];
 
-    /// Checks what can be checked without the model; the error is one sentence naming the key, which is one of `[[field]]`.
+    /// Checks what can be checked without the model; the error is one sentence naming the key, which is one of
+    /// `[[field]]`.
     pub fn validate(&self) -> Result<(), String> {
         if self.name.is_empty() || self.name.len() > MAX_NAME_CHARS || !self.name.bytes().all(is_name_byte) {
             return Err(format!(
@@ -177,7 +179,8 @@ impl Default for AlignConfig {
 }
 
 impl AlignConfig {
-    /// Checks what can be checked without the pictures; the error is one sentence naming the key, which is one of `[align]`.
+    /// Checks what can be checked without the pictures; the error is one sentence naming the key, which is one of
+    /// `[align]`.
     pub fn validate(&self) -> Result<(), String> {
         if !(1..=2).contains(&self.marks.len()) {
             let count = self.marks.len();

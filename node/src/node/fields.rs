@@ -16,8 +16,8 @@ use std::time::Instant;
 
 /// A mark has at most 256×256 pixels; no sensible file of one is longer.
 const MAX_MARK_BYTES: u64 = 1 << 20;
-/// A region turned by less than this, in degrees, is cut out with whole pixels: over the length of a field that is within what
-/// the recogniser is used to.
+/// A region turned by less than this, in degrees, is cut out with whole pixels: over the length of a field that is
+/// within what the recogniser is used to.
 const MIN_TURN_DEG: f32 = 0.3;
 /// The same for a change of scale.
 const MIN_SCALING: f32 = 0.01;
@@ -124,9 +124,9 @@ pub struct FieldReader {
 }
 
 impl FieldReader {
-    /// Makes the pipeline; of `config`, what a field says takes the place of mode, restriction, turn, enhancements and score
-    /// threshold, and its regions are of no effect. Networks that no field needs are not loaded. The pictures of marks are read
-    /// from the paths as they are given.
+    /// Makes the pipeline; of `config`, what a field says takes the place of mode, restriction, turn, enhancements
+    /// and score threshold, and its regions are of no effect. Networks that no field needs are not loaded. The
+    /// pictures of marks are read from the paths as they are given.
     ///
     /// # Errors
     /// [`Error::Config`] for fields and marks that cannot be used, naming the field; otherwise as
@@ -179,8 +179,9 @@ impl FieldReader {
         self.read_reduced(frame, [frame.width(), frame.height()])
     }
 
-    /// The same for a picture that was decoded smaller than the frame, which has `full_px` (width and height): regions in pixels are of the
-    /// frame. The places in the answer are of the picture. Marks are of the picture, too: a node with marks takes whole frames.
+    /// The same for a picture that was decoded smaller than the frame, which has `full_px` (width and height):
+    /// regions in pixels are of the frame. The places in the answer are of the picture. Marks are of the picture,
+    /// too: a node with marks takes whole frames.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -326,9 +327,9 @@ fn read_place(
     Ok(())
 }
 
-/// A line that is much higher than the network sees it, smaller by means over areas; `None` if it is not. The pipeline scales
-/// lines as the published models were trained, from point to point, and of a large line that is every fifth row: on the LCD
-/// photographs of the development data 37 of 40 numbers come out right instead of 35.
+/// A line that is much higher than the network sees it, smaller by means over areas; `None` if it is not. The
+/// pipeline scales lines as the published models were trained, from point to point, and of a large line that is every
+/// fifth row: on the LCD photographs of the development data 37 of 40 numbers come out right instead of 35.
 fn reduced(line: PixelView<'_>, profile: &Profile) -> Result<Option<Picture>, ImageError> {
     let (w, h) = (line.width(), line.height());
     let height = if profile.rotate_deg().is_multiple_of(180) { h } else { w };

@@ -1,5 +1,5 @@
-//! The node's numbers in Prometheus' text format: in a file for the node exporter's textfile collector, or at a loopback port that
-//! has to be asked for. No port is open by default.
+//! The node's numbers in Prometheus' text format: in a file for the node exporter's textfile collector, or at a
+//! loopback port that has to be asked for. No port is open by default.
 //!
 //! Format: <https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4.
 

@@ -82,7 +82,8 @@ pub fn stop_on_signals(signals: Signals, stop: Stop) -> std::io::Result<()> {
     events::listen_for_signals(signals, events::channel().0, stop)
 }
 
-/// Whether a node could be made of this configuration: its values, its secrets, its networks. Neither camera nor broker is asked.
+/// Whether a node could be made of this configuration: its values, its secrets, its networks. Neither camera nor
+/// broker is asked.
 ///
 /// # Errors
 /// [`NodeError`].

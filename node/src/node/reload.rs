@@ -1,4 +1,5 @@
-//! Reload: a new configuration is validated while the node goes on reading, and replaces the old one only if it is usable.
+//! Reload: a new configuration is validated while the node goes on reading, and replaces the old one only if it is
+//! usable.
 
 use super::config::NodeConfig;
 use super::events::EventSender;

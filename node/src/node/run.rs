@@ -86,8 +86,8 @@ pub struct Node {
     pub(super) started: Instant,
     /// What was read last, for a picture on request.
     pub(super) last: Option<(Picture, FrameReadings)>,
-    /// The newest refused reading of each field. It waits until the outbox is empty, so that a field's messages keep their
-    /// order.
+    /// The newest refused reading of each field. It waits until the outbox is empty, so that a field's messages keep
+    /// their order.
     pub(super) deferred_readings: BTreeMap<String, Record>,
     /// When this node is announced again, after a start of Home Assistant.
     pub(super) announce_at: Option<Instant>,
@@ -139,8 +139,8 @@ impl Node {
         }
     }
 
-    /// Whether a cycle is due now, and otherwise how long to wait for an event. Files without a schedule are read as they
-    /// come: there the source does the waiting.
+    /// Whether a cycle is due now, and otherwise how long to wait for an event. Files without a schedule are read as
+    /// they come: there the source does the waiting.
     fn next_cycle(&mut self) -> (bool, Duration) {
         if self.pending_disposal.is_some() {
             return (false, DISPOSAL_POLL_INTERVAL);
@@ -216,8 +216,8 @@ impl Node {
         self.publisher.has_sent(self.outbox.status().newest)
     }
 
-    /// Home Assistant subscribes to an entity's topic some time after its discovery. What was published meanwhile would be
-    /// lost if the broker does not retain it.
+    /// Home Assistant subscribes to an entity's topic some time after its discovery. What was published meanwhile
+    /// would be lost if the broker does not retain it.
     fn schedule_republish(&mut self, now: Instant) {
         if self.config.discovery.enabled && !self.config.retain.state {
             self.republish_at = Some(now + SUBSCRIBE_DELAY);
@@ -234,8 +234,8 @@ impl Node {
         }
     }
 
-    /// Publishes the shutdown messages, writes what is in memory and disconnects. All resources of the node are free when
-    /// this returns, so that the next node can take them.
+    /// Publishes the shutdown messages, writes what is in memory and disconnects. All resources of the node are free
+    /// when this returns, so that the next node can take them.
     pub fn close(mut self, ended: &Result<Ended, NodeError>) -> Handover {
         let reload = matches!(ended, Ok(Ended::Reload(_)));
         if !reload {

@@ -20,8 +20,8 @@ const JUMP: Duration = Duration::from_secs(2);
 pub struct TriggerConfig {
     /// Seconds from round to round, 0.1 to 31 536 000. Default 60, if `cron` is not given.
     pub interval_s: Option<f64>,
-    /// Times by the local clock: minute, hour, day of the month, month, day of the week, as in a crontab (`"*/5 6-22 * * *"`); with six
-    /// fields the first is the second.
+    /// Times by the local clock: minute, hour, day of the month, month, day of the week, as in a crontab (`"*/5 6-22
+    /// * * *"`); with six fields the first is the second.
     pub cron: Option<String>,
     /// Whether the first round is at the start. Default true.
     pub on_start: bool,
@@ -118,10 +118,10 @@ struct CronPlan {
 
 /// Decides when rounds begin.
 ///
-/// An interval counts by the monotonic clock from the first round, whatever is read by command meanwhile. Rounds neither
-/// drift nor follow each other without pause after a round that took long, or after the machine slept: those that were
-/// missed are left out. Cron follows the wall clock. If that is set forward, what was jumped over is left out; if it is
-/// set back, times come again.
+/// An interval counts by the monotonic clock from the first round, whatever is read by command meanwhile. Rounds
+/// neither drift nor follow each other without pause after a round that took long, or after the machine slept: those
+/// that were missed are left out. Cron follows the wall clock. If that is set forward, what was jumped over is left
+/// out; if it is set back, times come again.
 #[derive(Debug)]
 pub struct Schedule {
     plan: Plan,

@@ -294,7 +294,8 @@ fn publish(
 ) -> std::io::Result<(Handle, Receiver<Delivery>)> {
     let speaker = announcements.clone();
     let encode = move |record: &Record, historical: bool, published_at_ms: i64| {
-        // A field that no topic can have was not made by this program: such a message is refused further on, and counted.
+        // A field that no topic can have was not made by this program: such a message is refused further on, and
+        // counted.
         speaker
             .record(record, historical, published_at_ms)
             .unwrap_or_else(|| Message::new("", Vec::new(), Content::Bytes))

@@ -1,5 +1,5 @@
-//! Writes readings to standard output in a thread of its own: a pipe that nobody reads must keep neither readings from the
-//! broker nor the node from ending.
+//! Writes readings to standard output in a thread of its own: a pipe that nobody reads must keep neither readings
+//! from the broker nor the node from ending.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};

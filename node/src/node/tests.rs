@@ -1,5 +1,5 @@
-//! A node whose wall clock jumps. A board without a battery starts in 1970 and is set when the network comes; later the clock is put
-//! right, forwards and back.
+//! A node whose wall clock jumps. A board without a battery starts in 1970 and is set when the network comes; later
+//! the clock is put right, forwards and back.
 
 use super::clock::{self, Clock};
 use super::config::NodeConfig;

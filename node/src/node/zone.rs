@@ -25,8 +25,8 @@ impl Zone {
 /// The zone that `TZ` names, otherwise that of `/etc/localtime`, otherwise UTC.
 ///
 /// # Errors
-/// One sentence, if a zone is named that cannot be found: a typing error, or no time zone database. `TimeZone::system` takes UTC then and says
-/// nothing, so that a schedule is off by hours.
+/// One sentence, if a zone is named that cannot be found: a typing error, or no time zone database.
+/// `TimeZone::system` takes UTC then and says nothing, so that a schedule is off by hours.
 pub fn local() -> Result<Zone, String> {
     let variable = std::env::var_os("TZ");
     match TimeZone::try_system() {

@@ -4,9 +4,10 @@ use super::discovery::{Component, Discovery, DiscoveryConfig, cleared, discovery
 use super::topics::Topics;
 use super::transport::{Delivery, Message};
 
-/// Clears all that the node ever has the broker keep, with fields of these names: the device in Home Assistant first, with what it was told
-/// of earlier (`old`), then readings, description and status. To be sent by a connection without a will while the node itself does not run.
-/// Fields that were called otherwise before are found by [`clear_found`].
+/// Clears all that the node ever has the broker keep, with fields of these names: the device in Home Assistant first,
+/// with what it was told of earlier (`old`), then readings, description and status. To be sent by a connection
+/// without a will while the node itself does not run. Fields that were called otherwise before are found by
+/// [`clear_found`].
 ///
 /// # Errors
 /// One sentence if what Home Assistant has to be told does not fit into `max_packet_bytes`.

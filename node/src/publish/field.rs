@@ -14,10 +14,11 @@ pub struct FieldLabels {
     pub icon: Option<String>,
     /// Digits after the decimal point that are shown; as many as are read if not given.
     pub precision: Option<u8>,
-    /// Seconds without a reading after which the value is unavailable, 2.5 to 3 times the interval; 0 means never. Not together with
-    /// retained states, which would look fresh after Home Assistant's restart.
+    /// Seconds without a reading after which the value is unavailable, 2.5 to 3 times the interval; 0 means never.
+    /// Not together with retained states, which would look fresh after Home Assistant's restart.
     pub expire_after_s: u32,
-    /// Also an `event` entity, which fires whenever an accepted reading differs from the one before and does not come late: number plates, labels.
+    /// Also an `event` entity, which fires whenever an accepted reading differs from the one before and does not come
+    /// late: number plates, labels.
     pub event: bool,
 }
 

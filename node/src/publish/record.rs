@@ -3,14 +3,15 @@
 use crate::rules::Reading;
 use serde::{Deserialize, Serialize};
 
-/// Version of the postcard form of [`Record`], its first byte. It rises when a field is added, removed or changes its meaning.
+/// Version of the postcard form of [`Record`], its first byte. It rises when a field is added, removed or changes its
+/// meaning.
 pub const RECORD_VERSION: u8 = 2;
 
 /// The form without [`warnings`](Record::warnings), its last field.
 const WITHOUT_WARNINGS: u8 = 1;
 
-/// A reading with its place in the node's history. `boot_id` and `seq` together are its identity: a message that is sent twice has
-/// the same.
+/// A reading with its place in the node's history. `boot_id` and `seq` together are its identity: a message that is
+/// sent twice has the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// [`RECORD_VERSION`].

@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetainConfig {
-    /// Whether node and camera are there. Home Assistant needs it: without it everything is unavailable after its restart.
+    /// Whether node and camera are there. Home Assistant needs it: without it everything is unavailable after its
+    /// restart.
     pub status: bool,
     /// Version, models and fields.
     pub info: bool,
     /// The last reading of each field.
     pub state: bool,
-    /// Home Assistant's discovery. Not needed, because the node answers Home Assistant's birth message. Retained, it keeps
-    /// entities of nodes that no longer exist.
+    /// Home Assistant's discovery. Not needed, because the node answers Home Assistant's birth message. Retained, it
+    /// keeps entities of nodes that no longer exist.
     pub discovery: bool,
 }
 

@@ -20,8 +20,8 @@ impl Check {
     }
 }
 
-/// ISO 7064 MOD 97-10: letters are 10 to 35, and the number of all that leaves 1. An IBAN (ISO 13616) has its first four characters moved to
-/// the end for that; an LEI (ISO 17442) stays as it is.
+/// ISO 7064 MOD 97-10: letters are 10 to 35, and the number of all that leaves 1. An IBAN (ISO 13616) has its first
+/// four characters moved to the end for that; an LEI (ISO 17442) stays as it is.
 fn mod97(chars: &[char]) -> bool {
     if chars.len() < 5 {
         return false;
@@ -81,8 +81,8 @@ fn digits(chars: &[char]) -> Option<Vec<u32>> {
     chars.iter().map(|c| c.to_digit(10)).collect()
 }
 
-/// A text whose check digit is wrong, with one character exchanged for its second guess: the most probable exchange that
-/// `passes`. `None` if there is none, or two are equally probable.
+/// A text whose check digit is wrong, with one character exchanged for its second guess: the most probable exchange
+/// that `passes`. `None` if there is none, or two are equally probable.
 pub(super) fn correct(chars: &[CharGuess], passes: impl Fn(&[CharGuess]) -> bool) -> Option<Vec<CharGuess>> {
     let mut best: Option<(f32, Vec<CharGuess>)> = None;
     let mut tied = false;

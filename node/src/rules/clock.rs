@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A moment by both clocks. Within one run of the program the monotonic clock counts; the wall clock may be set at any time, and on a
-/// board without a battery it starts in 1970.
+/// A moment by both clocks. Within one run of the program the monotonic clock counts; the wall clock may be set at
+/// any time, and on a board without a battery it starts in 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// Wall clock, milliseconds since 1970.
@@ -12,8 +12,9 @@ pub struct Moment {
     pub monotonic_ms: u64,
 }
 
-/// Longest time between two runs that is believed, 31 days: after more than that, or if the clock went back, the time between is taken
-/// to be unknown. A clock that starts in 1970 and is set later would otherwise allow any change of a value.
+/// Longest time between two runs that is believed, 31 days: after more than that, or if the clock went back, the time
+/// between is taken to be unknown. A clock that starts in 1970 and is set later would otherwise allow any change of a
+/// value.
 pub const MAX_GAP_MS: i64 = 31 * 24 * 3600 * 1000;
 
 /// When something happened, in this run or an earlier one.
@@ -46,8 +47,8 @@ impl Stamp {
         Some(ms / 1000.0)
     }
 
-    /// The moment by the wall clock as it goes at `seen`, the last moment known. A clock that was set in between is made good: what is
-    /// saved is the age, not what the clock showed then.
+    /// The moment by the wall clock as it goes at `seen`, the last moment known. A clock that was set in between is
+    /// made good: what is saved is the age, not what the clock showed then.
     pub(super) fn saved(&self, seen: Moment) -> i64 {
         match self.monotonic_ms {
             Some(then) => {

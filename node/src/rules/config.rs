@@ -25,8 +25,9 @@ pub struct RulesConfig {
     pub replace: BTreeMap<char, char>,
     /// Letters that look like digits become digits (O→0, I→1, Z→2, S→5, G→6, B→8 and the like); after `replace`.
     pub digits_look_alikes: bool,
-    /// The text's form, as a regular expression for the whole of what `select` chose (only with `first-match` it is searched for).
-    /// The value is what the group named `value` holds, or else the first named group, the first group, the whole.
+    /// The text's form, as a regular expression for the whole of what `select` chose (only with `first-match` it is
+    /// searched for). The value is what the group named `value` holds, or else the first named group, the first
+    /// group, the whole.
     pub regex: Option<String>,
     /// The value is a number; text if not given.
     pub number: Option<NumberConfig>,
@@ -34,8 +35,8 @@ pub struct RulesConfig {
     pub range: Option<[f64; 2]>,
     /// The text ends in (or holds) a check digit. Spaces in it do not count.
     pub check: Option<Check>,
-    /// A text whose check digit is wrong becomes right if one of its characters is exchanged for the recogniser's second guess
-    /// and the score stays at least `min_confidence`. Nothing is tried that was not read.
+    /// A text whose check digit is wrong becomes right if one of its characters is exchanged for the recogniser's
+    /// second guess and the score stays at least `min_confidence`. Nothing is tried that was not read.
     pub correct_by_check: bool,
     /// Least mean score of the value's characters, 0 to 1.
     pub min_confidence: f32,
@@ -43,7 +44,8 @@ pub struct RulesConfig {
     pub min_char_confidence: f32,
     /// Several frames for one reading.
     pub vote: VoteConfig,
-    /// The number only rises or only falls, as a meter's. Switches on limits (`max_jump`) and the first reading has to be sure.
+    /// The number only rises or only falls, as a meter's. Switches on limits (`max_jump`) and the first reading has
+    /// to be sure.
     pub monotonic: Option<Monotonic>,
     /// Fastest change, in the field's unit for each second. At most one of the four `max_rate_` keys.
     pub max_rate_per_s: Option<f64>,
@@ -53,11 +55,13 @@ pub struct RulesConfig {
     pub max_rate_per_h: Option<f64>,
     /// Fastest change for each day.
     pub max_rate_per_day: Option<f64>,
-    /// Largest change from one good reading to the next, whatever the time between. Without it and without a rate, a monotonic field
-    /// may change by a tenth of its value or 100 of its last digit, whichever is more; `inf` allows any.
+    /// Largest change from one good reading to the next, whatever the time between. Without it and without a rate, a
+    /// monotonic field may change by a tenth of its value or 100 of its last digit, whichever is more; `inf` allows
+    /// any.
     pub max_jump: Option<f64>,
-    /// How many consistent readings that the rules refuse as too fast become the new base; 0 for none ever. If the value would
-    /// go the wrong way, or if one misread digit would explain it, twice as many confident ones or four times as many others.
+    /// How many consistent readings that the rules refuse as too fast become the new base; 0 for none ever. If the
+    /// value would go the wrong way, or if one misread digit would explain it, twice as many confident ones or four
+    /// times as many others.
     pub rebase_after: u32,
     /// Changes up to this, in the field's unit, are not worth publishing; a monotonic field does not go back by them.
     pub dead_band: f64,
@@ -98,7 +102,8 @@ impl Default for RulesConfig {
 }
 
 impl RulesConfig {
-    /// The keys, for whoever has them in one table with others: serde's `flatten` does not go with refusing unknown keys.
+    /// The keys, for whoever has them in one table with others: serde's `flatten` does not go with refusing unknown
+    /// keys.
     pub const KEYS: [&'static str; 22] = [
         "select",
         "strip",
@@ -166,16 +171,16 @@ pub enum Select {
     LongestLine,
     /// The same of words, which spaces divide.
     LongestWord,
-    /// The same of numbers, by their digits: runs of digits with single points or commas between them. A minus stays with
-    /// its number.
+    /// The same of numbers, by their digits: runs of digits with single points or commas between them. A minus stays
+    /// with its number.
     LargestNumber,
     /// Where `regex` first fits.
     FirstMatch,
 }
 
-/// How a text is a number. A minus counts also apart from the digits (`- 12.5`) and as any kind of dash. Where a dash may
-/// as well be a hyphen or stands behind (`A-12`, `5 - 12`, `12.5-`), and where a number stands in parentheses, the sign is
-/// unclear and the reading is refused; a dash for which `regex` asks outside of its group is a hyphen.
+/// How a text is a number. A minus counts also apart from the digits (`- 12.5`) and as any kind of dash. Where a dash
+/// may as well be a hyphen or stands behind (`A-12`, `5 - 12`, `12.5-`), and where a number stands in parentheses,
+/// the sign is unclear and the reading is refused; a dash for which `regex` asks outside of its group is a hyphen.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NumberConfig {
@@ -199,8 +204,9 @@ pub enum Separator {
     /// A comma; a point is refused.
     #[serde(rename = ",")]
     Comma,
-    /// Either. If both are there, the last one; the others must part groups of three, as must one kind that is there several times.
-    /// `12,345` may be both: it is refused unless only one of the two numbers is in `range` or near the last good value.
+    /// Either. If both are there, the last one; the others must part groups of three, as must one kind that is there
+    /// several times. `12,345` may be both: it is refused unless only one of the two numbers is in `range` or near
+    /// the last good value.
     #[serde(rename = "auto")]
     Auto,
 }
@@ -209,7 +215,8 @@ pub enum Separator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
-    /// ISO 7064 MOD 97-10: as in an IBAN if the text begins with two letters and two digits, otherwise at the end as in an LEI.
+    /// ISO 7064 MOD 97-10: as in an IBAN if the text begins with two letters and two digits, otherwise at the end as
+    /// in an LEI.
     Mod97,
     /// GS1 modulo 10: EAN-8, UPC-A (12), EAN-13, GTIN-14, SSCC (18).
     Ean,

@@ -11,7 +11,8 @@ use std::ops::Range;
 
 /// Most bytes of a value in UTF-8, several pages of print: what a message carries of a text.
 pub(super) const MAX_VALUE_BYTES: usize = 16 << 10;
-/// Characters of a text that are looked at; what comes after them is not, but is too much for a value anyway if nothing is left out.
+/// Characters of a text that are looked at; what comes after them is not, but is too much for a value anyway if
+/// nothing is left out.
 pub(super) const MAX_TEXT_CHARS: usize = MAX_VALUE_BYTES + 1;
 /// Most bytes of a compiled expression: it bounds the time of a search too.
 const MAX_REGEX_SIZE: usize = 256 << 10;

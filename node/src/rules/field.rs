@@ -75,7 +75,8 @@ impl Field {
         }
     }
 
-    /// Judges one round: what was read in its frames, of which the first 15 count. No frames at all is a failure of the camera.
+    /// Judges one round: what was read in its frames, of which the first 15 count. No frames at all is a failure of
+    /// the camera.
     pub fn judge(&mut self, observations: &[Observation], at: Moment) -> Reading {
         if observations.is_empty() {
             return self.camera_failed(at);
@@ -94,8 +95,8 @@ impl Field {
         self.refuse(Round::default(), Status::Camera, "there was no picture".into(), at)
     }
 
-    /// Takes a value that a person read as the new base. The next good reading is flagged as rebased if this goes against the
-    /// field's direction.
+    /// Takes a value that a person read as the new base. The next good reading is flagged as rebased if this goes
+    /// against the field's direction.
     ///
     /// # Errors
     /// One sentence: the field is text, or the value is not finite or outside `range`.
@@ -138,8 +139,9 @@ impl Field {
         }
     }
 
-    /// Goes on from what an earlier run kept. To be called before the first reading. Times in the future or more than 31 days in
-    /// the past are taken as unknown: then a rate allows no more than its slack until several readings have agreed.
+    /// Goes on from what an earlier run kept. To be called before the first reading. Times in the future or more than
+    /// 31 days in the past are taken as unknown: then a rate allows no more than its slack until several readings
+    /// have agreed.
     ///
     /// # Errors
     /// One sentence why the state cannot be used; the field stays as it was, which is a field that starts afresh.
@@ -188,7 +190,8 @@ impl Field {
         self.rules.stale_after_s.is_some_and(|limit| age_s > limit as f64)
     }
 
-    /// The text that the frames agree on, if it has the form and is sure enough, and whether it is confident throughout.
+    /// The text that the frames agree on, if it has the form and is sure enough, and whether it is confident
+    /// throughout.
     fn read(&self, observations: &[Observation]) -> (Round, Result<(String, bool), Refusal>) {
         let (mut ballots, mut found, mut spoilt) = (Vec::new(), Vec::new(), Vec::new());
         for (i, observation) in observations.iter().enumerate() {

@@ -8,7 +8,8 @@ use super::state::{SavedPoint, SavedRun};
 
 /// Refused numbers that are kept in mind at a time: what may be the truth, and a misread in between.
 pub(super) const MAX_RUNS: usize = 2;
-/// Steps of the last digit that a rate always allows: the digit shown before was cut off, the one shown now may be early.
+/// Steps of the last digit that a rate always allows: the digit shown before was cut off, the one shown now may be
+/// early.
 const SLACK_STEPS: f64 = 2.0;
 /// Largest change if nothing else was said, in steps of the last digit and as a part of the value; whichever is more.
 const DEFAULT_JUMP: (f64, f64) = (100.0, 0.1);

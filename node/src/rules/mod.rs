@@ -4,11 +4,12 @@
 //! observations of K frames → text → pattern → check digit → vote → number → range → rate → Reading
 //! ```
 //!
-//! Nothing here knows pixels, networks or MQTT; time comes in as an argument. [`StateFile`] is the only part that knows files.
+//! Nothing here knows pixels, networks or MQTT; time comes in as an argument. [`StateFile`] is the only part that
+//! knows files.
 //!
-//! A number is judged by what it can have become since the last good reading. What cannot be is refused, but kept in mind: several
-//! refused readings that fit each other become the new base ([`RulesConfig::rebase_after`]), so that no wrong reading can
-//! block the right ones for ever.
+//! A number is judged by what it can have become since the last good reading. What cannot be is refused, but kept in
+//! mind: several refused readings that fit each other become the new base ([`RulesConfig::rebase_after`]), so that no
+//! wrong reading can block the right ones for ever.
 
 mod check;
 mod clock;

@@ -49,8 +49,8 @@ pub(super) struct Known {
     pub last: Option<(f64, u8)>,
 }
 
-/// Reads a number: an optional sign, digits, an optional separator with digits on both sides. No exponent, no infinity, no digits
-/// but 0 to 9. Spaces inside a line do not count: meters leave gaps between their wheels.
+/// Reads a number: an optional sign, digits, an optional separator with digits on both sides. No exponent, no
+/// infinity, no digits but 0 to 9. Spaces inside a line do not count: meters leave gaps between their wheels.
 ///
 /// # Errors
 /// Why it is none, to go on after "… because".

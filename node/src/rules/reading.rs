@@ -119,9 +119,9 @@ pub struct Reading {
     pub field: String,
     /// Whether it is good, and if not, why.
     pub status: Status,
-    /// The value read if the status is ok, otherwise the last good one; `None` before the first. On a field that may only
-    /// rise (or fall) a step back within the dead-band, or of one last digit, is the jitter of a rolling digit: the status is ok
-    /// and the value stays.
+    /// The value read if the status is ok, otherwise the last good one; `None` before the first. On a field that may
+    /// only rise (or fall) a step back within the dead-band, or of one last digit, is the jitter of a rolling digit:
+    /// the status is ok and the value stays.
     pub value: Option<Value>,
     /// The text as it was read, before any rule; empty if there was none.
     pub raw: String,
@@ -133,10 +133,11 @@ pub struct Reading {
     pub rebased: bool,
     /// False if the value does not differ from the last published one by more than the dead-band.
     pub changed: bool,
-    /// Change of the value for each second since the last good reading, if it is a number, there was one, the time between is
-    /// known, and this one is ok and no new base.
+    /// Change of the value for each second since the last good reading, if it is a number, there was one, the time
+    /// between is known, and this one is ok and no new base.
     pub rate_per_s: Option<f64>,
-    /// Why the status is what it is, or why there is a new base, in one sentence for people; empty if there is nothing to say.
+    /// Why the status is what it is, or why there is a new base, in one sentence for people; empty if there is
+    /// nothing to say.
     pub reason: String,
 }
 

@@ -26,7 +26,8 @@ pub(super) struct SavedRun {
     pub points: u32,
 }
 
-/// What a field remembers: its base, what it refused since, what it published last. From [`Field::state`](super::Field::state), for
+/// What a field remembers: its base, what it refused since, what it published last. From
+/// [`Field::state`](super::Field::state), for
 /// [`Field::restore`](super::Field::restore); its inside is the rules' business.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldState {

@@ -17,8 +17,8 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateConfig {
-    /// Least time between two writes of the rules' state, 1 to 86400. What a power cut takes is at most this: the values of
-    /// before are older, so they are allowed more change.
+    /// Least time between two writes of the rules' state, 1 to 86400. What a power cut takes is at most this: the
+    /// values of before are older, so they are allowed more change.
     pub save_interval_s: u64,
 }
 
@@ -62,9 +62,9 @@ pub enum StateError {
     },
 }
 
-/// A file with the state of all fields: eight bytes that say what it is, a map from names to states in postcard, CRC-32 of that, little
-/// endian. Postcard because JSON would not give every f64 back to the bit. Written beside and renamed, so that it is the old or
-/// the new one after a power cut.
+/// A file with the state of all fields: eight bytes that say what it is, a map from names to states in postcard,
+/// CRC-32 of that, little endian. Postcard because JSON would not give every f64 back to the bit. Written beside and
+/// renamed, so that it is the old or the new one after a power cut.
 #[derive(Debug)]
 pub struct StateFile {
     path: PathBuf,
@@ -75,8 +75,8 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// Reads the file if there is one. The error, to be reported once, says why it cannot be used; the file object works all the same
-    /// and replaces it with the next write.
+    /// Reads the file if there is one. The error, to be reported once, says why it cannot be used; the file object
+    /// works all the same and replaces it with the next write.
     pub fn open(path: impl Into<PathBuf>, config: &StateConfig) -> (StateFile, Option<StateError>) {
         let path = path.into();
         let (saved, error) = match read(&path) {
@@ -92,9 +92,9 @@ impl StateFile {
         self.saved.get(field)
     }
 
-    /// Writes the state of all fields if it says more than the file and the last attempt is long enough ago, or if it is
-    /// `urgent`: a new base, a value set by hand, the end of the program. Returns whether it was written. Fields that are not
-    /// given are forgotten.
+    /// Writes the state of all fields if it says more than the file and the last attempt is long enough ago, or if it
+    /// is `urgent`: a new base, a value set by hand, the end of the program. Returns whether it was written. Fields
+    /// that are not given are forgotten.
     ///
     /// # Errors
     /// [`StateError::Write`]; what was on disk is still there.

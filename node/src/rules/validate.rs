@@ -18,8 +18,8 @@ impl RulesConfig {
     /// Whether the rules make sense.
     ///
     /// # Errors
-    /// One sentence naming the key as it is written in TOML: a value outside its bounds, a regular expression that cannot be
-    /// used, or keys that contradict each other.
+    /// One sentence naming the key as it is written in TOML: a value outside its bounds, a regular expression that
+    /// cannot be used, or keys that contradict each other.
     pub fn validate(&self) -> Result<(), String> {
         self.text_keys()?;
         self.number_keys()?;

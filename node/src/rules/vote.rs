@@ -56,10 +56,10 @@ pub(super) fn score(chars: &[CharGuess]) -> f32 {
     if scores.is_empty() { 0.0 } else { (scores.iter().sum::<f64>() / scores.len() as f64) as f32 }
 }
 
-/// Votes. Texts of the length that has most votes are voted on character by character, where a frame gives its first guess and its
-/// second as much as they are probable; a text that comes out so and was read in no frame has to be one that `fits`, otherwise
-/// the most voted whole text wins. `spoilt` are frames with a text that has not the form: they count in the total. On a tie the
-/// earlier frame wins. `None` without ballots.
+/// Votes. Texts of the length that has most votes are voted on character by character, where a frame gives its first
+/// guess and its second as much as they are probable; a text that comes out so and was read in no frame has to be one
+/// that `fits`, otherwise the most voted whole text wins. `spoilt` are frames with a text that has not the form: they
+/// count in the total. On a tie the earlier frame wins. `None` without ballots.
 pub(super) fn vote(
     ballots: &[Ballot],
     spoilt: &[(String, f32)],
@@ -167,7 +167,8 @@ fn most_likely(group: &[(usize, &Ballot)], at: usize) -> Option<char> {
     let read = |b: &Ballot| b.chars[at].ch;
     winner(group.iter().map(|(_, ballot)| {
         let ch = read(ballot);
-        // Each frame that reads `ch` adds its own part; what the others give to it as a second guess is added once, to the first.
+        // Each frame that reads `ch` adds its own part; what the others give to it as a second guess is added once,
+        // to the first.
         let first = group.iter().find(|(_, b)| read(b) == ch).is_some_and(|(_, b)| std::ptr::eq(*b, *ballot));
         let others = group.iter().filter(|(_, b)| first && read(b) != ch).map(|(_, b)| given(&b.chars[at], ch));
         (ch, given(&ballot.chars[at], ch) + others.sum::<f64>())

@@ -1,5 +1,5 @@
-//! Small files, replaced atomically: written beside the target and renamed, so that readers see the old or the new content.
-//! Also reads small files, with a limit.
+//! Small files, replaced atomically: written beside the target and renamed, so that readers see the old or the new
+//! content. Also reads small files, with a limit.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -29,7 +29,8 @@ pub(crate) fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The bytes of a file of at most `max_bytes`.
 ///
 /// # Errors
-/// The system's, or that it is longer, or no regular file: a pipe would block for ever at opening, and a device may never end.
+/// The system's, or that it is longer, or no regular file: a pipe would block for ever at opening, and a device may
+/// never end.
 pub(crate) fn read_small(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     check_regular(path)?;
     let mut bytes = Vec::new();

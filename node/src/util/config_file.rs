@@ -1,5 +1,5 @@
-//! A configuration file → [`NodeConfig`](crate::node::NodeConfig) or any other typed value, or one sentence that says what
-//! is wrong in it.
+//! A configuration file → [`NodeConfig`](crate::node::NodeConfig) or any other typed value, or one sentence that says
+//! what is wrong in it.
 
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -16,7 +16,8 @@ const MAX_DIGITS: usize = 39;
 /// Reads a TOML file.
 ///
 /// # Errors
-/// One sentence that names the file, the line, and what is wrong there; for an unknown key also the known one that is most like it.
+/// One sentence that names the file, the line, and what is wrong there; for an unknown key also the known one that is
+/// most like it.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     parse(&read_text(path)?, &path.display().to_string())
 }
@@ -67,8 +68,8 @@ pub fn explain(error: &toml::de::Error) -> String {
     }
 }
 
-/// serde's message in our words: one line, with a suggestion for a key or value that is not known, and without the text that stands
-/// where something else was expected: it may be a password.
+/// serde's message in our words: one line, with a suggestion for a key or value that is not known, and without the
+/// text that stands where something else was expected: it may be a password.
 pub fn sentence(message: &str) -> String {
     let message = shortened(&message.replace('\n', " "));
     if let Some(rest) =

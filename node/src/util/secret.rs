@@ -98,7 +98,8 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
-    /// The one source that is given of `<name>_file`, `<name>_env`, `<name>_credential` and `<name>_in_clear`, or `None` if none is.
+    /// The one source that is given of `<name>_file`, `<name>_env`, `<name>_credential` and `<name>_in_clear`, or
+    /// `None` if none is.
     ///
     /// # Errors
     /// One sentence naming the keys if more than one is given, or if one is empty.

@@ -1,4 +1,5 @@
-//! Certificates for TLS to brokers and cameras, from PEM files. rustls with ring does the rest; certificates are always checked.
+//! Certificates for TLS to brokers and cameras, from PEM files. rustls with ring does the rest; certificates are
+//! always checked.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;

@@ -13,7 +13,8 @@ use serde::Serialize;
 /// Name and version of the envelope; the number rises when a field changes its meaning.
 const SCHEMA: &str = "edge-ocr.job/1";
 
-/// Why a job has no result. The codes are stable: `too_large`, `bad_id`, `bad_picture`, `engine`, `busy`, `result_too_large`.
+/// Why a job has no result. The codes are stable: `too_large`, `bad_id`, `bad_picture`, `engine`, `busy`,
+/// `result_too_large`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub code: &'static str,

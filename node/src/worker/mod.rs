@@ -4,16 +4,18 @@
 //! $share/<group>/<base>/jobs/+ → queue → reader (a thread) → <base>/results/<job> → PUBACK → the job is acknowledged
 //! ```
 //!
-//! The broker spreads the jobs over all workers of a group. A job is acknowledged only when the broker has its result, so a worker
-//! that dies takes no job with it where the broker passes on what was not acknowledged (MQTT 5 leaves that to the broker; mosquitto drops
-//! it). Hence the rules for those who send jobs: an id for each, not kept, and once more after a time without a result. The same job
-//! may so be read twice and then has two results of the same id and text.
+//! The broker spreads the jobs over all workers of a group. A job is acknowledged only when the broker has its
+//! result, so a worker that dies takes no job with it where the broker passes on what was not acknowledged (MQTT 5
+//! leaves that to the broker; mosquitto drops it). Hence the rules for those who send jobs: an id for each, not kept,
+//! and once more after a time without a result. The same job may so be read twice and then has two results of the
+//! same id and text.
 //!
-//! With MQTT 5 the broker sends at most [`receive_maximum`](WorkerConfig::receive_maximum) jobs before the first is acknowledged: a busy
-//! worker gets no more. MQTT 3.1.1 has no such limit; the broker's own applies (mosquitto's is 20), and of what comes beyond
-//! [`max_waiting`](WorkerConfig::max_waiting) the sender is told that the worker is busy. mosquitto 2.0.11 (Debian 12) keeps to neither:
-//! where more jobs wait at the broker, it sends two for each that is acknowledged (mosquitto#2301), so whoever sends has at most
-//! `max_waiting` jobs under way for each worker.
+//! With MQTT 5 the broker sends at most [`receive_maximum`](WorkerConfig::receive_maximum) jobs before the first is
+//! acknowledged: a busy worker gets no more. MQTT 3.1.1 has no such limit; the broker's own applies (mosquitto's is
+//! 20), and of what comes beyond
+//! [`max_waiting`](WorkerConfig::max_waiting) the sender is told that the worker is busy. mosquitto 2.0.11 (Debian
+//! 12) keeps to neither: where more jobs wait at the broker, it sends two for each that is acknowledged
+//! (mosquitto#2301), so whoever sends has at most `max_waiting` jobs under way for each worker.
 
 mod answer;
 mod config;
@@ -33,13 +35,14 @@ use crate::util::shutdown::Stop;
 use edge_ocr::error::Error;
 
 /// Works until `stop` is set. On the way out the job that is being read is finished, its result published and the job
-/// acknowledged, if that takes no longer than [`grace_ms`](WorkerConfig::grace_ms), a new connection included; the broker
-/// passes on what waits. A picture that takes longer is given up unacknowledged: its reader
-/// goes on in a thread that ends with the process.
+/// acknowledged, if that takes no longer than [`grace_ms`](WorkerConfig::grace_ms), a new connection included; the
+/// broker passes on what waits. A picture that takes longer is given up unacknowledged: its reader goes on in a
+/// thread that ends with the process.
 ///
 /// # Errors
-/// [`Error::Config`] for a configuration that cannot be used, and those of [`Pipeline::from_config`](edge_ocr::Pipeline::from_config). A broker
-/// that cannot be reached is no error: it is tried again.
+/// [`Error::Config`] for a configuration that cannot be used, and those of
+/// [`Pipeline::from_config`](edge_ocr::Pipeline::from_config). A broker that cannot be reached is no error: it is
+/// tried again.
 pub fn run(config: &WorkerConfig, stop: &Stop) -> Result<Counters, Error> {
     let Parts { id, names, reader, mut transport } = Parts::new(config)?;
     log::info!("worker {id} takes jobs from {}", config.filter());
@@ -48,7 +51,8 @@ pub fn run(config: &WorkerConfig, stop: &Stop) -> Result<Counters, Error> {
     })
 }
 
-/// Whether a worker could be made of this configuration: its values, its secrets, its networks. The broker is not asked.
+/// Whether a worker could be made of this configuration: its values, its secrets, its networks. The broker is not
+/// asked.
 ///
 /// # Errors
 /// As [`run`].
@@ -73,7 +77,8 @@ impl Parts {
             Options { manual_acks: true, receive_maximum: Some(config.receive_maximum), must_subscribe: true };
         let names = answer::Names::new(&config.base, &id);
         let mut mqtt = config.mqtt.clone();
-        // A job that is a little too large is told so; one beyond this is refused by the broker, or ends the connection.
+        // A job that is a little too large is told so; one beyond this is refused by the broker, or ends the
+        // connection.
         mqtt.max_packet_in_bytes =
             mqtt.max_packet_in_bytes.max(config.max_job_bytes.saturating_add(config::HEADER_BYTES));
         let transport = mqtt::connect(&mqtt, &format!("edge-ocr-{id}"), Some(names.status(false)), options)

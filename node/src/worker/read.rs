@@ -9,7 +9,8 @@ use std::time::Instant;
 
 /// Reads the picture of a job.
 pub trait Read: Send {
-    /// The JSON object for an encoded picture, or the array of them for one with several pages. `job` is its name in the result.
+    /// The JSON object for an encoded picture, or the array of them for one with several pages. `job` is its name in
+    /// the result.
     ///
     /// # Errors
     /// [`ReadError`]; the next picture may be fine.

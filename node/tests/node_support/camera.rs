@@ -332,8 +332,8 @@ pub fn jpeg(width: u32, height: u32, shade: u8) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// The JPEG without its Huffman tables, as USB cameras give it: readers are to use those of the standard, which the encoder here
-/// uses too.
+/// The JPEG without its Huffman tables, as USB cameras give it: readers are to use those of the standard, which the
+/// encoder here uses too.
 pub fn without_tables(jpeg: &[u8]) -> Vec<u8> {
     let mut out = jpeg[..2].to_vec();
     let mut at = 2;

@@ -1,5 +1,5 @@
-//! What the tests of the node have around them: a broker, a bad network, a listener, a camera. All of it on ports of 127.0.0.1 that the
-//! system chooses.
+//! What the tests of the node have around them: a broker, a bad network, a listener, a camera. All of it on ports of
+//! 127.0.0.1 that the system chooses.
 #![allow(dead_code, unused_imports)] // each test file uses a part
 
 pub mod camera;
@@ -48,7 +48,8 @@ pub fn wait_for(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool
     wait_until(deadline, || condition().then_some(())).is_some()
 }
 
-/// Whether a missing thing is a failure: yes in CI, where everything must be there; elsewhere the test says that it skips.
+/// Whether a missing thing is a failure: yes in CI, where everything must be there; elsewhere the test says that it
+/// skips.
 fn skip(what: &str) -> bool {
     assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "CI needs {what}");
     eprintln!("skipped: {what} not here");

@@ -165,10 +165,10 @@ fn connection(client: &TcpStream, target: SocketAddr, shared: &Arc<Shared>, roun
     let _ = client.shutdown(Shutdown::Both);
 }
 
-/// Passes bytes until `from` has no more, which `to` is then told, each after the delay of the link: bytes that come meanwhile are on their way
-/// at the same time, as in a network. What a side that is gone has sent is passed on to its last byte: that `to` takes nothing more says
-/// nothing of what still comes from it. Then what comes from `from` is thrown away, for closing a connection in which something is unread
-/// takes back what was sent in it.
+/// Passes bytes until `from` has no more, which `to` is then told, each after the delay of the link: bytes that come
+/// meanwhile are on their way at the same time, as in a network. What a side that is gone has sent is passed on to
+/// its last byte: that `to` takes nothing more says nothing of what still comes from it. Then what comes from `from`
+/// is thrown away, for closing a connection in which something is unread takes back what was sent in it.
 fn pump(from: &TcpStream, to: &TcpStream, shared: &Shared, round: u64) {
     let _ = from.set_nodelay(true);
     let _ = from.set_read_timeout(Some(POLL_INTERVAL));

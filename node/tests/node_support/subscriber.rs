@@ -25,8 +25,8 @@ impl Received {
     }
 }
 
-/// Collects messages in a thread. It connects again by itself and has a session that outlives its connections, as long as the broker
-/// keeps it; a broker that does not is asked again.
+/// Collects messages in a thread. It connects again by itself and has a session that outlives its connections, as
+/// long as the broker keeps it; a broker that does not is asked again.
 pub struct Subscriber {
     client: Client,
     shared: Arc<Shared>,
@@ -48,7 +48,8 @@ impl Shared {
 }
 
 impl Subscriber {
-    /// Listens to `filters` at the broker on `port` of 127.0.0.1; returns when the broker knows, so that nothing sent after is missed.
+    /// Listens to `filters` at the broker on `port` of 127.0.0.1; returns when the broker knows, so that nothing sent
+    /// after is missed.
     pub fn new(port: u16, filters: &[&str]) -> Subscriber {
         Subscriber::with_login(port, filters, None)
     }

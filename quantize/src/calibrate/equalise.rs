@@ -1,5 +1,5 @@
-//! Cross-channel equalisation: a tensor has one scale for all channels, so a channel with small numbers is left with few
-//! steps. Dividing channel c by d[c] where it is written and multiplying the weights that read it by d[c] changes
+//! Cross-channel equalisation: a tensor has one scale for all channels, so a channel with small numbers is left with
+//! few steps. Dividing channel c by d[c] where it is written and multiplying the weights that read it by d[c] changes
 //! nothing in the float network and gives every channel more of the range.
 //!
 //! Weights that write a channel have a scale of their own, so the division costs nothing there. The product makes the

@@ -138,8 +138,8 @@ impl Histogram {
     }
 }
 
-/// Scale and zero point for a range that holds 0. With a `shift` (see [`Post`](crate::graph::Post)) the scale is changed
-/// by a few per cent so that it divides the shift.
+/// Scale and zero point for a range that holds 0. With a `shift` (see [`Post`](crate::graph::Post)) the scale is
+/// changed by a few per cent so that it divides the shift.
 pub fn quant(low: f32, high: f32, shift: f32) -> Quant {
     let (low, high) = (low.min(0.0), high.max(0.0));
     let mut scale = ((high - low) / 255.0).max(1e-8);

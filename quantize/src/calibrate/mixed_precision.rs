@@ -1,7 +1,7 @@
 //! Mixed precision: layers that stay `f32` in a quantised network ("islands").
 //!
-//! An island dequantises its input, computes in `f32` and returns `f32`; a conversion after it quantises its output for the
-//! layers that are not islands. Neighbouring islands exchange floats.
+//! An island dequantises its input, computes in `f32` and returns `f32`; a conversion after it quantises its output
+//! for the layers that are not islands. Neighbouring islands exchange floats.
 
 use super::dtypes;
 use crate::error::Error;

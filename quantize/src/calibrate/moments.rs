@@ -76,7 +76,8 @@ pub struct Seen<'a> {
     pub out: [usize; 2],
 }
 
-/// Sums over at most `limit` patches of one sample, evenly spread. One problem for dense, one per channel for depthwise.
+/// Sums over at most `limit` patches of one sample, evenly spread. One problem for dense, one per channel for
+/// depthwise.
 pub fn collect(conv: &Conv, seen: &Seen<'_>, limit: usize) -> Vec<Moments> {
     let Weights::F32(weights) = &conv.weights else { return Vec::new() };
     let x = seen.quantised.0.real(seen.quantised.1);

@@ -19,16 +19,16 @@ pub struct Cost {
     pub possible: bool,
 }
 
-/// Distance of two answers: total variation (half the sum of differences) of each step's probabilities, or the difference
-/// of each pixel's, averaged. 0: the same; 1: nothing in common.
+/// Distance of two answers: total variation (half the sum of differences) of each step's probabilities, or the
+/// difference of each pixel's, averaged. 0: the same; 1: nothing in common.
 fn distance(a: &[f32], b: &[f32], channels: usize) -> f64 {
     let sum: f64 = a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())).sum();
     let steps = (a.len() / channels.max(1)).max(1) as f64;
     sum / steps * if channels > 1 { 0.5 } else { 1.0 }
 }
 
-/// Mean distance between the answers of the float and of the quantised network: total variation of the probabilities of a
-/// step, or difference of a pixel's probability.
+/// Mean distance between the answers of the float and of the quantised network: total variation of the probabilities
+/// of a step, or difference of a pixel's probability.
 ///
 /// # Errors
 /// A picture does not fit.

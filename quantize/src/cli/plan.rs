@@ -18,7 +18,8 @@ pub struct Args {
     /// Height and width of an input, such as 48x320; repeat it for more [default: those of the target's file]
     #[arg(long, value_parser = size)]
     size: Vec<[usize; 2]>,
-    /// Recogniser: latin, digits, full, or a text file with the characters [default: that of the target's file, or full]
+    /// Recogniser: latin, digits, full, or a text file with the characters [default: that of the target's file, or
+    /// full]
     #[arg(long)]
     charset: Option<String>,
     /// Target that the plan is for: its file (targets/pi5.toml), or a name

@@ -1,4 +1,5 @@
-//! Lists of pictures: one a line, relative to the data folder, with the corners of a cut where one line of text is meant.
+//! Lists of pictures: one a line, relative to the data folder, with the corners of a cut where one line of text is
+//! meant.
 //!
 //! `receipts/img/a.jpg` or `receipts/img/a.jpg<TAB>x,y x,y x,y x,y<TAB>text`; `#` begins a comment.
 

@@ -22,8 +22,8 @@ pub struct Sample {
     pub bytes: Vec<u8>,
 }
 
-/// The detector's canvases, width and height. The small one shows a page as a whole; the large ones, on which the pipeline
-/// searches pages of more pixels, show text several times as large, which other channels answer.
+/// The detector's canvases, width and height. The small one shows a page as a whole; the large ones, on which the
+/// pipeline searches pages of more pixels, show text several times as large, which other channels answer.
 const CANVAS_PX: [usize; 2] = [640, 640];
 const LARGE_CANVASES_PX: [[usize; 2]; 2] = [[1312, 736], [736, 1312]];
 /// A page is enlarged at most this often.

@@ -1,11 +1,11 @@
 //! The networks as this tool sees them: a list of fused operations over tensors of batch 1 in NHWC.
 //!
-//! The graph is shape-neutral: it holds channels, kernels and strides, and [`Graph::shapes`] gives heights and widths for
-//! any input size. A sequence of `t` tokens with `k` numbers each is a picture of height 1, width `t` and `k` channels:
-//! the bytes lie the same way, so a matrix product is a 1×1 convolution.
+//! The graph is shape-neutral: it holds channels, kernels and strides, and [`Graph::shapes`] gives heights and widths
+//! for any input size. A sequence of `t` tokens with `k` numbers each is a picture of height 1, width `t` and `k`
+//! channels: the bytes lie the same way, so a matrix product is a 1×1 convolution.
 //!
-//! The same types hold the float network and the quantised one: a tensor's [`DType`] says whether it is `f32` or `u8`, a
-//! convolution's [`Weights`] whether they are `f32` or `i8`.
+//! The same types hold the float network and the quantised one: a tensor's [`DType`] says whether it is `f32` or
+//! `u8`, a convolution's [`Weights`] whether they are `f32` or `i8`.
 
 mod fuse;
 mod ops;

@@ -243,7 +243,8 @@ pub struct SqueezeExcite {
 
 /// The recogniser's last layer: probabilities `softmax(w·x + bias)` per token.
 ///
-/// With `i8` weights each token is quantised on the fly: `scale = max|x| / 127`, `q = round_ties_even(x / scale) + 128`.
+/// With `i8` weights each token is quantised on the fly: `scale = max|x| / 127`, `q = round_ties_even(x / scale) +
+/// 128`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CtcHead {
     /// Number of classes, the blank (class 0) included.

@@ -1,5 +1,5 @@
-//! Multi-head attention as Paddle exports it: reshape to (token, 3, head, d), transpose to (3, head, token, d), cut into
-//! q, k and v, q·scale·kᵀ, softmax, ·v, transpose and reshape back.
+//! Multi-head attention as Paddle exports it: reshape to (token, 3, head, d), transpose to (3, head, token, d), cut
+//! into q, k and v, q·scale·kᵀ, softmax, ·v, transpose and reshape back.
 
 use super::raw::RawNode;
 use super::{Importer, Layout, Value};

@@ -13,7 +13,8 @@ use crate::graph::{Activation, Conv, DType, Quant, Weights};
 /// y   = y + (res as f32 - res_zero) * res_mul    with a residual
 /// q   = clamp(round_ties_even(y) + zero_out, low, 255)
 /// ```
-/// With a float output `post` is 1 (or the affine's factor), nothing is rounded, `shift` is added, and Relu clamps at 0.
+/// With a float output `post` is 1 (or the affine's factor), nothing is rounded, `shift` is added, and Relu clamps at
+/// 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epilogue {
     /// Per row, without `-zero_in * sum(w)`.

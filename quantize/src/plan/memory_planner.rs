@@ -1,8 +1,9 @@
 //! Plans memory: offsets for buffers of known sizes and lifetimes. Buffers that live at the same time must not overlap.
 //!
-//! Finding the smallest arena is NP-hard; these networks are small and kind. Buffers are placed one after the other, each
-//! into the smallest gap that holds it (or the lowest), in several orders and then in mixtures of the best one, until the lower
-//! bound - the most bytes that live at the same step - is met or nothing is gained. Always the same result for the same input.
+//! Finding the smallest arena is NP-hard; these networks are small and kind. Buffers are placed one after the other,
+//! each into the smallest gap that holds it (or the lowest), in several orders and then in mixtures of the best one,
+//! until the lower bound - the most bytes that live at the same step - is met or nothing is gained. Always the same
+//! result for the same input.
 
 use super::buffer_assignment::Buffer;
 

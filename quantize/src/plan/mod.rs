@@ -83,8 +83,8 @@ impl CompiledVariant {
 /// Compiles a model for some input sizes. The same model and options give the same bytes.
 ///
 /// # Errors
-/// [`CompileError`]: an operation or element type that the engine lacks (with the node's name), an input size that does not
-/// fit, numbers out of range.
+/// [`CompileError`]: an operation or element type that the engine lacks (with the node's name), an input size that
+/// does not fit, numbers out of range.
 pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileError> {
     if options.sizes.is_empty() {
         return Err(CompileError::Options("no input sizes were given; give at least one".into()));

@@ -1,5 +1,5 @@
-//! Steps on numbered slots: what lowering makes, before anything has a place in memory. In a drafted step, a tensor's offset is the
-//! number of its slot.
+//! Steps on numbered slots: what lowering makes, before anything has a place in memory. In a drafted step, a tensor's
+//! offset is the number of its slot.
 
 use edge_ocr_engine::plan::{DType, Step, Tensor};
 

@@ -51,8 +51,8 @@ pub struct Program {
 pub struct Board {
     /// What `--target` of cargo or cross may be, the recommended one first; all of one architecture.
     pub triples: Vec<String>,
-    /// The core, by LLVM's name: what emulators and pipeline models are asked for. The compiler is not: programs built for one
-    /// out-of-order core run badly on the in-order ones.
+    /// The core, by LLVM's name: what emulators and pipeline models are asked for. The compiler is not: programs
+    /// built for one out-of-order core run badly on the in-order ones.
     pub cpu: String,
     /// CPU features beyond the triple's that the kernels need, by Rust's names.
     pub features: Vec<String>,

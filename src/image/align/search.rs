@@ -1,8 +1,9 @@
 //! Where a small grey picture lies in a larger one: zero-mean normalised cross-correlation, coarse to fine.
 //!
-//! `imageproc::template_matching` has the normalised correlation without the means taken out, which prefers bright places to
-//! similar ones and changes with the brightness of the scene, and no pyramid: at every place of a window of ±40 pixels it
-//! costs a hundred times what is done here. Sums are whole numbers, so that the score does not depend on their order.
+//! `imageproc::template_matching` has the normalised correlation without the means taken out, which prefers bright
+//! places to similar ones and changes with the brightness of the scene, and no pyramid: at every place of a window of
+//! ±40 pixels it costs a hundred times what is done here. Sums are whole numbers, so that the score does not depend
+//! on their order.
 
 use crate::image::{ImageError, PixelView, enhance, reserve};
 
@@ -79,8 +80,8 @@ impl Level {
         self.spread / self.plane.data.len() as f64
     }
 
-    /// Likeness of the template to the part of `window` from (`x`, `y`), which must be inside: -1 to 1, 0 where the part is of
-    /// one brightness.
+    /// Likeness of the template to the part of `window` from (`x`, `y`), which must be inside: -1 to 1, 0 where the
+    /// part is of one brightness.
     fn score(&self, window: &Plane, x: usize, y: usize) -> f32 {
         let Plane { width, height, .. } = self.plane;
         let (mut sum, mut squares, mut products) = (0u64, 0u64, 0u64);
@@ -131,8 +132,8 @@ pub struct Found {
 }
 
 impl Template {
-    /// Prepares a plane for being looked for within `reach_px` pixels in each direction. `None` for one without contrast: less
-    /// than `least_contrast` grey levels (standard deviation).
+    /// Prepares a plane for being looked for within `reach_px` pixels in each direction. `None` for one without
+    /// contrast: less than `least_contrast` grey levels (standard deviation).
     pub fn new(plane: Plane, reach_px: usize, least_contrast: f64) -> Result<Option<Template>, ImageError> {
         let Some(whole) = Level::new(plane) else { return Ok(None) };
         let contrast = whole.contrast();

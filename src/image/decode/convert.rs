@@ -3,13 +3,13 @@
 use super::ground;
 use ::image::ColorType;
 
-/// Sixteen-bit pictures whose greatest value has at most so many bits are stretched: cameras with samples of 10 or 12 bits write
-/// them as they are, and taken for sixteen bits they are nearly black. With 13 bits text is still read as it is (measured on
-/// the golden receipt and word), and the picture may well be a dark one that is meant so.
+/// Sixteen-bit pictures whose greatest value has at most so many bits are stretched: cameras with samples of 10 or 12
+/// bits write them as they are, and taken for sixteen bits they are nearly black. With 13 bits text is still read as
+/// it is (measured on the golden receipt and word), and the picture may well be a dark one that is meant so.
 const MOST_STRETCHED_BITS: u32 = 12;
 
-/// Turns the `width`×`height` pixels of type `color` at the start of `data` into RGB8 where they lie, and shortens `data` to
-/// them. `data` is at least as long as both forms.
+/// Turns the `width`×`height` pixels of type `color` at the start of `data` into RGB8 where they lie, and shortens
+/// `data` to them. `data` is at least as long as both forms.
 pub(super) fn to_rgb8(data: &mut Vec<u8>, color: ColorType, width: usize, height: usize) {
     let pixels = width * height;
     let white = white_level(data, color, pixels);
@@ -38,8 +38,8 @@ pub(super) fn to_rgb8(data: &mut Vec<u8>, color: ColorType, width: usize, height
     data.shrink_to_fit();
 }
 
-/// The sixteen-bit value that becomes 255: 65535, or the greatest of the bits in use where these are few. A picture of one
-/// value has nothing to stretch.
+/// The sixteen-bit value that becomes 255: 65535, or the greatest of the bits in use where these are few. A picture
+/// of one value has nothing to stretch.
 fn white_level(data: &[u8], color: ColorType, pixels: usize) -> u16 {
     let (samples, colours) = match color {
         ColorType::L16 => (1, 1),
@@ -66,8 +66,8 @@ fn narrow(value: u16, white: u16) -> u8 {
     ((u32::from(value) * 255 + white / 2) / white).min(255) as u8
 }
 
-/// Rewrites pixels of `N` bytes as pixels of three, from the end where they grow and from the start where they shrink, so
-/// that nothing is overwritten before it is read.
+/// Rewrites pixels of `N` bytes as pixels of three, from the end where they grow and from the start where they
+/// shrink, so that nothing is overwritten before it is read.
 fn convert<const N: usize>(data: &mut [u8], pixels: usize, pixel: impl Fn([u8; N]) -> [u8; 3]) {
     let mut one = |i: usize| {
         let Some(source) = data.get(i * N..).and_then(|d| d.first_chunk::<N>()) else { return };

@@ -1,7 +1,8 @@
 //! What shows through where a picture is transparent.
 //!
-//! Dark letters without a ground were made for white paper, bright ones for a dark page. Which they are is seen at the edges
-//! between what is drawn and what is transparent: only there does the ground decide whether a shape is visible.
+//! Dark letters without a ground were made for white paper, bright ones for a dark page. Which they are is seen at
+//! the edges between what is drawn and what is transparent: only there does the ground decide whether a shape is
+//! visible.
 
 /// Pixels that are looked at inwards from an edge, for the first that is not blended with the transparent side.
 const REACH: usize = 4;

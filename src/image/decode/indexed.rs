@@ -56,7 +56,8 @@ mod tests {
     use crate::image::ImageError;
     use crate::image::decode::{Limits, decode};
 
-    /// A little-endian TIFF of one uncompressed strip, 5 pixels wide and 2 high, with the values 0, 1, 2… from the left.
+    /// A little-endian TIFF of one uncompressed strip, 5 pixels wide and 2 high, with the values 0, 1, 2… from the
+    /// left.
     fn tiff(bits: usize, photometric: u32, map: &[u16]) -> Vec<u8> {
         let (width, height, each) = (5_usize, 2_usize, 8 / bits);
         let mut row = vec![0_u8; width.div_ceil(each)];

@@ -46,8 +46,8 @@ impl Job<'_> {
         pixels.upright(turn)
     }
 
-    /// Refuses the picture of a file that was cut before its first row of blocks was whole: it is grey all over, and would be
-    /// read as a page without text.
+    /// Refuses the picture of a file that was cut before its first row of blocks was whole: it is grey all over, and
+    /// would be read as a page without text.
     fn refuse_undecoded(&self, header: &Jpeg<'_>, pixels: &Pixels) -> Result<(), ImageError> {
         if header.ends {
             return Ok(());

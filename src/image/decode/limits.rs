@@ -9,7 +9,8 @@ use crate::param::{Param, ParamError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Longest encoded picture in bytes. Default 64 000 000: more than any uncompressed one that `max_decode_bytes` admits.
+    /// Longest encoded picture in bytes. Default 64 000 000: more than any uncompressed one that `max_decode_bytes`
+    /// admits.
     pub max_bytes: u64,
     /// Greatest width in pixels, before the EXIF turn. Default 32 768.
     pub max_width_px: u32,
@@ -17,14 +18,14 @@ pub struct Limits {
     pub max_height_px: u32,
     /// Most pixels, width times height. Default 40 000 000, which take 120 MB as RGB8.
     pub max_pixels: u64,
-    /// Most memory in bytes while decoding: the encoded picture, the decoder's buffers and the result together, as far as
-    /// the header tells. Default 144 000 000. A baseline JPEG takes 3 bytes a pixel plus twice its file; a progressive one
-    /// 3 bytes more with halved colour (4:2:0), 6 with full colour.
+    /// Most memory in bytes while decoding: the encoded picture, the decoder's buffers and the result together, as
+    /// far as the header tells. Default 144 000 000. A baseline JPEG takes 3 bytes a pixel plus twice its file; a
+    /// progressive one 3 bytes more with halved colour (4:2:0), 6 with full colour.
     pub max_decode_bytes: u64,
     /// Most pages of one file (TIFF). Default 256.
     pub max_pages: u64,
-    /// Most pixels of all pages of one file together. Default 1 000 000 000: a hundred A4 pages of 300 dots an inch. Pages are
-    /// decoded one after the other, so this bounds time; memory is bounded by the limits above.
+    /// Most pixels of all pages of one file together. Default 1 000 000 000: a hundred A4 pages of 300 dots an inch.
+    /// Pages are decoded one after the other, so this bounds time; memory is bounded by the limits above.
     pub max_total_pixels: u64,
 }
 

@@ -60,8 +60,8 @@ impl fmt::Display for Notice {
     }
 }
 
-/// The pages of an encoded picture, decoded one after the other: those of a TIFF; of other formats the only one, or the first
-/// frame. The bytes are dropped with the last page.
+/// The pages of an encoded picture, decoded one after the other: those of a TIFF; of other formats the only one, or
+/// the first frame. The bytes are dropped with the last page.
 ///
 /// A page that cannot be decoded is an error in its place, and the next ones follow.
 #[derive(Debug)]
@@ -81,7 +81,8 @@ impl<B: AsRef<[u8]>> Pages<B> {
     /// Looks how many pages there are; nothing is decoded yet. `most_bytes` is that of [`decode_reduced`].
     ///
     /// # Errors
-    /// [`ImageError`] if the file is none that is read, or has more bytes, pages or pixels in all its pages than `limits` allow.
+    /// [`ImageError`] if the file is none that is read, or has more bytes, pages or pixels in all its pages than
+    /// `limits` allow.
     pub fn new(bytes: B, limits: Limits, most_bytes: u64) -> Result<Self, ImageError> {
         let file = bytes.as_ref();
         let format = check_file(file, &limits)?;

@@ -15,7 +15,8 @@ impl<'a> Patched<'a> {
         Patched { file, patches: Vec::new(), at: 0 }
     }
 
-    /// Replaces the bytes from `at` on; what goes beyond the file is left out. Of two patches that overlap, the earlier counts.
+    /// Replaces the bytes from `at` on; what goes beyond the file is left out. Of two patches that overlap, the
+    /// earlier counts.
     pub fn patch(mut self, at: usize, bytes: &[u8]) -> Self {
         let room = self.file.len().saturating_sub(at);
         self.patches.push((at, bytes.iter().take(room).copied().collect()));

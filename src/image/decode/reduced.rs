@@ -1,7 +1,7 @@
 //! Large JPEGs at a half, a quarter or an eighth of their size, straight from their frequencies.
 //!
-//! The usual decoder always makes the whole picture, 3 bytes a pixel: 104 MB for a page scanned at 600 dots an inch, of which
-//! the detector sees a ninth. This one never holds more than the reduced picture and its planes.
+//! The usual decoder always makes the whole picture, 3 bytes a pixel: 104 MB for a page scanned at 600 dots an inch,
+//! of which the detector sees a ninth. This one never holds more than the reduced picture and its planes.
 
 use super::{GAVE_UP, Job, Limits, Pixels, one_line};
 use crate::image::header::tiff::orientation;
@@ -19,8 +19,9 @@ pub struct Reduced {
     pub full_px: [usize; 2],
 }
 
-/// As [`super::decode`], but a JPEG (grey or with three components) that would take more than `most_bytes` as RGB8 is decoded
-/// at the largest of a half, a quarter and an eighth of its width and height that takes no more, or at an eighth.
+/// As [`super::decode`], but a JPEG (grey or with three components) that would take more than `most_bytes` as RGB8 is
+/// decoded at the largest of a half, a quarter and an eighth of its width and height that takes no more, or at an
+/// eighth.
 ///
 /// # Errors
 /// As [`super::decode`]. [`Limits::max_pixels`] and the sides' limits hold for the whole picture,
@@ -59,8 +60,8 @@ fn reduce(job: &Job<'_>, most_bytes: u64) -> Result<Option<Reduced>, ImageError>
     let n = [2, 4].into_iter().find(fits).unwrap_or(8);
     let (w, h) = (side(width, n), side(height, n));
     let turn = orientation(header.exif);
-    // Planes as they are stored, one byte a sample; then rows of colours from them. A progressive picture's coefficients lie
-    // beside the planes.
+    // Planes as they are stored, one byte a sample; then rows of colours from them. A progressive picture's
+    // coefficients lie beside the planes.
     let planes = header.coefficients() / u64::from(n * n);
     let kept = if header.keeps_coefficients() { header.coefficients() * 2 } else { 0 };
     let turning = orient::scratch_bytes(turn, u64::from(w), u64::from(h));
@@ -153,8 +154,8 @@ mod tests {
                 assert_eq!(reduced.full_px, [whole.width(), whole.height()]);
                 let sides = [reduced.picture.width(), reduced.picture.height()];
                 assert_eq!(sides, reduced.full_px.map(|side| side.div_ceil(n)), "{most} bytes");
-                // Blocks are counted from the stored picture's corner: turned, they may lie n - 1 pixels off, in which the ramp
-                // rises by 2 a pixel.
+                // Blocks are counted from the stored picture's corner: turned, they may lie n - 1 pixels off, in
+                // which the ramp rises by 2 a pixel.
                 let bound = if exif.is_some() { 2 * n } else { 3 };
                 let difference = mean_difference(&reduced.picture, &whole, n);
                 assert!(difference < bound as f64, "{color:?} {exif:?} 1/{n}: {difference}");

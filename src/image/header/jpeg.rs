@@ -2,7 +2,8 @@
 
 /// So many scans are read of any picture; encoders make up to some twelve.
 const SCANS: u64 = 16;
-/// More of them only while they go over no more pixels than this in all: each goes over the whole picture, and takes next to no bytes.
+/// More of them only while they go over no more pixels than this in all: each goes over the whole picture, and takes
+/// next to no bytes.
 const SCANNED_PIXELS: u64 = 1 << 28;
 
 /// The start of a JPEG up to its first scan.
@@ -39,7 +40,8 @@ impl Jpeg<'_> {
         8 * u32::from(self.sampling.iter().map(|s| s.1).max().unwrap_or(1).max(1))
     }
 
-    /// Whether the first scan has less data than one row of its blocks takes: each a bit, and without progression another one.
+    /// Whether the first scan has less data than one row of its blocks takes: each a bit, and without progression
+    /// another one.
     pub fn has_no_data(&self) -> bool {
         let across = self.sampling.iter().map(|s| s.0).max().unwrap_or(1).max(1);
         let units = u64::from(self.width.div_ceil(8 * u32::from(across)));
@@ -110,8 +112,8 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> Option<Jpeg<'_>> {
     }
 }
 
-/// Bytes of coded data up to the next marker. In coded data a byte FF is followed by 00 or a restart marker; FF may also be
-/// repeated.
+/// Bytes of coded data up to the next marker. In coded data a byte FF is followed by 00 or a restart marker; FF may
+/// also be repeated.
 fn coded_bytes(bytes: &[u8]) -> usize {
     let marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7 | 0xFF);
     bytes.windows(2).position(marker).unwrap_or(bytes.len())

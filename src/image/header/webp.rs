@@ -14,8 +14,8 @@ pub(in crate::image) struct WebP<'a> {
     pub alpha: bool,
     /// Width and height by the bitstream of the lossy picture outside the frames.
     pub lossy_size: Option<(u32, u32)>,
-    /// The first frame is a lossy picture of another size than the frame: the decoder allocates by the former and writes
-    /// by the latter.
+    /// The first frame is a lossy picture of another size than the frame: the decoder allocates by the former and
+    /// writes by the latter.
     pub frame_disagrees: bool,
     /// Content of the EXIF chunk.
     pub exif: Option<&'a [u8]>,

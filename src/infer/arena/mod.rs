@@ -1,6 +1,7 @@
 //! The INT8 engine: plans that were compiled with the program run in memory whose size was known then.
 //!
-//! A plan fixes the input sizes; all of them are checked and prepared when the network is loaded, and a run allocates nothing.
+//! A plan fixes the input sizes; all of them are checked and prepared when the network is loaded, and a run allocates
+//! nothing.
 
 use super::{Answer, InferError, Model, Network, Pool, Shape, lend};
 use crate::image::CHANNELS;
@@ -22,10 +23,12 @@ pub struct ArenaNetwork {
 }
 
 impl ArenaNetwork {
-    /// Checks the plan of an embedded model, for which it needs `bench` for a moment; a run uses at most `workers` threads.
+    /// Checks the plan of an embedded model, for which it needs `bench` for a moment; a run uses at most `workers`
+    /// threads.
     ///
     /// # Errors
-    /// [`InferError::Kernels`] if the processor lacks what was asked for, [`InferError::Plan`] if the plan breaks a rule.
+    /// [`InferError::Kernels`] if the processor lacks what was asked for, [`InferError::Plan`] if the plan breaks a
+    /// rule.
     pub fn load(
         embedded: &'static target::Embedded,
         workers: usize,
@@ -50,12 +53,12 @@ impl ArenaNetwork {
     }
 }
 
-/// The kernels in force: those of the target, the best that the processor has if the target is for any machine, or those of
-/// `EDGE_OCR_ISA`.
+/// The kernels in force: those of the target, the best that the processor has if the target is for any machine, or
+/// those of `EDGE_OCR_ISA`.
 ///
 /// # Errors
-/// [`InferError::Machine`] if this is not the machine that the program was built for, [`InferError::Kernels`] if the processor
-/// lacks what was asked for.
+/// [`InferError::Machine`] if this is not the machine that the program was built for, [`InferError::Kernels`] if the
+/// processor lacks what was asked for.
 pub fn kernels() -> Result<&'static Kernels, InferError> {
     crate::board::check().map_err(InferError::Machine)?;
     match target::KERNELS.and_then(|name| Isa::from_name(name).ok()) {

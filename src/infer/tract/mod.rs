@@ -37,8 +37,8 @@ pub struct TractNetwork {
 }
 
 impl TractNetwork {
-    /// Reads the bytes of an ONNX file with embedded weights, which takes pictures normalised as `input` says. `name` is used
-    /// in error messages; at most `max_plans` (at least 1) are kept.
+    /// Reads the bytes of an ONNX file with embedded weights, which takes pictures normalised as `input` says. `name`
+    /// is used in error messages; at most `max_plans` (at least 1) are kept.
     pub fn read(name: &str, bytes: &[u8], input: &Input, max_plans: usize) -> Result<TractNetwork, ReadError> {
         let (graph, metadata) = catch_tract_panic(|| {
             // Exporters leave symbolic shapes on inner values, which contradict the fixed shape a plan is made for; all

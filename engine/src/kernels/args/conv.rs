@@ -75,8 +75,8 @@ pub struct Window {
 /// Most segments of a panel row.
 pub const MAX_SEGMENTS: usize = 16;
 
-/// Multiplies panel rows with a block (or two) of 16 output channels. A panel row is one segment of all K (im2col) or one segment for
-/// each kernel row, each in its own buffer.
+/// Multiplies panel rows with a block (or two) of 16 output channels. A panel row is one segment of all K (im2col) or
+/// one segment for each kernel row, each in its own buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct GemmArgs {
     /// Start of each segment of the first panel row.
@@ -207,7 +207,8 @@ pub struct DepthwiseArgs {
     pub zero: u8,
     /// `[c/16][tap][16]`.
     pub weights: *const i8,
-    /// Template: `bias`, `mul`, `res`, `out` point to channel 0 (of pixel (0, 0)); `acc`, `pixels`, `cols` are set by the kernel.
+    /// Template: `bias`, `mul`, `res`, `out` point to channel 0 (of pixel (0, 0)); `acc`, `pixels`, `cols` are set by
+    /// the kernel.
     pub epilogue: EpilogueArgs,
     /// At least `Kernels::depthwise_scratch` bytes, 64-byte aligned.
     pub scratch: *mut u8,

@@ -1,6 +1,7 @@
 //! Depthwise convolution with NEON: i16 products of widened bytes, added into i32 at once (`smlal`).
 //!
-//! Rows are taken in pairs, widened once for all taps and output rows that use them; four output pixels share the weights.
+//! Rows are taken in pairs, widened once for all taps and output rows that use them; four output pixels share the
+//! weights.
 
 use super::lanes::epilogue;
 use crate::kernels::args::{DepthwiseArgs, Window};

@@ -1,13 +1,13 @@
 //! Integer matrix product without dot products: `smull`, `smlal`, `sadalp`.
 //!
 //! 16 bytes of weights are 4 channels x 4 k. A step of 4 k and the next are multiplied with a broadcast of their four
-//! activations and added up in i16: |128 * 127 * 2| = 32512 fits, because weights are never -128. `sadalp` adds neighbouring lanes
-//! into i32 (channel, pair of k); the two pairs of a channel are added once at the end. That is 3 instructions for 16
-//! multiply-adds. Multiplying in i16 by lane (`smlal` .4s), which needs no `sadalp`, is 4 for 16.
+//! activations and added up in i16: |128 * 127 * 2| = 32512 fits, because weights are never -128. `sadalp` adds
+//! neighbouring lanes into i32 (channel, pair of k); the two pairs of a channel are added once at the end. That is 3
+//! instructions for 16 multiply-adds. Multiplying in i16 by lane (`smlal` .4s), which needs no `sadalp`, is 4 for 16.
 //!
-//! The three are assembler, a quad of channels at a time: the compiler hoists all multiplications to the top and then moves
-//! accumulators to and fro for want of registers (89 instructions instead of 63 for 256 multiply-adds). The four chains of a
-//! quad keep an in-order core busy while it waits for a product.
+//! The three are assembler, a quad of channels at a time: the compiler hoists all multiplications to the top and then
+//! moves accumulators to and fro for want of registers (89 instructions instead of 63 for 256 multiply-adds). The
+//! four chains of a quad keep an in-order core busy while it waits for a product.
 
 use crate::kernels::args::GemmArgs;
 use crate::kernels::lanes::LANES;
@@ -24,8 +24,8 @@ unsafe fn broadcast(a: *const u8) -> int8x16_t {
     unsafe { vreinterpretq_s8_s32(vdupq_n_s32(a.cast::<i32>().read_unaligned())) }
 }
 
-/// Adds four channels' products of two steps to the accumulators of two rows (or of two quads of channels): weights `$w`, of
-/// this step and the next, activations `$x`.
+/// Adds four channels' products of two steps to the accumulators of two rows (or of two quads of channels): weights
+/// `$w`, of this step and the next, activations `$x`.
 macro_rules! quad {
     ($s0:expr, $s1:expr, $w0:expr, $x0:expr, $s2:expr, $s3:expr, $w1:expr, $x1:expr) => {
         asm!(
@@ -106,8 +106,8 @@ unsafe fn tile<const P: usize>(g: &GemmArgs, first: usize) {
 
 /// See [`GemmArgs`]. Two pixels at a time: 16 accumulators, each weight register used twice.
 ///
-/// By LLVM's models this is also the best for the in-order Cortex-A53: 87 cycles for 256 multiply-adds where one pixel at a
-/// time needs 102 (`benches/mca.py`).
+/// By LLVM's models this is also the best for the in-order Cortex-A53: 87 cycles for 256 multiply-adds where one
+/// pixel at a time needs 102 (`benches/mca.py`).
 ///
 /// # Safety
 /// The contract of [`crate::kernels::args`] for [`GemmArgs`].

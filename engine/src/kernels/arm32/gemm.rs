@@ -1,7 +1,8 @@
 //! acc[p][o] = sum over k of a[p][k] * w[o][k], two products in an instruction.
 //!
-//! `smlad` multiplies and adds two pairs of i16. Bytes become such pairs in one instruction: 0 and 2 of a word, or 1 and 3. Four
-//! accumulators at a time is what fourteen registers hold; the specification's sixteen go through memory at each product.
+//! `smlad` multiplies and adds two pairs of i16. Bytes become such pairs in one instruction: 0 and 2 of a word, or 1
+//! and 3. Four accumulators at a time is what fourteen registers hold; the specification's sixteen go through memory
+//! at each product.
 
 use crate::kernels::args::GemmArgs;
 use crate::kernels::lanes::LANES;

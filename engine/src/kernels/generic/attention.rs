@@ -14,8 +14,8 @@ pub unsafe fn attention<L: Lanes>(a: &AttentionArgs) {
     let t16 = a.t.next_multiple_of(LANES);
     let (keys, scores) = (a.scratch, a.scratch.wrapping_add(a.d * t16));
     for head in 0..a.heads {
-        // SAFETY: qkv holds t tokens of 3 * heads * d numbers and slack; scratch holds (d + 1) * t16; d numbers a token and
-        // head are written.
+        // SAFETY: qkv holds t tokens of 3 * heads * d numbers and slack; scratch holds (d + 1) * t16; d numbers a
+        // token and head are written.
         unsafe {
             let q = a.qkv.add(head * a.d);
             let k = a.qkv.add((a.heads + head) * a.d);

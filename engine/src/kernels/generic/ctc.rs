@@ -38,7 +38,8 @@ pub unsafe fn quantise_token<L: Lanes>(a: &TokenArgs) {
 /// The contract of [`crate::kernels::args`] for [`LogitsArgs`].
 #[inline(always)]
 pub unsafe fn logits<L: Lanes>(a: &LogitsArgs) {
-    // SAFETY: acc and token_scale hold `tokens` entries, the block's parameters 16; `cols` numbers are written for each token.
+    // SAFETY: acc and token_scale hold `tokens` entries, the block's parameters 16; `cols` numbers are written for
+    // each token.
     unsafe {
         let (correction, mul, bias) = (L::load_i(a.correction), L::load(a.mul), L::load(a.bias));
         for t in 0..a.tokens {

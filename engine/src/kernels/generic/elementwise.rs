@@ -1,7 +1,7 @@
 //! Element-wise u8 kernels: one row at a time, a block of 16 channels over all pixels of the row, then the next block.
 //!
-//! Where the input may be the output, the last block is read no further than its channels reach: past them may lie a row that
-//! another thread is writing.
+//! Where the input may be the output, the last block is read no further than its channels reach: past them may lie a
+//! row that another thread is writing.
 
 use crate::kernels::args::{BinaryArgs, ConvertArgs, RequantArgs, ScaleArgs};
 use crate::kernels::lanes::{LANES, Lanes};

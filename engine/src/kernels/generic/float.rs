@@ -23,7 +23,8 @@ unsafe fn map_run<L: Lanes, A: Act<L>>(a: &MapF32Args, act: A) {
     while c < a.c {
         let n = (a.c - c).min(LANES);
         for x in 0..a.w {
-            // SAFETY: n lanes are read and written: either input may be the output, and past its row another thread may write.
+            // SAFETY: n lanes are read and written: either input may be the output, and past its row another thread
+            // may write.
             unsafe {
                 let mut v = L::load_n(a.a.add(x * a.a_stride + c), n);
                 if !a.b.is_null() {
@@ -76,8 +77,8 @@ unsafe fn matmul_rows<L: Lanes, A: Act<L>, const ROWS: usize>(a: &MatmulArgs, ac
     let mut n0 = 0;
     while n0 < a.n {
         let n = (a.n - n0).min(LANES);
-        // SAFETY: b holds k vectors for each started block of 16 columns, bias is padded to 16, and n lanes of residuals (which
-        // may be the output) are read and of the output written.
+        // SAFETY: b holds k vectors for each started block of 16 columns, bias is padded to 16, and n lanes of
+        // residuals (which may be the output) are read and of the output written.
         unsafe {
             let b = a.b.add(n0 * a.k);
             let row = a.a.add(t * a.a_stride);
@@ -226,7 +227,8 @@ unsafe fn depthwise_run<L: Lanes, A: Act<L>>(a: &DepthwiseF32Args, act: A) {
     while c < a.c {
         let n = (a.c - c).min(LANES);
         for x in 0..a.ow {
-            // SAFETY: only pixels inside the input are read (it has slack); weights and bias are padded to 16; n lanes are written.
+            // SAFETY: only pixels inside the input are read (it has slack); weights and bias are padded to 16; n
+            // lanes are written.
             unsafe {
                 let weights = a.weights.add(c * w.kh * w.kw);
                 let mut s = L::load(a.bias.add(c));

@@ -9,7 +9,8 @@ pub trait PanelFormat {
     /// Writes `n` elements made from the bytes at `src`; may read and write up to 15 elements more.
     ///
     /// # Safety
-    /// `n` elements and 15 more are readable at `src` and writable at `dst`; the caller has the CPU features of the format.
+    /// `n` elements and 15 more are readable at `src` and writable at `dst`; the caller has the CPU features of the
+    /// format.
     unsafe fn copy(dst: *mut u8, src: *const u8, n: usize);
     /// Writes `n` elements of value `x`; may write up to 15 more.
     ///
@@ -91,8 +92,8 @@ fn inside(a: &PanelArgs, ix: usize) -> usize {
     (a.w + 1).saturating_sub(ix + a.window.kw).div_ceil(a.window.sw)
 }
 
-/// `n` whole windows of kernel rows of at most 16 elements: the first layer, whose few channels make the gathering the larger
-/// part of the work.
+/// `n` whole windows of kernel rows of at most 16 elements: the first layer, whose few channels make the gathering
+/// the larger part of the work.
 ///
 /// # Safety
 /// `n` windows lie inside the picture from `src` on, and `dst` has room for their panel rows; both as [`panel`] says.

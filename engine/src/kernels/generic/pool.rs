@@ -50,8 +50,8 @@ pub unsafe fn max_pool<L: Lanes>(a: &PoolArgs) {
     }
 }
 
-/// The first `done` pixels when windows are 2x2 and whole and each is one column further: the right column is the next one's
-/// left.
+/// The first `done` pixels when windows are 2x2 and whole and each is one column further: the right column is the
+/// next one's left.
 ///
 /// # Safety
 /// The contract of [`crate::kernels::args`] for [`PoolArgs`].

@@ -20,7 +20,8 @@ pub unsafe fn depthwise(a: &DepthwiseArgs) {
                         let iy = (y * w.sh + ky).wrapping_sub(w.pad_top);
                         let ix = (x * w.sw + kx).wrapping_sub(w.pad_left);
                         for (i, acc) in acc.iter_mut().enumerate() {
-                            // SAFETY: the pixel is inside the input, which has slack for a full block; weights are padded to 16.
+                            // SAFETY: the pixel is inside the input, which has slack for a full block; weights are
+                            // padded to 16.
                             unsafe {
                                 let q = if iy < a.h && ix < a.w {
                                     *a.src.add((iy * a.w + ix) * a.stride + c + i)

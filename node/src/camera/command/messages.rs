@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 /// Longest line that is kept.
 const MAX_LINE_BYTES: usize = 200;
 
-/// How much of a line is searched for secrets, of which what is kept shows the beginning. Searching a flood of messages would take longer than
-/// reading the frame.
+/// How much of a line is searched for secrets, of which what is kept shows the beginning. Searching a flood of
+/// messages would take longer than reading the frame.
 const MAX_SEARCHED_BYTES: usize = 1024;
 
 /// What hides a secret in a line: where it is, and what stands there instead.
@@ -24,7 +24,8 @@ static SECRETS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     rules.into_iter().filter_map(|(rule, instead)| Some((Regex::new(rule).ok()?, instead))).collect()
 });
 
-/// One line without control characters, not endless, and without what may be a secret: programs repeat the addresses that they are given.
+/// One line without control characters, not endless, and without what may be a secret: programs repeat the addresses
+/// that they are given.
 pub fn presentable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(MAX_SEARCHED_BYTES)]);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());

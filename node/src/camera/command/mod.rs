@@ -1,7 +1,7 @@
 //! A program that writes frames to its standard output: `rpicam-still`, `rpicam-vid`, GStreamer, ffmpeg.
 //!
-//! This is how cameras are reached that need a vendor's library (the Raspberry Pi's and the Jetson's CSI cameras, RTSP) without
-//! linking one.
+//! This is how cameras are reached that need a vendor's library (the Raspberry Pi's and the Jetson's CSI cameras,
+//! RTSP) without linking one.
 
 mod child;
 mod messages;
@@ -64,8 +64,9 @@ pub struct CommandConfig {
     pub height_px: u32,
     /// Which values of Y, U and V raw frames use. Default `limited`; `full` for `rpicam-still`.
     pub range: Range,
-    /// Whether the program is run for every frame and ends after it. Default true; false: it runs on and writes frame after frame,
-    /// of which the newest is taken. Either way its output ends with it: a process that it leaves behind is ended, or not listened to.
+    /// Whether the program is run for every frame and ends after it. Default true; false: it runs on and writes frame
+    /// after frame, of which the newest is taken. Either way its output ends with it: a process that it leaves behind
+    /// is ended, or not listened to.
     pub once: bool,
 }
 

@@ -35,7 +35,8 @@ pub trait Source: Read {}
 #[cfg(not(unix))]
 impl<R: Read> Source for R {}
 
-/// The reading end. It ends when every writer has closed the pipe, or when the program has ended and its output is read.
+/// The reading end. It ends when every writer has closed the pipe, or when the program has ended and its output is
+/// read.
 pub struct Pipe<R> {
     source: R,
     exited: ProcessExited,

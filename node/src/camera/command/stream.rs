@@ -1,4 +1,5 @@
-//! A program that writes frames continuously. One thread reads them and keeps the newest; another supervises the program.
+//! A program that writes frames continuously. One thread reads them and keeps the newest; another supervises the
+//! program.
 
 use super::super::backoff::Backoff;
 use super::super::config::Common;
@@ -18,7 +19,8 @@ use std::time::{Duration, Instant};
 
 /// How often the program is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How long the end of the output is waited for when the program was ended. Longer only if something that left its group holds it.
+/// How long the end of the output is waited for when the program was ended. Longer only if something that left its
+/// group holds it.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 64 * 1024;

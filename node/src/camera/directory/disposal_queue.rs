@@ -47,8 +47,8 @@ impl DisposalQueue {
         Err(Some(sentence))
     }
 
-    /// Retries the files if it is time, up to the first that fails, which goes to the end of the queue. Returns the files
-    /// that are gone.
+    /// Retries the files if it is time, up to the first that fails, which goes to the end of the queue. Returns the
+    /// files that are gone.
     pub fn retry(&mut self, folder: &Path, now: Instant) -> Vec<File> {
         let mut gone = Vec::new();
         if self.due.is_none_or(|due| now < due) {

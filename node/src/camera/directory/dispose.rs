@@ -11,8 +11,8 @@ const MAX_NAME_BYTES: usize = 255;
 /// Most files of one name in a folder.
 const MAX_OF_A_NAME: usize = 1000;
 
-/// Moves a file to the folder `to`, under a name that is free there, or deletes it. A file that has changed since it was found is left
-/// alone: it will be read again.
+/// Moves a file to the folder `to`, under a name that is free there, or deletes it. A file that has changed since it
+/// was found is left alone: it will be read again.
 ///
 /// # Errors
 /// One clause.
@@ -33,7 +33,8 @@ pub fn dispose(folder: &Path, file: &File, to: Option<&Path>) -> Result<(), Stri
     .map_err(|e| e.to_string())
 }
 
-/// Moves a file to `folder`, as `name`, or `name-1`, `name-2`… before the ending, whichever is free there; gives its new path.
+/// Moves a file to `folder`, as `name`, or `name-1`, `name-2`… before the ending, whichever is free there; gives its
+/// new path.
 fn move_into(path: &Path, folder: &Path, name: &OsStr) -> io::Result<PathBuf> {
     let plain = Path::new(name);
     for number in 0..MAX_OF_A_NAME {
@@ -56,7 +57,8 @@ fn move_into(path: &Path, folder: &Path, name: &OsStr) -> io::Result<PathBuf> {
     Err(io::Error::other(format!("{} has a thousand files of that name", folder.display())))
 }
 
-/// Renames a file unless there is one of the new name, which looking first could not exclude: another process may put one there meanwhile.
+/// Renames a file unless there is one of the new name, which looking first could not exclude: another process may put
+/// one there meanwhile.
 ///
 /// # Errors
 /// [`ErrorKind::AlreadyExists`], or the system's.
@@ -201,7 +203,8 @@ mod tests {
         move_across(&from, &to, &name).unwrap();
         assert_eq!((fs::read(to.join(&name)).unwrap().as_slice(), from.exists()), (&b"picture"[..], false));
         assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "nothing is left beside it");
-        // What cannot be removed here is not there either: `from` is a folder now, which can be neither read nor removed as a file.
+        // What cannot be removed here is not there either: `from` is a folder now, which can be neither read nor
+        // removed as a file.
         fs::create_dir(&from).unwrap();
         assert!(move_across(&from, &to, OsStr::new("second")).is_err());
         assert_eq!(fs::read_dir(&to).unwrap().count(), 1);

@@ -94,7 +94,8 @@ pub struct WriteStatus<'a> {
 #[derive(Debug)]
 pub struct FileTracker {
     settle: Duration,
-    /// Hashes of files that are not to be read (again): those read, and those there at the start if they are not wanted.
+    /// Hashes of files that are not to be read (again): those read, and those there at the start if they are not
+    /// wanted.
     seen: HashSet<u64>,
     hasher: RandomState,
     /// Files that are not read yet.
@@ -241,8 +242,8 @@ impl FileTracker {
         before.is_none()
     }
 
-    /// A file that was given is no picture. False if it may only be unfinished: then it will be given again when something happens to it, and
-    /// after a while. `is_open`: it is being written to.
+    /// A file that was given is no picture. False if it may only be unfinished: then it will be given again when
+    /// something happens to it, and after a while. `is_open`: it is being written to.
     pub fn is_broken(&mut self, file: &File, is_open: bool, now: Instant) -> bool {
         let Some(known) = self.tracked.get(&file.name) else { return true };
         let patience = self.settle * if known.closed { SETTLE_LIMIT_CLOSED } else { SETTLE_LIMIT };

@@ -1,8 +1,8 @@
 //! New files in a folder: what a camera, a scanner or another program puts there.
 //!
 //! A file counts as complete when the system says that it was closed after writing or renamed into the folder, or when
-//! its size and time stood still for a while and the system does not say that it is open. One that is no whole picture then may still be
-//! unfinished: it is tried again, and stays untouched, until it has stood still for long.
+//! its size and time stood still for a while and the system does not say that it is open. One that is no whole
+//! picture then may still be unfinished: it is tried again, and stays untouched, until it has stood still for long.
 //!
 //! An event names its file, and only that one is looked at; so is a file that should stand still by now. The folder,
 //! which may hold very many, is listed at the start, when events were lost, and now and then in any case: network
@@ -216,7 +216,8 @@ impl Directory {
         }
     }
 
-    /// Whether a file that is no picture will not become one either: it has stood still for long. Otherwise it is given again.
+    /// Whether a file that is no picture will not become one either: it has stood still for long. Otherwise it is
+    /// given again.
     fn is_broken(&mut self, file: &File) -> bool {
         let is_open = self.watch.as_ref().is_some_and(|watch| watch.is_open(&file.name));
         let broken = self.tracker.is_broken(file, is_open, Instant::now());
@@ -230,7 +231,8 @@ impl Directory {
         self.look_due = self.look_due.into_iter().chain(next).min();
     }
 
-    /// Moves a file away or deletes it, if it is still the one that was read. That it cannot be is no failure of the camera.
+    /// Moves a file away or deletes it, if it is still the one that was read. That it cannot be is no failure of the
+    /// camera.
     fn dispose(&mut self, file: File, to: Option<PathBuf>) {
         match self.disposal_queue.dispose(&self.config.path, file.clone(), to) {
             Ok(()) => self.tracker.forget(&file),

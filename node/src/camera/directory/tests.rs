@@ -201,7 +201,8 @@ fn a_broken_file_is_reported_once() {
     }
 }
 
-/// It counted as no picture, was moved to `failed_to`, and lay there when it could be read. Here the folder is another thing for a moment.
+/// It counted as no picture, was moved to `failed_to`, and lay there when it could be read. Here the folder is
+/// another thing for a moment.
 #[cfg(unix)]
 #[test]
 fn a_file_that_cannot_be_read_for_a_moment_is_tried_again_and_stays() {

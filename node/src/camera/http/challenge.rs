@@ -1,7 +1,8 @@
 //! What a server that answers 401 asks for (RFC 9110, 11.3 and 11.6.1), and the answer.
 //!
-//! The digests are computed by the crate `digest_auth`, which gets a header that was taken apart and put together here: its own
-//! parser panics on text that is not ASCII, and does not know that one header can hold several challenges.
+//! The digests are computed by the crate `digest_auth`, which gets a header that was taken apart and put together
+//! here: its own parser panics on text that is not ASCII, and does not know that one header can hold several
+//! challenges.
 
 use crate::util::secret::Secret;
 use base64::Engine;
@@ -29,7 +30,8 @@ pub enum Login {
     Digest(Box<WwwAuthenticateHeader>),
 }
 
-/// The best of what the headers ask for: a digest by SHA-256, one by another algorithm, and Basic, as far as they are allowed.
+/// The best of what the headers ask for: a digest by SHA-256, one by another algorithm, and Basic, as far as they are
+/// allowed.
 pub fn best<'a>(headers: impl Iterator<Item = &'a str>, basic: bool, digest: bool) -> Option<Login> {
     let challenges: Vec<Challenge> = headers.flat_map(parse).collect();
     let mut digests: Vec<_> = challenges.iter().filter(|_| digest).filter_map(to_digest).collect();

@@ -164,7 +164,8 @@ impl Client {
         Err(self.failed(&reason, "give the final address as url, or set follow_redirects"))
     }
 
-    /// Reads a short answer to its end; a long one costs its connection. A stream's request has no end by time, so it pays in any case.
+    /// Reads a short answer to its end; a long one costs its connection. A stream's request has no end by time, so it
+    /// pays in any case.
     fn drain(&self, response: &mut Response<Body>) {
         if self.pace == Pace::Whole {
             let _ = io::copy(&mut response.body_mut().as_reader().take(MAX_DRAINED), &mut io::sink());

@@ -51,10 +51,11 @@ pub enum Redirects {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// Address of the picture or stream, `http`, or `https` with the feature `tls`; without user and password. Its query is never shown.
+    /// Address of the picture or stream, `http`, or `https` with the feature `tls`; without user and password. Its
+    /// query is never shown.
     pub url: String,
-    /// Authority that has signed an `https` camera's certificate, PEM; those that the system trusts if not given. The certificate must be valid
-    /// for the name or address in `url`.
+    /// Authority that has signed an `https` camera's certificate, PEM; those that the system trusts if not given. The
+    /// certificate must be valid for the name or address in `url`.
     pub ca_file: Option<PathBuf>,
     /// Which redirections are followed. Default `same-host`.
     pub follow_redirects: Redirects,
@@ -72,8 +73,8 @@ pub struct HttpConfig {
     pub auth: Auth,
     /// Longest time for a connection in milliseconds, 50 to 60 000. Default 3000.
     pub connect_timeout_ms: u64,
-    /// Whether to ask only for pictures that are new by their `ETag`; an old one is [`CameraError::NothingNew`]. Default false:
-    /// some cameras give the same tag for ever. For `http`.
+    /// Whether to ask only for pictures that are new by their `ETag`; an old one is [`CameraError::NothingNew`].
+    /// Default false: some cameras give the same tag for ever. For `http`.
     pub use_etag: bool,
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-/// What the client is given. Without authorities an `http` address can still be used; a redirection to `https` then fails.
+/// What the client is given. Without authorities an `http` address can still be used; a redirection to `https` then
+/// fails.
 ///
 /// # Errors
 /// One sentence that names `ca_file`.

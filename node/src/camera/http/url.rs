@@ -62,8 +62,8 @@ impl Url {
         Url::parse(&whole)
     }
 
-    /// Whether `other` is on the same server: the same host and port, or the step from `http` to `https` at their usual ports. Then
-    /// credentials for `self` may be sent there.
+    /// Whether `other` is on the same server: the same host and port, or the step from `http` to `https` at their
+    /// usual ports. Then credentials for `self` may be sent there.
     pub fn same_server(&self, other: &Url) -> bool {
         let (host, port) = self.host_and_port();
         let (other_host, other_port) = other.host_and_port();

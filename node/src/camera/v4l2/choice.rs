@@ -56,8 +56,8 @@ fn shown(fourcc: [u8; 4]) -> String {
     fourcc.iter().map(|&b| if b.is_ascii_graphic() { char::from(b) } else { '?' }).collect()
 }
 
-/// The format and size that suit best: of the formats that are allowed the one whose size is nearest to the wanted one from above,
-/// and of these the one without compression.
+/// The format and size that suit best: of the formats that are allowed the one whose size is nearest to the wanted
+/// one from above, and of these the one without compression.
 ///
 /// # Errors
 /// One clause that says what the camera has instead.

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often it is looked for a frame: cameras have at most 60 a second, and the crate has no call that waits for a limited time.
+/// How often it is looked for a frame: cameras have at most 60 a second, and the crate has no call that waits for a
+/// limited time.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A frame and, if it is raw, its shape.

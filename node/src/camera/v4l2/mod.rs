@@ -16,8 +16,8 @@ use std::path::PathBuf;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum V4l2Format {
-    /// The first of YUYV, MJPEG and GREY that it has in the size that is wanted: the frame rate does not matter here, and YUYV has
-    /// no artefacts around characters.
+    /// The first of YUYV, MJPEG and GREY that it has in the size that is wanted: the frame rate does not matter here,
+    /// and YUYV has no artefacts around characters.
     #[default]
     Auto,
     /// `YUYV`: not compressed.
@@ -32,7 +32,8 @@ pub enum V4l2Format {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct V4l2Config {
-    /// The device. Default `/dev/video0`. Names in `/dev/v4l/by-id` stay the same when cameras are plugged in in another order.
+    /// The device. Default `/dev/video0`. Names in `/dev/v4l/by-id` stay the same when cameras are plugged in in
+    /// another order.
     pub device: PathBuf,
     /// Width in pixels. Default 1280. Without this size, the camera's next larger one is taken, else its largest.
     pub width_px: u32,

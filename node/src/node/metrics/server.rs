@@ -20,7 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CLIENTS: usize = 4;
 /// Threads for them, those included that are about to end because their client was sent away.
 const MAX_THREADS: usize = 16;
-/// After the system gave no connection, because descriptors or memory have run out: asked at once it would say the same, for ever.
+/// After the system gave no connection, because descriptors or memory have run out: asked at once it would say the
+/// same, for ever.
 const REST: Duration = Duration::from_secs(1);
 /// How often that is told.
 const TOLD_EVERY: Duration = Duration::from_secs(600);

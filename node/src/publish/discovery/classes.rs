@@ -1,5 +1,5 @@
-//! Which units and statistics go with which device class of Home Assistant. A sensor with a unit that its class does not know is
-//! refused since 2025.7.
+//! Which units and statistics go with which device class of Home Assistant. A sensor with a unit that its class does
+//! not know is refused since 2025.7.
 
 use super::super::field::StateClass;
 
@@ -14,8 +14,8 @@ enum Kind {
     Both,
 }
 
-/// Device classes of numbers that can be read from something; those of settings and of air chemistry are left out, which is no loss: a
-/// number may have a unit without a class. A class whose units are empty has none.
+/// Device classes of numbers that can be read from something; those of settings and of air chemistry are left out,
+/// which is no loss: a number may have a unit without a class. A class whose units are empty has none.
 const CLASSES: &[(&str, Kind, &[&str])] = &[
     ("apparent_power", Kind::Moment, &["VA"]),
     ("area", Kind::Both, &["m²", "cm²", "km²", "mm²", "in²", "ft²", "yd²", "mi²", "ac", "ha"]),

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 /// States of Home Assistant have at most 255 characters; longer text is in the attributes.
 const TEXT: &str = "{{ value_json.raw[:255] }}";
 
-/// All components by their keys, with Home Assistant's abbreviations: they halve a payload that has to fit into one packet.
+/// All components by their keys, with Home Assistant's abbreviations: they halve a payload that has to fit into one
+/// packet.
 pub(super) fn components(topics: &Topics, config: &DiscoveryConfig, fields: &[FieldMeta]) -> Map<String, Value> {
     // A name without a Latin letter leaves nothing of itself.
     let named = slug(&device_name(topics, config), 48);
@@ -60,8 +61,8 @@ struct Components<'a> {
 }
 
 impl Components<'_> {
-    /// The entities of a field. Their keys end in words that no entity of the node ends in, and names have no such end removed, so
-    /// no two are the same whatever the fields are called.
+    /// The entities of a field. Their keys end in words that no entity of the node ends in, and names have no such
+    /// end removed, so no two are the same whatever the fields are called.
     fn field(&mut self, field: &FieldMeta) {
         // A name that cannot be a topic was refused when the configuration was read.
         let Ok(topic) = self.topics.field_state(&field.name) else { return };
@@ -83,8 +84,8 @@ impl Components<'_> {
         put(&mut value, "ic", field.labels.icon.as_deref());
         self.expiring(field, &format!("{name}_value"), "sensor", name, value);
 
-        // The attributes are here and not with the value: both come from one message, yet Home Assistant sets them one after the
-        // other, and automations on the value would fire twice.
+        // The attributes are here and not with the value: both come from one message, yet Home Assistant sets them
+        // one after the other, and automations on the value would fire twice.
         let text = json!({
             "name": format!("{label} text"), "stat_t": topic, "val_tpl": TEXT, "ent_cat": "diagnostic", "json_attr_t": topic,
             "json_attr_tpl": "{{ {'text': value_json.raw, 'status': value_json.status, 'candidates': value_json.candidates, \
@@ -107,8 +108,9 @@ impl Components<'_> {
         self.expiring(field, &format!("{name}_problem"), "binary_sensor", &format!("{name}_problem"), problem);
 
         if field.labels.event {
-            // Home Assistant leaves out empty results and events that the broker had kept. A reading that is told again, because Home
-            // Assistant or the broker has started, or that waited for the broker, is historical: nothing is happening now.
+            // Home Assistant leaves out empty results and events that the broker had kept. A reading that is told
+            // again, because Home Assistant or the broker has started, or that waited for the broker, is historical:
+            // nothing is happening now.
             let event = json!({
                 "name": format!("{label} read"), "stat_t": topic, "evt_typ": ["read"],
                 "val_tpl": "{% if value_json.status=='ok' and value_json.changed and not value_json.historical %}{{ {'event_type': 'read', 'value': value_json.value, \
@@ -220,7 +222,8 @@ fn put(component: &mut Value, key: &str, value: Option<impl Into<Value>>) {
     }
 }
 
-/// A part of an entity id: `a-z`, `0-9` and single underscores between them, at most `bytes` bytes. Empty if nothing is left.
+/// A part of an entity id: `a-z`, `0-9` and single underscores between them, at most `bytes` bytes. Empty if nothing
+/// is left.
 fn slug(text: &str, bytes: usize) -> String {
     let mut slug = String::new();
     for c in text.chars() {

@@ -8,8 +8,8 @@ use std::path::Path;
 /// Longest file that is read: far more than the entities of the largest node.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// The entities of the file. None if there is no such file, or if it is damaged: then entities of fields that are gone stay until
-/// `--clear-retained`, which is a nuisance and no reason to stop.
+/// The entities of the file. None if there is no such file, or if it is damaged: then entities of fields that are
+/// gone stay until `--clear-retained`, which is a nuisance and no reason to stop.
 pub fn load_components(path: &Path) -> Vec<Component> {
     let read = || -> io::Result<Vec<Component>> { Ok(serde_json::from_slice(&read_small(path, MAX_FILE_BYTES)?)?) };
     read().unwrap_or_else(|error| {

@@ -1,10 +1,11 @@
-//! How Home Assistant learns of a node: one message that describes the device and all its entities (device-based discovery, core
+//! How Home Assistant learns of a node: one message that describes the device and all its entities (device-based
+//! discovery, core
 //! 2024.12 and later; `default_entity_id` instead of `object_id` since 2025.10).
 //!
-//! It is published after every connection and whenever Home Assistant says that it has started. An entity whose field is gone is removed by
-//! one message that holds nothing but its platform, followed by one without it; so the node remembers what it told last time
-//! ([`load_components`]). Home Assistant removes only what it has been told of since its start, and keeps the rest for ever; so what is to
-//! go is told once more before.
+//! It is published after every connection and whenever Home Assistant says that it has started. An entity whose field
+//! is gone is removed by one message that holds nothing but its platform, followed by one without it; so the node
+//! remembers what it told last time ([`load_components`]). Home Assistant removes only what it has been told of since
+//! its start, and keeps the rest for ever; so what is to go is told once more before.
 
 mod classes;
 mod components;
@@ -69,8 +70,8 @@ impl Discovery {
         let root = json!({
             "dev": device,
             "o": {"name": "edge-ocr", "sw": env!("CARGO_PKG_VERSION")},
-            // An entity is there if the node is and the camera is. Which of several sources is believed is to be said: by default
-            // it is the one that spoke last.
+            // An entity is there if the node is and the camera is. Which of several sources is believed is to be
+            // said: by default it is the one that spoke last.
             "avty": [{"t": topics.status().as_str()}, {"t": topics.camera_status().as_str()}],
             "avty_mode": "all",
             "qos": 1,
@@ -94,7 +95,8 @@ impl Discovery {
         list(&self.components)
     }
 
-    /// The messages, in this order, after those of `old`, which were told before. None if discovery is off and was before.
+    /// The messages, in this order, after those of `old`, which were told before. None if discovery is off and was
+    /// before.
     ///
     /// # Errors
     /// One sentence if a message would not fit into `max_packet_bytes`.
@@ -113,7 +115,8 @@ impl Discovery {
         Ok(messages)
     }
 
-    /// The messages after which neither Home Assistant nor the broker knows anything of the node, nor of what is only in `old`.
+    /// The messages after which neither Home Assistant nor the broker knows anything of the node, nor of what is only
+    /// in `old`.
     ///
     /// # Errors
     /// As [`messages`](Self::messages).
@@ -121,8 +124,8 @@ impl Discovery {
         let now = self.components();
         let all: Vec<Component> = removals(old, &now).into_iter().chain(now).collect();
         let mut messages = self.removing(&all, &Map::new(), max_packet_bytes)?;
-        // In between, whatever else is known of the device, from times that nobody remembers. Not at the end: Home Assistant warns of a
-        // device that is cleared and has nothing any more.
+        // In between, whatever else is known of the device, from times that nobody remembers. Not at the end: Home
+        // Assistant warns of a device that is cleared and has nothing any more.
         messages.insert(messages.len().min(1), cleared(&self.topic));
         Ok(messages)
     }
@@ -203,9 +206,9 @@ pub fn components_of(payload: &[u8]) -> Result<Vec<Component>, String> {
     components.map(list).ok_or_else(wrong)
 }
 
-/// The time within which Home Assistant is told again if a message says that it has started: at a random time, so that a fleet does not
-/// answer all at once. A message that the broker had kept does not say so: it comes with every connection, after which the node publishes
-/// anyway.
+/// The time within which Home Assistant is told again if a message says that it has started: at a random time, so
+/// that a fleet does not answer all at once. A message that the broker had kept does not say so: it comes with every
+/// connection, after which the node publishes anyway.
 pub fn on_birth(config: &DiscoveryConfig, delivery: &Delivery) -> Option<Duration> {
     let born = delivery.topic == config.birth_topic && delivery.payload == b"online" && !delivery.retain;
     (config.enabled && born).then(|| Duration::from_millis(config.birth_jitter_ms.into()))

@@ -1,5 +1,5 @@
-//! Home Assistant's rules for device-based discovery, written down a second time: from its schemas, not from our code. Keys outside of
-//! the tables are taken for mistakes.
+//! Home Assistant's rules for device-based discovery, written down a second time: from its schemas, not from our
+//! code. Keys outside of the tables are taken for mistakes.
 
 mod tables;
 

@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// Doubling waits with jitter: of each wait a random half is left out, so that a fleet whose broker restarts does not come back
-/// in one instant.
+/// Doubling waits with jitter: of each wait a random half is left out, so that a fleet whose broker restarts does not
+/// come back in one instant.
 pub(super) struct Backoff {
     min: Duration,
     max: Duration,

@@ -13,8 +13,8 @@ pub struct MqttConfig {
     pub host: String,
     /// Its port; if not given 1883, or 8883 with TLS.
     pub port: Option<u16>,
-    /// Name of this client at the broker, 1 to 128 bytes; from the node's name if not given. Two clients of one name throw
-    /// each other out.
+    /// Name of this client at the broker, 1 to 128 bytes; from the node's name if not given. Two clients of one name
+    /// throw each other out.
     pub client_id: Option<String>,
     /// Version of MQTT.
     pub protocol: Protocol,
@@ -29,18 +29,19 @@ pub struct MqttConfig {
     /// The password itself, for trying things out.
     #[serde(skip_serializing)]
     pub password_in_clear: Option<Secret>,
-    /// Seconds after which the broker is asked whether it is there, 15 to 60. It takes the client for dead after one and a
-    /// half times that; the client gives the connection up after twice that.
+    /// Seconds after which the broker is asked whether it is there, 15 to 60. It takes the client for dead after one
+    /// and a half times that; the client gives the connection up after twice that.
     pub keep_alive_s: u16,
     /// How long making a connection may take, 1,000 to 60,000 ms.
     pub connect_timeout_ms: u32,
-    /// Largest packet that is taken from the broker, header included, 1,024 to 16,777,216 bytes. Up to some twenty of them
-    /// are in memory at a time.
+    /// Largest packet that is taken from the broker, header included, 1,024 to 16,777,216 bytes. Up to some twenty of
+    /// them are in memory at a time.
     pub max_packet_in_bytes: u32,
     /// Largest packet that is sent, header included, 1,024 to 16,777,216 bytes.
     pub max_packet_out_bytes: u32,
-    /// Wait after the first failed connection, 100 ms to `backoff_max_ms`; doubled after each further one. What is really
-    /// waited is between half of it and all of it, by chance, so that a fleet does not come back in one instant.
+    /// Wait after the first failed connection, 100 ms to `backoff_max_ms`; doubled after each further one. What is
+    /// really waited is between half of it and all of it, by chance, so that a fleet does not come back in one
+    /// instant.
     pub backoff_min_ms: u32,
     /// Longest wait between two attempts, at most 600,000 ms.
     pub backoff_max_ms: u32,
@@ -231,8 +232,8 @@ impl TlsConfig {
     }
 }
 
-/// Whether a broker can be expected to take this name. An empty one would be replaced by one of the broker's choice, and the
-/// node would be nobody in its log.
+/// Whether a broker can be expected to take this name. An empty one would be replaced by one of the broker's choice,
+/// and the node would be nobody in its log.
 pub(super) fn usable_client_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && !id.contains(char::is_control)
 }

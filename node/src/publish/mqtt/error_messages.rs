@@ -72,8 +72,8 @@ pub(super) fn no_answer(broker: &str) -> String {
     format!("the broker at {broker} no longer answers; check the network if that repeats")
 }
 
-/// The broker closed the connection without a word. `accepted` says whether it had accepted it; `spoken` and `other` are
-/// versions of MQTT.
+/// The broker closed the connection without a word. `accepted` says whether it had accepted it; `spoken` and `other`
+/// are versions of MQTT.
 pub(super) fn closed(broker: &str, accepted: bool, spoken: &str, other: &str) -> String {
     match accepted {
         true => format!(

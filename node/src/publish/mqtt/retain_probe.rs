@@ -1,13 +1,14 @@
 //! Finds out whether the broker accepts the retain flag, also of the last will.
 //!
-//! An MQTT 5 broker without retained messages says so in its CONNACK. An MQTT 3.1.1 broker can only close the connection,
-//! as it also does when it wants TLS or speaks another version, and as a forwarder does when its broker is not running. So
-//! after several closed connections one is opened without the retain flag. If the broker accepts it, it is closed again and
-//! one with the flag is opened: if the broker closes that one, the flag was the cause.
+//! An MQTT 5 broker without retained messages says so in its CONNACK. An MQTT 3.1.1 broker can only close the
+//! connection, as it also does when it wants TLS or speaks another version, and as a forwarder does when its broker
+//! is not running. So after several closed connections one is opened without the retain flag. If the broker accepts
+//! it, it is closed again and one with the flag is opened: if the broker closes that one, the flag was the cause.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Connections in a row that are closed instead of accepted before one is tried without asking. Then each second one is.
+/// Connections in a row that are closed instead of accepted before one is tried without asking. Then each second one
+/// is.
 const CLOSED: u32 = 3;
 
 /// How a connection is begun.
@@ -96,7 +97,8 @@ impl RetainProbe {
         }
     }
 
-    /// Whether something was found out since this was last asked, so that the next attempt is one of another kind and need not wait long.
+    /// Whether something was found out since this was last asked, so that the next attempt is one of another kind and
+    /// need not wait long.
     pub fn progressed(&self) -> bool {
         std::mem::take(&mut self.lock().1)
     }

@@ -16,8 +16,8 @@ pub struct OutboxConfig {
     pub segment_bytes: u64,
     /// Longest record; longer ones are refused and counted as dropped.
     pub max_record_bytes: u64,
-    /// How long a record may be on its way to the disk while the broker is away. A power cut loses no more than this; less means
-    /// more wear of an SD card.
+    /// How long a record may be on its way to the disk while the broker is away. A power cut loses no more than this;
+    /// less means more wear of an SD card.
     pub sync_interval_ms: u64,
     /// Most records that are kept in memory while the disk cannot be used; then the oldest goes.
     pub memory_records: usize,
@@ -97,7 +97,8 @@ impl OutboxConfig {
 
 const MAX_SYNC_INTERVAL_MS: u64 = 3_600_000;
 
-/// What a segment needs besides its one record at least: its header, the record's frame, a mark before it and one after it.
+/// What a segment needs besides its one record at least: its header, the record's frame, a mark before it and one
+/// after it.
 pub(super) const SEGMENT_OVERHEAD_BYTES: u64 = (HEADER_BYTES + 3 * FRAME_BYTES) as u64;
 
 #[cfg(test)]

@@ -164,8 +164,8 @@ impl Files for Disk {
         };
         // The one from before, if the directory is opened once more. Its file may be gone, so it is worth nothing.
         self.lock = None;
-        // A program that this process is starting holds a copy of every open file until it runs. So a lock that was just given
-        // back may still be held for a moment.
+        // A program that this process is starting holds a copy of every open file until it runs. So a lock that was
+        // just given back may still be held for a moment.
         let end = Instant::now() + LOCK_TIMEOUT;
         loop {
             return Ok(match file.try_lock() {

@@ -35,8 +35,8 @@ fn share(value: f32) -> f32 {
     if value.is_finite() { (value.clamp(0.0, 1.0) * 1000.0).round() / 1000.0 } else { 0.0 }
 }
 
-/// JSON on one line. Every `f64` is printed with `decimals` digits after the point, so only one kind of number may be an `f64`;
-/// all others are `f32`.
+/// JSON on one line. Every `f64` is printed with `decimals` digits after the point, so only one kind of number may be
+/// an `f64`; all others are `f32`.
 fn json<T: Serialize>(document: &T, decimals: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Decimals(decimals));

@@ -14,8 +14,8 @@ const INFO_SCHEMA: &str = "edge-ocr.info/1";
 /// Seconds after which nobody needs a picture any more that could not be delivered (MQTT 5).
 const IMAGE_EXPIRY_S: u32 = 300;
 
-/// What a node is. Nothing in it may be secret: whoever may subscribe reads it. Names come from the configuration, addresses
-/// without user and password from [`FrameSource::describe`](crate::camera::FrameSource::describe).
+/// What a node is. Nothing in it may be secret: whoever may subscribe reads it. Names come from the configuration,
+/// addresses without user and password from [`FrameSource::describe`](crate::camera::FrameSource::describe).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Info {
     /// This run of it, see [`Record::boot_id`](crate::publish::Record).

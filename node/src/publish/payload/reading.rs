@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// Name and version of the JSON form of a reading.
 pub const READING_SCHEMA: &str = "edge-ocr.reading/1";
 
-/// Longest text of a reading, bytes of UTF-8; what is longer is cut after a whole character. With all of it escaped a message still
-/// fits into the usual packet of 256 KiB.
+/// Longest text of a reading, bytes of UTF-8; what is longer is cut after a whole character. With all of it escaped a
+/// message still fits into the usual packet of 256 KiB.
 pub const MAX_TEXT_BYTES: usize = 16 * 1024;
 
 /// The same for a candidate.
@@ -48,7 +48,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Messages of the node of `topics`. `zone` is what people's times are told in, [`TimeZone::system`] outside of tests.
+    /// Messages of the node of `topics`. `zone` is what people's times are told in, [`TimeZone::system`] outside of
+    /// tests.
     pub fn new(
         topics: Topics,
         fields: &[FieldMeta],
@@ -60,11 +61,12 @@ impl Encoder {
         Encoder { topics, units, format, retain: retain.state, zone }
     }
 
-    /// The state of the record's field. `published_at_ms` is now, milliseconds since 1970; `historical` says that the record is
-    /// older than that by more than the way to the broker takes.
+    /// The state of the record's field. `published_at_ms` is now, milliseconds since 1970; `historical` says that the
+    /// record is older than that by more than the way to the broker takes.
     ///
     /// # Errors
-    /// One sentence if the record's field cannot stand in a topic: it was not made by this program, and no attempt will succeed.
+    /// One sentence if the record's field cannot stand in a topic: it was not made by this program, and no attempt
+    /// will succeed.
     pub fn reading(&self, record: &Record, historical: bool, published_at_ms: i64) -> Result<Message, String> {
         let topic = self.topics.field_state(&record.reading.field)?;
         let (payload, content) = match self.format {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// Name and version of the statistics.
 pub(super) const STATS_SCHEMA: &str = "edge-ocr.stats/1";
 
-/// Counters since the start of the node and values of the moment. What is not known on a machine is `None`, in JSON `null`.
+/// Counters since the start of the node and values of the moment. What is not known on a machine is `None`, in JSON
+/// `null`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stats {
     /// Seconds since the node started.

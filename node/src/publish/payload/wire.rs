@@ -1,6 +1,8 @@
-//! The postcard form of a reading, for links between our own programs: a third of the JSON's bytes, but it does not describe itself.
+//! The postcard form of a reading, for links between our own programs: a third of the JSON's bytes, but it does not
+//! describe itself.
 //!
-//! Fields follow each other without names, in this order ([postcard's wire format](https://postcard.jamesmunns.com/wire-format)):
+//! Fields follow each other without names, in this order ([postcard's wire
+//! format](https://postcard.jamesmunns.com/wire-format)):
 //!
 //! | # | field | form |
 //! |---|---|---|

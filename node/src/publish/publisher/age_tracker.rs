@@ -1,7 +1,7 @@
 //! The age of the records of this run, by the wall clock and by the monotonic clock.
 //!
-//! The wall clock alone is not enough: it may be set back while a record waits for the broker, and the record would then
-//! look new again.
+//! The wall clock alone is not enough: it may be set back while a record waits for the broker, and the record would
+//! then look new again.
 
 use crate::publish::record::Record;
 use std::collections::VecDeque;

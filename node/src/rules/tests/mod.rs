@@ -1,4 +1,5 @@
-//! Fields as users have them: what goes wrong on real meters, what must hold for any input, and a meter over 10,000 rounds.
+//! Fields as users have them: what goes wrong on real meters, what must hold for any input, and a meter over 10,000
+//! rounds.
 
 mod properties;
 mod scenarios;

@@ -1,5 +1,5 @@
-//! What users of meter readers complain about most, each with a made-up sequence, and what comes out here. The numbers in brackets are
-//! threads of jomjol/AI-on-the-edge-device unless they name another project.
+//! What users of meter readers complain about most, each with a made-up sequence, and what comes out here. The
+//! numbers in brackets are threads of jomjol/AI-on-the-edge-device unless they name another project.
 
 use super::super::{CharGuess, MAX_CANDIDATES, Moment, Observation, Status, Value};
 use super::{at, field, outcome, seen, show};
@@ -32,7 +32,8 @@ fn digit_transition() {
     );
 }
 
-/// One absurd spike was published because limits were off by default (#1062, #822, #1005). Here nothing is set but the direction.
+/// One absurd spike was published because limits were off by default (#1062, #822, #1005). Here nothing is set but
+/// the direction.
 #[test]
 fn spike_with_default_limits() {
     let defaults = "number = {}\nmonotonic = 'increasing'";
@@ -46,7 +47,8 @@ fn spike_with_default_limits() {
     );
 }
 
-/// "Rate too high" for days after a wrong reading was taken for right, until someone resets it by hand (#3017, #2691, #3645,
+/// "Rate too high" for days after a wrong reading was taken for right, until someone resets it by hand (#3017, #2691,
+/// #3645,
 /// #4118, #679): cured by six confident readings.
 #[test]
 fn stuck_pre_value_that_is_too_high() {
@@ -91,7 +93,8 @@ fn stuck_pre_value_and_a_bad_picture() {
     assert_eq!(statuses[11], Status::Ok);
 }
 
-/// A digit is read wrong for hours and would pass as soon as the rate allows it (#4112, #129, #3017, #2808, #3463, #211).
+/// A digit is read wrong for hours and would pass as soon as the rate allows it (#4112, #129, #3017, #2808, #3463,
+/// #211).
 #[test]
 fn persistent_misread() {
     // One digit explains it, so waiting does not help it: 6 m³ would be allowed after two hours.
@@ -100,7 +103,8 @@ fn persistent_misread() {
     let hours = show(&mut cautious, 300, 300, &["129.45"; 60]);
     assert!(hours.iter().all(|r| r.status == Status::Rate), "five hours");
     assert_eq!(outcome(&show(&mut cautious, 61 * 300, 300, &["123.47"])), ["123.47"], "and all is well at once");
-    // By default the node gives in to six readings that are confident throughout, and says so; it takes as many to get back.
+    // By default the node gives in to six readings that are confident throughout, and says so; it takes as many to
+    // get back.
     let mut default = field(METER);
     show(&mut default, 0, 300, &["123.45"]);
     let codes = outcome(&show(&mut default, 300, 300, &["129.45"; 7]));

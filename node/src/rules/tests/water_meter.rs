@@ -136,8 +136,8 @@ fn simulate(mut field: Field, reader: Reader, seed: u64) -> Count {
 const METER: &str = "number = { digits = 8, decimals_shift = -3 }\nmonotonic = 'increasing'";
 const READER: Reader = Reader { digit: 0.01, round: 0.0, early: 0.05, lost: 0.02, blank: 0.02 };
 
-/// How many readings out of 10,000 are accepted though wrong by more than two litres, how many are refused, and the longest time
-/// without a right one; each for three seeds. Measured:
+/// How many readings out of 10,000 are accepted though wrong by more than two litres, how many are refused, and the
+/// longest time without a right one; each for three seeds. Measured:
 ///
 /// | rules and reader | wrong | refused | rounds without |
 /// |---|---|---|---|

@@ -9,7 +9,8 @@ use ::image::{DynamicImage, ExtendedColorType, Frame, GrayImage, Luma, Rgb, RgbI
 use ::tiff::encoder::{TiffEncoder, colortype};
 use proptest::prelude::*;
 
-/// A TIFF of `pages` grey pages, page n of n + 1 by 3 pixels with the values n, n + 1, …, and its first, second, … directory.
+/// A TIFF of `pages` grey pages, page n of n + 1 by 3 pixels with the values n, n + 1, …, and its first, second, …
+/// directory.
 fn tiff(pages: u8) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut file).unwrap();

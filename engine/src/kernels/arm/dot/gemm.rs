@@ -1,8 +1,8 @@
 //! Integer matrix product with `sdot`.
 //!
-//! A tile is four panel rows by 16 channels: 16 accumulators, 4 registers of weights and 4 of activations. Sixteen activations of
-//! a row are loaded at once and multiplied by lane, so that a step of 4 k is 4 loads and 16 products, and the rows' loads
-//! are shared by four steps.
+//! A tile is four panel rows by 16 channels: 16 accumulators, 4 registers of weights and 4 of activations. Sixteen
+//! activations of a row are loaded at once and multiplied by lane, so that a step of 4 k is 4 loads and 16 products,
+//! and the rows' loads are shared by four steps.
 
 use super::{sdot, sdot_lane};
 use crate::kernels::args::GemmArgs;

@@ -1,8 +1,8 @@
 //! Integer matrix product with AVX2.
 //!
-//! Panel rows hold activations as i16. 16 bytes of weights are 4 channels x 4 k; sign-extended to i16 they meet a broadcast
-//! of four activations in `vpmaddwd`, whose lanes are (channel, pair of k): exact, since |255 * 127 * 2| fits i32. The two
-//! pairs of a channel are added once at the end.
+//! Panel rows hold activations as i16. 16 bytes of weights are 4 channels x 4 k; sign-extended to i16 they meet a
+//! broadcast of four activations in `vpmaddwd`, whose lanes are (channel, pair of k): exact, since |255 * 127 * 2|
+//! fits i32. The two pairs of a channel are added once at the end.
 
 use crate::kernels::args::{GemmArgs, PanelArgs};
 use crate::kernels::generic::panel::{PanelFormat, panel as generic_panel};
@@ -47,7 +47,8 @@ pub unsafe fn panel(a: &PanelArgs) {
     unsafe { generic_panel::<Words>(a) }
 }
 
-/// Pixels of a full tile: 6 x 2 accumulators, two weight registers, one broadcast and one product fill the 16 registers.
+/// Pixels of a full tile: 6 x 2 accumulators, two weight registers, one broadcast and one product fill the 16
+/// registers.
 const TILE: usize = 6;
 
 /// `P` panel rows from `first` on by `Q` groups of four channels from `quad` on.
@@ -90,8 +91,8 @@ unsafe fn tile<const P: usize, const Q: usize>(g: &GemmArgs, first: usize, quad:
     }
 }
 
-/// The full tile: 6 panel rows by 8 channels. In assembler, because compilers add address arithmetic or spill, and the loop
-/// (24 vector operations in 6 cycles) has room for neither.
+/// The full tile: 6 panel rows by 8 channels. In assembler, because compilers add address arithmetic or spill, and
+/// the loop (24 vector operations in 6 cycles) has room for neither.
 ///
 /// # Safety
 /// The contract of [`crate::kernels::args`] for [`GemmArgs`].
@@ -205,7 +206,8 @@ pub unsafe fn gemm(g: &GemmArgs) {
     if g.k4 == 0 {
         return;
     }
-    // SAFETY: panel segments hold 4 * k4 i16, the block 64 weights a step, `wide` 128 bytes a step, acc 16 numbers a row.
+    // SAFETY: panel segments hold 4 * k4 i16, the block 64 weights a step, `wide` 128 bytes a step, acc 16 numbers a
+    // row.
     unsafe {
         for i in 0..g.count * g.k4 * 4 {
             let w = _mm256_cvtepi8_epi16(_mm_loadu_si128(g.weights.add(i * 16).cast()));

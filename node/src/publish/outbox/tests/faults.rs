@@ -113,7 +113,8 @@ fn a_failed_fsync_is_not_believed_the_second_time() {
     assert_eq!(texts(&drain(&mut open(&disk))), numbers(0..2), "not twice");
 }
 
-/// Part of what a failed fsync left behind came back after a power cut and hid the copies that had been written elsewhere.
+/// Part of what a failed fsync left behind came back after a power cut and hid the copies that had been written
+/// elsewhere.
 #[test]
 fn what_a_failed_fsync_leaves_hides_nothing() {
     let disk = FakeDisk::default();
@@ -260,7 +261,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(400)))]
-    /// While the process lives, what cannot be written is kept or counted; when the disk works again, everything is on it.
+    /// While the process lives, what cannot be written is kept or counted; when the disk works again, everything is
+    /// on it.
     #[test]
     fn nothing_is_lost_without_being_counted(steps in steps(), seed: u64) {
         let disk = FakeDisk::default();

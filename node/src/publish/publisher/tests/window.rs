@@ -133,8 +133,8 @@ proptest! {
     ) {
         const NAMES: [&str; 3] = ["a", "b", "c"];
         let mut rig = wide(8);
-        // Something larger than any record has arrived: a record that is under way alone when three connections end has its
-        // field blocked, whatever its size.
+        // Something larger than any record has arrived: a record that is under way alone when three connections end
+        // has its field blocked, whatever its size.
         rig.shared.latest_messages().push(Message::new("stats", "x".repeat(100), Content::Json));
         rig.transport.push(Event::Connected);
         for _ in 0..10 {
