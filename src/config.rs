@@ -77,7 +77,7 @@ pub struct ModelChoice {
 /// What is spared. The float engine makes a plan for each input shape of a network, which takes a quarter of a second
 /// and of the recogniser holds 22 MB of packed weights, and it runs in about 100 bytes a pixel; its results are the
 /// same either way. Of a large JPEG the whole picture is the greatest piece of memory with any engine; small text in
-/// it is read less well when it is decoded at half its size, see [`Config::most_decoded_bytes`].
+/// it is read less well when it is decoded at half its size, see [`Config::max_decoded_bytes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Memory {
@@ -189,7 +189,7 @@ impl Config {
     /// The most bytes that a JPEG may take as RGB8 before it is decoded at a reduced size, for
     /// [`decode_reduced`](crate::image::decode::decode_reduced). No bound with [`Memory::Large`], with regions (which
     /// may be a small part of the picture) and under the reference rule (which is about equal pixels).
-    pub fn most_decoded_bytes(&self) -> u64 {
+    pub fn max_decoded_bytes(&self) -> u64 {
         let whole =
             self.memory == Memory::Large || !self.regions.is_empty() || self.detect.scale.rule == ScaleRule::Reference;
         if whole { u64::MAX } else { FULL_SIZE_BYTES }

@@ -104,8 +104,8 @@ fn a_reduced_picture_is_told_in_its_whole_size() {
     let mut pipeline = Pipeline::from_config(&Config::default()).expect("a pipeline");
     let mut quads = Vec::new();
     // Whole: 1500 x 2000; then half of it.
-    for most_bytes in [u64::MAX, 3_000_000] {
-        let reduced = decode::decode_reduced(&bytes, &limits, most_bytes).expect("page.jpg");
+    for max_bytes in [u64::MAX, 3_000_000] {
+        let reduced = decode::decode_reduced(&bytes, &limits, max_bytes).expect("page.jpg");
         let frame = Frame { full_px: reduced.full_px, ..Frame::new(reduced.picture.view()) };
         let page = pipeline.run(frame).expect("page.jpg");
         assert_eq!((page.width_px, page.height_px), (1500, 2000));

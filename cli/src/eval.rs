@@ -83,7 +83,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     // Making plans is part of loading; a picture pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;
     let config = pipeline.config();
-    let loading = load::Loading { limits: config.limits, most_bytes: config.most_decoded_bytes(), mirror: args.mirror };
+    let loading = load::Loading { limits: config.limits, max_bytes: config.max_decoded_bytes(), mirror: args.mirror };
     let (out_name, out) = sink::create(Some(&args.out))?;
     // A prediction is written when its picture is read, and none is cut by a signal.
     let out = Guarded::new(out, |mut out| out.flush())?;

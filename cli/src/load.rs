@@ -32,7 +32,7 @@ impl Loaded {
 pub struct Loading {
     pub limits: Limits,
     /// A JPEG of more bytes as RGB8 is decoded at a reduced size.
-    pub most_bytes: u64,
+    pub max_bytes: u64,
     /// Whether left and right are exchanged.
     pub mirror: bool,
 }
@@ -41,7 +41,7 @@ pub struct Loading {
 pub fn load(input: &Input, loading: Loading) -> impl Iterator<Item = Result<Loaded, Error>> {
     let opened = source::read(input, loading.limits.max_bytes)
         .map_err(Error::from)
-        .and_then(|bytes| Ok(Pages::new(bytes, loading.limits, loading.most_bytes)?));
+        .and_then(|bytes| Ok(Pages::new(bytes, loading.limits, loading.max_bytes)?));
     let (pages, error) = match opened {
         Ok(pages) => (Some(pages), None),
         Err(error) => (None, Some(Err(error))),

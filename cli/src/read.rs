@@ -134,8 +134,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         writer.finish()
     })?;
     // Boxes are drawn on the whole picture.
-    let most_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().most_decoded_bytes() };
-    let loading = load::Loading { limits: pipeline.config().limits, most_bytes, mirror: args.mirror };
+    let max_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().max_decoded_bytes() };
+    let loading = load::Loading { limits: pipeline.config().limits, max_bytes, mirror: args.mirror };
     let (mut bad, mut empty) = (0, 0);
     let mut code = exit::OK;
     for error in &unreadable {

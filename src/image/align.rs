@@ -16,11 +16,11 @@ pub const MARK_SIDES_PX: std::ops::RangeInclusive<usize> = 8..=256;
 /// Largest distance from its place at which a mark is looked for, in pixels.
 pub const MAX_SEARCH_PX: u32 = 200;
 /// Least distance between the middles of two marks, in pixels: the turn is known to half a pixel in this length.
-pub const LEAST_DISTANCE_PX: f32 = 64.0;
+pub const MIN_DISTANCE_PX: f32 = 64.0;
 /// A mark must have this contrast (standard deviation of the brightness, in grey levels).
-const LEAST_CONTRAST: f64 = 4.0;
+const MIN_CONTRAST: f64 = 4.0;
 /// A turn or scale beyond these is no camera that was pushed but a mark that was taken for another.
-const MOST_TURN_DEG: f32 = 10.0;
+const MAX_TURN_DEG: f32 = 10.0;
 const SCALES: std::ops::RangeInclusive<f32> = 0.9..=1.1;
 
 /// Why marks cannot be used. Every message is one sentence: the thing, the reason, the mend.
@@ -53,7 +53,7 @@ pub enum AlignError {
     },
     /// Too near for a turn to be told.
     #[error(
-        "the reference marks are {distance_px} pixels apart; choose two at least {LEAST_DISTANCE_PX} pixels apart, or leave one out"
+        "the reference marks are {distance_px} pixels apart; choose two at least {MIN_DISTANCE_PX} pixels apart, or leave one out"
     )]
     Near {
         /// Distance of their middles.
@@ -225,14 +225,14 @@ impl Aligner {
             if !MARK_SIDES_PX.contains(&width) || !MARK_SIDES_PX.contains(&height) {
                 return Err(AlignError::Size { mark, width, height });
             }
-            let template = Template::new(Plane::of(*picture)?, params.search_px as usize, LEAST_CONTRAST)?
+            let template = Template::new(Plane::of(*picture)?, params.search_px as usize, MIN_CONTRAST)?
                 .ok_or(AlignError::Flat { mark })?;
             made.push(Mark { template, x: *x, y: *y });
         }
         if let [first, second] = &made[..] {
             let ([ax, ay], [bx, by]) = (first.expected(), second.expected());
             let distance_px = (bx - ax).hypot(by - ay);
-            if distance_px < LEAST_DISTANCE_PX {
+            if distance_px < MIN_DISTANCE_PX {
                 return Err(AlignError::Near { distance_px });
             }
         }
@@ -267,7 +267,7 @@ impl Aligner {
             [first, second] => Similarity::between(first, second),
             _ => Similarity::IDENTITY,
         };
-        let likely = transform.turn_deg().abs() <= MOST_TURN_DEG && SCALES.contains(&transform.scale());
+        let likely = transform.turn_deg().abs() <= MAX_TURN_DEG && SCALES.contains(&transform.scale());
         if likely && found.score >= self.params.min_score {
             found.transform = transform;
             found.aligned = true;

@@ -62,7 +62,7 @@ pub fn smoothed(
 /// The largest difference of brightness, 0 to 255, within a square of `side` pixels, of all such squares side by side.
 pub fn local_contrast(view: PixelView<'_>, side: usize) -> u8 {
     let side = side.max(1);
-    let mut most = 0_u16;
+    let mut max = 0_u16;
     for top in (0..view.height()).step_by(side) {
         for left in (0..view.width()).step_by(side) {
             let (mut low, mut high) = (u16::MAX, 0_u16);
@@ -73,10 +73,10 @@ pub fn local_contrast(view: PixelView<'_>, side: usize) -> u8 {
                     (low, high) = (low.min(sum), high.max(sum));
                 }
             }
-            most = most.max(high.saturating_sub(low));
+            max = max.max(high.saturating_sub(low));
         }
     }
-    (most / CHANNELS as u16) as u8
+    (max / CHANNELS as u16) as u8
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub struct Recogniser {
     /// Ascending; none: exact.
     widths: Vec<usize>,
     /// The most memory of all widths, where these are all there are.
-    most_bytes: Option<usize>,
+    max_bytes: Option<usize>,
     /// What its parameters allow.
     restriction: Restriction,
 }
@@ -150,7 +150,7 @@ impl Recogniser {
             let sentence = format!("a batch of {} lines cannot be read; {param} takes {allowed}", params.batch);
             return Err(ParamError::new(param, params.batch, allowed).saying(sentence).into());
         }
-        let mut most_bytes = None;
+        let mut max_bytes = None;
         if let Some(shapes) = network.shapes() {
             if params.batch != 1 {
                 let (engine, param) = (network.engine(), Param::RecBatch);
@@ -170,7 +170,7 @@ impl Recogniser {
                 return Err(ParamError::new(param, format!("{widths:?}"), built_in).saying(sentence).into());
             }
             let bytes = shapes.iter().filter_map(|shape| Some(network.at(*shape).ok()?.memory_bytes()));
-            most_bytes = bytes.max();
+            max_bytes = bytes.max();
         }
         let narrowest = widths.first().copied().unwrap_or(SHORTEST_PX);
         let probe = Shape::picture(height, narrowest);
@@ -203,7 +203,7 @@ impl Recogniser {
             stride: facts.stride_px,
             batch: params.batch,
             widths,
-            most_bytes,
+            max_bytes,
             restriction,
         })
     }
@@ -259,7 +259,7 @@ impl Recogniser {
     /// Bytes of memory that [`read`](Self::read) needs for `count` lines, of which the longest is of `size` (width and
     /// height in pixels), or for some of them.
     pub fn memory_bytes(&self, count: usize, size: [usize; 2]) -> Result<usize, InferError> {
-        match self.most_bytes {
+        match self.max_bytes {
             Some(bytes) => Ok(bytes),
             None => {
                 let shape = Shape::pictures(count.clamp(1, self.batch), self.height, self.width(size[0], size[1]));

@@ -77,7 +77,7 @@ const PIECES_EACH: usize = 4;
 
 /// Least work of a piece, in 8-bit multiplications: some 10 µs of a core with AVX2, 200 µs of a small ARM core.
 /// Tests cut up small networks, too.
-const LEAST_WORK: usize = if cfg!(test) { 1 } else { 1 << 19 };
+const MIN_WORK: usize = if cfg!(test) { 1 } else { 1 << 19 };
 
 /// Work of a number that is computed from others without a matrix product, in 8-bit multiplications.
 const NUMBER: usize = 16;
@@ -128,11 +128,11 @@ fn pieces(step: &Step, phase: usize, workers: usize) -> usize {
         | Step::AddF32 { y, .. }
         | Step::MapF32 { y, .. } => (product(&[numbers(y), NUMBER]), y.shape.h, 1),
     };
-    if work < LEAST_WORK || units < 2 {
+    if work < MIN_WORK || units < 2 {
         return 1;
     }
     // A multiple of the number of workers, so that cores of equal speed end together.
-    ((work / LEAST_WORK).min(units / least) / workers).clamp(1, PIECES_EACH) * workers
+    ((work / MIN_WORK).min(units / least) / workers).clamp(1, PIECES_EACH) * workers
 }
 
 fn product(factors: &[usize]) -> usize {

@@ -284,10 +284,10 @@ impl Run<'_> {
         count: usize,
     ) {
         // The accumulators hold one block of all pixels, or more blocks of fewer pixels.
-        let most = self.l.group / self.kernels.blocks;
-        for at in (0..count).step_by(most) {
+        let max_group = self.l.group / self.kernels.blocks;
+        for at in (0..count).step_by(max_group) {
             let segments = segments.map(|s| s.wrapping_add(at * stride));
-            let (first, count) = (first + at, (count - at).min(most));
+            let (first, count) = (first + at, (count - at).min(max_group));
             let mut o = 0;
             while o < self.os.c {
                 let blocks = (self.os.c - o).div_ceil(BLOCK).min(self.kernels.blocks);

@@ -33,7 +33,7 @@ const LATE: Duration = Duration::from_micros(300);
 /// So many rests must end in time, one after the other, before the core counts as free again: at first, and at
 /// most. The number doubles each time that the core turns out to be crowded all the same.
 const RESTS: u32 = 8;
-const MOST_RESTS: u32 = 256;
+const MAX_RESTS: u32 = 256;
 
 /// A helper that was not held up for so long has a core of its own.
 const FREE: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ const FREE: Duration = Duration::from_secs(1);
 /// Spins until `ready`, for a time that suits work of which this thread's part took `turn`; false if that was not
 /// long enough.
 pub(super) fn spin(turn: Duration, ready: impl Fn() -> bool) -> bool {
-    let most = (turn / 4).clamp(SPIN, LONGEST_SPIN);
+    let timeout = (turn / 4).clamp(SPIN, LONGEST_SPIN);
     let start = Instant::now();
     loop {
         for _ in 0..SPINS {
@@ -50,7 +50,7 @@ pub(super) fn spin(turn: Duration, ready: impl Fn() -> bool) -> bool {
             }
             std::hint::spin_loop();
         }
-        if start.elapsed() > most {
+        if start.elapsed() > timeout {
             return false;
         }
     }
@@ -65,10 +65,10 @@ pub(super) struct Parker {
 }
 
 impl Parker {
-    /// Sleeps until [`Parker::unpark`], or for `most`; not at all when `ready`. Whoever makes it ready calls
+    /// Sleeps until [`Parker::unpark`], or for `timeout`; not at all when `ready`. Whoever makes it ready calls
     /// `unpark` after that, so that one of the two sees the other: both sides use sequentially consistent
     /// operations. False when the time was up.
-    pub fn park(&self, ready: impl Fn() -> bool, most: Option<Duration>) -> bool {
+    pub fn park(&self, ready: impl Fn() -> bool, timeout: Option<Duration>) -> bool {
         self.parked.store(true, Ordering::SeqCst);
         if ready() {
             self.parked.store(false, Ordering::SeqCst);
@@ -76,13 +76,13 @@ impl Parker {
         }
         let parked = |(): &mut ()| self.parked.load(Ordering::SeqCst);
         let guard = self.guard();
-        let in_time = match most {
+        let in_time = match timeout {
             None => {
                 drop(self.unparked.wait_while(guard, parked).unwrap_or_else(PoisonError::into_inner));
                 true
             }
-            Some(most) => {
-                let result = self.unparked.wait_timeout_while(guard, most, parked);
+            Some(timeout) => {
+                let result = self.unparked.wait_timeout_while(guard, timeout, parked);
                 !result.unwrap_or_else(PoisonError::into_inner).1.timed_out()
             }
         };
@@ -153,7 +153,7 @@ impl Presence {
     pub fn crowded(&mut self) {
         let now = Instant::now();
         if self.until.replace(now).is_none() {
-            self.rests = if now - self.free > FREE { RESTS } else { (2 * self.rests).min(MOST_RESTS) };
+            self.rests = if now - self.free > FREE { RESTS } else { (2 * self.rests).min(MAX_RESTS) };
         }
         self.in_time = 0;
     }

@@ -55,8 +55,8 @@ impl PipelineReader {
 
     /// One page that cannot be read is an error for all: a result never lacks a page silently.
     fn document(&mut self, job: &str, picture: &[u8]) -> Result<Vec<u8>, Error> {
-        let (limits, most_bytes) = (self.pipeline.config().limits, self.pipeline.config().most_decoded_bytes());
-        let mut pages = Pages::new(picture, limits, most_bytes)?;
+        let (limits, max_bytes) = (self.pipeline.config().limits, self.pipeline.config().max_decoded_bytes());
+        let mut pages = Pages::new(picture, limits, max_bytes)?;
         let mut bytes = Vec::new();
         let options = output::Options { chars: self.chars, ..output::Options::default() };
         let mut writer = Writer::new(Format::Json, options, &mut bytes);

@@ -80,7 +80,7 @@ fn canvases(picture: &Picture) -> impl Iterator<Item = [usize; 2]> {
 fn fit(picture: &Picture, canvas: [usize; 2]) -> [usize; 2] {
     let scales = [canvas[0] as f64 / picture.w as f64, canvas[1] as f64 / picture.h as f64, MAX_UPSCALE];
     let scale = scales.into_iter().fold(f64::INFINITY, f64::min);
-    let side = |v: usize, most: usize| ((v as f64 * scale).round() as usize).clamp(1, most);
+    let side = |v: usize, max: usize| ((v as f64 * scale).round() as usize).clamp(1, max);
     [side(picture.w, canvas[0]), side(picture.h, canvas[1])]
 }
 

@@ -8,7 +8,7 @@
 use crate::image::{ImageError, PixelView, enhance, reserve};
 
 /// A pyramid ends before a side of the template is shorter than this.
-const LEAST_SIDE_PX: usize = 10;
+const MIN_SIDE_PX: usize = 10;
 /// Most halvings: an eighth of the size.
 const MAX_HALVINGS: usize = 3;
 /// A halved template must keep this part of the contrast; what is finer than two pixels has none left in it.
@@ -143,7 +143,7 @@ impl Template {
         let mut levels = vec![whole];
         while let Some(last) = levels.last().filter(|_| levels.len() <= MAX_HALVINGS) {
             let Plane { width, height, .. } = last.plane;
-            if width.min(height) / 2 < LEAST_SIDE_PX {
+            if width.min(height) / 2 < MIN_SIDE_PX {
                 break;
             }
             let places = 2 * (reach_px >> (levels.len() - 1)) + 1;
@@ -181,10 +181,10 @@ impl Template {
         let best = places.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
         let exact = self.levels.first().zip(windows.first());
         Ok(best.zip(exact).map(|(([x, y], score), (level, window))| {
-            let [most_x, most_y] = room(level, window).unwrap_or([0, 0]);
+            let [max_x, max_y] = room(level, window).unwrap_or([0, 0]);
             let at = |x: usize, y: usize| level.score(window, x, y);
-            let dx = if x > 0 && x < most_x { peak([at(x - 1, y), score, at(x + 1, y)]) } else { 0.0 };
-            let dy = if y > 0 && y < most_y { peak([at(x, y - 1), score, at(x, y + 1)]) } else { 0.0 };
+            let dx = if x > 0 && x < max_x { peak([at(x - 1, y), score, at(x + 1, y)]) } else { 0.0 };
+            let dy = if y > 0 && y < max_y { peak([at(x, y - 1), score, at(x, y + 1)]) } else { 0.0 };
             Found { at: [x as f32 + dx, y as f32 + dy], score }
         }))
     }
@@ -197,16 +197,16 @@ fn room(level: &Level, window: &Plane) -> Option<[usize; 2]> {
 
 /// The most likely places: local maxima of the score over the whole window.
 fn coarse(level: &Level, window: &Plane) -> Option<Vec<([usize; 2], f32)>> {
-    let [most_x, most_y] = room(level, window)?;
-    let columns = most_x + 1;
-    let scores: Vec<f32> = (0..=most_y).flat_map(|y| (0..=most_x).map(move |x| level.score(window, x, y))).collect();
+    let [max_x, max_y] = room(level, window)?;
+    let columns = max_x + 1;
+    let scores: Vec<f32> = (0..=max_y).flat_map(|y| (0..=max_x).map(move |x| level.score(window, x, y))).collect();
     let at = |x: usize, y: usize| scores.get(y * columns + x).copied().unwrap_or(f32::NEG_INFINITY);
     let mut places = Vec::new();
-    for y in 0..=most_y {
-        for x in 0..=most_x {
+    for y in 0..=max_y {
+        for x in 0..=max_x {
             let score = at(x, y);
-            let around = (y.saturating_sub(1)..=(y + 1).min(most_y))
-                .flat_map(|y| (x.saturating_sub(1)..=(x + 1).min(most_x)).map(move |x| (x, y)));
+            let around = (y.saturating_sub(1)..=(y + 1).min(max_y))
+                .flat_map(|y| (x.saturating_sub(1)..=(x + 1).min(max_x)).map(move |x| (x, y)));
             if around.into_iter().all(|(x, y)| at(x, y) <= score) {
                 places.push(([x, y], score));
             }
@@ -219,9 +219,9 @@ fn coarse(level: &Level, window: &Plane) -> Option<Vec<([usize; 2], f32)>> {
 
 /// The best place not far from `centre`.
 fn best_near(level: &Level, window: &Plane, centre: [usize; 2]) -> Option<([usize; 2], f32)> {
-    let [most_x, most_y] = room(level, window)?;
-    let near = |c: usize, most: usize| c.saturating_sub(REFINE_PX).min(most)..=(c + REFINE_PX).min(most);
-    let places = near(centre[1], most_y).flat_map(|y| near(centre[0], most_x).map(move |x| [x, y]));
+    let [max_x, max_y] = room(level, window)?;
+    let near = |c: usize, max: usize| c.saturating_sub(REFINE_PX).min(max)..=(c + REFINE_PX).min(max);
+    let places = near(centre[1], max_y).flat_map(|y| near(centre[0], max_x).map(move |x| [x, y]));
     places.map(|[x, y]| ([x, y], level.score(window, x, y))).max_by(|a, b| a.1.total_cmp(&b.1))
 }
 

@@ -6,7 +6,7 @@ use ::image::ColorType;
 /// Sixteen-bit pictures whose greatest value has at most so many bits are stretched: cameras with samples of 10 or 12
 /// bits write them as they are, and taken for sixteen bits they are nearly black. With 13 bits text is still read as
 /// it is (measured on the golden receipt and word), and the picture may well be a dark one that is meant so.
-const MOST_STRETCHED_BITS: u32 = 12;
+const MAX_STRETCHED_BITS: u32 = 12;
 
 /// Turns the `width`×`height` pixels of type `color` at the start of `data` into RGB8 where they lie, and shortens
 /// `data` to them. `data` is at least as long as both forms.
@@ -48,16 +48,16 @@ fn white_level(data: &[u8], color: ColorType, pixels: usize) -> u16 {
         ColorType::Rgba16 => (4, 3),
         _ => return u16::MAX,
     };
-    let (mut least, mut most) = (u16::MAX, 0);
+    let (mut min, mut max) = (u16::MAX, 0);
     for pixel in data.as_chunks::<2>().0.chunks_exact(samples).take(pixels) {
         for pair in pixel.iter().take(colours) {
             let value = u16::from_ne_bytes(*pair);
-            (least, most) = (least.min(value), most.max(value));
+            (min, max) = (min.min(value), max.max(value));
         }
     }
     // Fewer than eight bits are left alone: they are the noise of a dark frame.
-    let bits = (u16::BITS - most.leading_zeros()).max(8);
-    if least < most && bits <= MOST_STRETCHED_BITS { (1 << bits) - 1 } else { u16::MAX }
+    let bits = (u16::BITS - max.leading_zeros()).max(8);
+    if min < max && bits <= MAX_STRETCHED_BITS { (1 << bits) - 1 } else { u16::MAX }
 }
 
 /// Sixteen bits to eight, `white` becoming 255, rounded to nearest.

@@ -16,9 +16,9 @@ const TOLERATED: u64 = 20;
 /// The brightness of the ground for rows of `width` pixels, of which `pixel` gives colour and alpha.
 pub(super) fn choose<P: Copy>(pixels: &[P], width: usize, pixel: impl Fn(P) -> ([u8; 3], u8)) -> u8 {
     let alpha = |p: P| pixel(p).1;
-    let most = pixels.iter().map(|&p| alpha(p)).max().unwrap_or(0);
+    let max_alpha = pixels.iter().map(|&p| alpha(p)).max().unwrap_or(0);
     // Letters may be half transparent all over; what is drawn is what is nearer to the most opaque than to nothing.
-    let drawn = |p: P| alpha(p) > most / 2;
+    let drawn = |p: P| alpha(p) > max_alpha / 2;
     let mut edges = [0_u64; 256];
     for row in pixels.chunks_exact(width.max(1)) {
         for (x, pair) in row.windows(2).enumerate() {

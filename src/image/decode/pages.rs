@@ -68,7 +68,7 @@ impl fmt::Display for Notice {
 pub struct Pages<B> {
     bytes: Option<B>,
     limits: Limits,
-    most_bytes: u64,
+    max_bytes: u64,
     format: ImageFormat,
     /// Where the directories of a TIFF begin; of other formats one that is not looked at.
     directories: Vec<u32>,
@@ -78,12 +78,12 @@ pub struct Pages<B> {
 }
 
 impl<B: AsRef<[u8]>> Pages<B> {
-    /// Looks how many pages there are; nothing is decoded yet. `most_bytes` is that of [`decode_reduced`].
+    /// Looks how many pages there are; nothing is decoded yet. `max_bytes` is that of [`decode_reduced`].
     ///
     /// # Errors
     /// [`ImageError`] if the file is none that is read, or has more bytes, pages or pixels in all its pages than
     /// `limits` allow.
-    pub fn new(bytes: B, limits: Limits, most_bytes: u64) -> Result<Self, ImageError> {
+    pub fn new(bytes: B, limits: Limits, max_bytes: u64) -> Result<Self, ImageError> {
         let file = bytes.as_ref();
         let format = check_file(file, &limits)?;
         let (mut directories, mut broken) = (vec![0], None);
@@ -108,7 +108,7 @@ impl<B: AsRef<[u8]>> Pages<B> {
                 }
             }
         }
-        Ok(Pages { bytes: Some(bytes), limits, most_bytes, format, directories, next: 0, broken })
+        Ok(Pages { bytes: Some(bytes), limits, max_bytes, format, directories, next: 0, broken })
     }
 
     /// Number of pages that were found.
@@ -130,7 +130,7 @@ impl<B: AsRef<[u8]>> Pages<B> {
                 let full_px = [picture.width(), picture.height()];
                 Reduced { picture, full_px }
             }
-            _ => decode_reduced(file, &self.limits, self.most_bytes)?,
+            _ => decode_reduced(file, &self.limits, self.max_bytes)?,
         };
         let notices = notices(file, self.format, &picture);
         Ok(Decoded { picture, full_px, page: index + 1, notices })

@@ -19,18 +19,18 @@ pub struct Reduced {
     pub full_px: [usize; 2],
 }
 
-/// As [`super::decode`], but a JPEG (grey or with three components) that would take more than `most_bytes` as RGB8 is
+/// As [`super::decode`], but a JPEG (grey or with three components) that would take more than `max_bytes` as RGB8 is
 /// decoded at the largest of a half, a quarter and an eighth of its width and height that takes no more, or at an
 /// eighth.
 ///
 /// # Errors
 /// As [`super::decode`]. [`Limits::max_pixels`] and the sides' limits hold for the whole picture,
 /// [`Limits::max_decode_bytes`] for what is decoded.
-pub fn decode_reduced(bytes: &[u8], limits: &Limits, most_bytes: u64) -> Result<Reduced, ImageError> {
+pub fn decode_reduced(bytes: &[u8], limits: &Limits, max_bytes: u64) -> Result<Reduced, ImageError> {
     let jpeg = ::image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg);
     if jpeg && bytes.len() as u64 <= limits.max_bytes {
         let job = Job::new(bytes, limits, ImageFormat::Jpeg);
-        let reduced = crate::panics::catch_panic(|| reduce(&job, most_bytes))
+        let reduced = crate::panics::catch_panic(|| reduce(&job, max_bytes))
             .unwrap_or_else(|_| Err(ImageError::Damaged { format: job.name, reason: GAVE_UP.into() }))?;
         if let Some(reduced) = reduced {
             return Ok(reduced);
@@ -42,13 +42,13 @@ pub fn decode_reduced(bytes: &[u8], limits: &Limits, most_bytes: u64) -> Result<
 }
 
 /// `None` if the picture is small enough, cut, or not of the kinds that are reduced.
-fn reduce(job: &Job<'_>, most_bytes: u64) -> Result<Option<Reduced>, ImageError> {
+fn reduce(job: &Job<'_>, max_bytes: u64) -> Result<Option<Reduced>, ImageError> {
     let Some(header) = header::jpeg::walk(job.bytes) else { return Ok(None) };
     let (width, height) = (header.width, header.height);
     let samples = header.sampling.len();
     // Of a file that was cut this decoder gives nothing, and the other one what is there.
     let reducible = header.unsupported.is_none() && header.ends && matches!(samples, 1 | 3);
-    if !reducible || job.rgb_bytes(width, height) <= most_bytes {
+    if !reducible || job.rgb_bytes(width, height) <= max_bytes {
         return Ok(None);
     }
     job.check_size(width, height)?;
@@ -56,7 +56,7 @@ fn reduce(job: &Job<'_>, most_bytes: u64) -> Result<Option<Reduced>, ImageError>
         return Err(job.nothing_decoded());
     }
     let side = |full: u32, n: u32| full.div_ceil(n);
-    let fits = |n: &u32| job.rgb_bytes(side(width, *n), side(height, *n)) <= most_bytes;
+    let fits = |n: &u32| job.rgb_bytes(side(width, *n), side(height, *n)) <= max_bytes;
     let n = [2, 4].into_iter().find(fits).unwrap_or(8);
     let (w, h) = (side(width, n), side(height, n));
     let turn = orientation(header.exif);
@@ -149,11 +149,11 @@ mod tests {
             let file = jpeg(157, 93, color, exif);
             let whole = super::super::decode(&file, &limits).expect("decoded");
             // 157 x 93 x 3 is 43803 bytes; 79 x 47 x 3 is 11139, 40 x 24 x 3 is 2880, 20 x 12 x 3 is 720.
-            for (most, n) in [(43_803, 1), (43_802, 2), (11_139, 2), (11_138, 4), (2_879, 8), (0, 8)] {
-                let reduced = decode_reduced(&file, &limits, most).expect("decoded");
+            for (max_bytes, n) in [(43_803, 1), (43_802, 2), (11_139, 2), (11_138, 4), (2_879, 8), (0, 8)] {
+                let reduced = decode_reduced(&file, &limits, max_bytes).expect("decoded");
                 assert_eq!(reduced.full_px, [whole.width(), whole.height()]);
                 let sides = [reduced.picture.width(), reduced.picture.height()];
-                assert_eq!(sides, reduced.full_px.map(|side| side.div_ceil(n)), "{most} bytes");
+                assert_eq!(sides, reduced.full_px.map(|side| side.div_ceil(n)), "{max_bytes} bytes");
                 // Blocks are counted from the stored picture's corner: turned, they may lie n - 1 pixels off, in
                 // which the ramp rises by 2 a pixel.
                 let bound = if exif.is_some() { 2 * n } else { 3 };

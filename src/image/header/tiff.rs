@@ -175,8 +175,8 @@ pub(in crate::image) enum End {
     Broken(&'static str),
 }
 
-/// Follows the directories of a TIFF file, at most `most` of them.
-pub(in crate::image) fn chain(file: &[u8], most: u64) -> Option<Chain<'_>> {
+/// Follows the directories of a TIFF file, at most `max_pages` of them.
+pub(in crate::image) fn chain(file: &[u8], max_pages: u64) -> Option<Chain<'_>> {
     let tiff = Tiff::new(file)?;
     let mut at = tiff.first()?;
     let (mut pages, mut seen) = (Vec::new(), HashSet::new());
@@ -184,7 +184,7 @@ pub(in crate::image) fn chain(file: &[u8], most: u64) -> Option<Chain<'_>> {
         if at == 0 {
             break End::Whole;
         }
-        if seen.len() as u64 == most {
+        if seen.len() as u64 == max_pages {
             break End::TooMany;
         }
         if !seen.insert(at) {
@@ -317,8 +317,8 @@ mod tests {
         file
     }
 
-    fn followed(file: &[u8], most: u64) -> (Vec<u32>, End) {
-        let chain = chain(file, most).unwrap();
+    fn followed(file: &[u8], max_pages: u64) -> (Vec<u32>, End) {
+        let chain = chain(file, max_pages).unwrap();
         (chain.pages.iter().map(|page| (page.at - 8) / 18).collect(), chain.end)
     }
 
@@ -353,12 +353,12 @@ mod tests {
         #[test]
         fn chain_of_any_bytes_ends(
             hits in proptest::collection::vec((0..98_usize, proptest::num::u8::ANY), 0..30),
-            most in 0..20_u64,
+            max_pages in 0..20_u64,
         ) {
             let mut file = directories(true, &[(2, Some(1)), (2, Some(2)), (2, Some(3)), (2, Some(4)), (2, None)]);
             hits.into_iter().for_each(|(at, value)| file[at] = value);
-            if let Some(chain) = chain(&file, most) {
-                proptest::prop_assert!(chain.pages.len() as u64 <= most);
+            if let Some(chain) = chain(&file, max_pages) {
+                proptest::prop_assert!(chain.pages.len() as u64 <= max_pages);
                 for page in chain.pages {
                     let _ = (page.pixels(), table(&page).is_some(), page.orientation());
                 }

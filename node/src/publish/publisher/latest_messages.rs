@@ -7,12 +7,12 @@ use std::collections::VecDeque;
 pub(super) struct LatestMessages {
     waiting: VecDeque<Message>,
     most: usize,
-    most_bytes: usize,
+    max_bytes: usize,
 }
 
 impl LatestMessages {
-    pub(super) fn new(most: usize, most_bytes: usize) -> LatestMessages {
-        LatestMessages { waiting: VecDeque::new(), most, most_bytes }
+    pub(super) fn new(most: usize, max_bytes: usize) -> LatestMessages {
+        LatestMessages { waiting: VecDeque::new(), most, max_bytes }
     }
 
     /// Adds a message in place of an older one of its topic; gives the number of others that were dropped for it.
@@ -23,7 +23,7 @@ impl LatestMessages {
             None => self.waiting.push_back(message),
         }
         let mut dropped = 0;
-        while self.waiting.len() > self.most || self.bytes() > self.most_bytes {
+        while self.waiting.len() > self.most || self.bytes() > self.max_bytes {
             self.waiting.pop_front();
             dropped += 1;
         }
@@ -33,7 +33,7 @@ impl LatestMessages {
     /// Returns a message that could not be sent, unless there is a newer one of its topic.
     pub(super) fn put_back(&mut self, message: Message) {
         let known = self.waiting.iter().any(|m| m.topic == message.topic);
-        let fits = self.waiting.len() < self.most && self.bytes() + message.payload.len() <= self.most_bytes;
+        let fits = self.waiting.len() < self.most && self.bytes() + message.payload.len() <= self.max_bytes;
         if !known && fits {
             self.waiting.push_front(message);
         }

@@ -172,8 +172,8 @@ fn cut_file_is_never_taken_for_whole() {
         let whole: Vec<Picture> =
             Pages::new(&file, Limits::default(), u64::MAX).unwrap().map(|page| page.unwrap().picture).collect();
         for end in (0..file.len()).rev().step_by(file.len() / 150 + 1) {
-            for most_bytes in [u64::MAX, 1000] {
-                let Ok(pages) = Pages::new(&file[..end], Limits::default(), most_bytes) else { continue };
+            for max_bytes in [u64::MAX, 1000] {
+                let Ok(pages) = Pages::new(&file[..end], Limits::default(), max_bytes) else { continue };
                 let pages: Vec<_> = pages.collect();
                 let said = pages.iter().any(|page| match page {
                     Err(_) => true,
@@ -198,8 +198,8 @@ fn jpeg_without_any_pixels_is_refused() {
         let start = scan_start(&file);
         for end in [start, start + 1] {
             let ended = [&file[..end], &[0xFF, 0xD9]].concat();
-            for (cut, most_bytes) in [(&file[..end], u64::MAX), (&file[..end], 1), (&ended, u64::MAX), (&ended, 1)] {
-                let error = all_reduced(cut, most_bytes).expect_err("nothing is there");
+            for (cut, max_bytes) in [(&file[..end], u64::MAX), (&file[..end], 1), (&ended, u64::MAX), (&ended, 1)] {
+                let error = all_reduced(cut, max_bytes).expect_err("nothing is there");
                 assert!(error.contains("breaks off") || error.contains("damaged"), "{error}");
             }
         }
@@ -218,8 +218,8 @@ fn cut_jpeg_to_be_reduced_gives_what_is_there() {
     assert_eq!(all_reduced(&file, 1000).unwrap().picture.width(), 25, "reduced to an eighth");
 }
 
-fn all_reduced(file: &[u8], most_bytes: u64) -> Result<Decoded, String> {
-    let mut pages = Pages::new(file, Limits::default(), most_bytes).map_err(|e| e.to_string())?;
+fn all_reduced(file: &[u8], max_bytes: u64) -> Result<Decoded, String> {
+    let mut pages = Pages::new(file, Limits::default(), max_bytes).map_err(|e| e.to_string())?;
     pages.next().expect("a page").map_err(|e| e.to_string())
 }
 
