@@ -1,6 +1,6 @@
 //! A network whose answer is a closure: tests detection and recognition without weights.
 
-use super::{Answer, InferError, Model, Network, Pool, Shape, lend};
+use super::{Answer, InferError, Model, Network, Pool, Shape, borrow_aligned};
 use std::sync::Arc;
 
 type Compute = dyn Fn(Shape, &[f32]) -> (Shape, Vec<f32>) + Send + Sync;
@@ -48,11 +48,11 @@ impl Model for FakeModel {
     }
 
     fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError> {
-        lend("fake", memory, self.input.elements())
+        borrow_aligned("fake", memory, self.input.elements())
     }
 
     fn run<'a>(&self, memory: &'a mut [u8], columns: &[usize], _: Option<&mut Pool>) -> Result<Answer<'a>, InferError> {
-        let memory = lend("fake", memory, self.memory_bytes())?;
+        let memory = borrow_aligned("fake", memory, self.memory_bytes())?;
         let (pixels, output) = memory.split_at_mut(self.input.elements().next_multiple_of(64));
         let &[_, _, height, width] = self.input.axes() else { panic!("a picture's shape") };
         let mut planes = vec![0.0; self.input.elements()];

@@ -120,7 +120,7 @@ pub trait Network: Send + Sync {
 }
 
 /// The part of `memory` that a model asks for.
-pub(crate) fn lend<'a>(model: &str, memory: &'a mut [u8], bytes: usize) -> Result<&'a mut [u8], InferError> {
+pub(crate) fn borrow_aligned<'a>(model: &str, memory: &'a mut [u8], bytes: usize) -> Result<&'a mut [u8], InferError> {
     let got = if memory.as_ptr().align_offset(MEMORY_ALIGN) == 0 { memory.len() } else { 0 };
     memory.get_mut(..bytes).filter(|_| got >= bytes).ok_or_else(|| InferError::Memory {
         model: model.into(),

@@ -3,7 +3,7 @@
 //! A plan fixes the input sizes; all of them are checked and prepared when the network is loaded, and a run allocates
 //! nothing.
 
-use super::{Answer, InferError, Model, Network, Pool, Shape, lend};
+use super::{Answer, InferError, Model, Network, Pool, Shape, borrow_aligned};
 use crate::image::CHANNELS;
 use crate::memory::Workbench;
 use crate::models::Kind;
@@ -135,7 +135,7 @@ impl Model for ArenaModel {
     }
 
     fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError> {
-        let arena = lend(self.name, memory, self.memory_bytes())?;
+        let arena = borrow_aligned(self.name, memory, self.memory_bytes())?;
         // A checked plan's input lies inside the arena.
         Ok(arena.get_mut(self.offset..self.offset + self.input.elements()).unwrap_or_default())
     }
@@ -153,7 +153,7 @@ impl Model for ArenaModel {
                 row[columns * CHANNELS..].fill(self.padding);
             }
         }
-        let arena = lend(self.name, memory, self.memory_bytes())?;
+        let arena = borrow_aligned(self.name, memory, self.memory_bytes())?;
         let mut run = self.network.bind(arena).map_err(|e| self.failed(e.to_string()))?;
         match pool {
             Some(pool) => pool.run(&mut run),

@@ -6,7 +6,7 @@
 
 mod normalise;
 
-use super::{Answer, InferError, Model, Network, Pool, Shape, lend};
+use super::{Answer, InferError, Model, Network, Pool, Shape, borrow_aligned};
 use crate::memory::room;
 use crate::models::manifest::Input;
 use normalise::Normaliser;
@@ -163,11 +163,11 @@ impl Model for TractModel {
     }
 
     fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError> {
-        lend(&self.name, memory, self.input.elements())
+        borrow_aligned(&self.name, memory, self.input.elements())
     }
 
     fn run<'a>(&self, memory: &'a mut [u8], columns: &[usize], _: Option<&mut Pool>) -> Result<Answer<'a>, InferError> {
-        let (pixels, output) = lend(&self.name, memory, self.memory_bytes())?.split_at_mut(room(self.input.elements()));
+        let (pixels, output) = borrow_aligned(&self.name, memory, self.memory_bytes())?.split_at_mut(room(self.input.elements()));
         let output: &mut [f32] = bytemuck::cast_slice_mut(output);
         let &[_, channels, height, width] = self.input.axes() else { return Err(self.failed("no picture".into())) };
         catch_tract_panic(|| {
