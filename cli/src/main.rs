@@ -99,7 +99,7 @@ fn main() -> std::process::ExitCode {
 /// Runs the program; gives its exit code.
 fn run() -> u8 {
     #[cfg(feature = "packaging")]
-    if let Some(code) = package::asked_for() {
+    if let Some(code) = package::requested() {
         return code;
     }
     let cli = match Cli::try_parse() {

@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use std::path::Path;
 
 /// The exit code if the arguments are `package DIR`.
-pub fn asked_for() -> Option<u8> {
+pub fn requested() -> Option<u8> {
     let mut args = std::env::args_os().skip(1);
     if args.next()? != "package" {
         return None;

@@ -63,9 +63,8 @@ fn check_span(span: &Span, dtype: usize, constants: usize) -> bool {
 }
 
 /// Whether kernels that read `x` may read a byte of `y`, which other threads may be writing: channels are read in
-/// blocks of 16, and
-/// [`SLACK_BYTES`] after the last pixel. Views of one concatenation have the same pixel stride; they are apart when
-/// their channels are.
+/// blocks of 16, and [`SLACK_BYTES`] after the last pixel. Views of one concatenation have the same pixel stride;
+/// they are apart when their channels are.
 fn overlap(x: &Tensor, y: &Tensor) -> bool {
     let (Some(sx), Some(sy)) = (x.span_bytes(), y.span_bytes()) else { return true };
     if x.offset + sx + SLACK_BYTES <= y.offset || y.offset + sy <= x.offset {

@@ -109,8 +109,8 @@ impl<T> LatestFrame<T> {
             {
                 return Ok(frame);
             }
-            if let Some((error, told)) = &mut state.failure
-                && !std::mem::replace(told, true)
+            if let Some((error, reported)) = &mut state.failure
+                && !std::mem::replace(reported, true)
             {
                 return Err(error.clone());
             }

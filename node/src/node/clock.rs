@@ -69,8 +69,8 @@ pub fn unix_ms(at: SystemTime) -> i64 {
 /// a date after this program was written is believed.
 pub fn is_synced(now: SystemTime) -> bool {
     let timesync = Path::new("/run/systemd/timesync");
-    let told = !timesync.exists() || timesync.join("synchronized").exists();
-    told && is_plausible(now)
+    let synchronised = !timesync.exists() || timesync.join("synchronized").exists();
+    synchronised && is_plausible(now)
 }
 
 /// Whether a clock that was set could have shown this.

@@ -128,12 +128,12 @@ impl<'de> Deserialize<'de> for FieldSection {
         if let Some(key) = table.keys().find(|key| !known.clone().any(|name| name == **key)) {
             return Err(wrong(config_file::unknown_word("key", key, &known.collect::<Vec<_>>())));
         }
-        let told = |error: toml::de::Error| wrong(config_file::explain(&error));
+        let explained = |error: toml::de::Error| wrong(config_file::explain(&error));
         Ok(FieldSection {
-            rules: RulesConfig::take_from(&mut table).map_err(told)?,
+            rules: RulesConfig::take_from(&mut table).map_err(explained)?,
             labels: take(&mut table, "home_assistant").map_err(wrong)?,
             publish: take(&mut table, "publish").map_err(wrong)?,
-            read: table.try_into().map_err(told)?,
+            read: table.try_into().map_err(explained)?,
         })
     }
 }

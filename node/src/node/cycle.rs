@@ -20,7 +20,7 @@ pub struct PendingDisposal {
     /// The last of them.
     name: String,
     since: Instant,
-    told: bool,
+    warned: bool,
 }
 
 /// The result of a cycle.
@@ -78,7 +78,7 @@ impl Node {
         // Only now: after a crash before this line a file is read once more, instead of never.
         match self.source_consumes_files {
             true => {
-                self.pending_disposal = Some(PendingDisposal { name, since: Instant::now(), told: false });
+                self.pending_disposal = Some(PendingDisposal { name, since: Instant::now(), warned: false });
                 self.release_files();
             }
             false => self.source.done(),
@@ -105,7 +105,7 @@ impl Node {
             self.pending_disposal = None;
             self.source.retain_files();
         } else if kept.since.elapsed() >= DISPOSAL_WARN_AFTER
-            && !std::mem::replace(&mut kept.told, true)
+            && !std::mem::replace(&mut kept.warned, true)
             && let Some(problem) = self.outbox.status().problem
         {
             self.warnings.kept.warn(&format_args!(
@@ -136,13 +136,13 @@ impl Node {
         self.counters.time(Step::Read, readings.total_ms);
         self.counters.frames += 1;
         log::debug!("{} read in {:.0} ms", captured.name, readings.total_ms);
-        let mut told = false;
+        let mut warned = false;
         for (field, seen) in readings.fields.iter().zip(seen) {
             seen.observations.push(field.observation.clone());
             captured.notices.iter().for_each(|notice| seen.warn(notice));
             field.warnings.iter().for_each(|warning| seen.warn(warning));
             if let Some(problem) = &field.problem
-                && !std::mem::replace(&mut told, true)
+                && !std::mem::replace(&mut warned, true)
             {
                 self.counters.not_aligned += u64::from(readings.alignment.is_some());
                 self.warnings.fields.warn(&format_args!("field {} of {}: {problem}", field.name, captured.name));

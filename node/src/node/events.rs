@@ -2,7 +2,7 @@
 
 use crate::publish::commands::{Command, Request};
 use crate::util::shutdown::Stop;
-use crate::util::signals::{Asked, Signals};
+use crate::util::signals::{SignalRequest, Signals};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -165,13 +165,13 @@ impl EventSender {
 /// # Errors
 /// The system's.
 pub fn listen_for_signals(signals: Signals, event_sender: EventSender, stop: Stop) -> std::io::Result<()> {
-    signals.listen(move |asked| match asked {
-        Asked::Reload => event_sender.reload(),
-        Asked::Stop(signal) if stop.is_set() => {
+    signals.listen(move |signal| match signal {
+        SignalRequest::Reload => event_sender.reload(),
+        SignalRequest::Stop(signal) if stop.is_set() => {
             log::logger().flush();
             std::process::exit(128 + signal)
         }
-        Asked::Stop(_) => {
+        SignalRequest::Stop(_) => {
             stop.set();
             event_sender.send(NodeEvent::Stop);
         }

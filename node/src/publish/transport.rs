@@ -156,8 +156,7 @@ pub trait Transport: Send {
 
     /// Takes a message to be sent; messages are sent in the order in which they were taken. Of those at least once
     /// only a few are under way at a time: each until its [`Event::Acked`], [`Event::PermanentlyRejected`],
-    /// [`Event::TemporarilyRejected`] or
-    /// [`Event::TooLarge`], or [`Event::Lost`].
+    /// [`Event::TemporarilyRejected`] or [`Event::TooLarge`], or [`Event::Lost`].
     ///
     /// # Errors
     /// [`TransportError`]; the message was not taken.

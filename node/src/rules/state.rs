@@ -27,8 +27,8 @@ pub(super) struct SavedRun {
 }
 
 /// What a field remembers: its base, what it refused since, what it published last. From
-/// [`Field::state`](super::Field::state), for
-/// [`Field::restore`](super::Field::restore); its inside is the rules' business.
+/// [`Field::state`](super::Field::state), for [`Field::restore`](super::Field::restore); its inside is the rules'
+/// business.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldState {
     pub(super) version: u8,

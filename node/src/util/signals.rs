@@ -4,7 +4,7 @@ pub use system::Signals;
 
 /// What somebody wants by a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum SignalRequest {
     /// To end: SIGTERM or SIGINT, with its number.
     Stop(i32),
     /// To read the configuration again: SIGHUP.
@@ -13,7 +13,7 @@ pub enum Asked {
 
 #[cfg(unix)]
 mod system {
-    use super::Asked;
+    use super::SignalRequest;
     use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
     use std::io;
     use std::sync::Arc;
@@ -38,11 +38,11 @@ mod system {
         ///
         /// # Errors
         /// The system has no thread to give.
-        pub fn listen(self, mut obey: impl FnMut(Asked) + Send + 'static) -> io::Result<()> {
+        pub fn listen(self, mut obey: impl FnMut(SignalRequest) + Send + 'static) -> io::Result<()> {
             let Signals(mut signals) = self;
             let work = move || {
                 for signal in signals.forever() {
-                    obey(if signal == SIGHUP { Asked::Reload } else { Asked::Stop(signal) });
+                    obey(if signal == SIGHUP { SignalRequest::Reload } else { SignalRequest::Stop(signal) });
                 }
             };
             std::thread::Builder::new().name("signals".into()).spawn(work).map(drop)
@@ -53,7 +53,7 @@ mod system {
 /// No signals here: the program ends when it is killed.
 #[cfg(not(unix))]
 mod system {
-    use super::Asked;
+    use super::SignalRequest;
     use std::io;
 
     /// Nothing.
@@ -72,7 +72,7 @@ mod system {
         ///
         /// # Errors
         /// None.
-        pub fn listen(self, _: impl FnMut(Asked) + Send + 'static) -> io::Result<()> {
+        pub fn listen(self, _: impl FnMut(SignalRequest) + Send + 'static) -> io::Result<()> {
             Ok(())
         }
     }

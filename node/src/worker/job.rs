@@ -46,8 +46,8 @@ impl Job {
         } else {
             Ok(payload)
         };
-        let asked = delivery.response_topic.as_deref().filter(|topic| config.response_topics && usable(topic, config));
-        let topic = asked.map_or_else(|| format!("{}/results/{id}", config.base), Into::into);
+        let requested = delivery.response_topic.as_deref().filter(|topic| config.response_topics && usable(topic, config));
+        let topic = requested.map_or_else(|| format!("{}/results/{id}", config.base), Into::into);
         Ok(Job { id, picture, checksum, delivery, topic })
     }
 
@@ -101,14 +101,14 @@ mod tests {
     fn results_go_where_they_are_wanted_but_never_among_the_jobs() {
         let config = WorkerConfig { response_topics: true, ..WorkerConfig::default() };
         let closed = WorkerConfig::default();
-        for (asked, expected) in [
+        for (requested, expected) in [
             ("me/answers", "me/answers"),
             ("ocr/jobs/8", "ocr/results/7"),
             ("a/+", "ocr/results/7"),
             ("", "ocr/results/7"),
             ("$SYS/x", "ocr/results/7"),
         ] {
-            let delivery = Delivery { response_topic: Some(asked.into()), ..delivery("ocr/jobs/7") };
+            let delivery = Delivery { response_topic: Some(requested.into()), ..delivery("ocr/jobs/7") };
             assert_eq!(Job::of(delivery.clone(), &config).unwrap().topic, expected);
             assert_eq!(Job::of(delivery, &closed).unwrap().topic, "ocr/results/7", "not by default");
         }

@@ -12,10 +12,9 @@
 //!
 //! With MQTT 5 the broker sends at most [`receive_maximum`](WorkerConfig::receive_maximum) jobs before the first is
 //! acknowledged: a busy worker gets no more. MQTT 3.1.1 has no such limit; the broker's own applies (mosquitto's is
-//! 20), and of what comes beyond
-//! [`max_waiting`](WorkerConfig::max_waiting) the sender is told that the worker is busy. mosquitto 2.0.11 (Debian
-//! 12) keeps to neither: where more jobs wait at the broker, it sends two for each that is acknowledged
-//! (mosquitto#2301), so whoever sends has at most `max_waiting` jobs under way for each worker.
+//! 20), and of what comes beyond [`max_waiting`](WorkerConfig::max_waiting) the sender is told that the worker is
+//! busy. mosquitto 2.0.11 (Debian 12) keeps to neither: where more jobs wait at the broker, it sends two for each
+//! that is acknowledged (mosquitto#2301), so whoever sends has at most `max_waiting` jobs under way for each worker.
 
 mod answer;
 mod config;

@@ -61,30 +61,30 @@ pub(super) fn work(
     names: &Names,
     stop: &Stop,
 ) -> io::Result<Counters> {
-    let (orders, ordered) = mpsc::sync_channel(1);
+    let (job_sender, job_receiver) = mpsc::sync_channel(1);
     let (outcomes, outcome) = mpsc::sync_channel(1);
     let waker = transport.waker();
     // Nobody waits for it: a picture cannot be given up in the middle.
-    std::thread::Builder::new().name("reader".into()).spawn(move || read_all(reader, &ordered, &outcomes, &waker))?;
+    std::thread::Builder::new().name("reader".into()).spawn(move || read_all(reader, &job_receiver, &outcomes, &waker))?;
     let mut worker = Worker {
         transport,
         config,
         names,
-        orders,
+        job_sender,
         outcome,
         up: false,
         hello: None,
         waiting: VecDeque::new(),
         current: None,
         counters: Counters::default(),
-        told: None,
+        last_warning: None,
     };
     Ok(worker.run(stop))
 }
 
 /// The reader's thread; ends when there will be no more orders.
-fn read_all(mut reader: impl Read, orders: &Receiver<Order>, outcomes: &SyncSender<Outcome>, waker: &Waker) {
-    while let Ok((job, picture)) = orders.recv() {
+fn read_all(mut reader: impl Read, jobs: &Receiver<Order>, outcomes: &SyncSender<Outcome>, waker: &Waker) {
+    while let Ok((job, picture)) = jobs.recv() {
         let outcome = catch_panic(|| reader.read(&job, &picture)).unwrap_or_else(|panic| {
             Err(ReadError::Engine(format!("reading the picture failed ({panic}); this is a mistake in edge-ocr")))
         });
@@ -99,7 +99,7 @@ struct Worker<'a> {
     transport: &'a mut dyn Transport,
     config: &'a WorkerConfig,
     names: &'a Names,
-    orders: SyncSender<Order>,
+    job_sender: SyncSender<Order>,
     outcome: Receiver<Outcome>,
     up: bool,
     /// That this worker is there: to be said, or under way.
@@ -108,7 +108,7 @@ struct Worker<'a> {
     current: Option<Current>,
     counters: Counters,
     /// The last loss that was logged.
-    told: Option<(String, Instant)>,
+    last_warning: Option<(String, Instant)>,
 }
 
 impl Worker<'_> {
@@ -172,7 +172,7 @@ impl Worker<'_> {
         match picture {
             Ok(picture) => {
                 // There is room: the reader has answered all orders before.
-                if self.orders.try_send((current.job.id.clone(), picture)).is_err() {
+                if self.job_sender.try_send((current.job.id.clone(), picture)).is_err() {
                     let failure = Failure::new("engine", "the reader has ended; start the worker again");
                     current.settle(Err(&failure), self.names, self.config.result_expiry_s);
                 }
@@ -245,12 +245,12 @@ impl Worker<'_> {
             }
             Event::Lost(why) => {
                 // A broker may be away for weeks.
-                let known = self.told.as_ref().is_some_and(|(last, at)| *last == why && at.elapsed() < REPEAT_LOG);
+                let known = self.last_warning.as_ref().is_some_and(|(last, at)| *last == why && at.elapsed() < REPEAT_LOG);
                 if known {
                     log::debug!("{why}");
                 } else {
                     log::warn!("{why}");
-                    self.told = Some((why, Instant::now()));
+                    self.last_warning = Some((why, Instant::now()));
                 }
                 self.up = false;
                 self.hello = None;

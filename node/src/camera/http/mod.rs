@@ -165,10 +165,10 @@ struct Fetched {
 
 /// The source. Requests are made by a thread of its own, because a request cannot be broken off when the node ends.
 pub(super) struct Snapshot {
-    ask: SyncSender<()>,
+    request_sender: SyncSender<()>,
     answers: Receiver<Answer>,
     /// Whether a request is under way.
-    asked: bool,
+    requested: bool,
     retry: RetryState,
     decoder: FrameDecoder,
     name: String,
@@ -179,12 +179,12 @@ impl Snapshot {
     pub fn open(config: &HttpConfig, common: &Common) -> Result<Snapshot, String> {
         let client = Client::new(config, common, Pace::Whole)?;
         let name = client.name().to_owned();
-        let (ask, asked) = sync_channel(1);
+        let (request_sender, requested) = sync_channel(1);
         let (answer, answers) = sync_channel(1);
         let mut fetcher = Fetcher { client, max_bytes: common.max_bytes, use_etag: config.use_etag, etag: None };
         let work = move || {
             // Ends when the source is dropped.
-            while asked.recv().is_ok() {
+            while requested.recv().is_ok() {
                 let fetched = catch_panic(|| fetcher.fetch())
                     .unwrap_or_else(|_| Err(fetcher.client.failed("its answer made the client fail", "report this")));
                 if answer.send(fetched).is_err() {
@@ -197,9 +197,9 @@ impl Snapshot {
             .spawn(work)
             .map_err(|e| format!("no thread for the camera could be started ({e}); free memory"))?;
         Ok(Snapshot {
-            ask,
+            request_sender,
             answers,
-            asked: false,
+            requested: false,
             retry: RetryState::new(common.backoff_min_ms, common.backoff_max_ms),
             decoder: FrameDecoder::new(common),
             name,
@@ -210,11 +210,11 @@ impl Snapshot {
     /// Waits for the answer to a request that is made now.
     fn fetch(&mut self, end: Instant, timeout: Duration, stop: &Stop) -> Answer {
         // An answer to a request that nobody waited for is old.
-        if self.asked && self.answers.try_recv().is_ok() {
-            self.asked = false;
+        if self.requested && self.answers.try_recv().is_ok() {
+            self.requested = false;
         }
-        if !self.asked {
-            self.asked = self.ask.try_send(()).is_ok();
+        if !self.requested {
+            self.requested = self.request_sender.try_send(()).is_ok();
         }
         loop {
             if stop.is_set() {
@@ -223,7 +223,7 @@ impl Snapshot {
             let left = end.saturating_duration_since(Instant::now());
             match self.answers.recv_timeout(left.min(POLL_INTERVAL)) {
                 Ok(answer) => {
-                    self.asked = false;
+                    self.requested = false;
                     return answer;
                 }
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}

@@ -169,8 +169,8 @@ impl Reader {
         let Choice { fourcc, width, height } =
             choose(&offers, self.config.format, self.config.width_px, self.config.height_px)
                 .map_err(|reason| wrong(reason, elsewhere))?;
-        let asked = PixFormat::new(width, height, PixelFormat::from_fourcc(fourcc));
-        let capture = device.video_capture(asked).map_err(|e| self.explain(&e))?;
+        let requested = PixFormat::new(width, height, PixelFormat::from_fourcc(fourcc));
+        let capture = device.video_capture(requested).map_err(|e| self.explain(&e))?;
         // The driver may have chosen otherwise.
         let got = capture.format();
         let layout = layout(got.pixel_format().as_fourcc()).map_err(|reason| wrong(reason, "choose another format"))?;

@@ -48,9 +48,9 @@ mod tests {
         let path = folder.path().join("components.json");
         crate::util::atomic_file::fifo(&path);
         assert!(load_components(&path).is_empty());
-        let told = [Component { key: "main_value".into(), platform: "sensor".into() }];
-        save_components(&path, &told).unwrap();
-        assert_eq!(load_components(&path), told);
+        let announced = [Component { key: "main_value".into(), platform: "sensor".into() }];
+        save_components(&path, &announced).unwrap();
+        assert_eq!(load_components(&path), announced);
     }
 
     #[test]
@@ -58,11 +58,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("components.json");
         assert!(load_components(&path).is_empty());
-        let told = [Component { key: "main_value".into(), platform: "sensor".into() }];
-        save_components(&path, &told).unwrap();
-        assert_eq!(load_components(&path), told);
+        let announced = [Component { key: "main_value".into(), platform: "sensor".into() }];
+        save_components(&path, &announced).unwrap();
+        assert_eq!(load_components(&path), announced);
         let written = fs::metadata(&path).unwrap().modified().unwrap();
-        save_components(&path, &told).unwrap();
+        save_components(&path, &announced).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written, "not written again");
         fs::write(&path, "[{").unwrap();
         assert!(load_components(&path).is_empty());

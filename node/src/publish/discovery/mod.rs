@@ -110,8 +110,8 @@ impl Discovery {
             return if old.is_empty() { Ok(Vec::new()) } else { self.removal_messages(old, max_packet_bytes) };
         }
         let mut messages = self.removing(&removals(old, &self.components()), &self.components, max_packet_bytes)?;
-        let told = self.message(self.components.clone(), max_packet_bytes)?;
-        messages.push(Message { retain: retain.discovery, ..told });
+        let announcement = self.message(self.components.clone(), max_packet_bytes)?;
+        messages.push(Message { retain: retain.discovery, ..announcement });
         Ok(messages)
     }
 

@@ -37,7 +37,7 @@ fn water() -> FieldMeta {
 }
 
 /// What is told, after the check that the node makes, too.
-fn told(config: &DiscoveryConfig, fields: &[FieldMeta], retain: &RetainConfig) -> Vec<Message> {
+fn announce(config: &DiscoveryConfig, fields: &[FieldMeta], retain: &RetainConfig) -> Vec<Message> {
     config.check(fields, retain, PayloadFormat::Json).unwrap();
     Discovery::new(&topics(), config, fields, "").messages(&[], retain, LIMIT).unwrap()
 }
@@ -56,7 +56,7 @@ fn json(message: &Message) -> Value {
 #[test]
 fn a_water_meter() {
     let retain = RetainConfig::default();
-    let messages = told(&config(), &[water()], &retain);
+    let messages = announce(&config(), &[water()], &retain);
     assert_valid(&messages, &retain);
     let [message] = &messages[..] else { panic!("one message") };
     assert_eq!(message.topic, "homeassistant/device/ocrnode_a1b2c3/config");
@@ -109,7 +109,7 @@ fn several_configurations_are_valid() {
         (area, vec![number("n", None, None, false), number("t", Some("temperature"), Some("°C"), false), total], &kept),
         (bare, vec![number("ph", Some("ph"), None, false), number("gas", Some("gas"), Some("m³"), false)], &fresh),
     ] {
-        let messages = told(&config, &fields, retain);
+        let messages = announce(&config, &fields, retain);
         assert_valid(&messages, retain);
         assert_eq!(messages[0].retain, retain.discovery);
     }
@@ -126,12 +126,12 @@ fn hostile_names_are_valid() {
         .collect();
     for name in labels.into_iter().chain(["水道", "-"]) {
         let config = DiscoveryConfig { name: name.into(), ..config() };
-        assert_valid(&told(&config, &fields, &retain), &retain);
+        assert_valid(&announce(&config, &fields, &retain), &retain);
     }
     // Names that differ only in what an entity id cannot have, or look like our own.
     let names = ["a-b", "a_b", "A_b", "-", "_", "a", "a_value", "read_now", "read", "temperature", "stats"];
     let fields: Vec<FieldMeta> = names.iter().map(|name| number(name, None, None, true)).collect();
-    assert_valid(&told(&config(), &fields, &retain), &retain);
+    assert_valid(&announce(&config(), &fields, &retain), &retain);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn sixty_fields_fit_and_too_many_are_refused() {
     let retain = RetainConfig::default();
     let name = |at: usize| format!("{at}{}", "f".repeat(MAX_FIELD_BYTES - 4));
     let fields: Vec<FieldMeta> = (0..60).map(|at| number(&name(at), Some("water"), Some("m³"), true)).collect();
-    let messages = told(&config(), &fields, &retain);
+    let messages = announce(&config(), &fields, &retain);
     assert_valid(&messages, &retain);
     let error = Discovery::new(&topics(), &config(), &fields, "").messages(&[], &retain, 10_240).unwrap_err();
     assert!(error.contains("limit of 10240") && error.contains("max_packet_bytes"), "{error}");
@@ -153,7 +153,7 @@ fn total_increasing_only_where_nothing_falls() {
         (number("main", Some("water"), Some("m³"), false), "total"),
         (number("main", None, None, false), "measurement"),
     ] {
-        assert_eq!(json(&told(&config(), &[field], &retain)[0])["cmps"]["main_value"]["stat_cla"], expected);
+        assert_eq!(json(&announce(&config(), &[field], &retain)[0])["cmps"]["main_value"]["stat_cla"], expected);
     }
 }
 
@@ -219,7 +219,7 @@ fn a_farewell_tells_of_everything_once_more() {
 fn templates_of_text_and_events() {
     let mut field = text("plate");
     field.labels.event = true;
-    let json = json(&told(&config(), &[field], &RetainConfig::default())[0]);
+    let json = json(&announce(&config(), &[field], &RetainConfig::default())[0]);
     let event = json["cmps"]["plate_event"]["val_tpl"].as_str().unwrap();
     assert!(event.contains("value_json.changed and not value_json.historical %}"), "{event}");
     // Without a value the state is unknown and not a text without characters.
@@ -311,7 +311,7 @@ fn the_validator_finds_what_is_broken() {
         ("retained command", |m| m["cmps"]["read_now"]["ret"] = true.into()),
         ("template: main_value.value_template", |m| m["cmps"]["main_value"]["val_tpl"] = "{{ value_json.value".into()),
     ];
-    let good = told(&config(), &[water()], &RetainConfig::default());
+    let good = announce(&config(), &[water()], &RetainConfig::default());
     for (expected, damage) in cases {
         let mut message = json(&good[0]);
         damage(&mut message);

@@ -334,18 +334,18 @@ impl Transport for MqttTransport {
         let Some(link) = self.link.as_mut().filter(|link| link.up.is_some()) else {
             return Err(TransportError::NotConnected);
         };
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         for (filter, _) in filters {
             match topic::filter_fault(filter) {
-                None => asked.push(filter.clone()),
+                None => requested.push(filter.clone()),
                 Some(fault) => log::error!("{filter:?} cannot be subscribed to because {fault}"),
             }
         }
-        if !asked.is_empty() {
+        if !requested.is_empty() {
             if !link.client.subscribe(filters) {
                 return Err(TransportError::NotConnected);
             }
-            link.subscribing.push_back((Instant::now(), asked));
+            link.subscribing.push_back((Instant::now(), requested));
             link.ids_used += 1;
         }
         Ok(())

@@ -175,9 +175,9 @@ fn limits(ack: &ConnAck, settings: &Settings) -> Result<(ServerLimits, Duration)
         // A broker may ask for a keep-alive of its own. rumqttc has set its clock to it already, so a longer one means
         // patience; 0 means none, which rumqttc takes for "all the time".
         if let Some(seconds @ 1..) = properties.server_keep_alive {
-            let asked = Duration::from_secs(seconds.into());
-            keep_alive = keep_alive.min(asked);
-            limits.silence = limits.silence.max(asked * 2);
+            let requested = Duration::from_secs(seconds.into());
+            keep_alive = keep_alive.min(requested);
+            limits.silence = limits.silence.max(requested * 2);
         }
         limits.retain &= properties.retain_available != Some(0);
     }
