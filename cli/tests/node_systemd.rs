@@ -38,7 +38,7 @@ impl Scene {
 }
 
 /// What comes next that is no sign of life.
-fn told(manager: &UnixDatagram) -> String {
+fn next_notification(manager: &UnixDatagram) -> String {
     let mut bytes = [0; 4096];
     loop {
         let count = manager.recv(&mut bytes).expect("it is told something");
@@ -55,16 +55,16 @@ fn a_reload_is_not_told_as_an_end() {
     let Some(Scene { dir, _broker, listener, socket, manager }) = Scene::new() else { return };
     manager.set_read_timeout(Some(SOON)).expect("set");
     let mut node = Program::node_of_manager(dir.path(), &socket, Duration::from_millis(300));
-    assert!(told(&manager).starts_with("READY=1"));
+    assert!(next_notification(&manager).starts_with("READY=1"));
     for _ in 0..2 {
         node.signal(Signal::HUP);
-        let reloading = told(&manager);
+        let reloading = next_notification(&manager);
         assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
-        assert!(told(&manager).starts_with("READY=1"));
+        assert!(next_notification(&manager).starts_with("READY=1"));
     }
     assert!(listener.last(STATE).is_some() && node.runs());
     node.signal(Signal::TERM);
-    assert!(told(&manager).starts_with("STOPPING=1"));
+    assert!(next_notification(&manager).starts_with("STOPPING=1"));
     assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
 }
 
@@ -74,13 +74,13 @@ fn refused_reload_ends_with_ready() {
     let Some(Scene { dir, _broker, listener, socket, manager }) = Scene::new() else { return };
     manager.set_read_timeout(Some(SOON)).expect("set");
     let mut node = Program::node_of_manager(dir.path(), &socket, Duration::from_millis(300));
-    assert!(told(&manager).starts_with("READY=1") && listener.last(STATE).is_some());
+    assert!(next_notification(&manager).starts_with("READY=1") && listener.last(STATE).is_some());
     fs::write(dir.path().join("node.toml"), "nonsense").expect("written");
     node.signal(Signal::HUP);
-    assert!(told(&manager).starts_with("RELOADING=1\nMONOTONIC_USEC="));
-    assert!(told(&manager).starts_with("READY=1"));
+    assert!(next_notification(&manager).starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert!(next_notification(&manager).starts_with("READY=1"));
     node.signal(Signal::TERM);
-    assert!(told(&manager).starts_with("STOPPING=1"));
+    assert!(next_notification(&manager).starts_with("STOPPING=1"));
     assert_eq!(node.exit_code(SOON), Some(0), "{:#?}", node.lines());
 }
 
@@ -117,7 +117,7 @@ fn watchdog_is_kept_during_long_rounds() {
         node_config(dir.path(), broker.port(), &more);
         let mut node = Program::node_of_manager(dir.path(), &socket, WATCHDOG);
         manager.set_read_timeout(Some(SOON)).expect("set");
-        assert!(told(&manager).starts_with("READY=1"), "{:#?}", node.lines());
+        assert!(next_notification(&manager).starts_with("READY=1"), "{:#?}", node.lines());
         let start = Instant::now();
         let longest = longest_gap(&manager, || !listener.texts(STATE).is_empty());
         assert!(start.elapsed() > 2 * WATCHDOG, "the round was no long one: {:?}", start.elapsed());

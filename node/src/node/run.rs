@@ -183,7 +183,7 @@ impl Node {
         }
         if self.announce_at.is_some_and(|at| at <= now) {
             self.announce_at = None;
-            self.publisher.introduce(self.announcements.discovery_messages());
+            self.publisher.announce(self.announcements.discovery_messages());
             self.schedule_republish(now);
         }
         let connections = self.publisher.counters().connections;

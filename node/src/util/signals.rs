@@ -34,15 +34,15 @@ mod system {
             Ok(Signals(signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?))
         }
 
-        /// Gives them to `obey` in a thread of its own, until the process ends.
+        /// Gives them to `on_request` in a thread of its own, until the process ends.
         ///
         /// # Errors
         /// The system has no thread to give.
-        pub fn listen(self, mut obey: impl FnMut(SignalRequest) + Send + 'static) -> io::Result<()> {
+        pub fn listen(self, mut on_request: impl FnMut(SignalRequest) + Send + 'static) -> io::Result<()> {
             let Signals(mut signals) = self;
             let work = move || {
                 for signal in signals.forever() {
-                    obey(if signal == SIGHUP { SignalRequest::Reload } else { SignalRequest::Stop(signal) });
+                    on_request(if signal == SIGHUP { SignalRequest::Reload } else { SignalRequest::Stop(signal) });
                 }
             };
             std::thread::Builder::new().name("signals".into()).spawn(work).map(drop)

@@ -81,7 +81,7 @@ fn a_full_house_says_so_and_the_rest_is_read_in_order() {
         let wire = fake.when("told", |wire| !wire.acked.is_empty());
         assert_eq!(Fake::results(&wire), [("ocr/results/fourth".to_string(), "busy".to_string())]);
         drop(wire);
-        reader.let_go();
+        reader.release();
         fake.until("all", |wire| wire.acked.len() == 4);
     });
     assert_eq!((counters.busy, counters.done), (1, 3));
@@ -97,7 +97,7 @@ fn bytes_are_bounded_too() {
         fake.job("second", &[0; 1000], 2);
         fake.job("third", &[0; 1000], 3);
         fake.until("told", |wire| wire.acked == [3]);
-        reader.let_go();
+        reader.release();
         fake.until("all", |wire| wire.acked.len() == 3);
     });
     assert_eq!((counters.busy, counters.done), (1, 2));
@@ -110,7 +110,7 @@ fn a_result_survives_a_lost_connection_and_waiting_jobs_go_elsewhere() {
         fake.job("2", b"slow", 2);
         fake.until("taken", |wire| wire.events.is_empty());
         fake.push(Event::Lost("gone".into()));
-        reader.let_go();
+        reader.release();
         fake.until("lost", |wire| wire.events.is_empty());
         fake.push(Event::Connected);
         // The broker sends the first one again, under a new number.
@@ -190,7 +190,7 @@ fn result_is_published_by_next_connection_at_end() {
         fake.push(Event::Lost("gone".into()));
         fake.until("lost", |wire| wire.events.is_empty());
         stop.set();
-        reader.let_go();
+        reader.release();
         // The loop has seen that it is to end.
         for _ in 0..2 {
             fake.push(Event::Idle);

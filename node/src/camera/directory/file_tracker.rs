@@ -262,14 +262,14 @@ impl FileTracker {
     }
 
     fn set_retry(&mut self, file: &File, retry: Retry) {
-        self.forget(file);
+        self.untrack(file);
         if let Some(known) = self.tracked.get_mut(&file.name) {
             (known.waits, known.due, known.retry) = (false, retry.at, Some(retry));
         }
     }
 
     /// A file that was given is gone: one of the same name, length and time that is put there is another one.
-    pub fn forget(&mut self, file: &File) {
+    pub fn untrack(&mut self, file: &File) {
         let hash = self.hash(file);
         self.seen.remove(&hash);
     }

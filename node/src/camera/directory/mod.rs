@@ -235,7 +235,7 @@ impl Directory {
     /// camera.
     fn dispose(&mut self, file: File, to: Option<PathBuf>) {
         match self.disposal_queue.dispose(&self.config.path, file.clone(), to) {
-            Ok(()) => self.tracker.forget(&file),
+            Ok(()) => self.tracker.untrack(&file),
             Err(Some(sentence)) => log::warn!("{sentence}"),
             Err(None) => {}
         }
@@ -246,7 +246,7 @@ impl FrameSource for Directory {
     fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
         for file in self.disposal_queue.retry(&self.config.path, Instant::now()) {
-            self.tracker.forget(&file);
+            self.tracker.untrack(&file);
         }
         loop {
             if stop.is_set() {

@@ -33,7 +33,7 @@ impl AgeTracker {
 
     /// Record `seq` was made at `now`.
     pub fn made(&mut self, seq: u64, now: Instant) {
-        self.forget(now);
+        self.expire(now);
         match self.marks.back_mut() {
             Some((last, at)) if now.saturating_duration_since(*at) < self.late_after / MARKS => *last = seq,
             _ => self.marks.push_back((seq, now)),
@@ -48,11 +48,11 @@ impl AgeTracker {
     }
 
     fn waited(&mut self, seq: u64, now: Instant) -> bool {
-        self.forget(now);
+        self.expire(now);
         self.late_through.is_some_and(|late| seq <= late)
     }
 
-    fn forget(&mut self, now: Instant) {
+    fn expire(&mut self, now: Instant) {
         while let Some(&(seq, at)) = self.marks.front()
             && now.saturating_duration_since(at) > self.late_after
         {

@@ -41,7 +41,7 @@ impl Ending {
 pub(super) struct Shared {
     latest_messages: Mutex<LatestMessages>,
     /// What is to be said as after a connection, in this order.
-    introduction: Mutex<Vec<Message>>,
+    announcement: Mutex<Vec<Message>>,
     counters: Mutex<Counters>,
     age_tracker: Mutex<AgeTracker>,
     connected: AtomicBool,
@@ -63,7 +63,7 @@ impl Shared {
     pub(super) fn new(config: &PublisherConfig) -> Shared {
         Shared {
             latest_messages: Mutex::new(LatestMessages::new(config.max_volatile, config.max_volatile_bytes)),
-            introduction: Mutex::default(),
+            announcement: Mutex::default(),
             counters: Mutex::default(),
             age_tracker: Mutex::new(AgeTracker::new(config.late_after_ms)),
             connected: AtomicBool::new(false),
@@ -82,12 +82,12 @@ impl Shared {
         lock(&self.age_tracker)
     }
 
-    pub(super) fn introduce(&self, messages: Vec<Message>) {
-        *lock(&self.introduction) = messages;
+    pub(super) fn announce(&self, messages: Vec<Message>) {
+        *lock(&self.announcement) = messages;
     }
 
-    pub(super) fn take_introduction(&self) -> Vec<Message> {
-        std::mem::take(&mut lock(&self.introduction))
+    pub(super) fn take_announcement(&self) -> Vec<Message> {
+        std::mem::take(&mut lock(&self.announcement))
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut Counters)) {
@@ -168,8 +168,8 @@ impl Handle {
 
     /// Messages that are sent all and in this order, also those of one topic, before anything else; they replace those
     /// of the same kind that still wait for their turn.
-    pub fn introduce(&self, messages: Vec<Message>) {
-        self.shared.introduce(messages);
+    pub fn announce(&self, messages: Vec<Message>) {
+        self.shared.announce(messages);
         self.waker.wake();
     }
 

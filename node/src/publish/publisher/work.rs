@@ -215,7 +215,7 @@ impl Publisher {
 
     fn send_what_can_be(&mut self) -> Pace {
         if self.birth.is_empty() {
-            self.birth.extend(self.shared.take_introduction());
+            self.birth.extend(self.shared.take_announcement());
         }
         while let Some(message) = self.birth.front() {
             let once = message.qos == Qos::AtMostOnce;

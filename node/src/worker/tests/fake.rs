@@ -139,7 +139,7 @@ impl Transport for Fake {
 pub(super) struct FakeReader(Arc<(Mutex<bool>, Condvar)>);
 
 impl FakeReader {
-    pub fn let_go(&self) {
+    pub fn release(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
     }
@@ -175,7 +175,7 @@ pub(super) fn with_worker(config: WorkerConfig, test: impl FnOnce(&Fake, &FakeRe
         fake.push(Event::Connected);
         test(&fake, &reader, &stop);
         stop.set();
-        reader.let_go();
+        reader.release();
         worker.join().unwrap()
     });
     (counters, fake)

@@ -307,8 +307,8 @@ fn an_introduction_is_sent_whole_and_in_its_order() {
     let mut rig = rig();
     rig.connect();
     let say = |payload: &str| Message::new("homeassistant/device/x/config", payload, Content::Json);
-    rig.shared.introduce(vec![say("never sent")]);
-    rig.shared.introduce(vec![say("once more"), say("gone"), say("what stays")]);
+    rig.shared.announce(vec![say("never sent")]);
+    rig.shared.announce(vec![say("once more"), say("gone"), say("what stays")]);
     rig.add(&record(0, 100_000));
     for _ in 0..4 {
         rig.step();
