@@ -87,7 +87,7 @@ impl FrameDecoder {
     /// Looks how many pages a file has. [`page`](Self::page) gives them.
     ///
     /// # Errors
-    /// As [`encoded`](Self::encoded).
+    /// As [`decode`](Self::decode).
     pub fn pages(&self, source: &str, bytes: Vec<u8>) -> Result<Pages<Vec<u8>>, CameraError> {
         let work = || {
             let bytes = match with_tables(&bytes) {

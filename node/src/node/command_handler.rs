@@ -20,7 +20,7 @@ impl Node {
     /// Carries out a command and answers it; a `reload` is answered when the new configuration has been checked.
     ///
     /// # Errors
-    /// As [`round`](Node::run_cycle), which a command may ask for.
+    /// As [`run_cycle`](Node::run_cycle), which a command may ask for.
     pub(super) fn handle_command(&mut self, request: Request, load: &Load) -> Result<(), NodeError> {
         let Request { command, reply } = request;
         log::info!("command: {command:?}");

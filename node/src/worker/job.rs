@@ -46,7 +46,8 @@ impl Job {
         } else {
             Ok(payload)
         };
-        let requested = delivery.response_topic.as_deref().filter(|topic| config.response_topics && usable(topic, config));
+        let requested =
+            delivery.response_topic.as_deref().filter(|topic| config.response_topics && usable(topic, config));
         let topic = requested.map_or_else(|| format!("{}/results/{id}", config.base), Into::into);
         Ok(Job { id, picture, checksum, delivery, topic })
     }

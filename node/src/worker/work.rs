@@ -65,7 +65,9 @@ pub(super) fn work(
     let (outcomes, outcome) = mpsc::sync_channel(1);
     let waker = transport.waker();
     // Nobody waits for it: a picture cannot be given up in the middle.
-    std::thread::Builder::new().name("reader".into()).spawn(move || read_all(reader, &job_receiver, &outcomes, &waker))?;
+    std::thread::Builder::new()
+        .name("reader".into())
+        .spawn(move || read_all(reader, &job_receiver, &outcomes, &waker))?;
     let mut worker = Worker {
         transport,
         config,
@@ -245,7 +247,8 @@ impl Worker<'_> {
             }
             Event::Lost(why) => {
                 // A broker may be away for weeks.
-                let known = self.last_warning.as_ref().is_some_and(|(last, at)| *last == why && at.elapsed() < REPEAT_LOG);
+                let known =
+                    self.last_warning.as_ref().is_some_and(|(last, at)| *last == why && at.elapsed() < REPEAT_LOG);
                 if known {
                     log::debug!("{why}");
                 } else {

@@ -167,7 +167,8 @@ impl Model for TractModel {
     }
 
     fn run<'a>(&self, memory: &'a mut [u8], columns: &[usize], _: Option<&mut Pool>) -> Result<Answer<'a>, InferError> {
-        let (pixels, output) = borrow_aligned(&self.name, memory, self.memory_bytes())?.split_at_mut(room(self.input.elements()));
+        let (pixels, output) =
+            borrow_aligned(&self.name, memory, self.memory_bytes())?.split_at_mut(room(self.input.elements()));
         let output: &mut [f32] = bytemuck::cast_slice_mut(output);
         let &[_, channels, height, width] = self.input.axes() else { return Err(self.failed("no picture".into())) };
         catch_tract_panic(|| {
