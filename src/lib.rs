@@ -63,7 +63,7 @@ pub mod pipeline;
 pub mod prepare;
 pub mod recognise;
 pub mod sensors;
-pub mod shown;
+pub mod number_format;
 pub mod source;
 pub mod stage;
 pub mod target;

@@ -3,9 +3,9 @@
 use crate::infer::Pool;
 use std::sync::{Mutex, PoisonError};
 
-/// Does `work` on every item, on as many threads as there are free, and gives the results in the order of the
-/// items, or the first error in that order. A panic goes on to the caller. Allocates.
-pub fn side_by_side<T: Send, R: Send, E: Send>(
+/// Applies `work` to every item, on as many threads as are free. Returns the results in the order of the items, or the
+/// first error in that order. A panic is passed on to the caller. Allocates.
+pub fn map<T: Send, R: Send, E: Send>(
     pool: &mut Pool,
     items: Vec<T>,
     work: impl Fn(T) -> Result<R, E> + Sync,
@@ -20,8 +20,8 @@ pub fn side_by_side<T: Send, R: Send, E: Send>(
     places.into_iter().filter_map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner).1).collect()
 }
 
-/// Calls `work` once with each number below `count`, on whichever threads are free, the caller's included. A panic
-/// goes on to the caller. Allocates nothing.
+/// Calls `work` once with each number below `count`, on the free threads, the caller's included. A panic is passed on to
+/// the caller. Allocates nothing.
 pub fn each(pool: &mut Pool, count: usize, work: &(dyn Fn(usize) + Sync)) {
     if let Err(error) = pool.each(count, work) {
         panic!("{error}");
@@ -36,11 +36,11 @@ mod tests {
     fn every_item_is_worked_on_and_the_first_error_returned() {
         let mut pool = Pool::new(4).unwrap();
         let halve = |n: i32| if n % 2 == 0 { Ok(n / 2) } else { Err(n) };
-        assert_eq!(side_by_side(&mut pool, vec![2, 8, 6], halve), Ok(vec![1, 4, 3]));
-        assert_eq!(side_by_side(&mut pool, vec![2, 3, 4, 5], halve), Err(3));
-        assert_eq!(side_by_side(&mut pool, vec![], halve), Ok(vec![]));
+        assert_eq!(map(&mut pool, vec![2, 8, 6], halve), Ok(vec![1, 4, 3]));
+        assert_eq!(map(&mut pool, vec![2, 3, 4, 5], halve), Err(3));
+        assert_eq!(map(&mut pool, vec![], halve), Ok(vec![]));
         // More items than threads.
-        assert_eq!(side_by_side(&mut pool, (0..20).map(|n| 2 * n).collect(), halve), Ok((0..20).collect()));
+        assert_eq!(map(&mut pool, (0..20).map(|n| 2 * n).collect(), halve), Ok((0..20).collect()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::memory::{NoMemory, Workbench, list, parts, room};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
 use crate::page::ms;
-use crate::parallel::side_by_side;
+use crate::parallel;
 use crate::param::{FloatEngine, Param, ParamError};
 use crate::prepare;
 use serde::{Deserialize, Serialize};
@@ -279,7 +279,7 @@ impl Detector {
                     break;
                 }
                 let work: Vec<_> = batch.iter().zip(tensors.chunks_exact_mut(tensors.len() / together)).collect();
-                let answers = side_by_side(pool, work, |(tile, memory)| {
+                let answers = parallel::map(pool, work, |(tile, memory)| {
                     fill(*tile, memory)?;
                     model.run(memory, &[canvas[0]], None)
                 })?;

@@ -1,6 +1,6 @@
 //! The parameters of DB post-processing, under the names PaddleOCR users know.
 
-use crate::shown::Shown;
+use crate::number_format::Compact;
 use serde::{Deserialize, Serialize};
 
 /// Which pixels the score of a candidate is the mean of.
@@ -71,7 +71,7 @@ impl Default for DbParams {
 
 /// A parameter that is out of its range.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("detection parameter {name} is {}, but must lie between {min} and {max}", Shown(*value))]
+#[error("detection parameter {name} is {}, but must lie between {min} and {max}", Compact(*value))]
 pub struct DbParamsError {
     /// Field name.
     pub name: &'static str,

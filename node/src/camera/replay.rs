@@ -6,7 +6,7 @@ use super::config::Common;
 use super::frame_decoder::{FrameDecoder, Upright, captured};
 use super::{CameraError, Captured, FrameSource, Stop};
 use edge_ocr::image::decode::Pages;
-use edge_ocr::shown::Shown;
+use edge_ocr::number_format::Compact;
 use edge_ocr::source::{Expanded, Input, expand, read};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ impl ReplayConfig {
         if let Some(rate) = self.frames_per_s
             && !(0.001..=1000.0).contains(&rate)
         {
-            return Err(format!("frames_per_s is {}; give a number from 0.001 to 1000", Shown(rate)));
+            return Err(format!("frames_per_s is {}; give a number from 0.001 to 1000", Compact(rate)));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::zone::Zone;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
-use edge_ocr::shown::Shown;
+use edge_ocr::number_format::Compact;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ impl TriggerConfig {
         if let Some(interval) = self.interval_s
             && !(0.1..=31_536_000.0).contains(&interval)
         {
-            return Err(format!("interval_s is {}; give a number from 0.1 to 31536000", Shown(interval)));
+            return Err(format!("interval_s is {}; give a number from 0.1 to 31536000", Compact(interval)));
         }
         match &self.cron {
             Some(_) if self.interval_s.is_some() => Err("interval_s and cron are both given; keep one of them".into()),
@@ -233,7 +233,7 @@ fn next_time(cron: &Cron, zone: &TimeZone, now: SystemTime) -> Option<Zoned> {
 pub fn describe(config: &TriggerConfig, zone: &Zone, now: SystemTime) -> String {
     let name = &zone.name;
     let Some(cron) = &config.cron else {
-        let every = Shown(config.interval_s.unwrap_or(TriggerConfig::DEFAULT_INTERVAL_S));
+        let every = Compact(config.interval_s.unwrap_or(TriggerConfig::DEFAULT_INTERVAL_S));
         return format!("a round begins every {every} s; the time zone is {name}");
     };
     let next = parse(cron).ok().and_then(|cron| next_time(&cron, &zone.rules, now));

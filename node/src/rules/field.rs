@@ -9,7 +9,7 @@ use super::number::{self, Known, Number};
 use super::reading::{Candidate, CharGuess, Observation, Reading, Status, Value};
 use super::state::{FieldState, STATE_VERSION};
 use super::vote::{self, Ballot, MAX_FRAMES};
-use edge_ocr::shown::Shown;
+use edge_ocr::number_format::Compact;
 
 /// A field with its rules and its memory. The same observations at the same moments give the same readings.
 pub struct Field {
@@ -108,7 +108,7 @@ impl Field {
                 "field '{name}' is text and has no value to set; give it number = {{}} if it is a number"
             ));
         }
-        let shown = Shown(value);
+        let shown = Compact(value);
         // Larger than any number that can be read.
         if !value.is_finite() || value.abs() >= 1e25 {
             return Err(format!(
@@ -286,7 +286,7 @@ impl Field {
             return Ok((Value::Text(text.replace('\n', " ")), false, None, String::new()));
         };
         if !self.in_range(number.value()) {
-            return Err((Status::Range, format!("{} is outside range", Shown(number.value()))));
+            return Err((Status::Range, format!("{} is outside range", Compact(number.value()))));
         }
         match self.meter.weigh(&number, sure, at) {
             Verdict::Refused { status, reason } => Err((status, reason)),

@@ -3,7 +3,7 @@
 use super::config::{RulesConfig, Select};
 use super::extract::compile;
 use super::vote::MAX_FRAMES;
-use edge_ocr::shown::Shown;
+use edge_ocr::number_format::Compact;
 
 /// Longest regular expression, in bytes.
 const MAX_REGEX_BYTES: usize = 1024;
@@ -27,7 +27,7 @@ impl RulesConfig {
         for (key, value) in [("min_confidence", self.min_confidence), ("min_char_confidence", self.min_char_confidence)]
         {
             if !(0.0..=1.0).contains(&value) {
-                return Err(format!("{key} is {}; give a number from 0 to 1", Shown(value)));
+                return Err(format!("{key} is {}; give a number from 0 to 1", Compact(value)));
             }
         }
         if !(1..=MAX_FRAMES).contains(&usize::from(self.vote.frames)) {
@@ -36,7 +36,7 @@ impl RulesConfig {
         if !(self.vote.min_share > 0.0 && self.vote.min_share <= 1.0) {
             return Err(format!(
                 "vote.min_share is {}; give a number above 0 and at most 1",
-                Shown(self.vote.min_share)
+                Compact(self.vote.min_share)
             ));
         }
         match self.stale_after_s {
@@ -106,8 +106,8 @@ impl RulesConfig {
         {
             return Err(format!(
                 "range is [{}, {}]; give the smallest and the largest number, in this order",
-                Shown(low),
-                Shown(high)
+                Compact(low),
+                Compact(high)
             ));
         }
         Ok(())
@@ -121,15 +121,15 @@ impl RulesConfig {
         if let Some((key, rate)) = rates.first()
             && !(rate.is_finite() && *rate > 0.0)
         {
-            return Err(format!("{key} is {}; give a number above 0, or leave it out for no limit", Shown(*rate)));
+            return Err(format!("{key} is {}; give a number above 0, or leave it out for no limit", Compact(*rate)));
         }
         if let Some(jump) = self.max_jump
             && (jump.is_nan() || jump <= 0.0)
         {
-            return Err(format!("max_jump is {}; give a number above 0, or inf for no limit", Shown(jump)));
+            return Err(format!("max_jump is {}; give a number above 0, or inf for no limit", Compact(jump)));
         }
         if !(self.dead_band.is_finite() && self.dead_band >= 0.0) {
-            return Err(format!("dead_band is {}; give 0 or a number above 0", Shown(self.dead_band)));
+            return Err(format!("dead_band is {}; give 0 or a number above 0", Compact(self.dead_band)));
         }
         if self.rebase_after > MAX_REBASE {
             return Err(format!("rebase_after is {}; give a number from 0 (never) to {MAX_REBASE}", self.rebase_after));

@@ -72,7 +72,7 @@ impl Client {
         let agent = agent.tls_config(super::tls::config(&url, config.ca_file.as_deref())?);
         Ok(Client {
             agent: agent.build().new_agent(),
-            name: url.shown(),
+            name: url.display_name(),
             url,
             redirects: config.follow_redirects,
             allow: config.auth,

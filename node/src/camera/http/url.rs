@@ -104,7 +104,7 @@ impl Url {
     }
 
     /// What logs may show. Cameras take passwords and tokens in queries, and some even in paths (`/user=…`).
-    pub fn shown(&self) -> String {
+    pub fn display_name(&self) -> String {
         let (path, query) =
             self.target.split_once('?').map_or((&*self.target, None), |(path, query)| (path, Some(query)));
         let open =
@@ -135,7 +135,7 @@ mod tests {
             ("http://[fe80::1]:8080/x", "http://[fe80::1]:8080/x"),
             ("http://cam?hunter2", "http://cam/?…"),
         ] {
-            assert_eq!(Url::parse(text).unwrap().shown(), shown);
+            assert_eq!(Url::parse(text).unwrap().display_name(), shown);
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
         fn any_text(text in "(https?://)?[ -~]{0,40}|\\PC{0,20}", location in "\\PC{0,20}|[/?#:a.]{0,9}") {
             if let Ok(url) = Url::parse(&text) {
                 prop_assert_eq!(Url::parse(&url.whole()), Ok(url.clone()));
-                let _ = (url.shown(), url.join(&location));
+                let _ = (url.display_name(), url.join(&location));
             }
         }
     }

@@ -47,12 +47,12 @@ pub fn layout(fourcc: [u8; 4]) -> Result<Option<Layout>, String> {
         b"YUYV" => Ok(Some(Layout::Yuyv)),
         b"GREY" => Ok(Some(Layout::Grey)),
         b"MJPG" | b"JPEG" => Ok(None),
-        _ => Err(format!("it sends {}, which is not read here", shown(fourcc))),
+        _ => Err(format!("it sends {}, which is not read here", fourcc_name(fourcc))),
     }
 }
 
 /// The four characters for a message.
-fn shown(fourcc: [u8; 4]) -> String {
+fn fourcc_name(fourcc: [u8; 4]) -> String {
     fourcc.iter().map(|&b| if b.is_ascii_graphic() { char::from(b) } else { '?' }).collect()
 }
 
@@ -70,7 +70,7 @@ pub fn choose(offers: &[Offer], format: V4l2Format, width: u32, height: u32) -> 
     });
     // The first of equals: the order is the order of preference.
     choices.min_by_key(|choice| distance((choice.width, choice.height), width, height)).ok_or_else(|| {
-        let have: Vec<String> = offers.iter().map(|offer| shown(offer.fourcc)).collect();
+        let have: Vec<String> = offers.iter().map(|offer| fourcc_name(offer.fourcc)).collect();
         match have.is_empty() {
             true => "it offers no picture formats".into(),
             false => format!("it offers only {}", have.join(", ")),

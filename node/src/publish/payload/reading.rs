@@ -83,8 +83,8 @@ impl Encoder {
     fn json(&self, record: &Record, historical: bool, published_at_ms: i64) -> Vec<u8> {
         let reading = &record.reading;
         let (value, decimals) = match &reading.value {
-            Some(Value::Number { value, decimals }) => (Some(Shown::Number(*value)), *decimals),
-            Some(Value::Text(text)) => (Some(Shown::Text(cut(text, MAX_TEXT_BYTES))), 0),
+            Some(Value::Number { value, decimals }) => (Some(DisplayedValue::Number(*value)), *decimals),
+            Some(Value::Text(text)) => (Some(DisplayedValue::Text(cut(text, MAX_TEXT_BYTES))), 0),
             None => (None, 0),
         };
         let candidates = reading.candidates.iter().take(MAX_CANDIDATES);
@@ -151,7 +151,7 @@ struct Document<'a> {
     id: std::fmt::Arguments<'a>,
     field: &'a str,
     status: Status,
-    value: Option<Shown<'a>>,
+    value: Option<DisplayedValue<'a>>,
     unit: Option<&'a str>,
     raw: &'a str,
     confidence: f32,
@@ -175,7 +175,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Shown<'a> {
+enum DisplayedValue<'a> {
     Number(f64),
     Text(&'a str),
 }

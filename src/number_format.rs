@@ -1,4 +1,4 @@
-//! Numbers in sentences.
+//! Formats numbers for sentences.
 
 use std::fmt::{Display, Formatter, LowerExp, Result};
 
@@ -7,10 +7,10 @@ const LARGE: f64 = 1e16;
 /// Below this a number is mostly zeros.
 const SMALL: f64 = 1e-6;
 
-/// A number as a person would write it: 1e308 instead of its 309 digits.
-pub struct Shown<T>(pub T);
+/// Displays a number compactly: 1e308 instead of its 309 digits.
+pub struct Compact<T>(pub T);
 
-impl<T: Copy + Into<f64> + Display + LowerExp> Display for Shown<T> {
+impl<T: Copy + Into<f64> + Display + LowerExp> Display for Compact<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let size = self.0.into().abs();
         match size >= LARGE || (size > 0.0 && size < SMALL) {
@@ -37,9 +37,9 @@ mod tests {
             (f64::INFINITY, "inf"),
             (f64::NAN, "NaN"),
         ] {
-            assert_eq!(Shown(value).to_string(), text);
+            assert_eq!(Compact(value).to_string(), text);
         }
-        assert_eq!(Shown(0.1_f32).to_string(), "0.1");
-        assert_eq!(Shown(f32::MAX).to_string(), "3.4028235e38");
+        assert_eq!(Compact(0.1_f32).to_string(), "0.1");
+        assert_eq!(Compact(f32::MAX).to_string(), "3.4028235e38");
     }
 }
