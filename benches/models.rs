@@ -8,7 +8,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use edge_ocr::image::resize::{self, ResizeScratch};
 use edge_ocr::image::{CHANNELS, PixelView};
 use edge_ocr::infer::{Model, Shape};
-use edge_ocr::memory::Workbench;
+use edge_ocr::memory::Workspace;
 use edge_ocr::models::Kind;
 use edge_ocr::pipeline::Opened;
 use edge_ocr::prepare;
@@ -43,7 +43,7 @@ impl Case {
     }
 
     fn bench(&self, c: &mut Criterion, group: &str, engine: &str) {
-        let mut bench = Workbench::on_heap();
+        let mut bench = Workspace::on_heap();
         let memory = bench.bytes(self.model.memory_bytes()).expect("memory");
         support::group(c, group).bench_function(engine, |b| {
             b.iter(|| {
@@ -67,7 +67,7 @@ fn each<T: PartialEq + std::fmt::Debug>(
         support::engines().into_iter().map(|(name, engine)| (name, case(support::load(engine, kind)))).collect();
     let gists: Vec<T> = cases
         .iter()
-        .map(|(_, case)| gist(case, case.run(Workbench::on_heap().bytes(case.model.memory_bytes()).expect("memory"))))
+        .map(|(_, case)| gist(case, case.run(Workspace::on_heap().bytes(case.model.memory_bytes()).expect("memory"))))
         .collect();
     assert!(gists.windows(2).all(|pair| same(&pair[0], &pair[1])), "{group}: the engines differ: {gists:?}");
     for (engine, case) in &cases {

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::image::Picture;
     use crate::infer::fake::FakeNetwork;
-    use crate::memory::Workbench;
+    use crate::memory::Workspace;
 
     /// Says 180 with the brightness of the first pixel.
     fn fake() -> Arc<FakeNetwork> {
@@ -90,7 +90,7 @@ mod tests {
         let classifier = Classifier::new(fake(), &manifest, None).unwrap();
         for (grey, turned) in [(255, true), (200, false), (0, false)] {
             let line = Picture::new(40, 20, [grey; 3]).unwrap();
-            let mut bench = Workbench::on_heap();
+            let mut bench = Workspace::on_heap();
             let memory = bench.bytes(classifier.memory_bytes()).unwrap();
             let answer = classifier.is_turned(line.view(), memory, &mut ResizeScratch::default());
             assert_eq!(answer.unwrap(), turned, "{grey}");

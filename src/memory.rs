@@ -1,10 +1,10 @@
 //! The memory in which a picture is read: the program's static arena, or a block of the heap that grows.
 //!
 //! A picture is read in two phases, and each has all of the memory: finding text (scaled page, map, the detector's
-//! tensors), then reading it (for each thread crops and the recogniser's tensors). [`parts`] divides it.
+//! tensors), then reading it (for each thread crops and the recogniser's tensors). [`split_aligned`] divides it.
 //!
 //! Programs are started where memory is scarce, so whatever is reserved in advance is asked for with
-//! `list` or [`Workbench`], and a refusal is [`NoMemory`] instead of the end of the process.
+//! `try_vec_with_capacity` or [`Workspace`], and a refusal is [`NoMemory`] instead of the end of the process.
 
 use crate::param::Param;
 use crate::target;
@@ -31,8 +31,8 @@ pub struct NoMemory {
     pub bytes: usize,
 }
 
-/// An empty list with room for `count` elements, which are for `what`.
-pub(crate) fn list<T>(count: usize, what: &'static str) -> Result<Vec<T>, NoMemory> {
+/// An empty vector with capacity for exactly `count` elements, which are for `what`.
+pub(crate) fn try_vec_with_capacity<T>(count: usize, what: &'static str) -> Result<Vec<T>, NoMemory> {
     let mut list = Vec::new();
     let refused = |_| NoMemory { what, bytes: count.saturating_mul(size_of::<T>()) };
     list.try_reserve_exact(count).map_err(refused).map(|()| list)
@@ -40,9 +40,9 @@ pub(crate) fn list<T>(count: usize, what: &'static str) -> Result<Vec<T>, NoMemo
 
 /// Whether `bytes` can be had now. For what has no way of its own to be refused: zeros, which the system gives page
 /// by page when they are used (a list that is filled with zeros is real at once), and boxes.
-pub(crate) fn ask_for(bytes: usize, what: &'static str) -> Result<(), NoMemory> {
+pub(crate) fn probe_allocation(bytes: usize, what: &'static str) -> Result<(), NoMemory> {
     // Not seen by the compiler, which may leave out an allocation that nobody uses.
-    std::hint::black_box(list::<u8>(bytes, what)?);
+    std::hint::black_box(try_vec_with_capacity::<u8>(bytes, what)?);
     Ok(())
 }
 
@@ -64,24 +64,24 @@ impl Block<'_> {
 }
 
 /// The memory of one pipeline, or what is left of it.
-pub struct Workbench<'a> {
+pub struct Workspace<'a> {
     arena: Option<Block<'a>>,
     heap: Vec<u8>,
 }
 
-impl Workbench<'_> {
+impl Workspace<'_> {
     /// Memory on the heap, as much as is asked for.
-    pub fn on_heap() -> Workbench<'static> {
-        Workbench { arena: None, heap: Vec::new() }
+    pub fn on_heap() -> Workspace<'static> {
+        Workspace { arena: None, heap: Vec::new() }
     }
 
     /// The static arena, which is free again when this is dropped. While another pipeline of the process has it, as
     /// much from the heap.
-    pub fn in_arena() -> Result<Workbench<'static>, NoMemory> {
+    pub fn in_arena() -> Result<Workspace<'static>, NoMemory> {
         match ARENA.lease() {
-            Some(lease) => Ok(Workbench { arena: Some(Block::Leased(lease)), heap: Vec::new() }),
+            Some(lease) => Ok(Workspace { arena: Some(Block::Leased(lease)), heap: Vec::new() }),
             None => {
-                let mut bench = Workbench::on_heap();
+                let mut bench = Workspace::on_heap();
                 bench.bytes(target::ARENA_BYTES)?;
                 Ok(bench)
             }
@@ -98,7 +98,7 @@ impl Workbench<'_> {
                     // Freed first, so that old and new are never there together.
                     self.heap = Vec::new();
                     let bytes = count.saturating_add(MEMORY_ALIGN);
-                    ask_for(bytes, "the networks' tensors")?;
+                    probe_allocation(bytes, "the networks' tensors")?;
                     self.heap = vec![0; bytes];
                 }
                 let start = self.heap.as_ptr().align_offset(MEMORY_ALIGN);
@@ -108,20 +108,20 @@ impl Workbench<'_> {
     }
 }
 
-impl Workbench<'_> {
+impl Workspace<'_> {
     /// Lends `count` bytes, aligned, to `work`, together with the rest of the memory. What there is no room for comes
     /// from the heap.
     pub fn beside<R>(
         &mut self,
         count: usize,
-        work: impl FnOnce(&mut [u8], &mut Workbench<'_>) -> R,
+        work: impl FnOnce(&mut [u8], &mut Workspace<'_>) -> R,
     ) -> Result<R, NoMemory> {
-        if self.block().len() < room(count) {
-            let mut own = Workbench::on_heap();
+        if self.block().len() < aligned_size(count) {
+            let mut own = Workspace::on_heap();
             return Ok(work(&mut own.bytes(count)?[..count], self));
         }
-        let (own, rest) = self.block().split_at_mut(room(count));
-        Ok(work(&mut own[..count], &mut Workbench { arena: Some(Block::Lent(rest)), heap: Vec::new() }))
+        let (own, rest) = self.block().split_at_mut(aligned_size(count));
+        Ok(work(&mut own[..count], &mut Workspace { arena: Some(Block::Lent(rest)), heap: Vec::new() }))
     }
 
     /// All there is now, aligned.
@@ -136,15 +136,15 @@ impl Workbench<'_> {
     }
 }
 
-/// Bytes that `count` takes up, so that what follows is aligned again.
-pub const fn room(count: usize) -> usize {
+/// `count` bytes, rounded up so that what follows is aligned again.
+pub const fn aligned_size(count: usize) -> usize {
     count.next_multiple_of(MEMORY_ALIGN)
 }
 
-/// Cuts parts of these bytes off the front, each aligned. The caller has asked for the sum of their [`room`]s.
-pub fn parts<const N: usize>(mut memory: &mut [u8], bytes: [usize; N]) -> [&mut [u8]; N] {
+/// Cuts parts of these bytes off the front, each aligned. The caller has asked for the sum of their [`aligned_size`]s.
+pub fn split_aligned<const N: usize>(mut memory: &mut [u8], bytes: [usize; N]) -> [&mut [u8]; N] {
     bytes.map(|count| {
-        let (part, rest) = std::mem::take(&mut memory).split_at_mut(room(count));
+        let (part, rest) = std::mem::take(&mut memory).split_at_mut(aligned_size(count));
         memory = rest;
         &mut part[..count]
     })
@@ -157,12 +157,13 @@ mod tests {
 
     #[test]
     fn memory_is_aligned_grows_and_is_divided() {
-        let mut bench = Workbench::on_heap();
+        let mut bench = Workspace::on_heap();
         for count in [1, 100, 5000, 60] {
             let memory = bench.bytes(count).unwrap();
             assert!(memory.len() >= count && memory.as_ptr().align_offset(MEMORY_ALIGN) == 0);
         }
-        let [a, b, c] = parts(bench.bytes(room(10) + room(0) + room(100)).unwrap(), [10, 0, 100]);
+        let [a, b, c] =
+            split_aligned(bench.bytes(aligned_size(10) + aligned_size(0) + aligned_size(100)).unwrap(), [10, 0, 100]);
         assert_eq!([a.len(), b.len(), c.len()], [10, 0, 100]);
         assert_eq!(c.as_ptr().align_offset(MEMORY_ALIGN), 0);
     }
@@ -174,7 +175,7 @@ mod tests {
         let in_arena = || {
             let end = Instant::now() + Duration::from_secs(120);
             loop {
-                let bench = Workbench::in_arena().unwrap();
+                let bench = Workspace::in_arena().unwrap();
                 if bench.arena.is_some() {
                     return bench;
                 }
@@ -183,7 +184,7 @@ mod tests {
             }
         };
         let first = in_arena();
-        let mut second = Workbench::in_arena().unwrap();
+        let mut second = Workspace::in_arena().unwrap();
         assert!(second.arena.is_none() && second.bytes(target::ARENA_BYTES).is_ok(), "from the heap, meanwhile");
         drop(first);
         drop(in_arena());
@@ -193,9 +194,9 @@ mod tests {
     fn memory_is_lent_beside_the_rest() {
         let mut arena = vec![0_u64; 64];
         let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
-        let mut used = Workbench::on_heap();
+        let mut used = Workspace::on_heap();
         used.bytes(512).unwrap();
-        let benches = [Workbench { arena: Some(Block::Lent(arena)), heap: Vec::new() }, used, Workbench::on_heap()];
+        let benches = [Workspace { arena: Some(Block::Lent(arena)), heap: Vec::new() }, used, Workspace::on_heap()];
         for (mut bench, count) in benches.into_iter().zip([100, 100, 7]) {
             let lent = bench.beside(count, |own, rest| {
                 own.fill(1);
@@ -209,13 +210,16 @@ mod tests {
 
     #[test]
     fn memory_that_cannot_be_had_is_an_error_and_less_can_still_be_had() {
-        let mut bench = Workbench::on_heap();
+        let mut bench = Workspace::on_heap();
         for count in [usize::MAX, isize::MAX as usize, 1 << 60] {
             let refused = bench.bytes(count).unwrap_err();
             assert!(refused.to_string().starts_with("there is no memory for the networks' tensors ("), "{refused}");
         }
         assert!(bench.bytes(100).is_ok());
-        assert_eq!(list::<u64>(usize::MAX, "lines").unwrap_err(), NoMemory { what: "lines", bytes: usize::MAX });
-        assert!(list::<u64>(100, "lines").unwrap().capacity() >= 100);
+        assert_eq!(
+            try_vec_with_capacity::<u64>(usize::MAX, "lines").unwrap_err(),
+            NoMemory { what: "lines", bytes: usize::MAX }
+        );
+        assert!(try_vec_with_capacity::<u64>(100, "lines").unwrap().capacity() >= 100);
     }
 }

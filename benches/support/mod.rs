@@ -6,7 +6,7 @@ use criterion::{BenchmarkGroup, Criterion, SamplingMode};
 use edge_ocr::Config;
 use edge_ocr::config::Engine;
 use edge_ocr::image::{Picture, decode};
-use edge_ocr::memory::Workbench;
+use edge_ocr::memory::Workspace;
 use edge_ocr::models::{Kind, Store};
 use edge_ocr::pipeline::{Opened, open};
 use std::path::{Path, PathBuf};
@@ -81,5 +81,5 @@ pub fn engines() -> Vec<(&'static str, Engine)> {
 /// The program's own model of a kind, on one thread.
 pub fn load(engine: Engine, kind: Kind) -> Opened {
     let config = Config { engine, ..Config::default() };
-    open(&config, &Store::new(Some(&root().join("models"))), kind, 1, &mut Workbench::on_heap()).expect("a model")
+    open(&config, &Store::new(Some(&root().join("models"))), kind, 1, &mut Workspace::on_heap()).expect("a model")
 }

@@ -2,7 +2,7 @@
 
 use super::FOR;
 use super::map::MapView;
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 
 /// Cell values. Border following marks the cells it passes (see `contour`); all non-zero values are text.
 pub(super) const BACKGROUND: u8 = 0;
@@ -19,7 +19,7 @@ pub(super) struct Bitmap {
 impl Bitmap {
     /// Room for a map of `width × height`.
     pub(super) fn with_capacity(width: usize, height: usize) -> Result<Bitmap, NoMemory> {
-        Ok(Bitmap { cells: list((width + 2) * (height + 2), FOR)?, width: 0, height: 0 })
+        Ok(Bitmap { cells: try_vec_with_capacity((width + 2) * (height + 2), FOR)?, width: 0, height: 0 })
     }
 
     /// Cells from one row to the next, border included.

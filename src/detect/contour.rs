@@ -6,7 +6,7 @@
 
 use super::bitmap::{BACKGROUND, Bitmap, TEXT};
 use super::{FOR, Point};
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 
 /// A cell that a border has passed.
 const PASSED: u8 = 0x02;
@@ -41,7 +41,7 @@ pub(super) const MAX_CORNERS: usize = 1 << 16;
 impl Starts {
     /// Room for `capacity` starts.
     pub(super) fn with_capacity(capacity: usize) -> Result<Starts, NoMemory> {
-        Ok(Starts { ring: list(capacity, FOR)?, next: 0, lost: 0 })
+        Ok(Starts { ring: try_vec_with_capacity(capacity, FOR)?, next: 0, lost: 0 })
     }
 
     fn clear(&mut self) {

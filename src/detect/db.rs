@@ -10,7 +10,7 @@ use super::params::{BoxMode, DbParams, ScoreMode, as_written};
 use super::rect::{RectScratch, min_area_rect};
 use super::unclip::{OffsetScratch, distance, offset, start_as_clipper, union};
 use super::{FOR, Point};
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 
 /// A piece of text found on the page.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +47,9 @@ impl DbScratch {
     /// Buffers for maps of up to `width × height`. Pages of memory are taken from the system only when they are used.
     pub fn for_map(width: usize, height: usize, params: &DbParams) -> Result<DbScratch, NoMemory> {
         let candidate = Candidate {
-            contour: list(MAX_CORNERS, FOR)?,
-            polygon: list(MAX_CORNERS, FOR)?,
-            outline: list(OUTLINE_CORNERS, FOR)?,
+            contour: try_vec_with_capacity(MAX_CORNERS, FOR)?,
+            polygon: try_vec_with_capacity(MAX_CORNERS, FOR)?,
+            outline: try_vec_with_capacity(OUTLINE_CORNERS, FOR)?,
             rect: RectScratch::for_points(MAX_CORNERS)?,
             mask: Mask::with_capacity(width * height, MAX_CORNERS)?,
             offset: OffsetScratch::with_capacity(8)?,

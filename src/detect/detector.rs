@@ -8,7 +8,7 @@ use super::{DbOverrides, DbParams, DbParamsError, DbScratch, FOR, MapView, Score
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, ImageError, PixelView};
 use crate::infer::{Answer, InferError, Network, Pool, Shape};
-use crate::memory::{NoMemory, Workbench, list, parts, room};
+use crate::memory::{NoMemory, Workspace, aligned_size, split_aligned, try_vec_with_capacity};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
 use crate::page::ms;
@@ -131,11 +131,11 @@ impl Detector {
             scale: params.scale.clone(),
             resize: ResizeScratch::for_width(params.scale.longest_row())?,
             pixels_at_once,
-            across: list(params.scale.longest_row(), FOR)?,
+            across: try_vec_with_capacity(params.scale.longest_row(), FOR)?,
             scratch: DbScratch::for_map(most, most, &db)?,
-            boxes: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
-            overview: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
-            glance: list(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
+            boxes: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
+            overview: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
+            glance: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             db,
             prepare_ms: 0.0,
         })
@@ -171,7 +171,7 @@ impl Detector {
     pub fn detect(
         &mut self,
         page: PixelView<'_>,
-        bench: &mut Workbench,
+        bench: &mut Workspace,
         pool: &mut Pool,
         on_progress: &dyn Fn(),
     ) -> Result<&[TextBox], DetectError> {
@@ -235,7 +235,7 @@ impl Detector {
         &mut self,
         view: PixelView<'_>,
         layout: scale::Layout,
-        bench: &mut Workbench,
+        bench: &mut Workspace,
         pool: &mut Pool,
         on_progress: &dyn Fn(),
     ) -> Result<(), DetectError> {
@@ -248,8 +248,9 @@ impl Detector {
             true => 1,
             false => (self.pixels_at_once / (canvas[0] * canvas[1]).max(1)).clamp(1, pool.threads().min(count)),
         };
-        let sizes = [w * h * CHANNELS, w * h * size_of::<f32>(), together * room(model.memory_bytes())];
-        let [scaled, map, tensors] = parts(bench.bytes(sizes.map(room).iter().sum()).map_err(InferError::from)?, sizes);
+        let sizes = [w * h * CHANNELS, w * h * size_of::<f32>(), together * aligned_size(model.memory_bytes())];
+        let [scaled, map, tensors] =
+            split_aligned(bench.bytes(sizes.map(aligned_size).iter().sum()).map_err(InferError::from)?, sizes);
         let map: &mut [f32] = bytemuck::cast_slice_mut(map);
 
         let start = Instant::now();

@@ -3,7 +3,7 @@
 
 use super::map::MapView;
 use super::{FOR, Point};
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 
 /// Fraction bits of x coordinates while an edge is followed.
 const SHIFT: u32 = 16;
@@ -61,8 +61,8 @@ impl PixelBox {
 impl Mask {
     /// Room for polygons of `corners` corners in areas of `pixels`.
     pub(super) fn with_capacity(pixels: usize, corners: usize) -> Result<Mask, NoMemory> {
-        let edges = || list(corners, FOR);
-        Ok(Mask { cells: list(pixels, FOR)?, edges: edges()?, active: edges()?, width: 0, height: 0 })
+        let edges = || try_vec_with_capacity(corners, FOR);
+        Ok(Mask { cells: try_vec_with_capacity(pixels, FOR)?, edges: edges()?, active: edges()?, width: 0, height: 0 })
     }
 
     /// Mean of `map` over the pixels that `polygon` covers, 0 to 1; values are clamped to that range first, NaN is 0.

@@ -4,7 +4,7 @@
 //! depend when rectangles tie: an upright box can come out as one of 0° or one of 90°, whose corners differ in the last bit.
 
 use super::{FOR, Point};
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 
 /// Buffers of [`convex_hull`], and its result.
 #[derive(Debug, Default)]
@@ -18,8 +18,8 @@ pub(super) struct Hull {
 impl Hull {
     /// Room for the hull of `points` points.
     pub(super) fn for_points(points: usize) -> Result<Hull, NoMemory> {
-        let list = || list(points, FOR);
-        Ok(Hull { corners: list()?, sorted: list()?, chain: [list()?, list()?] })
+        let empty = || try_vec_with_capacity(points, FOR);
+        Ok(Hull { corners: empty()?, sorted: empty()?, chain: [empty()?, empty()?] })
     }
 
     /// Positions in the input of the corners found last, in order around the hull.

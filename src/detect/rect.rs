@@ -3,7 +3,7 @@
 
 use super::hull::Hull;
 use super::{FOR, Point};
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 
 /// A rotated rectangle.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +28,11 @@ pub(super) struct RectScratch {
 impl RectScratch {
     /// Room for the rectangle around `points` points.
     pub(super) fn for_points(points: usize) -> Result<RectScratch, NoMemory> {
-        Ok(RectScratch { hull: Hull::for_points(points)?, corners: list(points, FOR)?, edges: list(points, FOR)? })
+        Ok(RectScratch {
+            hull: Hull::for_points(points)?,
+            corners: try_vec_with_capacity(points, FOR)?,
+            edges: try_vec_with_capacity(points, FOR)?,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! (whole-number coordinates, arc tolerance 0.25).
 
 use super::{FOR, Point};
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 use i_overlay::core::fill_rule::FillRule;
 use i_overlay::core::overlay::Overlay;
 use i_overlay::core::overlay_rule::OverlayRule;
@@ -36,7 +36,7 @@ pub(super) struct OffsetScratch {
 impl OffsetScratch {
     /// Room for polygons of `corners` corners.
     pub(super) fn with_capacity(corners: usize) -> Result<OffsetScratch, NoMemory> {
-        Ok(OffsetScratch { path: list(corners, FOR)?, normals: list(corners, FOR)? })
+        Ok(OffsetScratch { path: try_vec_with_capacity(corners, FOR)?, normals: try_vec_with_capacity(corners, FOR)? })
     }
 }
 

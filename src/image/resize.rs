@@ -8,7 +8,7 @@
 //! `INTER_AREA`.
 
 use super::{CHANNELS, ImageError, PixelView};
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 
 /// 1.0 as an 11-bit fixed-point weight.
 const ONE: f32 = 2048.0;
@@ -32,8 +32,8 @@ pub struct ResizeScratch {
 impl ResizeScratch {
     /// Scratch memory that need not grow for targets of up to `width` pixels.
     pub fn for_width(width: usize) -> Result<Self, NoMemory> {
-        let row = || list(width * CHANNELS, "scaling");
-        Ok(ResizeScratch { columns: list(width, "scaling")?, rows: [row()?, row()?] })
+        let row = || try_vec_with_capacity(width * CHANNELS, "scaling");
+        Ok(ResizeScratch { columns: try_vec_with_capacity(width, "scaling")?, rows: [row()?, row()?] })
     }
 
     /// Empty scratch memory.

@@ -125,7 +125,7 @@ pub fn annotate(page: &Page, mut rgb: RgbImage, font: &Font) -> Result<RgbImage,
 /// A white picture.
 fn white(width: u32, height: u32) -> Result<RgbImage, NoMemory> {
     let bytes = usize::try_from(u64::from(width) * u64::from(height) * 3).unwrap_or(usize::MAX);
-    let mut pixels = memory::list(bytes, "the annotated picture")?;
+    let mut pixels = memory::try_vec_with_capacity(bytes, "the annotated picture")?;
     pixels.resize(bytes, 255);
     // As many bytes as there are pixels: it is never the empty picture.
     Ok(RgbImage::from_raw(width, height, pixels).unwrap_or_default())

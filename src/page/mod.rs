@@ -142,7 +142,7 @@ impl Page {
         ];
         // The allocator rounds each of them up to pages of its own.
         let rounding = parts.len() * (16 << 10);
-        memory::ask_for(parts.iter().sum::<usize>() + rounding, "the page")?;
+        memory::probe_allocation(parts.iter().sum::<usize>() + rounding, "the page")?;
         Ok(Page::boxed())
     }
 

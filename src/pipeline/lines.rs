@@ -8,7 +8,7 @@ use crate::crop;
 use crate::detect::TextBox;
 use crate::image::PixelView;
 use crate::infer::{InferError, MAX_WORKERS, Pool};
-use crate::memory::{NoMemory, Workbench, list, room};
+use crate::memory::{NoMemory, Workspace, aligned_size, try_vec_with_capacity};
 use crate::page::Char;
 use crate::parallel;
 use crate::recognise::{Recogniser, Restriction};
@@ -98,8 +98,8 @@ impl LineReader {
             recogniser,
             classifier,
             workers: (0..threads.max(1)).map(|_| Worker::new().map(Mutex::new)).collect::<Result<_, NoMemory>>()?,
-            order: list(MAX_BOXES, LINES)?,
-            lines: list(MAX_BOXES, LINES)?,
+            order: try_vec_with_capacity(MAX_BOXES, LINES)?,
+            lines: try_vec_with_capacity(MAX_BOXES, LINES)?,
         })
     }
 
@@ -114,7 +114,7 @@ impl LineReader {
         page: PixelView<'_>,
         boxes: &[LineBox],
         how: How<'_>,
-        bench: &mut Workbench,
+        bench: &mut Workspace,
         pool: &mut Pool,
     ) -> Result<Summary, StageError> {
         self.lines.clear();
@@ -157,7 +157,7 @@ impl LineReader {
         boxes: &[LineBox],
         how: How<'_>,
         turned: Option<[bool; 2]>,
-        bench: &mut Workbench,
+        bench: &mut Workspace,
         pool: &mut Pool,
     ) -> Result<(), StageError> {
         // Longest first: the last to finish are short, and lines of one run have about one width.
@@ -169,7 +169,7 @@ impl LineReader {
         let tensors = tensors.max(classifier.map_or(0, Classifier::memory_bytes));
         let crop = self.order.iter().map(|(_, index)| boxes[*index].crop_bytes()).max().unwrap_or(0);
         let needed = count.div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));
-        let each = 2 * batch * room(crop) + room(tensors);
+        let each = 2 * batch * aligned_size(crop) + aligned_size(tensors);
         let mut memory = bench.bytes(needed * each).map_err(InferError::from)?.chunks_exact_mut(each);
         let job = Job {
             page,

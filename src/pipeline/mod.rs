@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::image::PixelView;
 use crate::image::roi::{PixelRect, Roi};
 use crate::infer::Pool;
-use crate::memory::{Workbench, list};
+use crate::memory::{Workspace, try_vec_with_capacity};
 use crate::models::{Charset, Kind, ModelError, Store};
 use crate::page::Page;
 use crate::param::Param;
@@ -120,8 +120,8 @@ impl Pipeline {
         let store = Store::new(config.models.folder.as_deref());
         let threads = config.threads;
         let mut bench = match config.engine {
-            Engine::Arena => Workbench::in_arena()?,
-            Engine::Tract => Workbench::on_heap(),
+            Engine::Arena => Workspace::in_arena()?,
+            Engine::Tract => Workspace::on_heap(),
         };
         let detector = match needs.detector {
             true => {
@@ -167,7 +167,7 @@ impl Pipeline {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with {}", Param::Threads))
         })?;
         let profile = Profile::of_config(&config, reader.recogniser());
-        let boxes = list(MAX_BOXES, "the lines of a page")?;
+        let boxes = try_vec_with_capacity(MAX_BOXES, "the lines of a page")?;
         let page = Page::try_boxed()?;
         let on_progress: OnProgress = Arc::new(|| {});
         let stages = Stages { config, detector, reader, boxes, page, bench, pool, on_progress, start: Instant::now() };

@@ -4,7 +4,7 @@ use crate::config::{Config, Engine};
 use crate::error::Error;
 use crate::infer::Network;
 use crate::infer::arena::ArenaNetwork;
-use crate::memory::Workbench;
+use crate::memory::Workspace;
 use crate::models::{Charset, Kind, Manifest, ModelError, Store};
 use crate::target;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub fn open(
     store: &Store,
     kind: Kind,
     workers: usize,
-    bench: &mut Workbench,
+    bench: &mut Workspace,
 ) -> Result<Opened, Error> {
     let name = match kind {
         Kind::Detector => &config.models.det,
@@ -48,7 +48,7 @@ pub fn open(
     }
 }
 
-fn embedded(name: &str, store: &Store, kind: Kind, workers: usize, bench: &mut Workbench) -> Result<Opened, Error> {
+fn embedded(name: &str, store: &Store, kind: Kind, workers: usize, bench: &mut Workspace) -> Result<Opened, Error> {
     let embedded = match kind {
         Kind::Detector => &target::DETECTOR,
         Kind::Recogniser => &target::RECOGNISER,

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::image::PixelView;
 use crate::image::smooth;
 use crate::infer::InferError;
-use crate::memory::room;
+use crate::memory::aligned_size;
 use crate::page::ms;
 use std::ops::Range;
 use std::time::Instant;
@@ -75,8 +75,8 @@ impl Stages {
         let (pixels, sums) = (size[0] * size[1] * crate::image::CHANNELS, smooth::sums_bytes(view.width()));
         let (boxes, pool, timing) = (&mut self.boxes, &mut self.pool, &mut self.page.timing);
         let on_progress = &self.on_progress;
-        let there = self.bench.beside(room(pixels) + sums, |memory, rest| -> Result<bool, Error> {
-            let (picture, sums) = memory.split_at_mut(room(pixels));
+        let there = self.bench.beside(aligned_size(pixels) + sums, |memory, rest| -> Result<bool, Error> {
+            let (picture, sums) = memory.split_at_mut(aligned_size(pixels));
             let picture = &mut picture[..pixels];
             smooth::smoothed(view, size, RADIUS_PX, sums, picture)?;
             let smoothed = PixelView::new(picture, size[0], size[1], size[0] * crate::image::CHANNELS)?;

@@ -14,7 +14,7 @@ use crate::image::roi::PixelRect;
 use crate::image::turn::{self, Turn};
 use crate::image::{ImageError, Picture, PixelView};
 use crate::infer::Pool;
-use crate::memory::Workbench;
+use crate::memory::Workspace;
 use crate::page::{LineDraft, Page, ms};
 use std::time::Instant;
 
@@ -38,7 +38,7 @@ pub struct Stages {
     /// The result.
     pub page: Box<Page>,
     /// Memory of the networks.
-    pub bench: Workbench<'static>,
+    pub bench: Workspace<'static>,
     /// Threads.
     pub pool: Pool,
     /// Called after each run of a network.

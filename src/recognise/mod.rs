@@ -17,7 +17,7 @@ pub use widths::{LONGEST_PX, SHORTEST_PX, Widths};
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
 use crate::infer::{Answer, InferError, Network, Shape};
-use crate::memory::{NoMemory, list};
+use crate::memory::{NoMemory, try_vec_with_capacity};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Charset, Kind, Manifest, ModelError};
 use crate::page::Char;
@@ -88,10 +88,10 @@ impl Scratch {
         let for_what = "reading lines";
         Ok(Scratch {
             resize: ResizeScratch::for_width(widest)?,
-            symbols: list(steps, for_what)?,
-            extents: list(steps, for_what)?,
+            symbols: try_vec_with_capacity(steps, for_what)?,
+            extents: try_vec_with_capacity(steps, for_what)?,
             // An entry of a dictionary is at most eight characters long, nearly always one.
-            chars: list(2 * steps, for_what)?,
+            chars: try_vec_with_capacity(2 * steps, for_what)?,
         })
     }
 

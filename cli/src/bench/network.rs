@@ -4,7 +4,7 @@ use super::{Args, Stop, ms};
 use edge_ocr::Error;
 use edge_ocr::config::Config;
 use edge_ocr::infer::{Answer, Model, Pool, Shape};
-use edge_ocr::memory::Workbench;
+use edge_ocr::memory::Workspace;
 use edge_ocr::models::{Kind, Store};
 use edge_ocr::param::FloatEngine;
 use edge_ocr::pipeline::{Opened, open};
@@ -37,7 +37,7 @@ impl Single {
         config.validate()?;
         let threads = config.threads;
         let model =
-            open(config, &Store::new(config.models.folder.as_deref()), kind, threads, &mut Workbench::on_heap())?;
+            open(config, &Store::new(config.models.folder.as_deref()), kind, threads, &mut Workspace::on_heap())?;
         Ok(Single { model, kind, threads })
     }
 
@@ -87,7 +87,7 @@ impl Single {
         let mut pool = Pool::new(threads).map_err(|e| {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
         })?;
-        let mut bench = Workbench::on_heap();
+        let mut bench = Workspace::on_heap();
         let memory = bench.bytes(model.memory_bytes()).map_err(Error::from)?;
         let mut first: Vec<u8> = Vec::new();
         let mut answer = Vec::new();

@@ -5,7 +5,7 @@
 
 use super::{Answer, InferError, Model, Network, Pool, Shape, borrow_aligned};
 use crate::image::CHANNELS;
-use crate::memory::Workbench;
+use crate::memory::Workspace;
 use crate::models::Kind;
 use crate::target;
 use edge_ocr_engine as engine;
@@ -32,7 +32,7 @@ impl ArenaNetwork {
     pub fn load(
         embedded: &'static target::Embedded,
         workers: usize,
-        bench: &mut Workbench,
+        bench: &mut Workspace,
     ) -> Result<ArenaNetwork, InferError> {
         let name = embedded.model;
         let broken = |reason: String| InferError::Plan { model: name.into(), reason };

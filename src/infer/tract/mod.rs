@@ -7,7 +7,7 @@
 mod normalise;
 
 use super::{Answer, InferError, Model, Network, Pool, Shape, borrow_aligned};
-use crate::memory::room;
+use crate::memory::aligned_size;
 use crate::models::manifest::Input;
 use normalise::Normaliser;
 use std::sync::{Arc, Mutex};
@@ -159,7 +159,7 @@ impl Model for TractModel {
 
     /// The pictures and the answer; all else tract takes from the heap.
     fn memory_bytes(&self) -> usize {
-        room(self.input.elements()) + self.output.elements() * size_of::<f32>()
+        aligned_size(self.input.elements()) + self.output.elements() * size_of::<f32>()
     }
 
     fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError> {
@@ -168,7 +168,7 @@ impl Model for TractModel {
 
     fn run<'a>(&self, memory: &'a mut [u8], columns: &[usize], _: Option<&mut Pool>) -> Result<Answer<'a>, InferError> {
         let (pixels, output) =
-            borrow_aligned(&self.name, memory, self.memory_bytes())?.split_at_mut(room(self.input.elements()));
+            borrow_aligned(&self.name, memory, self.memory_bytes())?.split_at_mut(aligned_size(self.input.elements()));
         let output: &mut [f32] = bytemuck::cast_slice_mut(output);
         let &[_, channels, height, width] = self.input.axes() else { return Err(self.failed("no picture".into())) };
         catch_tract_panic(|| {

@@ -5,7 +5,7 @@ use crate::classify::Classifier;
 use crate::crop::Crop;
 use crate::image::PixelView;
 use crate::infer::MAX_WORKERS;
-use crate::memory::{NoMemory, list, room};
+use crate::memory::{NoMemory, aligned_size, try_vec_with_capacity};
 use crate::page::{Char, MAX_CHARS, ms};
 use crate::recognise::{self, MAX_BATCH, Recogniser, Restriction};
 use crate::stage::StageError;
@@ -95,8 +95,8 @@ impl Worker {
         Ok(Worker {
             scratch: recognise::Scratch::new()?,
             read: Lines {
-                lines: list(super::MAX_BOXES, super::LINES)?,
-                chars: list(MAX_CHARS, super::LINES)?,
+                lines: try_vec_with_capacity(super::MAX_BOXES, super::LINES)?,
+                chars: try_vec_with_capacity(MAX_CHARS, super::LINES)?,
                 used: 0,
             },
             classify_ms: 0.0,
@@ -127,8 +127,8 @@ impl Worker {
     fn read(&mut self, job: &Job<'_>, batch: &[(f64, usize)], memory: &mut [u8]) -> Result<(), StageError> {
         let start = Instant::now();
         let classified_before = self.classify_ms;
-        let (crops, tensors) = memory.split_at_mut(2 * job.recogniser.batch() * room(job.crop_bytes));
-        let mut crops = crops.chunks_exact_mut(room(job.crop_bytes).max(1));
+        let (crops, tensors) = memory.split_at_mut(2 * job.recogniser.batch() * aligned_size(job.crop_bytes));
+        let mut crops = crops.chunks_exact_mut(aligned_size(job.crop_bytes).max(1));
         let mut lines = heapless::Vec::<(usize, Source<'_>), MAX_BATCH>::new();
         for (_, index) in batch {
             let line = &job.boxes[*index];
