@@ -11,7 +11,7 @@ use edge_ocr::infer::{Model, Shape};
 use edge_ocr::memory::Workspace;
 use edge_ocr::models::Kind;
 use edge_ocr::pipeline::Opened;
-use edge_ocr::prepare;
+use edge_ocr::network_input;
 use edge_ocr::recognise::ctc::{self, Probabilities};
 
 /// A network with its input.
@@ -31,7 +31,7 @@ impl Case {
         let mut pixels = vec![0; w * h * CHANNELS];
         let tight = &mut pixels[..columns * h * CHANNELS];
         resize::linear(picture, tight, columns, h, &mut ResizeScratch::default()).expect("scaled");
-        prepare::spread(&mut pixels, columns, w, h, loaded.manifest.input.channel_order);
+        network_input::expand_rows_in_place(&mut pixels, columns, w, h, loaded.manifest.input.channel_order);
         Case { loaded, model, pixels, columns }
     }
 

@@ -5,7 +5,7 @@ use crate::image::{CHANNELS, PixelView};
 use crate::infer::{Model, Network, Shape};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
-use crate::prepare;
+use crate::network_input;
 use crate::stage::StageError;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Classifier {
         let columns = ((self.height as f64 * ratio).ceil() as usize).clamp(1, self.width);
         let input = self.model.input(memory)?;
         resize::linear(line, &mut input[..columns * self.height * CHANNELS], columns, self.height, resize)?;
-        prepare::spread(input, columns, self.width, self.height, self.order);
+        network_input::expand_rows_in_place(input, columns, self.width, self.height, self.order);
         let answer = self.model.run(memory, &[columns], None)?;
         let p = answer.get(self.turned);
         Ok(p > self.thresh && (0..answer.len()).all(|other| answer.get(other) <= p))

@@ -61,7 +61,7 @@ pub mod panics;
 mod parallel;
 pub mod param;
 pub mod pipeline;
-pub mod prepare;
+pub mod network_input;
 pub mod recognise;
 pub mod sensors;
 pub mod source;

@@ -20,7 +20,7 @@ use edge_ocr::page::Timing;
 use edge_ocr::recognise::ctc::{self, Probabilities};
 use edge_ocr::sensors::{Meter, Reading, SYS};
 use edge_ocr::source::Input;
-use edge_ocr::{Error, Frame, Pipeline, prepare, target};
+use edge_ocr::{Error, Frame, Pipeline, network_input, target};
 use network::Single;
 use report::{Part, Report, SCHEMA, Stage, StageName};
 use stats::Stats;
@@ -128,7 +128,7 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     let mut scaled = Picture::new(w, h, [0; 3])?;
     resize::linear(picture, scaled.as_raw_mut(), w, h, &mut ResizeScratch::default())?;
     let mut input = vec![0; width * height * CHANNELS];
-    prepare::window(scaled.view(), [0, 0], [width, height], single.model.manifest.input.channel_order, &mut input);
+    network_input::copy_window(scaled.view(), [0, 0], [width, height], single.model.manifest.input.channel_order, &mut input);
     let runs = single.measure(args, &*model, &input, width)?;
     let text_pixels = runs.answer.iter().filter(|p| **p > 0.5).count();
     // Without text these networks are undecided, a little below or above a half; with text they are sure.
@@ -161,7 +161,7 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     let columns = (height * line.width()).div_ceil(line.height().max(1)).clamp(1, width);
     let mut input = vec![0; width * height * CHANNELS];
     resize::linear(line, &mut input[..columns * height * CHANNELS], columns, height, &mut ResizeScratch::default())?;
-    prepare::spread(&mut input, columns, width, height, single.model.manifest.input.channel_order);
+    network_input::expand_rows_in_place(&mut input, columns, width, height, single.model.manifest.input.channel_order);
     let runs = single.measure(args, &*model, &input, columns)?;
     let classes = model.output_shape().axes().last().copied().unwrap_or(0);
     let mut symbols = Vec::new();

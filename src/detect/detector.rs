@@ -14,7 +14,7 @@ use crate::models::{Kind, Manifest, ModelError};
 use crate::page::ms;
 use crate::parallel;
 use crate::param::{FloatEngine, Param, ParamError};
-use crate::prepare;
+use crate::network_input;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
@@ -260,7 +260,7 @@ impl Detector {
         let scaled = PixelView::new(scaled, w, h, w * CHANNELS)?;
         let mut tiles = rows.flat_map(|top| columns.clone().map(move |left| [left, top]));
         let fill = |tile: [usize; 2], memory: &mut [u8]| -> Result<(), InferError> {
-            prepare::window(scaled, tile, canvas, self.order, model.input(memory)?);
+            network_input::copy_window(scaled, tile, canvas, self.order, model.input(memory)?);
             Ok(())
         };
         if together == 1 {

@@ -23,7 +23,7 @@ use crate::models::{Charset, Kind, Manifest, ModelError};
 use crate::page::Char;
 use crate::param::{FloatEngine, Param, ParamError};
 use crate::stage::StageError;
-use crate::{prepare, target};
+use crate::{network_input, target};
 use ctc::{Probabilities, Symbol};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -292,7 +292,7 @@ impl Recogniser {
             *columns = self.columns(line, width);
             let tight = &mut pixels[..*columns * self.height * CHANNELS];
             resize::linear(*line, tight, *columns, self.height, &mut scratch.resize)?;
-            prepare::spread(pixels, *columns, width, self.height, self.order);
+            network_input::expand_rows_in_place(pixels, *columns, width, self.height, self.order);
         }
         let columns = &columns[..lines.len()];
         let answer = model.run(memory, columns, None)?;

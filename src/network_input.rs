@@ -5,7 +5,7 @@ use crate::models::manifest::ChannelOrder;
 
 /// Writes the window of `width` × `height` pixels at (`x`, `y`) of a picture; beyond the picture its last column and
 /// row are repeated. `out` holds exactly the window.
-pub fn window(
+pub fn copy_window(
     view: PixelView<'_>,
     [x, y]: [usize; 2],
     [width, height]: [usize; 2],
@@ -26,7 +26,7 @@ pub fn window(
 
 /// Moves tight rows of `columns` pixels, which lie at the beginning of `pixels`, to where they belong in a picture of
 /// `width`, and puts their colours in order. What is right of them is left as it is.
-pub fn spread(pixels: &mut [u8], columns: usize, width: usize, height: usize, order: ChannelOrder) {
+pub fn expand_rows_in_place(pixels: &mut [u8], columns: usize, width: usize, height: usize, order: ChannelOrder) {
     let (row, stride) = (columns.min(width) * CHANNELS, width * CHANNELS);
     in_order(&mut pixels[..row * height], order);
     if row < stride {
@@ -54,19 +54,19 @@ mod tests {
     fn a_window_beyond_the_picture_repeats_its_edge() {
         let view = PixelView::new(&[1, 2, 3, 4, 5, 6], 2, 1, 6).unwrap();
         let mut out = [9; 2 * 4 * 3];
-        window(view, [0, 0], [4, 2], ChannelOrder::Bgr, &mut out);
+        copy_window(view, [0, 0], [4, 2], ChannelOrder::Bgr, &mut out);
         assert_eq!(out[..12], [3, 2, 1, 6, 5, 4, 6, 5, 4, 6, 5, 4]);
         assert_eq!(out[12..], out[..12]);
-        window(view, [1, 0], [4, 2], ChannelOrder::Rgb, &mut out);
+        copy_window(view, [1, 0], [4, 2], ChannelOrder::Rgb, &mut out);
         assert_eq!(out[..6], [4, 5, 6, 4, 5, 6]);
-        window(view, [7, 7], [4, 2], ChannelOrder::Rgb, &mut out);
+        copy_window(view, [7, 7], [4, 2], ChannelOrder::Rgb, &mut out);
         assert_eq!(out[18..21], [4, 5, 6]);
     }
 
     #[test]
     fn rows_are_spread_and_put_in_order() {
         let mut pixels = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 0, 0, 0, 0, 0];
-        spread(&mut pixels, 2, 3, 2, ChannelOrder::Bgr);
+        expand_rows_in_place(&mut pixels, 2, 3, 2, ChannelOrder::Bgr);
         assert_eq!(pixels[..6], [3, 2, 1, 6, 5, 4]);
         assert_eq!(pixels[9..15], [9, 8, 7, 12, 11, 10]);
     }
