@@ -10,8 +10,8 @@ use edge_ocr::image::{CHANNELS, PixelView};
 use edge_ocr::infer::{Model, Shape};
 use edge_ocr::memory::Workspace;
 use edge_ocr::models::Kind;
-use edge_ocr::pipeline::Opened;
 use edge_ocr::network_input;
+use edge_ocr::pipeline::Opened;
 use edge_ocr::recognise::ctc::{self, Probabilities};
 
 /// A network with its input.

@@ -12,7 +12,7 @@
 //! | [`models`] | manifests, checksums, dictionaries |
 //! | [`infer`] | running a network: the INT8 engine (arena) and the float engine (tract) |
 //! | [`target`], [`memory`] | the board the program was built for, and the memory pictures are read in |
-//! | [`prepare`] | pixels to the input of a network |
+//! | [`network_input`] | pixels to the input of a network |
 //! | [`detect`] | page to boxes |
 //! | [`mod@crop`] | box to upright line image |
 //! | [`classify`] | whether a line is upside down |
@@ -54,6 +54,7 @@ pub mod image;
 pub mod infer;
 pub mod memory;
 pub mod models;
+pub mod network_input;
 pub mod number_format;
 pub mod output;
 pub mod page;
@@ -61,7 +62,6 @@ pub mod panics;
 mod parallel;
 pub mod param;
 pub mod pipeline;
-pub mod network_input;
 pub mod recognise;
 pub mod sensors;
 pub mod source;

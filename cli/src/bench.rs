@@ -128,7 +128,13 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     let mut scaled = Picture::new(w, h, [0; 3])?;
     resize::linear(picture, scaled.as_raw_mut(), w, h, &mut ResizeScratch::default())?;
     let mut input = vec![0; width * height * CHANNELS];
-    network_input::copy_window(scaled.view(), [0, 0], [width, height], single.model.manifest.input.channel_order, &mut input);
+    network_input::copy_window(
+        scaled.view(),
+        [0, 0],
+        [width, height],
+        single.model.manifest.input.channel_order,
+        &mut input,
+    );
     let runs = single.measure(args, &*model, &input, width)?;
     let text_pixels = runs.answer.iter().filter(|p| **p > 0.5).count();
     // Without text these networks are undecided, a little below or above a half; with text they are sure.

@@ -11,10 +11,10 @@ use crate::infer::{Answer, InferError, Network, Pool, Shape};
 use crate::memory::{NoMemory, Workspace, aligned_size, split_aligned, try_vec_with_capacity};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
+use crate::network_input;
 use crate::page::ms;
 use crate::parallel;
 use crate::param::{FloatEngine, Param, ParamError};
-use crate::network_input;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
@@ -97,7 +97,7 @@ impl Detector {
             ScaleRule::Tiled => ScoreMode::Adaptive,
             ScaleRule::Reference => ScoreMode::Fast,
         };
-        let db = params.db.over(manifest.detector.as_ref(), score_mode);
+        let db = params.db.apply_to(manifest.detector.as_ref(), score_mode);
         db.validate()?;
         let tiled = params.scale.rule == ScaleRule::Tiled;
         if let Some(shapes) = network.shapes() {

@@ -28,7 +28,7 @@ pub struct DbOverrides {
 
 impl DbOverrides {
     /// What holds for a model. `score_mode` is what a caller gets who sets none.
-    pub fn over(&self, manifest: Option<&manifest::Detector>, score_mode: ScoreMode) -> DbParams {
+    pub fn apply_to(&self, manifest: Option<&manifest::Detector>, score_mode: ScoreMode) -> DbParams {
         let mut base = DbParams { score_mode, ..DbParams::default() };
         if let Some(m) = manifest {
             base = DbParams {

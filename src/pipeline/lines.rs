@@ -108,12 +108,12 @@ impl LineReader {
         &self.recogniser
     }
 
-    /// Reads all boxes of a picture as `how` says; the result is told by [`for_each`](Self::for_each).
+    /// Reads all boxes of a picture as `options` says; the result is told by [`for_each`](Self::for_each).
     pub fn read(
         &mut self,
         page: PixelView<'_>,
         boxes: &[LineBox],
-        how: How<'_>,
+        options: ReadOptions<'_>,
         bench: &mut Workspace,
         pool: &mut Pool,
     ) -> Result<Summary, StageError> {
@@ -123,16 +123,16 @@ impl LineReader {
         }
         self.order.clear();
         self.order.extend(boxes.iter().enumerate().map(|(i, b)| (b.ratio(), i)));
-        self.read_ordered(page, boxes, how, None, bench, pool)?;
+        self.read_ordered(page, boxes, options, None, bench, pool)?;
         self.take_lines(|lines, line| lines.push(line));
         self.lines.sort_unstable_by_key(|line| line.index);
-        if how.classify && self.classifier.is_some() {
+        if options.classify && self.classifier.is_some() {
             let turned = direction::of_most(&self.lines);
             self.order.clear();
             let others = self.lines.iter().filter(|line| direction::differs(line, turned));
             self.order.extend(others.map(|line| (boxes[line.index].ratio(), line.index)));
             let turned = turned.map(|turned| turned.unwrap_or(false));
-            self.read_ordered(page, boxes, how, Some(turned), bench, pool)?;
+            self.read_ordered(page, boxes, options, Some(turned), bench, pool)?;
             self.take_lines(|lines, other| {
                 if let Ok(at) = lines.binary_search_by_key(&other.index, |line| line.index)
                     && direction::is_better(&other, &lines[at])
@@ -155,7 +155,7 @@ impl LineReader {
         &mut self,
         page: PixelView<'_>,
         boxes: &[LineBox],
-        how: How<'_>,
+        options: ReadOptions<'_>,
         turned: Option<[bool; 2]>,
         bench: &mut Workspace,
         pool: &mut Pool,
@@ -165,7 +165,7 @@ impl LineReader {
         let Some((_, longest)) = self.order.first() else { return Ok(()) };
         let (count, batch) = (self.order.len(), self.recogniser.batch());
         let tensors = self.recogniser.memory_bytes(count, boxes[*longest].size())?;
-        let classifier = self.classifier.as_ref().filter(|_| how.classify && turned.is_none());
+        let classifier = self.classifier.as_ref().filter(|_| options.classify && turned.is_none());
         let tensors = tensors.max(classifier.map_or(0, Classifier::memory_bytes));
         let crop = self.order.iter().map(|(_, index)| boxes[*index].crop_bytes()).max().unwrap_or(0);
         let needed = count.div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));
@@ -177,9 +177,9 @@ impl LineReader {
             order: &self.order,
             next: AtomicUsize::new(0),
             recogniser: &self.recogniser,
-            restriction: how.restriction,
+            restriction: options.restriction,
             turning: turned.map_or(Turning::Asked(classifier), Turning::Given),
-            on_progress: how.on_progress,
+            on_progress: options.on_progress,
             crop_bytes: crop,
             memory: std::array::from_fn(|_| Mutex::new(memory.next().unwrap_or_default())),
         };
@@ -225,7 +225,7 @@ impl LineReader {
 
 /// What is asked of the stages that read lines.
 #[derive(Clone, Copy)]
-pub struct How<'a> {
+pub struct ReadOptions<'a> {
     /// What may come out.
     pub restriction: &'a Restriction,
     /// Turn lines that stand on their head, if there is a classifier.

@@ -6,9 +6,9 @@
 //!
 //! One pipeline, with one set of networks and one arena, can read every region in its own way: [`Profile`].
 
+mod affine;
 mod lines;
 mod open;
-mod place;
 mod profile;
 mod second_look;
 mod stages;

@@ -8,8 +8,8 @@
 //! no contrast: a blank page stays as cheap as it is. Any other picture without text is searched once more, on a canvas
 //! that is no larger than its own, and large ones once more at [`SIDES_PX`].
 
+use super::affine::AffineTransform;
 use super::lines::LineBox;
-use super::place::Place;
 use super::profile::Profile;
 use super::stages::Stages;
 use crate::error::Error;
@@ -41,7 +41,7 @@ impl Stages {
     pub(super) fn look_again(
         &mut self,
         view: PixelView<'_>,
-        place: &Place,
+        place: &AffineTransform,
         profile: &Profile,
         first: usize,
     ) -> Result<(), Error> {

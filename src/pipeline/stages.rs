@@ -1,7 +1,7 @@
 //! The stages of a pipeline with their memory: one part of a frame after the other onto a page.
 
-use super::lines::{How, LineBox, LineReader};
-use super::place::Place;
+use super::affine::AffineTransform;
+use super::lines::{LineBox, LineReader, ReadOptions};
 use super::profile::Profile;
 use super::{Frame, OnProgress};
 use crate::config::{Config, Memory, Mode, Order};
@@ -72,8 +72,9 @@ impl Stages {
         let start = Instant::now();
         let (page, full) = (frame.pixels, frame.full_px);
         let mut view = page.crop(rect.x, rect.y, rect.w, rect.h)?;
-        let mut place = Place::scaled(full[0] as f32 / page.width() as f32, full[1] as f32 / page.height() as f32);
-        place.before(Place::shift(rect.x as f32, rect.y as f32));
+        let mut place =
+            AffineTransform::scaled(full[0] as f32 / page.width() as f32, full[1] as f32 / page.height() as f32);
+        place.prepend(AffineTransform::shift(rect.x as f32, rect.y as f32));
         let prepared = self.prepare(view, profile, &mut place)?;
         if let Some(picture) = &prepared {
             view = picture.view();
@@ -117,13 +118,18 @@ impl Stages {
     }
 
     /// Reads the boxes and appends the lines to the page.
-    pub(super) fn read_boxes(&mut self, view: PixelView<'_>, place: &Place, profile: &Profile) -> Result<(), Error> {
-        let how = How {
+    pub(super) fn read_boxes(
+        &mut self,
+        view: PixelView<'_>,
+        place: &AffineTransform,
+        profile: &Profile,
+    ) -> Result<(), Error> {
+        let options = ReadOptions {
             restriction: &profile.restriction,
             classify: profile.classify && profile.mode == Mode::Page,
             on_progress: &*self.on_progress,
         };
-        let summary = self.reader.read(view, &self.boxes, how, &mut self.bench, &mut self.pool)?;
+        let summary = self.reader.read(view, &self.boxes, options, &mut self.bench, &mut self.pool)?;
         self.page.timing.classify_ms += summary.classify_ms;
         self.page.timing.recognise_ms += summary.recognise_ms;
         let thresh = profile.score_thresh;
@@ -151,7 +157,12 @@ impl Stages {
 
     /// Everything that is done to the pixels of a region before the detector: `None` if nothing is. `place` becomes the
     /// map from the result to the page.
-    fn prepare(&self, view: PixelView<'_>, profile: &Profile, place: &mut Place) -> Result<Option<Picture>, Error> {
+    fn prepare(
+        &self,
+        view: PixelView<'_>,
+        profile: &Profile,
+        place: &mut AffineTransform,
+    ) -> Result<Option<Picture>, Error> {
         let turn = match profile.rotate_deg {
             90 => Some(Turn::Right),
             180 => Some(Turn::Half),
@@ -164,7 +175,7 @@ impl Stages {
             let (w, h) = turn.size(whole.width(), whole.height());
             let mut turned = Picture::new(w, h, [0; 3])?;
             turn::turn(whole.as_raw(), whole.width(), whole.height(), turn, turned.as_raw_mut())?;
-            place.before(Place::turned(turn, view.width() as f32, view.height() as f32));
+            place.prepend(AffineTransform::turned(turn, view.width() as f32, view.height() as f32));
             picture = Some(turned);
         }
         if !profile.enhance.is_empty() {
@@ -173,13 +184,13 @@ impl Stages {
                 None => view.to_picture()?,
             };
             let enhanced = enhance::apply(input, &profile.enhance, &self.config.limits)?;
-            place.before(Place(enhanced.to_original));
+            place.prepend(AffineTransform(enhanced.to_original));
             picture = Some(enhanced.picture);
         }
         if profile.mode == Mode::Page && self.config.detect.scale.rule == ScaleRule::Reference {
             let input = picture.as_ref().map_or(view, Picture::view);
             if let Some((working, back)) = self.reference_picture(input)? {
-                place.before(back);
+                place.prepend(back);
                 picture = Some(working);
             }
         }
@@ -187,7 +198,7 @@ impl Stages {
     }
 
     /// RapidOCR's working picture: within bounds, flat ones with black above and below; lines are cut out of it too.
-    fn reference_picture(&self, view: PixelView<'_>) -> Result<Option<(Picture, Place)>, ImageError> {
+    fn reference_picture(&self, view: PixelView<'_>) -> Result<Option<(Picture, AffineTransform)>, ImageError> {
         let [w, h] = scale::reference_bounds(&self.config.detect.scale, view.width(), view.height());
         let pad = scale::reference_padding(w, h);
         if pad == 0 && (w, h) == (view.width(), view.height()) {
@@ -197,6 +208,6 @@ impl Stages {
         let rows = &mut working.as_raw_mut()[pad * w * 3..(pad + h) * w * 3];
         resize::linear(view, rows, w, h, &mut ResizeScratch::default())?;
         let scale = [view.width() as f32 / w as f32, view.height() as f32 / h as f32];
-        Ok(Some((working, Place([[scale[0], 0.0, 0.0], [0.0, scale[1], -(pad as f32) * scale[1]]]))))
+        Ok(Some((working, AffineTransform([[scale[0], 0.0, 0.0], [0.0, scale[1], -(pad as f32) * scale[1]]]))))
     }
 }

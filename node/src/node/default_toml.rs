@@ -132,7 +132,7 @@ fn pipeline() -> Value {
     let detector = store.manifest(&config.models.det).unwrap().detector.as_ref();
     let classifier = store.manifest(&config.models.cls).unwrap().classifier.as_ref().unwrap();
     let mut pipeline = to_value(&config);
-    pipeline["detect"]["db"] = to_value(config.detect.db.over(detector, ScoreMode::Adaptive));
+    pipeline["detect"]["db"] = to_value(config.detect.db.apply_to(detector, ScoreMode::Adaptive));
     pipeline["cls_thresh"] = to_value(classifier.thresh);
     // The fields decide these.
     for key in ["mode", "classify", "rec_score_thresh", "regions", "rotate_deg", "enhance"] {
