@@ -7,7 +7,7 @@ mod support;
 use criterion::{Criterion, criterion_group, criterion_main};
 use edge_ocr::image::resize::{self, ResizeScratch};
 use edge_ocr::image::{CHANNELS, PixelView};
-use edge_ocr::infer::{Model, Shape};
+use edge_ocr::infer::{Session, Shape};
 use edge_ocr::memory::Workspace;
 use edge_ocr::models::Kind;
 use edge_ocr::network_input;
@@ -17,7 +17,7 @@ use edge_ocr::recognise::ctc::{self, Probabilities};
 /// A network with its input.
 struct Case {
     loaded: Opened,
-    model: std::sync::Arc<dyn Model>,
+    session: std::sync::Arc<dyn Session>,
     pixels: Vec<u8>,
     /// Those of the input that the picture fills.
     columns: usize,
@@ -26,29 +26,29 @@ struct Case {
 impl Case {
     /// The picture is scaled to the input's height, or to all of it.
     fn new(loaded: Opened, [w, h]: [usize; 2], picture: PixelView<'_>, fill: bool) -> Case {
-        let model = loaded.network.at(Shape::picture(h, w)).expect("a size that the target has");
+        let session = loaded.network.session(Shape::picture(h, w)).expect("a size that the target has");
         let columns = if fill { w } else { (h * picture.width()).div_ceil(picture.height()).min(w) };
         let mut pixels = vec![0; w * h * CHANNELS];
         let tight = &mut pixels[..columns * h * CHANNELS];
         resize::linear(picture, tight, columns, h, &mut ResizeScratch::default()).expect("scaled");
         network_input::expand_rows_in_place(&mut pixels, columns, w, h, loaded.manifest.input.channel_order);
-        Case { loaded, model, pixels, columns }
+        Case { loaded, session, pixels, columns }
     }
 
     /// The input is written each time, since a run takes its memory.
     fn run(&self, memory: &mut [u8]) -> Vec<f32> {
-        self.model.input(memory).expect("memory").copy_from_slice(&self.pixels);
-        let answer = self.model.run(memory, &[self.columns], None).expect("an answer");
+        self.session.input(memory).expect("memory").copy_from_slice(&self.pixels);
+        let answer = self.session.run(memory, &[self.columns], None).expect("an answer");
         (0..answer.len()).map(|i| answer.get(i)).collect()
     }
 
     fn bench(&self, c: &mut Criterion, group: &str, engine: &str) {
         let mut bench = Workspace::on_heap();
-        let memory = bench.bytes(self.model.memory_bytes()).expect("memory");
+        let memory = bench.bytes(self.session.memory_bytes()).expect("memory");
         support::group(c, group).bench_function(engine, |b| {
             b.iter(|| {
-                self.model.input(memory).expect("memory").copy_from_slice(&self.pixels);
-                self.model.run(memory, &[self.columns], None).expect("an answer").len()
+                self.session.input(memory).expect("memory").copy_from_slice(&self.pixels);
+                self.session.run(memory, &[self.columns], None).expect("an answer").len()
             });
         });
     }
@@ -67,7 +67,7 @@ fn each<T: PartialEq + std::fmt::Debug>(
         support::engines().into_iter().map(|(name, engine)| (name, case(support::load(engine, kind)))).collect();
     let gists: Vec<T> = cases
         .iter()
-        .map(|(_, case)| gist(case, case.run(Workspace::on_heap().bytes(case.model.memory_bytes()).expect("memory"))))
+        .map(|(_, case)| gist(case, case.run(Workspace::on_heap().bytes(case.session.memory_bytes()).expect("memory"))))
         .collect();
     assert!(gists.windows(2).all(|pair| same(&pair[0], &pair[1])), "{group}: the engines differ: {gists:?}");
     for (engine, case) in &cases {
@@ -90,7 +90,7 @@ fn line(then: impl FnOnce(PixelView<'_>)) {
 
 fn recogniser(c: &mut Criterion) {
     let read = |case: &Case, answer: Vec<f32>| {
-        let classes = *case.model.output_shape().axes().last().expect("classes");
+        let classes = *case.session.output_shape().axes().last().expect("classes");
         let mut symbols = Vec::new();
         ctc::greedy(Probabilities::new(&answer, classes).expect("probabilities"), &mut symbols);
         let charset = case.loaded.charset.as_ref().expect("characters");

@@ -2,7 +2,7 @@
 
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
-use crate::infer::{Model, Network, Shape};
+use crate::infer::{Model, Session, Shape};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
 use crate::network_input;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// A classifier of text lines.
 pub struct Classifier {
-    model: Arc<dyn Model>,
+    session: Arc<dyn Session>,
     order: ChannelOrder,
     width: usize,
     height: usize,
@@ -23,7 +23,7 @@ pub struct Classifier {
 
 impl Classifier {
     /// Binds a network; refuses one that does not tell 0 from 180 degrees.
-    pub fn new(network: Arc<dyn Network>, manifest: &Manifest, thresh: Option<f32>) -> Result<Classifier, ModelError> {
+    pub fn new(model: Arc<dyn Model>, manifest: &Manifest, thresh: Option<f32>) -> Result<Classifier, ModelError> {
         let wrong =
             |reason: String| ModelError::WrongKind { name: manifest.name.clone(), kind: Kind::Classifier, reason };
         let (Some(facts), Some(height), Some(width)) =
@@ -37,18 +37,18 @@ impl Classifier {
             .position(|deg| *deg == 180)
             .ok_or_else(|| wrong("no class of its manifest is 180 degrees".into()))?;
         let probe = Shape::picture(height, width);
-        let model = network.at(probe).map_err(|e| wrong(e.to_string()))?;
-        let output = model.output_shape();
+        let session = model.session(probe).map_err(|e| wrong(e.to_string()))?;
+        let output = session.output_shape();
         if output.axes() != [1, facts.labels_deg.len()] {
             return Err(wrong(format!("for {probe} it answers {output}, not 1x{}", facts.labels_deg.len())));
         }
         let thresh = thresh.unwrap_or(facts.thresh);
-        Ok(Classifier { model, order: manifest.input.channel_order, width, height, turned, thresh })
+        Ok(Classifier { session, order: manifest.input.channel_order, width, height, turned, thresh })
     }
 
     /// Bytes of memory that [`is_turned`](Self::is_turned) needs.
     pub fn memory_bytes(&self) -> usize {
-        self.model.memory_bytes()
+        self.session.memory_bytes()
     }
 
     /// Whether the line is upside down: class 180 is the most likely one, and above the threshold.
@@ -60,10 +60,10 @@ impl Classifier {
     ) -> Result<bool, StageError> {
         let ratio = line.width() as f64 / line.height().max(1) as f64;
         let columns = ((self.height as f64 * ratio).ceil() as usize).clamp(1, self.width);
-        let input = self.model.input(memory)?;
+        let input = self.session.input(memory)?;
         resize::linear(line, &mut input[..columns * self.height * CHANNELS], columns, self.height, resize)?;
         network_input::expand_rows_in_place(input, columns, self.width, self.height, self.order);
-        let answer = self.model.run(memory, &[columns], None)?;
+        let answer = self.session.run(memory, &[columns], None)?;
         let p = answer.get(self.turned);
         Ok(p > self.thresh && (0..answer.len()).all(|other| answer.get(other) <= p))
     }
@@ -73,12 +73,12 @@ impl Classifier {
 mod tests {
     use super::*;
     use crate::image::Picture;
-    use crate::infer::fake::FakeNetwork;
+    use crate::infer::fake::FakeModel;
     use crate::memory::Workspace;
 
     /// Says 180 with the brightness of the first pixel.
-    fn fake() -> Arc<FakeNetwork> {
-        Arc::new(FakeNetwork::new(|_, input| {
+    fn fake() -> Arc<FakeModel> {
+        Arc::new(FakeModel::new(|_, input| {
             let p = (input[0] + 1.0) / 2.0;
             (Shape::from_slice(&[1, 2]).unwrap(), vec![1.0 - p, p])
         }))
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_network_of_another_shape_is_refused() {
         let manifest = Manifest::parse(include_str!("../models/ppocr-mobile-v2-cls.toml")).unwrap();
-        let other = FakeNetwork::new(|_, _| (Shape::from_slice(&[1, 4]).unwrap(), vec![0.0; 4]));
+        let other = FakeModel::new(|_, _| (Shape::from_slice(&[1, 4]).unwrap(), vec![0.0; 4]));
         assert!(matches!(Classifier::new(Arc::new(other), &manifest, None), Err(ModelError::WrongKind { .. })));
     }
 }

@@ -93,7 +93,7 @@ fn manifests_and_dictionaries() {
 #[cfg(feature = "tract")]
 #[test]
 fn networks() {
-    use edge_ocr::infer::{Network, Shape, tract::TractNetwork};
+    use edge_ocr::infer::{Model, Shape, tract::TractModel};
     if models_missing() {
         return;
     }
@@ -103,7 +103,7 @@ fn networks() {
     let input = Manifest::parse(&manifest).expect("a manifest").input;
     let mut junk = Junk(11);
     let mut refused = 0;
-    repeat(150, || match TractNetwork::read("damaged", &junk.damage(&bytes), &input, 1) {
+    repeat(150, || match TractModel::read("damaged", &junk.damage(&bytes), &input, 1) {
         Ok(network) => refused += usize::from(network.output_shape(Shape::picture(48, 192)).is_err()),
         Err(error) => {
             assert!(!error.to_string().contains('\n'), "one line: {error}");

@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
 /// One run of the detector on the picture, scaled to fit its input.
 fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, Stop> {
     let single = Single::new(config, Kind::Detector)?;
-    let (model, [width, height]) = single.model(args.size, [640, 640])?;
+    let (session, [width, height]) = single.session(args.size, [640, 640])?;
     let scale = (width as f64 / picture.width() as f64).min(height as f64 / picture.height() as f64);
     let [w, h] = [picture.width(), picture.height()].map(|side| ((side as f64 * scale) as usize).max(1));
     let mut scaled = Picture::new(w, h, [0; 3])?;
@@ -135,7 +135,7 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
         single.model.manifest.input.channel_order,
         &mut input,
     );
-    let runs = single.measure(args, &*model, &input, width)?;
+    let runs = single.measure(args, &*session, &input, width)?;
     let text_pixels = runs.answer.iter().filter(|p| **p > 0.5).count();
     // Without text these networks are undecided, a little below or above a half; with text they are sure.
     if runs.answer.iter().all(|p| *p < SURE) {
@@ -149,7 +149,7 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
         threads: runs.threads,
         ms: Stats::of(runs.times.into_iter()),
         parts: Vec::new(),
-        memory_bytes: Some(model.memory_bytes()),
+        memory_bytes: Some(session.memory_bytes()),
         joules: runs.joules,
         text_pixels: Some(text_pixels),
         text: None,
@@ -159,7 +159,7 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
 /// One run of the recogniser on the picture, which is one line of text, or on the first line of the built-in one.
 fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, Stop> {
     let single = Single::new(config, Kind::Recogniser)?;
-    let (model, [width, height]) = single.model(args.size, [320, 48])?;
+    let (session, [width, height]) = single.session(args.size, [320, 48])?;
     let built_in = decode::decode(PICTURE, &config.limits)?;
     let [x, y, w, h] = LINE;
     let given = args.picture.is_some() && args.only == Some(StageName::Rec);
@@ -168,8 +168,8 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     let mut input = vec![0; width * height * CHANNELS];
     resize::linear(line, &mut input[..columns * height * CHANNELS], columns, height, &mut ResizeScratch::default())?;
     network_input::expand_rows_in_place(&mut input, columns, width, height, single.model.manifest.input.channel_order);
-    let runs = single.measure(args, &*model, &input, columns)?;
-    let classes = model.output_shape().axes().last().copied().unwrap_or(0);
+    let runs = single.measure(args, &*session, &input, columns)?;
+    let classes = session.output_shape().axes().last().copied().unwrap_or(0);
     let mut symbols = Vec::new();
     if let Some(probabilities) = Probabilities::new(&runs.answer, classes) {
         ctc::greedy(probabilities, &mut symbols);
@@ -194,7 +194,7 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
         threads: runs.threads,
         ms: Stats::of(runs.times.into_iter()),
         parts: Vec::new(),
-        memory_bytes: Some(model.memory_bytes()),
+        memory_bytes: Some(session.memory_bytes()),
         joules: runs.joules,
         text_pixels: None,
         text: Some(text),

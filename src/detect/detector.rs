@@ -7,7 +7,7 @@ use super::scale::{self, ScaleParams, ScaleRule};
 use super::{DbOverrides, DbParams, DbParamsError, DbScratch, FOR, MapView, ScoreMode, TextBox, boxes_from_map};
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, ImageError, PixelView};
-use crate::infer::{Answer, InferError, Network, Pool, Shape};
+use crate::infer::{Answer, InferError, Model, Pool, Shape};
 use crate::memory::{NoMemory, Workspace, aligned_size, split_aligned, try_vec_with_capacity};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Kind, Manifest, ModelError};
@@ -31,7 +31,7 @@ pub struct DetectParams {
 
 /// A detector with everything it needs to run again without growing.
 pub struct Detector {
-    network: Arc<dyn Network>,
+    model: Arc<dyn Model>,
     name: String,
     order: ChannelOrder,
     scale: ScaleParams,
@@ -86,7 +86,7 @@ impl Detector {
     /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels. Where one
     /// run does not use all threads, as many tiles are searched side by side as have `pixels_at_once`.
     pub fn new(
-        network: Arc<dyn Network>,
+        model: Arc<dyn Model>,
         manifest: &Manifest,
         params: &DetectParams,
         pixels_at_once: usize,
@@ -100,14 +100,14 @@ impl Detector {
         let db = params.db.apply_to(manifest.detector.as_ref(), score_mode);
         db.validate()?;
         let tiled = params.scale.rule == ScaleRule::Tiled;
-        if let Some(shapes) = network.shapes() {
+        if let Some(shapes) = model.shapes() {
             let there = |[w, h]: &[usize; 2]| shapes.contains(&Shape::picture(*h, *w));
             if !tiled || !params.scale.canvases_px.iter().all(there) {
                 let built_in = shapes.iter().filter_map(|s| Some(format!("{}x{}", s.axes().get(3)?, s.axes().get(2)?)));
                 let built_in = built_in.collect::<Vec<_>>().join(",");
                 let sentence = format!(
                     "the {} engine finds text on canvases of {built_in} pixels and no others; give {} of these and {} tiled, or {FloatEngine}",
-                    network.engine(),
+                    model.engine(),
                     Param::Canvases,
                     Param::ScaleRule
                 );
@@ -119,14 +119,14 @@ impl Detector {
         let probe = Shape::picture(height, width);
         let wrong =
             |reason: String| ModelError::WrongKind { name: manifest.name.clone(), kind: Kind::Detector, reason };
-        let output = network.output_shape(probe).map_err(|e| wrong(e.to_string()))?;
+        let output = model.output_shape(probe).map_err(|e| wrong(e.to_string()))?;
         if output.axes() != [1, 1, height, width] {
             return Err(wrong(format!("for {probe} it answers {output}, not 1x1x{height}x{width}")).into());
         }
         let most = params.scale.largest_side();
         Ok(Detector {
             order: manifest.input.channel_order,
-            network,
+            model,
             name: manifest.name.clone(),
             scale: params.scale.clone(),
             resize: ResizeScratch::for_width(params.scale.longest_row())?,
@@ -143,7 +143,7 @@ impl Detector {
 
     /// The engine's name.
     pub fn engine(&self) -> &'static str {
-        self.network.engine()
+        self.model.engine()
     }
 
     /// The thresholds in force.
@@ -155,7 +155,7 @@ impl Detector {
     pub fn warm_up(&self, plans: usize) -> Result<(), InferError> {
         if self.scale.rule == ScaleRule::Tiled {
             for [width, height] in self.scale.canvases_px.iter().take(plans) {
-                self.network.at(Shape::picture(*height, *width))?;
+                self.model.session(Shape::picture(*height, *width))?;
             }
         }
         Ok(())
@@ -243,12 +243,12 @@ impl Detector {
         let overlap = self.scale.overlap_px;
         let (columns, rows) = (scale::tile_starts(w, canvas[0], overlap), scale::tile_starts(h, canvas[1], overlap));
         let count = columns.clone().count() * rows.clone().count();
-        let model = self.network.at(Shape::picture(canvas[1], canvas[0]))?;
-        let together = match self.network.spreads() {
+        let session = self.model.session(Shape::picture(canvas[1], canvas[0]))?;
+        let together = match self.model.spreads() {
             true => 1,
             false => (self.pixels_at_once / (canvas[0] * canvas[1]).max(1)).clamp(1, pool.threads().min(count)),
         };
-        let sizes = [w * h * CHANNELS, w * h * size_of::<f32>(), together * aligned_size(model.memory_bytes())];
+        let sizes = [w * h * CHANNELS, w * h * size_of::<f32>(), together * aligned_size(session.memory_bytes())];
         let [scaled, map, tensors] =
             split_aligned(bench.bytes(sizes.map(aligned_size).iter().sum()).map_err(InferError::from)?, sizes);
         let map: &mut [f32] = bytemuck::cast_slice_mut(map);
@@ -260,7 +260,7 @@ impl Detector {
         let scaled = PixelView::new(scaled, w, h, w * CHANNELS)?;
         let mut tiles = rows.flat_map(|top| columns.clone().map(move |left| [left, top]));
         let fill = |tile: [usize; 2], memory: &mut [u8]| -> Result<(), InferError> {
-            network_input::copy_window(scaled, tile, canvas, self.order, model.input(memory)?);
+            network_input::copy_window(scaled, tile, canvas, self.order, session.input(memory)?);
             Ok(())
         };
         if together == 1 {
@@ -268,7 +268,7 @@ impl Detector {
                 let start = Instant::now();
                 fill(tile, tensors)?;
                 self.prepare_ms += ms(start);
-                let answer = model.run(tensors, &[canvas[0]], Some(pool))?;
+                let answer = session.run(tensors, &[canvas[0]], Some(pool))?;
                 on_progress();
                 blend(map, [w, h], answer, tile, canvas, overlap, &mut self.across);
             }
@@ -282,7 +282,7 @@ impl Detector {
                 let work: Vec<_> = batch.iter().zip(tensors.chunks_exact_mut(tensors.len() / together)).collect();
                 let answers = parallel::map(pool, work, |(tile, memory)| {
                     fill(*tile, memory)?;
-                    model.run(memory, &[canvas[0]], None)
+                    session.run(memory, &[canvas[0]], None)
                 })?;
                 for (answer, tile) in answers.into_iter().zip(&batch) {
                     blend(map, [w, h], answer, *tile, canvas, overlap, &mut self.across);

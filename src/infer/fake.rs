@@ -1,40 +1,40 @@
 //! A network whose answer is a closure: tests detection and recognition without weights.
 
-use super::{Answer, InferError, Model, Network, Pool, Shape, borrow_aligned};
+use super::{Answer, InferError, Model, Pool, Session, Shape, borrow_aligned};
 use std::sync::Arc;
 
 type Compute = dyn Fn(Shape, &[f32]) -> (Shape, Vec<f32>) + Send + Sync;
 
 /// Answers every input with what the closure makes of it. The closure sees planes of -1 to 1, padding as 0.
 #[derive(Clone)]
-pub struct FakeNetwork(pub Arc<Compute>);
+pub struct FakeModel(pub Arc<Compute>);
 
-impl FakeNetwork {
+impl FakeModel {
     /// A network that computes `answer(input shape, input)`; the closure is also called with zeros to learn the
     /// output shape.
     pub fn new(answer: impl Fn(Shape, &[f32]) -> (Shape, Vec<f32>) + Send + Sync + 'static) -> Self {
-        FakeNetwork(Arc::new(answer))
+        FakeModel(Arc::new(answer))
     }
 }
 
-impl Network for FakeNetwork {
+impl Model for FakeModel {
     fn engine(&self) -> &'static str {
         "fake"
     }
 
-    fn at(&self, input: Shape) -> Result<Arc<dyn Model>, InferError> {
+    fn session(&self, input: Shape) -> Result<Arc<dyn Session>, InferError> {
         let (output, _) = (self.0)(input, &vec![0.0; input.elements()]);
-        Ok(Arc::new(FakeModel { answer: self.0.clone(), input, output }))
+        Ok(Arc::new(FakeSession { answer: self.0.clone(), input, output }))
     }
 }
 
-struct FakeModel {
+struct FakeSession {
     answer: Arc<Compute>,
     input: Shape,
     output: Shape,
 }
 
-impl Model for FakeModel {
+impl Session for FakeSession {
     fn input_shape(&self) -> Shape {
         self.input
     }

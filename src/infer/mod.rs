@@ -1,10 +1,10 @@
-//! Running a network, whichever engine does it.
+//! Inference: running a model, with any engine.
 //!
 //! Detection and recognition know the two traits of this file and nothing of the engine behind them, so that
 //! their logic is tested with a fake and so that every engine is held against the same code.
 //!
-//! - [`Network`]: one loaded model (weights); hands out a [`Model`] for a fixed input shape.
-//! - [`Model`]: that network at one shape, ready to run in memory that the caller lends.
+//! - [`Model`]: the loaded weights; gives a [`Session`] for a fixed input shape.
+//! - [`Session`]: the model at one shape, ready to run in memory that the caller lends.
 //!
 //! Engines take pixels, not floats: normalisation belongs to the engine, because the INT8 engine has none left to do
 //! (it is part of the first layer's weights).
@@ -24,9 +24,9 @@ use crate::memory::{MEMORY_ALIGN, NoMemory};
 use crate::param::FloatEngine;
 use std::sync::Arc;
 
-/// A network at one fixed shape. It keeps nothing between runs, so several threads may use it, each with its own
+/// A model at one fixed input shape. It keeps nothing between runs, so several threads may use it, each with its own
 /// memory.
-pub trait Model: Send + Sync {
+pub trait Session: Send + Sync {
     /// Shape of the input, `[N, 3, H, W]`.
     fn input_shape(&self) -> Shape;
     /// Shape of the output.
@@ -34,7 +34,7 @@ pub trait Model: Send + Sync {
     /// Bytes of memory that a run needs.
     fn memory_bytes(&self) -> usize;
     /// The part of `memory` that takes the pictures: u8, `[N][H][W][3]`, colours in the order of the model's manifest.
-    /// All of it must be written before each run; what is right of a picture, see [`Model::run`], may hold anything.
+    /// All of it must be written before each run; what is right of a picture, see [`Session::run`], may hold anything.
     ///
     /// # Errors
     /// [`InferError::Memory`] if `memory` is too small or not aligned to [`MEMORY_ALIGN`].
@@ -44,7 +44,7 @@ pub trait Model: Send + Sync {
     /// threads.
     ///
     /// # Errors
-    /// [`InferError::Memory`] as for [`Model::input`], [`InferError::Run`] if the engine gives up.
+    /// [`InferError::Memory`] as for [`Session::input`], [`InferError::Run`] if the engine gives up.
     fn run<'a>(
         &self,
         memory: &'a mut [u8],
@@ -94,8 +94,8 @@ impl Answer<'_> {
     }
 }
 
-/// A loaded network that can be run at several shapes, from several threads at once.
-pub trait Network: Send + Sync {
+/// Loaded weights that can be run at several shapes, from several threads at once.
+pub trait Model: Send + Sync {
     /// The name of the engine: `arena` or `tract`.
     fn engine(&self) -> &'static str;
     /// The only input shapes that the network runs at; none when it takes any.
@@ -109,17 +109,17 @@ pub trait Network: Send + Sync {
     /// The shape of the output for an input, without preparing a plan: to refuse a network that is not what it should
     /// be.
     fn output_shape(&self, input: Shape) -> Result<Shape, InferError> {
-        self.at(input).map(|model| model.output_shape())
+        self.session(input).map(|session| session.output_shape())
     }
 
-    /// The network at `input`, prepared now or taken from what is prepared.
-    fn at(&self, input: Shape) -> Result<Arc<dyn Model>, InferError>;
+    /// The model at `input`, prepared now or taken from the cache.
+    fn session(&self, input: Shape) -> Result<Arc<dyn Session>, InferError>;
 
-    /// Drops what was prepared, where that gives memory back; it is prepared again when it is needed.
+    /// Drops prepared sessions where that frees memory; they are prepared again when needed.
     fn release(&self) {}
 }
 
-/// The part of `memory` that a model asks for.
+/// The first `bytes` of `memory`, which must be aligned.
 pub(crate) fn borrow_aligned<'a>(model: &str, memory: &'a mut [u8], bytes: usize) -> Result<&'a mut [u8], InferError> {
     let got = if memory.as_ptr().align_offset(MEMORY_ALIGN) == 0 { memory.len() } else { 0 };
     memory.get_mut(..bytes).filter(|_| got >= bytes).ok_or_else(|| InferError::Memory {

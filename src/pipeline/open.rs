@@ -2,8 +2,8 @@
 
 use crate::config::{Config, Engine};
 use crate::error::Error;
-use crate::infer::Network;
-use crate::infer::arena::ArenaNetwork;
+use crate::infer::Model;
+use crate::infer::arena::ArenaModel;
 use crate::memory::Workspace;
 use crate::models::{Charset, Kind, Manifest, ModelError, Store};
 use crate::target;
@@ -16,7 +16,7 @@ pub struct Opened {
     /// What is known of it.
     pub manifest: Manifest,
     /// The network.
-    pub network: Arc<dyn Network>,
+    pub network: Arc<dyn Model>,
     /// Of a recogniser: the characters that it carries, if it does.
     pub charset: Option<Charset>,
 }
@@ -57,14 +57,14 @@ fn embedded(name: &str, store: &Store, kind: Kind, workers: usize, bench: &mut W
     let manifest = store.manifest(name).filter(|_| name == embedded.model).cloned();
     let manifest =
         manifest.ok_or_else(|| ModelError::NotBuiltIn { name: name.into(), kind, built_in: embedded.model })?;
-    let network = Arc::new(ArenaNetwork::load(embedded, workers, bench)?);
+    let network = Arc::new(ArenaModel::load(embedded, workers, bench)?);
     let charset = (kind == Kind::Recogniser).then(|| Charset::of_classes(target::CLASSES));
     Ok(Opened { name: name.into(), manifest, network, charset })
 }
 
 #[cfg(feature = "tract")]
 fn onnx(name: &str, store: &Store, kind: Kind, plans: usize) -> Result<Opened, Error> {
-    use crate::infer::tract::TractNetwork;
+    use crate::infer::tract::TractModel;
     let usual = crate::config::ModelChoice::default();
     let like = match kind {
         Kind::Detector => usual.det,
@@ -73,7 +73,7 @@ fn onnx(name: &str, store: &Store, kind: Kind, plans: usize) -> Result<Opened, E
     };
     let model = store.load(name, kind, &like)?;
     let path = || model.path.display().to_string();
-    let network = TractNetwork::read(name, &model.bytes, &model.manifest.input, plans)
+    let network = TractModel::read(name, &model.bytes, &model.manifest.input, plans)
         .map_err(|e| ModelError::NotOnnx { path: path(), reason: e.to_string() })?;
     let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
     let charset = key

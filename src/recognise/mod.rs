@@ -16,7 +16,7 @@ pub use widths::{LONGEST_PX, SHORTEST_PX, Widths};
 
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, PixelView};
-use crate::infer::{Answer, InferError, Network, Shape};
+use crate::infer::{Answer, InferError, Model, Shape};
 use crate::memory::{NoMemory, try_vec_with_capacity};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Charset, Kind, Manifest, ModelError};
@@ -52,7 +52,7 @@ impl Default for RecogniseParams {
 
 /// A recogniser with its characters.
 pub struct Recogniser {
-    network: Arc<dyn Network>,
+    model: Arc<dyn Model>,
     order: ChannelOrder,
     charset: Charset,
     height: usize,
@@ -124,7 +124,7 @@ impl Recogniser {
     /// Binds a network to its dictionary; refuses one that is not a recogniser, or whose classes are not the
     /// dictionary's characters, blank and space.
     pub fn new(
-        network: Arc<dyn Network>,
+        model: Arc<dyn Model>,
         manifest: &Manifest,
         charset: Charset,
         params: &RecogniseParams,
@@ -151,9 +151,9 @@ impl Recogniser {
             return Err(ParamError::new(param, params.batch, allowed).saying(sentence).into());
         }
         let mut max_bytes = None;
-        if let Some(shapes) = network.shapes() {
+        if let Some(shapes) = model.shapes() {
             if params.batch != 1 {
-                let (engine, param) = (network.engine(), Param::RecBatch);
+                let (engine, param) = (model.engine(), Param::RecBatch);
                 let sentence =
                     format!("the {engine} engine reads lines one at a time; leave {param} out, or {FloatEngine}");
                 return Err(ParamError::new(param, params.batch, "1").saying(sentence).into());
@@ -165,16 +165,16 @@ impl Recogniser {
                 let (built_in, param) = (built_in.join(","), Param::RecWidths);
                 let sentence = format!(
                     "the {} engine reads lines at the widths {built_in} and no others; give {param} of these, or {FloatEngine}",
-                    network.engine()
+                    model.engine()
                 );
                 return Err(ParamError::new(param, format!("{widths:?}"), built_in).saying(sentence).into());
             }
-            let bytes = shapes.iter().filter_map(|shape| Some(network.at(*shape).ok()?.memory_bytes()));
+            let bytes = shapes.iter().filter_map(|shape| Some(model.session(*shape).ok()?.memory_bytes()));
             max_bytes = bytes.max();
         }
         let narrowest = widths.first().copied().unwrap_or(SHORTEST_PX);
         let probe = Shape::picture(height, narrowest);
-        let output = network.output_shape(probe).map_err(|e| wrong(manifest, e.to_string()))?;
+        let output = model.output_shape(probe).map_err(|e| wrong(manifest, e.to_string()))?;
         let &[1, steps, classes] = output.axes() else {
             return Err(wrong(manifest, format!("for {probe} it answers {output}, not 1 x steps x classes")));
         };
@@ -197,7 +197,7 @@ impl Recogniser {
         let restriction = Restriction::new(&charset, chars, pattern)?;
         Ok(Recogniser {
             order: manifest.input.channel_order,
-            network,
+            model,
             charset,
             height,
             stride: facts.stride_px,
@@ -210,7 +210,7 @@ impl Recogniser {
 
     /// The engine's name.
     pub fn engine(&self) -> &'static str {
-        self.network.engine()
+        self.model.engine()
     }
 
     /// Lines that one run takes.
@@ -236,15 +236,15 @@ impl Recogniser {
         Restriction::new(&self.charset, allowed_chars, pattern)
     }
 
-    /// Gives back the memory of prepared plans, see [`Network::release`].
+    /// Gives back the memory of prepared plans, see [`Model::release`].
     pub fn release(&self) {
-        self.network.release();
+        self.model.release();
     }
 
     /// Makes the plans of the narrowest widths, `plans` of them.
     pub fn warm_up(&self, plans: usize) -> Result<(), InferError> {
         for width in self.widths.iter().take(plans) {
-            self.network.at(Shape::pictures(self.batch, self.height, *width))?;
+            self.model.session(Shape::pictures(self.batch, self.height, *width))?;
         }
         Ok(())
     }
@@ -263,7 +263,7 @@ impl Recogniser {
             Some(bytes) => Ok(bytes),
             None => {
                 let shape = Shape::pictures(count.clamp(1, self.batch), self.height, self.width(size[0], size[1]));
-                Ok(self.network.at(shape)?.memory_bytes())
+                Ok(self.model.session(shape)?.memory_bytes())
             }
         }
     }
@@ -283,8 +283,8 @@ impl Recogniser {
             return Ok(());
         }
         let width = lines.iter().map(|line| self.width(line.width(), line.height())).max().unwrap_or(SHORTEST_PX);
-        let model = self.network.at(Shape::pictures(lines.len(), self.height, width))?;
-        let input = model.input(memory)?;
+        let session = self.model.session(Shape::pictures(lines.len(), self.height, width))?;
+        let input = session.input(memory)?;
         let mut columns = [0; MAX_BATCH];
         for ((line, pixels), columns) in
             lines.iter().zip(input.chunks_exact_mut(width * self.height * CHANNELS)).zip(&mut columns)
@@ -295,8 +295,8 @@ impl Recogniser {
             network_input::expand_rows_in_place(pixels, *columns, width, self.height, self.order);
         }
         let columns = &columns[..lines.len()];
-        let answer = model.run(memory, columns, None)?;
-        let &[_, steps, classes] = model.output_shape().axes() else { return Ok(()) };
+        let answer = session.run(memory, columns, None)?;
+        let &[_, steps, classes] = session.output_shape().axes() else { return Ok(()) };
         let Answer::F32(values) = answer else { return Ok(()) };
         for (i, (values, columns)) in values.chunks_exact((steps * classes).max(1)).zip(columns).enumerate() {
             self.decode(values, classes, *columns as f32 / self.stride as f32, restriction, scratch);

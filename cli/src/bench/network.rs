@@ -3,7 +3,7 @@
 use super::{Args, Stop, ms};
 use edge_ocr::Error;
 use edge_ocr::config::Config;
-use edge_ocr::infer::{Answer, Model, Pool, Shape};
+use edge_ocr::infer::{Answer, Pool, Session, Shape};
 use edge_ocr::memory::Workspace;
 use edge_ocr::models::{Kind, Store};
 use edge_ocr::param::FloatEngine;
@@ -42,7 +42,11 @@ impl Single {
     }
 
     /// The network at the width and height asked for, or at the usual ones.
-    pub fn model(&self, asked: Option<[usize; 2]>, usual: [usize; 2]) -> Result<(Arc<dyn Model>, [usize; 2]), Error> {
+    pub fn session(
+        &self,
+        asked: Option<[usize; 2]>,
+        usual: [usize; 2],
+    ) -> Result<(Arc<dyn Session>, [usize; 2]), Error> {
         let name = &self.model.manifest.name;
         let size = match self.model.network.shapes() {
             Some(shapes) => {
@@ -77,24 +81,24 @@ impl Single {
                 [w, h]
             }
         };
-        let model = self.model.network.at(Shape::picture(size[1], size[0]))?;
-        Ok((model, size))
+        let session = self.model.network.session(Shape::picture(size[1], size[0]))?;
+        Ok((session, size))
     }
 
     /// Times runs on one input, and refuses a second answer to it.
-    pub fn measure(&self, args: &Args, model: &dyn Model, input: &[u8], columns: usize) -> Result<Runs, Stop> {
+    pub fn measure(&self, args: &Args, session: &dyn Session, input: &[u8], columns: usize) -> Result<Runs, Stop> {
         let threads = if self.model.network.spreads() { self.threads } else { 1 };
         let mut pool = Pool::new(threads).map_err(|e| {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with --threads"))
         })?;
         let mut bench = Workspace::on_heap();
-        let memory = bench.bytes(model.memory_bytes()).map_err(Error::from)?;
+        let memory = bench.bytes(session.memory_bytes()).map_err(Error::from)?;
         let mut first: Vec<u8> = Vec::new();
         let mut answer = Vec::new();
         let (times, joules) = args.repeat(|| {
-            model.input(memory)?.copy_from_slice(input);
+            session.input(memory)?.copy_from_slice(input);
             let start = Instant::now();
-            let now = model.run(memory, &[columns], (threads > 1).then_some(&mut pool))?;
+            let now = session.run(memory, &[columns], (threads > 1).then_some(&mut pool))?;
             let time = ms(start);
             let bytes: &[u8] = match now {
                 Answer::F32(values) => bytemuck::cast_slice(values),

@@ -3,7 +3,7 @@
 //! A plan fixes the input sizes; all of them are checked and prepared when the network is loaded, and a run allocates
 //! nothing.
 
-use super::{Answer, InferError, Model, Network, Pool, Shape, borrow_aligned};
+use super::{Answer, InferError, Model, Pool, Session, Shape, borrow_aligned};
 use crate::image::CHANNELS;
 use crate::memory::Workspace;
 use crate::models::Kind;
@@ -16,13 +16,13 @@ use std::sync::Arc;
 pub use edge_ocr_engine::Isa;
 
 /// A network of the program.
-pub struct ArenaNetwork {
+pub struct ArenaModel {
     shapes: Vec<Shape>,
-    models: Vec<Arc<dyn Model>>,
+    sessions: Vec<Arc<dyn Session>>,
     workers: usize,
 }
 
-impl ArenaNetwork {
+impl ArenaModel {
     /// Checks the plan of an embedded model, for which it needs `bench` for a moment; a run uses at most `workers`
     /// threads.
     ///
@@ -33,23 +33,23 @@ impl ArenaNetwork {
         embedded: &'static target::Embedded,
         workers: usize,
         bench: &mut Workspace,
-    ) -> Result<ArenaNetwork, InferError> {
+    ) -> Result<ArenaModel, InferError> {
         let name = embedded.model;
         let broken = |reason: String| InferError::Plan { model: name.into(), reason };
         let kernels = kernels()?;
         let bytes = embedded.plan().map_err(broken)?;
         let plan = Plan::load_for(bytes, target::NAME).map_err(|e| broken(e.to_string()))?;
         let memory = bench.bytes(plan.arena_bytes(workers))?;
-        let (mut shapes, mut models) = (Vec::new(), Vec::<Arc<dyn Model>>::new());
+        let (mut shapes, mut sessions) = (Vec::new(), Vec::<Arc<dyn Session>>::new());
         for variant in 0..plan.header().variants {
-            let network = engine::PreparedPlan::new(&plan, variant, kernels, workers, memory);
-            let network = network.map_err(|e| broken(e.to_string()))?;
-            let model = ArenaModel::new(name, embedded.kind, network)
-                .ok_or_else(|| broken(format!("its input has {} channels, not three", network.input().shape.c)))?;
-            shapes.push(model.input);
-            models.push(Arc::new(model));
+            let prepared = engine::PreparedPlan::new(&plan, variant, kernels, workers, memory);
+            let prepared = prepared.map_err(|e| broken(e.to_string()))?;
+            let session = ArenaSession::new(name, embedded.kind, prepared)
+                .ok_or_else(|| broken(format!("its input has {} channels, not three", prepared.input().shape.c)))?;
+            shapes.push(session.input);
+            sessions.push(Arc::new(session));
         }
-        Ok(ArenaNetwork { shapes, models, workers })
+        Ok(ArenaModel { shapes, sessions, workers })
     }
 }
 
@@ -73,7 +73,7 @@ pub fn isa() -> Result<Isa, InferError> {
     kernels().map(Kernels::isa)
 }
 
-impl Network for ArenaNetwork {
+impl Model for ArenaModel {
     fn engine(&self) -> &'static str {
         "arena"
     }
@@ -86,18 +86,18 @@ impl Network for ArenaNetwork {
         self.workers > 1
     }
 
-    fn at(&self, input: Shape) -> Result<Arc<dyn Model>, InferError> {
+    fn session(&self, input: Shape) -> Result<Arc<dyn Session>, InferError> {
         let index = self.shapes.iter().position(|shape| *shape == input);
-        index.and_then(|i| self.models.get(i)).cloned().ok_or_else(|| InferError::Size {
+        index.and_then(|i| self.sessions.get(i)).cloned().ok_or_else(|| InferError::Size {
             shape: input,
             built_in: self.shapes.iter().map(Shape::to_string).collect::<Vec<_>>().join(", "),
         })
     }
 }
 
-struct ArenaModel {
+struct ArenaSession {
     name: &'static str,
-    network: engine::PreparedPlan<'static>,
+    prepared: engine::PreparedPlan<'static>,
     input: Shape,
     output: Shape,
     /// Where the picture lies in the arena.
@@ -106,9 +106,9 @@ struct ArenaModel {
     padding: u8,
 }
 
-impl ArenaModel {
-    fn new(name: &'static str, kind: Kind, network: engine::PreparedPlan<'static>) -> Option<ArenaModel> {
-        let (input, output) = (network.input(), network.output().shape);
+impl ArenaSession {
+    fn new(name: &'static str, kind: Kind, prepared: engine::PreparedPlan<'static>) -> Option<ArenaSession> {
+        let (input, output) = (prepared.input(), prepared.output().shape);
         let DType::U8 { zero, .. } = input.dtype else { return None };
         let (tokens, offset) = (output.h * output.w, input.offset);
         let input = (input.shape.c == CHANNELS).then(|| Shape::picture(input.shape.h, input.shape.w))?;
@@ -117,11 +117,11 @@ impl ArenaModel {
             Kind::Recogniser => Shape::from_slice(&[1, tokens, output.c]),
             Kind::Classifier => Shape::from_slice(&[1, tokens * output.c]),
         }?;
-        Some(ArenaModel { name, network, input, output, offset, padding: zero })
+        Some(ArenaSession { name, prepared, input, output, offset, padding: zero })
     }
 }
 
-impl Model for ArenaModel {
+impl Session for ArenaSession {
     fn input_shape(&self) -> Shape {
         self.input
     }
@@ -131,7 +131,7 @@ impl Model for ArenaModel {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.network.arena_bytes()
+        self.prepared.arena_bytes()
     }
 
     fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError> {
@@ -154,7 +154,7 @@ impl Model for ArenaModel {
             }
         }
         let arena = borrow_aligned(self.name, memory, self.memory_bytes())?;
-        let mut run = self.network.bind(arena).map_err(|e| self.failed(e.to_string()))?;
+        let mut run = self.prepared.bind(arena).map_err(|e| self.failed(e.to_string()))?;
         match pool {
             Some(pool) => pool.run(&mut run),
             None => run.run(),
@@ -167,7 +167,7 @@ impl Model for ArenaModel {
     }
 }
 
-impl ArenaModel {
+impl ArenaSession {
     fn failed(&self, reason: String) -> InferError {
         InferError::Run { model: self.name.into(), reason }
     }

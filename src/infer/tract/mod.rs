@@ -6,7 +6,7 @@
 
 mod normalise;
 
-use super::{Answer, InferError, Model, Network, Pool, Shape, borrow_aligned};
+use super::{Answer, InferError, Model, Pool, Session, Shape, borrow_aligned};
 use crate::memory::aligned_size;
 use crate::models::manifest::Input;
 use normalise::Normaliser;
@@ -23,10 +23,10 @@ pub struct ReadError(String);
 const NO_FIXED_OUTPUT: &str = "its output is not a tensor of one to four fixed axes";
 
 /// A place for a model with its plan, empty until somebody has built it.
-type Slot = Arc<Mutex<Option<Arc<TractModel>>>>;
+type Slot = Arc<Mutex<Option<Arc<TractSession>>>>;
 
 /// A network read from ONNX.
-pub struct TractNetwork {
+pub struct TractModel {
     name: Arc<str>,
     normaliser: Arc<Normaliser>,
     graph: InferenceModel,
@@ -36,10 +36,10 @@ pub struct TractNetwork {
     plans: Mutex<Vec<(Shape, Slot)>>,
 }
 
-impl TractNetwork {
+impl TractModel {
     /// Reads the bytes of an ONNX file with embedded weights, which takes pictures normalised as `input` says. `name`
     /// is used in error messages; at most `max_plans` (at least 1) are kept.
-    pub fn read(name: &str, bytes: &[u8], input: &Input, max_plans: usize) -> Result<TractNetwork, ReadError> {
+    pub fn read(name: &str, bytes: &[u8], input: &Input, max_plans: usize) -> Result<TractModel, ReadError> {
         let (graph, metadata) = catch_tract_panic(|| {
             // Exporters leave symbolic shapes on inner values, which contradict the fixed shape a plan is made for; all
             // follow from the input anyway.
@@ -53,7 +53,7 @@ impl TractNetwork {
             Ok((graph, metadata))
         })
         .map_err(ReadError)?;
-        Ok(TractNetwork {
+        Ok(TractModel {
             name: name.into(),
             normaliser: Arc::new(Normaliser::new(input)),
             graph,
@@ -73,7 +73,7 @@ impl TractNetwork {
         move |reason| InferError::Shape { model, shape, reason }
     }
 
-    fn build(&self, input: Shape) -> Result<TractModel, InferError> {
+    fn build(&self, input: Shape) -> Result<TractSession, InferError> {
         let plan: Plan = catch_tract_panic(|| {
             self.graph
                 .clone()
@@ -87,11 +87,11 @@ impl TractNetwork {
         let output = plan.model().output_fact(0).ok();
         let output = output.and_then(|fact| fact.shape.as_concrete().and_then(Shape::from_slice));
         let output = output.ok_or_else(|| self.error(input)(NO_FIXED_OUTPUT.into()))?;
-        Ok(TractModel { name: self.name.clone(), normaliser: self.normaliser.clone(), plan, input, output })
+        Ok(TractSession { name: self.name.clone(), normaliser: self.normaliser.clone(), plan, input, output })
     }
 }
 
-impl Network for TractNetwork {
+impl Model for TractModel {
     fn engine(&self) -> &'static str {
         "tract"
     }
@@ -112,7 +112,7 @@ impl Network for TractNetwork {
         self.plans.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
     }
 
-    fn at(&self, input: Shape) -> Result<Arc<dyn Model>, InferError> {
+    fn session(&self, input: Shape) -> Result<Arc<dyn Session>, InferError> {
         let slot = {
             let mut slots = self.plans.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             let entry = match slots.iter().position(|(s, _)| *s == input) {
@@ -140,7 +140,7 @@ impl Network for TractNetwork {
     }
 }
 
-struct TractModel {
+struct TractSession {
     name: Arc<str>,
     normaliser: Arc<Normaliser>,
     plan: Plan,
@@ -148,7 +148,7 @@ struct TractModel {
     output: Shape,
 }
 
-impl Model for TractModel {
+impl Session for TractSession {
     fn input_shape(&self) -> Shape {
         self.input
     }
@@ -193,7 +193,7 @@ impl Model for TractModel {
     }
 }
 
-impl TractModel {
+impl TractSession {
     fn failed(&self, reason: String) -> InferError {
         InferError::Run { model: self.name.to_string(), reason }
     }
@@ -227,7 +227,7 @@ mod tests {
     fn bytes_that_are_no_network_are_an_error() {
         let manifest = crate::models::Manifest::parse(include_str!("../../../models/ppocrv6-small-det.toml")).unwrap();
         for bytes in [&b""[..], b"hello", &[0xff; 64]] {
-            let error = TractNetwork::read("x.onnx", bytes, &manifest.input, 2).err().expect("refused");
+            let error = TractModel::read("x.onnx", bytes, &manifest.input, 2).err().expect("refused");
             assert!(!error.to_string().is_empty() && !error.to_string().contains('\n'));
         }
     }
