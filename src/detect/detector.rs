@@ -202,20 +202,20 @@ impl Detector {
         &mut self,
         page: PixelView<'_>,
         tiles: scale::Layout,
-        bench: &mut Workbench,
+        workspace: &mut Workspace,
         pool: &mut Pool,
         on_progress: &dyn Fn(),
     ) -> Result<(), DetectError> {
         let (width, height) = (page.width(), page.height());
         let [whole, glance] = [scale::overview, scale::glance].map(|layout| layout(&self.scale, width, height));
-        self.boxes_on(page, whole, bench, pool, on_progress)?;
+        self.boxes_on(page, whole, workspace, pool, on_progress)?;
         std::mem::swap(&mut self.boxes, &mut self.overview);
-        self.boxes_on(page, tiles, bench, pool, on_progress)?;
+        self.boxes_on(page, tiles, workspace, pool, on_progress)?;
         let shown = |layout: scale::Layout| layout.page[0] as f32 / width.max(1) as f32;
         if glance::is_needed([&self.overview, &self.boxes], shown(glance)) {
             // The boxes of the tiles wait in the glance's list.
             std::mem::swap(&mut self.boxes, &mut self.glance);
-            self.boxes_on(page, glance, bench, pool, on_progress)?;
+            self.boxes_on(page, glance, workspace, pool, on_progress)?;
             std::mem::swap(&mut self.boxes, &mut self.glance);
             let most = |layout| glance::most_px(layout) / shown(layout);
             let finer = [(&mut self.overview, most(whole)), (&mut self.boxes, most(tiles))];
