@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
 
-/// Room for a packet's topic and properties beside its payload.
-pub(super) const HEADER_BYTES: u32 = 64 << 10;
+/// Packets that are taken from the broker in any case, 16 MiB: as long as pictures are that anybody may send by mistake.
+const LEAST_PACKET_BYTES: u32 = 16 << 20;
 
 /// What `edge-ocr worker` reads from its file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,8 +22,9 @@ pub struct WorkerConfig {
     pub group: String,
     /// Topics begin with it: `<base>/jobs/<job>`, `<base>/results/<job>`, `<base>/workers/<id>/status`.
     pub base: String,
-    /// Longest picture of a job, 1,024 to 16,000,000 bytes. With MQTT 5 the broker is told not to send longer packets;
-    /// with 3.1.1 one beyond it by more than 64 KiB ends the connection, so set the broker's limit to the same.
+    /// Longest picture of a job, 1,024 to 16,000,000 bytes. A longer one is answered and dropped at once if its packet has no more than
+    /// four times as many bytes, or 16 MiB. With MQTT 5 the broker drops what is longer than that, and mosquitto sends no more
+    /// jobs after [`receive_maximum`](Self::receive_maximum) of them; with 3.1.1 one ends the connection. So set the broker's own limit.
     pub max_job_bytes: u32,
     /// Jobs that the broker sends before the first is acknowledged, 1 to 16 (MQTT 5 only). 2 fetches the next one
     /// while one is read.
@@ -104,6 +105,12 @@ impl WorkerConfig {
         self.pipeline.validate().map_err(|e| format!("pipeline.{e}"))
     }
 
+    /// The longest packet that has to be taken from the broker: far more than a job may have, because the broker tells nobody of
+    /// what it drops.
+    pub(super) fn least_packet_bytes(&self) -> u32 {
+        self.max_job_bytes.saturating_mul(4).max(LEAST_PACKET_BYTES)
+    }
+
     /// The shared subscription.
     pub fn filter(&self) -> String {
         format!("$share/{}/{}/jobs/+", self.group, self.base)
@@ -159,6 +166,13 @@ mod tests {
                 .expect_err(text);
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    /// The broker was told of a limit that a job could exceed: it dropped two such, and the worker got no further ones.
+    #[test]
+    fn jobs_far_too_large_are_let_in() {
+        let of = |max_job_bytes| WorkerConfig { max_job_bytes, ..WorkerConfig::default() }.least_packet_bytes();
+        assert_eq!([1024, 1 << 20, 16_000_000].map(of), [16 << 20, 16 << 20, 64_000_000]);
     }
 
     #[test]

@@ -72,15 +72,14 @@ impl Parts {
         config.validate().map_err(Error::Config)?;
         let id = config.worker_id().map_err(Error::Config)?;
         let reader = PipelineReader::new(&config.pipeline, config.chars)?;
-        let options =
-            Options { manual_acks: true, receive_maximum: Some(config.receive_maximum), must_subscribe: true };
+        let options = Options {
+            manual_acks: true,
+            receive_maximum: Some(config.receive_maximum),
+            must_subscribe: true,
+            least_in_bytes: config.least_packet_bytes(),
+        };
         let names = answer::Names::new(&config.base, &id);
-        let mut mqtt = config.mqtt.clone();
-        // A job that is a little too large is told so; one beyond this is refused by the broker, or ends the
-        // connection.
-        mqtt.max_packet_in_bytes =
-            mqtt.max_packet_in_bytes.max(config.max_job_bytes.saturating_add(config::HEADER_BYTES));
-        let transport = mqtt::connect(&mqtt, &format!("edge-ocr-{id}"), Some(names.status(false)), options)
+        let transport = mqtt::connect(&config.mqtt, &format!("edge-ocr-{id}"), Some(names.status(false)), options)
             .map_err(|e| Error::Config(e.to_string()))?;
         Ok(Parts { id, names, reader, transport })
     }

@@ -90,7 +90,8 @@ pub(super) fn closed(broker: &str, accepted: bool, spoken: &str, other: &str) ->
 /// A packet exceeds what may come in.
 pub(super) fn too_large(broker: &str, limit: u32) -> String {
     format!(
-        "the broker at {broker} sent a packet of more than {limit} bytes; raise mqtt.max_packet_in_bytes, or find who sends it"
+        "the broker at {broker} sent a packet of more than {limit} bytes; raise mqtt.max_packet_in_bytes (of a worker \
+         max_job_bytes), or find who sends it"
     )
 }
 

@@ -58,6 +58,9 @@ pub struct Options {
     pub receive_maximum: Option<u16>,
     /// A refused subscription ends the connection, instead of being logged: there is nothing to do without it.
     pub must_subscribe: bool,
+    /// The least that [`MqttConfig::max_packet_in_bytes`] has to be; a smaller one counts as this. With MQTT 5 the broker drops what is
+    /// larger without a word to anybody, and mosquitto (2.0.11) goes on counting it among the messages that are not acknowledged.
+    pub least_in_bytes: u32,
 }
 
 /// Why there is no transport: the configuration cannot be used. One sentence without secrets.
@@ -150,7 +153,7 @@ fn settings(config: &MqttConfig, client_id: &str, will: Option<Message>, options
         keep_alive,
         silence: keep_alive * 2,
         connect_timeout: Duration::from_millis(config.connect_timeout_ms.into()),
-        max_in_bytes: config.max_packet_in_bytes,
+        max_in_bytes: config.max_packet_in_bytes.max(options.least_in_bytes),
         max_out_bytes: config.max_packet_out_bytes,
         backoff_ms: [config.backoff_min_ms, config.backoff_max_ms],
         will,

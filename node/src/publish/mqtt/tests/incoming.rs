@@ -17,6 +17,23 @@ fn packets_above_the_limit_end_the_connection_unread() {
     }
 }
 
+/// A job that was a little too large for the limit that a worker announced never came, and counted as under way for ever.
+#[test]
+fn least_limit_lets_larger_packets_in() {
+    for protocol in BOTH {
+        let broker = FakeBroker::start(|conn| {
+            let Some(version) = conn.accept() else { return };
+            conn.publish("jobs/a", 7, &[1; 300 << 10], version, false);
+            while conn.serve(version) {}
+        });
+        let options = Options { manual_acks: true, least_in_bytes: 400 << 10, ..Options::default() };
+        let mut mqtt = transport_with(broker.port, protocol, options, |_| {});
+        assert_eq!(next(&mut mqtt), Event::Connected);
+        let Event::Received(delivery) = next(&mut mqtt) else { panic!("no message") };
+        assert_eq!(delivery.payload.len(), 300 << 10);
+    }
+}
+
 #[test]
 fn messages_come_in_and_are_acknowledged_by_hand() {
     for protocol in BOTH {
