@@ -299,6 +299,28 @@ mod tests {
         assert!(said.starts_with("outbox.memory_records is 1") && said.contains("fields, 2,"), "{said}");
     }
 
+    /// It was that of the first field, whichever was meant.
+    #[test]
+    fn mistake_in_a_field_is_told_with_its_line() {
+        let said = |third: &str| {
+            let text = format!(
+                "[source]\nkind = 'directory'\npath = 'in'\n\n[[field]]\nname = 'a'\nmode = 'line'\n\n[[field]]\nname = 'b'\n\n{third}\n"
+            );
+            load::text_of::<NodeConfig>(&text, "f").map(drop).unwrap_err()
+        };
+        for (third, start) in [
+            ("mode = 'pages'", "f, line 12: field: field b: "),
+            ("roi = '0,0,9,9'\nmdoe = 'page'", "f, line 13: field: field b: "),
+            ("number = { digits = 7 }\n[[field]]\nname = 'c'\nnumber.digits = 'x'", "f, line 15: field: field c: "),
+            ("[[field]]\nmode = 'page'\nrange = 'x'", "f, line 14: field: field without a name: "),
+            ("[trigger]\ninterval_s = 'x'", "f, line 13: trigger.interval_s: "),
+            ("[source.limits]\nmax_pixels = 'x'", "f, line 13: source: "),
+        ] {
+            let said = said(third);
+            assert!(said.starts_with(start), "{third}: {said}");
+        }
+    }
+
     #[test]
     fn align_with_reduced_frames_is_refused() {
         let with = |pixels: u64| {

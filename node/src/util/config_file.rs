@@ -1,8 +1,10 @@
 //! A configuration file → [`NodeConfig`](crate::node::NodeConfig) or any other typed value, or one sentence that says
 //! what is wrong in it.
 
+use super::culprit::culprit;
 use serde::de::DeserializeOwned;
 use std::path::Path;
+use toml::Table;
 
 /// The longest configuration that is read. A field takes some 300 bytes.
 pub const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -43,17 +45,29 @@ pub fn read_text(path: &Path) -> Result<String, String> {
 pub fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {
         let span = error.span().map(|span| span.start.min(text.len())..span.end.min(text.len()));
-        let line =
-            span.as_ref().map_or(0, |span| 1 + text.as_bytes()[..span.start].iter().filter(|b| **b == b'\n').count());
-        let place = if line > 0 { format!("{name}, line {line}") } else { name.to_string() };
+        let place = match &span {
+            Some(span) => format!("{name}, line {}", line_of(text, span.start)),
+            None => name.to_string(),
+        };
         if error.message() == "duplicate key" {
             let key = span.and_then(|span| text.get(span)).unwrap_or_default();
             return format!("{place}: the key {} is given twice; keep one of them", key.trim());
         }
         // With its place in the text an error does not tell its key; from a table it does.
-        let known = toml::from_str::<toml::Table>(text).ok().and_then(|table| table.try_into::<T>().err());
-        format!("{place}: {}", known.as_ref().map_or_else(|| sentence(error.message()), explain))
+        let Some(known) = toml::from_str::<Table>(text).ok().and_then(|table| table.try_into::<T>().err()) else {
+            return format!("{place}: {}", sentence(error.message()));
+        };
+        let place = match culprit::<T>(text, &explain(&known)) {
+            Some(at) => format!("{name}, line {}", line_of(text, at)),
+            None => place,
+        };
+        format!("{place}: {}", explain(&known))
     })
+}
+
+/// The line of a byte, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// An error from a table in our words, with its key.

@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `config_file` | a configuration file → a typed value, or one sentence that says what is wrong in it |
+//! | `culprit` | which key of a configuration an error is about |
 //! | `secret` | passwords that do not get into logs |
 //! | `shutdown` | the flag that ends a node or worker |
 //! | `signals` | SIGTERM, SIGINT and SIGHUP |
@@ -11,6 +12,7 @@
 
 pub(crate) mod atomic_file;
 pub mod config_file;
+mod culprit;
 pub mod secret;
 pub mod shutdown;
 pub mod signals;
