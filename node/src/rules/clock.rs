@@ -47,6 +47,11 @@ impl Stamp {
         Some(ms / 1000.0)
     }
 
+    /// Whether `at` is before it, by the clock of this run; false if it was in an earlier one.
+    pub(super) fn is_after(&self, at: Moment) -> bool {
+        self.monotonic_ms.is_some_and(|then| at.monotonic_ms < then)
+    }
+
     /// The moment by the wall clock as it goes at `seen`, the last moment known. A clock that was set in between is
     /// made good: what is saved is the age, not what the clock showed then.
     pub(super) fn saved(&self, seen: Moment) -> i64 {

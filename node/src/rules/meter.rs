@@ -32,6 +32,12 @@ pub(super) struct Point {
     pub at: Stamp,
 }
 
+impl Point {
+    fn is_by_hand(&self) -> bool {
+        self.step >= f64::MAX
+    }
+}
+
 /// Refused readings that fit each other.
 #[derive(Clone, Debug, PartialEq)]
 struct Run {
@@ -101,6 +107,11 @@ impl Meter {
             Point { value: number.value(), decimals: number.decimals(), step: number.step(), at: Stamp::now(at) };
         let points = if confident { POINTS.0 } else { POINTS.1 };
         let Some(base) = self.base else { return self.first(point, points, at) };
+        // Of stored pictures, whose times are those of their files: it says nothing against what a person saw later.
+        if base.is_by_hand() && base.at.is_after(at) {
+            let reason = format!("it is older than the value {} that was set by hand", show(&base));
+            return Verdict::Refused { status: Status::Rate, reason };
+        }
         let elapsed_s = base.at.elapsed_s(at);
         let allowed = self.allowed(&base, &point, at, DEFAULT_JUMP);
         let mut change = self.judge(&base, &point, allowed);

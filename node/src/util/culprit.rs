@@ -1,6 +1,6 @@
 //! Which key of a configuration an error is about.
 
-use super::load::explain;
+use super::config_file::explain;
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};

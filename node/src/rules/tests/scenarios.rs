@@ -290,6 +290,17 @@ fn value_set_by_hand() {
     assert!(super::field("").set_value(1.0, at(0)).unwrap_err().contains("number"));
 }
 
+/// A file that waited, or was read again, undid what a person had set since.
+#[test]
+fn older_picture_does_not_move_value_set_by_hand() {
+    let mut field = field("number = {}");
+    show(&mut field, 0, 1, &["100"]);
+    field.set_value(104.0, at(400)).unwrap();
+    assert_eq!(outcome(&show(&mut field, 300, 10, &["101"; 9])), ["rate"; 9]);
+    assert_eq!(field.last_good(), Some(Value::Number { value: 104.0, decimals: 0 }));
+    assert_eq!(outcome(&show(&mut field, 401, 10, &["105", "106"])), ["105", "106"]);
+}
+
 /// Small changes are not worth publishing, but add up.
 #[test]
 fn dead_band() {
