@@ -18,6 +18,8 @@ struct Inner {
     stdout_encoder: Encoder,
     info: Message,
     discovery: Vec<Message>,
+    /// Clears the readings of fields that there are no longer.
+    gone: Vec<Message>,
     camera_online: bool,
     /// The last reading of each field.
     last: BTreeMap<String, Last>,
@@ -38,6 +40,7 @@ impl Announcements {
         [encoder, stdout_encoder]: [Encoder; 2],
         info: &Info,
         discovery: Vec<Message>,
+        gone: Vec<Message>,
     ) -> Announcements {
         let info = payload::info(&topics, info, &retain, &jiff::tz::TimeZone::system());
         let inner = Inner {
@@ -47,6 +50,7 @@ impl Announcements {
             stdout_encoder,
             info,
             discovery,
+            gone,
             camera_online: true,
             last: BTreeMap::new(),
         };
@@ -62,7 +66,7 @@ impl Announcements {
     pub fn birth_messages(&self, backlog: bool, now_ms: i64) -> Vec<Message> {
         let inner = self.inner();
         let mut messages = vec![payload::online(&inner.topics, &inner.retain), inner.info.clone()];
-        messages.extend(inner.discovery.iter().cloned());
+        messages.extend(inner.discovery.iter().chain(&inner.gone).cloned());
         messages.push(payload::camera_status(&inner.topics, inner.camera_online, &inner.retain));
         if inner.retain.state && !backlog {
             messages.extend(inner.republished(now_ms));

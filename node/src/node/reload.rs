@@ -10,6 +10,7 @@ use super::stdout_writer::StdoutWriter;
 use super::{metrics, setup};
 use crate::publish::commands::{Command, Reply};
 use crate::publish::outbox::Outbox;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Handover {
     pub limits: Option<CommandLimits>,
     /// The thread that writes to standard output, which may be stuck there.
     pub stdout_writer: Option<StdoutWriter>,
+    /// Names of all fields that it has or had: the broker keeps their last readings.
+    pub known_fields: BTreeSet<String>,
 }
 
 /// A configuration that is being checked, in a thread of its own: networks are loaded, files and folders are tried, and

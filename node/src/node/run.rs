@@ -24,7 +24,7 @@ use crate::publish::{Handle, Record, Topics};
 use crate::rules::StateFile;
 use crate::util::shutdown::Stop;
 use edge_ocr::image::Picture;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,8 @@ pub struct Node {
     pub(super) publisher: Handle,
     pub(super) progress: Progress,
     pub(super) announcements: Announcements,
+    /// Names of all fields that this node has or had.
+    pub(super) known_fields: BTreeSet<String>,
     pub(super) states: Option<StateFile>,
     pub(super) metrics: metrics::Shared,
     pub(super) _metrics_server: Option<metrics::Server>,
@@ -253,6 +255,7 @@ impl Node {
             schedule: self.schedule.map(|schedule| (self.config.trigger, schedule)),
             limits: Some(self.limits),
             stdout_writer: self.stdout_writer,
+            known_fields: self.known_fields,
         }
     }
 }

@@ -18,6 +18,7 @@ use super::watchdog::{self, Progress};
 use super::zone::{self, Zone};
 use super::{FieldConfig, metrics, systemd};
 use crate::camera::{self, FrameSource};
+use crate::publish::clear::clear_fields;
 use crate::publish::discovery::{self, Component, Discovery};
 use crate::publish::mqtt;
 use crate::publish::outbox::{Outbox, SharedOutbox};
@@ -180,12 +181,19 @@ impl Node {
         let form = config.node.payload;
         let discovery = discover(&config, &topics, &metas, state_dir.as_deref()).map_err(NodeError::Config)?;
         let info = info(&config, &topics, &metas, &clock, &*source, &reader);
+        // Of this process's earlier configurations, and of the run before.
+        let mut known_fields = before.known_fields.clone();
+        known_fields.extend(states.iter().flat_map(StateFile::names).map(str::to_owned));
+        let gone = known_fields.iter().map(String::as_str).filter(|name| metas.iter().all(|meta| meta.name != **name));
+        let gone = if config.retain.state { clear_fields(&topics, gone) } else { Vec::new() };
+        known_fields.extend(metas.iter().map(|meta| meta.name.clone()));
         let announcements = Announcements::new(
             topics.clone(),
             config.retain.clone(),
             [encoder(form), encoder(PayloadFormat::Json)],
             &info,
             discovery,
+            gone,
         );
         let metrics = metrics::Shared::default();
         let serve = |address| metrics::serve(address, metrics.clone()).map_err(NodeError::Config);
@@ -248,6 +256,7 @@ impl Node {
             publisher,
             progress,
             announcements,
+            known_fields,
             states,
             metrics,
             _metrics_server: metrics_server,

@@ -19,10 +19,15 @@ pub fn clear_retained<'f>(
     max_packet_bytes: usize,
 ) -> Result<Vec<Message>, String> {
     let mut messages = discovery.removal_messages(old, max_packet_bytes)?;
-    // A name that cannot stand in a topic has never been one.
-    messages.extend(fields.into_iter().filter_map(|field| topics.field_state(field).ok()).map(|topic| cleared(&topic)));
+    messages.extend(clear_fields(topics, fields));
     messages.extend([topics.info(), topics.camera_status(), topics.status()].map(|topic| cleared(&topic)));
     Ok(messages)
+}
+
+/// Clears the last readings of fields that the configuration had, and has no longer.
+pub fn clear_fields<'f>(topics: &Topics, gone: impl IntoIterator<Item = &'f str>) -> Vec<Message> {
+    // A name that cannot stand in a topic has never been one.
+    gone.into_iter().filter_map(|field| topics.field_state(field).ok()).map(|topic| cleared(&topic)).collect()
 }
 
 /// Clears a message that the broker had kept, if it is the node's: for those that come after subscribing to

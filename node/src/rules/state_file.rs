@@ -87,6 +87,11 @@ impl StateFile {
         (StateFile { path, interval_ms, saved, tried_ms: None }, error)
     }
 
+    /// The fields of which something was kept.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.saved.keys().map(String::as_str)
+    }
+
     /// What was kept of a field.
     pub fn get(&self, field: &str) -> Option<&FieldState> {
         self.saved.get(field)

@@ -65,3 +65,33 @@ fn failed_start_returns_to_old_configuration() {
     assert!(result.is_ok(), "{result:?}");
     assert_eq!(started, ["a", "b", "a"]);
 }
+
+/// A node by this configuration, after another one.
+fn assemble(config: &str, wire: &FakeTransport, before: &mut Handover) -> Node {
+    let config: NodeConfig = toml::from_str(config).unwrap();
+    let parts = Parts::new(&config).unwrap();
+    let process = process(ServiceManager::from_environment().unwrap());
+    Node::assemble(config, parts, Clock::start(), Box::new(wire.clone()), &process, before).unwrap()
+}
+
+/// The broker kept the last reading of a field that was taken out or renamed.
+#[test]
+fn state_of_removed_field_is_cleared() {
+    let cleared = |wire: &FakeTransport| -> Vec<String> {
+        wire.push(Event::Connected);
+        let end = Instant::now() + Duration::from_secs(30);
+        while !wire.wire().published.iter().any(|message| message.topic == "ocr/t/camera/status") {
+            assert!(Instant::now() < end);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let published = wire.wire().published.clone();
+        published.into_iter().filter(|m| m.payload.is_empty() && m.retain).map(|message| message.topic).collect()
+    };
+    let (first, second) = (FakeTransport::default(), FakeTransport::default());
+    let node = assemble(CONFIG, &first, &mut Handover::default());
+    assert!(cleared(&first).is_empty());
+    let mut before = node.close(&Ok(Ended::Stopped));
+    let node = assemble(&CONFIG.replace("'a'", "'b'"), &second, &mut before);
+    assert_eq!(cleared(&second), ["ocr/t/field/a/state"]);
+    node.close(&Ok(Ended::Stopped));
+}

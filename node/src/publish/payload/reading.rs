@@ -73,7 +73,9 @@ impl Encoder {
             PayloadFormat::Json => (self.json(record, historical, published_at_ms), Content::Json),
             PayloadFormat::Postcard => (self.postcard(record, historical, published_at_ms), Content::Postcard),
         };
-        Ok(Message { retain: self.retain, ..Message::new(topic.as_str(), payload, content) })
+        // A field that there is no longer is cleared at the broker, which is to stay so.
+        let retain = self.retain && self.units.iter().any(|(name, _)| *name == record.reading.field);
+        Ok(Message { retain, ..Message::new(topic.as_str(), payload, content) })
     }
 
     fn unit(&self, field: &str) -> Option<&str> {
