@@ -31,7 +31,7 @@ mod v4l2;
 
 pub use command::{CommandConfig, CommandFormat};
 pub use config::{Common, SourceConfig, SourceKind, open};
-pub use directory::{After, DirectoryConfig, WatchBy};
+pub use directory::{After, DirectoryConfig, ReadFiles, WatchBy};
 pub use error::CameraError;
 pub use http::{Auth, HttpConfig, Redirects};
 pub use pixels::{Layout, Range};
@@ -79,6 +79,14 @@ pub trait FrameSource: Send {
     /// The frames returned since the last call were read and their readings are lost: a directory source leaves their
     /// files where they are, and does not return them again.
     fn retain_files(&mut self) {}
+
+    /// What a source that takes the place of this one, after a reload, has to know so that it reads nothing twice; `None` if nothing.
+    fn read_files(&mut self) -> Option<ReadFiles> {
+        None
+    }
+
+    /// Goes on from what another source has read, if that was of the same place. To be called before the first frame.
+    fn resume(&mut self, _read: ReadFiles) {}
 
     /// For logs and the node's information, without secrets.
     fn describe(&self) -> String;

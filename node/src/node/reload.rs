@@ -8,6 +8,7 @@ use super::run::Node;
 use super::schedule::{Schedule, TriggerConfig};
 use super::stdout_writer::StdoutWriter;
 use super::{metrics, setup};
+use crate::camera::ReadFiles;
 use crate::publish::commands::{Command, Reply};
 use crate::publish::outbox::Outbox;
 use std::collections::BTreeSet;
@@ -34,6 +35,8 @@ pub struct Handover {
     pub limits: Option<CommandLimits>,
     /// The thread that writes to standard output, which may be stuck there.
     pub stdout_writer: Option<StdoutWriter>,
+    /// What its source has read.
+    pub read_files: Option<ReadFiles>,
     /// Names of all fields that it has or had: the broker keeps their last readings.
     pub known_fields: BTreeSet<String>,
 }

@@ -255,6 +255,7 @@ impl Node {
             schedule: self.schedule.map(|schedule| (self.config.trigger, schedule)),
             limits: Some(self.limits),
             stdout_writer: self.stdout_writer,
+            read_files: self.source.read_files(),
             known_fields: self.known_fields,
         }
     }

@@ -148,7 +148,7 @@ impl Node {
     /// The same with clocks and a connection of the caller's.
     pub(super) fn assemble(
         config: NodeConfig,
-        Parts { topics, metas, source, mut reader, annotator, zone }: Parts,
+        Parts { topics, metas, mut source, mut reader, annotator, zone }: Parts,
         clock: Clock,
         transport: Box<dyn Transport>,
         process: &Process,
@@ -228,6 +228,9 @@ impl Node {
         };
         let waiting = process.stop.with_poll(on_progress.clone());
         reader.on_progress(Arc::new(on_progress));
+        if let Some(read) = before.read_files.take() {
+            source.resume(read);
+        }
         log::info!(
             "node {}: {} fields of {}, broker {}, outbox {}",
             topics.node_id(),

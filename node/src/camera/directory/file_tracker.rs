@@ -90,14 +90,29 @@ pub struct WriteStatus<'a> {
     pub is_open: &'a dyn Fn(&OsStr) -> bool,
 }
 
+/// Files that are not to be read (again): those read, and those there at the start if they are not wanted.
+#[derive(Debug, Default)]
+pub struct SeenFiles {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl SeenFiles {
+    fn hash(&self, file: &File) -> u64 {
+        let age = file.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.hasher.hash_one((&file.name, file.bytes, age))
+    }
+
+    fn has(&self, file: &File) -> bool {
+        self.hashes.contains(&self.hash(file))
+    }
+}
+
 /// The files of a watched folder.
 #[derive(Debug)]
 pub struct FileTracker {
     settle: Duration,
-    /// Hashes of files that are not to be read (again): those read, and those there at the start if they are not
-    /// wanted.
-    seen: HashSet<u64>,
-    hasher: RandomState,
+    seen: SeenFiles,
     /// Files that are not read yet.
     tracked: HashMap<OsString, Tracked>,
     /// Complete files, oldest first.
@@ -110,17 +125,21 @@ impl FileTracker {
     pub fn new(existing: bool, settle: Duration) -> FileTracker {
         FileTracker {
             settle,
-            seen: HashSet::new(),
-            hasher: RandomState::new(),
+            seen: SeenFiles::default(),
             tracked: HashMap::new(),
             waiting: VecDeque::new(),
             skip_existing: !existing,
         }
     }
 
-    fn hash(&self, file: &File) -> u64 {
-        let age = file.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.hasher.hash_one((&file.name, file.bytes, age))
+    /// What another tracker needs to go on here; `None` if the folder has not been listed yet.
+    pub fn seen_files(&mut self) -> Option<SeenFiles> {
+        (!self.skip_existing).then(|| std::mem::take(&mut self.seen))
+    }
+
+    /// Goes on from another tracker of the same folder. What came meanwhile was not there at the start.
+    pub fn resume(&mut self, seen: SeenFiles) {
+        (self.seen, self.skip_existing) = (seen, false);
     }
 
     /// Lists the folder; all that waited was given.
@@ -144,8 +163,8 @@ impl FileTracker {
                 return Err(format!("it holds more than {MAX_FILES} files"));
             }
             let file = File::new(name, &about);
-            let hash = self.hash(&file);
-            if self.skip_existing || self.seen.contains(&hash) {
+            let hash = self.seen.hash(&file);
+            if self.skip_existing || self.seen.hashes.contains(&hash) {
                 present.insert(hash);
                 continue;
             }
@@ -153,7 +172,7 @@ impl FileTracker {
             tracked.insert(known.file.name.clone(), known);
         }
         self.skip_existing = false;
-        self.seen = present;
+        self.seen.hashes = present;
         self.tracked = tracked;
         self.waiting = self.ready(now).into();
         for file in &self.waiting {
@@ -174,7 +193,7 @@ impl FileTracker {
             // Links are no files here.
             let about = fs::symlink_metadata(folder.join(&name)).ok().filter(Metadata::is_file);
             let file = about.filter(|_| File::wanted(&name)).map(|about| File::new(name.clone(), &about));
-            let Some(file) = file.filter(|file| !self.seen.contains(&self.hash(file))) else {
+            let Some(file) = file.filter(|file| !self.seen.has(file)) else {
                 self.tracked.remove(&name);
                 continue;
             };
@@ -230,7 +249,7 @@ impl FileTracker {
     /// The oldest complete file. It is not given again.
     pub fn take(&mut self) -> Option<File> {
         let file = self.waiting.pop_front()?;
-        self.seen.insert(self.hash(&file));
+        self.seen.hashes.insert(self.seen.hash(&file));
         Some(file)
     }
 
@@ -270,8 +289,7 @@ impl FileTracker {
 
     /// A file that was given is gone: one of the same name, length and time that is put there is another one.
     pub fn untrack(&mut self, file: &File) {
-        let hash = self.hash(file);
-        self.seen.remove(&hash);
+        self.seen.hashes.remove(&self.seen.hash(file));
     }
 
     /// When a file may have become complete; `None` if none is waited for.

@@ -24,7 +24,7 @@ pub use config::{After, DirectoryConfig, WatchBy};
 use disposal_queue::DisposalQueue;
 use edge_ocr::image::decode::{Notice, Pages};
 use edge_ocr::source::{Input, SourceError, read};
-use file_tracker::{File, FileTracker, WriteStatus};
+use file_tracker::{File, FileTracker, SeenFiles, WriteStatus};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -43,6 +43,13 @@ struct Open {
     given: usize,
     /// Why the file has to stay, if it has to; one clause.
     stays: Option<String>,
+}
+
+/// The files of a folder that have been read, for a source that goes on there.
+pub struct ReadFiles {
+    path: PathBuf,
+    seen: SeenFiles,
+    disposal_queue: DisposalQueue,
 }
 
 /// The source.
@@ -306,6 +313,23 @@ impl FrameSource for Directory {
         }
     }
 
+    fn read_files(&mut self) -> Option<ReadFiles> {
+        // What was not read to its end, or has no safe readings yet, is read once more.
+        let unfinished = self.open.take().map(|open| open.file);
+        for file in unfinished.into_iter().chain(std::mem::take(&mut self.given)) {
+            self.tracker.forget(&file);
+        }
+        let disposal_queue = std::mem::take(&mut self.disposal_queue);
+        Some(ReadFiles { path: self.config.path.clone(), seen: self.tracker.seen_files()?, disposal_queue })
+    }
+
+    fn resume(&mut self, read: ReadFiles) {
+        if read.path == self.config.path {
+            self.tracker.resume(read.seen);
+            self.disposal_queue = read.disposal_queue;
+        }
+    }
+
     fn describe(&self) -> String {
         self.name.clone()
     }
@@ -315,6 +339,8 @@ impl FrameSource for Directory {
 mod event_tests;
 #[cfg(all(test, feature = "formats"))]
 mod page_tests;
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

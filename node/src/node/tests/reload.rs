@@ -95,3 +95,34 @@ fn state_of_removed_field_is_cleared() {
     assert_eq!(cleared(&second), ["ocr/t/field/a/state"]);
     node.close(&Ok(Ended::Stopped));
 }
+
+/// A reload read every file of the folder again, and so undid a value set by hand.
+#[test]
+fn reload_keeps_what_the_folder_source_has_read() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("in");
+    std::fs::create_dir(&folder).unwrap();
+    let source = format!("kind = 'directory'\npath = '{}'\nsettle_ms = 10\n", folder.display());
+    let config = CONFIG.replace("kind = 'http'\nurl = 'http://127.0.0.1:9/'\n", &source);
+    let put = |name: &str, number: u32| {
+        let picture = picture(number);
+        let (w, h) = (picture.width() as u32, picture.height() as u32);
+        RgbImage::from_raw(w, h, picture.into_raw()).unwrap().save(folder.join(name)).unwrap();
+    };
+    let round = |node: &mut Node| {
+        let end = Instant::now() + Duration::from_secs(30);
+        while node.run_cycle().unwrap() != CycleOutcome::Done {
+            assert!(Instant::now() < end);
+        }
+        node.last.as_ref().unwrap().1.fields[0].observation.text.clone()
+    };
+    put("1.png", 100);
+    let wire = FakeTransport::default();
+    let mut node = assemble(&config, &wire, &mut Handover::default());
+    assert_eq!(round(&mut node), "100");
+    let mut before = node.close(&Ok(Ended::Stopped));
+    let mut node = assemble(&config, &wire, &mut before);
+    put("2.png", 102);
+    assert_eq!(round(&mut node), "102");
+    node.close(&Ok(Ended::Stopped));
+}
