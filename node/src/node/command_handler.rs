@@ -1,6 +1,7 @@
 //! Carries out the commands that arrive by MQTT.
 
 use super::annotate::AnnotateError;
+use super::cycle::CycleOutcome;
 use super::error::NodeError;
 use super::limits::MinInterval;
 use super::metrics::{self, Snapshot};
@@ -37,9 +38,16 @@ impl Node {
             Command::Read => match too_soon(&self.limits.read, "read", began) {
                 Some(sentence) => Err(sentence),
                 None => {
-                    self.run_cycle()?;
+                    let outcome = self.run_cycle()?;
                     self.limits.read.note(began, Instant::now());
-                    Ok(())
+                    match outcome {
+                        CycleOutcome::Done => Ok(()),
+                        CycleOutcome::Stopped => Err("the node is ending".into()),
+                        CycleOutcome::NothingNew | CycleOutcome::End => {
+                            let source = self.source.describe();
+                            Err(format!("nothing was read because no new file waits in {source}; put one there"))
+                        }
+                    }
                 }
             },
             Command::SetValue { field, value } => match too_soon(self.limits.set_value(field), "set_value", began) {

@@ -109,3 +109,30 @@ fn read_command_does_not_move_the_schedule() {
     assert_eq!(due(&mut rig), before);
     rig.node.close(&Ok(Ended::Stopped));
 }
+
+/// It was answered as done though nothing had been read.
+#[test]
+fn read_without_a_file_is_refused_with_reason() {
+    let mut rig = Rig::new();
+    rig.wire.push(Event::Connected);
+    rig.node.source = Box::new(Empty);
+    let request = rig.request("read", "");
+    rig.node.handle_command(request, &no_configuration()).unwrap();
+    let result = rig.results("read", 1).pop().unwrap();
+    assert_eq!(result["ok"], false);
+    assert!(result["error"].as_str().unwrap().contains("no new file waits in directory in"), "{result}");
+    rig.node.close(&Ok(Ended::Stopped));
+}
+
+/// A folder without new files.
+struct Empty;
+
+impl FrameSource for Empty {
+    fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
+        Err(CameraError::NothingNew { source_name: self.describe() })
+    }
+
+    fn describe(&self) -> String {
+        "directory in".into()
+    }
+}
