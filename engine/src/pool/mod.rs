@@ -6,6 +6,7 @@
 //! they do when no core is free.
 
 mod cores;
+mod helper;
 #[cfg(test)]
 mod model;
 mod plan_run;
@@ -18,6 +19,7 @@ mod wait;
 use crate::exec::{Executor, Phase, RunError};
 use crate::plan::MAX_WORKERS;
 use cores::Cores;
+use helper::worker_loop;
 use plan_run::Run;
 use rounds::{MAX_PIECES, Rounds, Task};
 use shares::{Shares, thread_time};
@@ -27,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use wait::{Parker, Presence, Waits, spin};
+use wait::{Parker, Waits, spin};
 
 /// How long the caller sleeps before it looks whether it was held up. Whenever it goes to sleep, the system may
 /// find that the core can be used for the thread that is waited for.
@@ -353,53 +355,6 @@ impl Drop for Pool {
         self.shared.parkers.iter().chain(self.shared.away.iter()).for_each(Parker::unpark);
         for helper in self.helpers.drain(..) {
             let _ = helper.join();
-        }
-    }
-}
-
-/// The main loop of a helper thread.
-fn worker_loop(shared: &Shared, thread: usize) {
-    shared.begun.fetch_add(1, Ordering::SeqCst);
-    shared.parkers[0].unpark();
-    let stop = || shared.stop.load(Ordering::SeqCst);
-    let ready = || stop() || shared.rounds.has_work();
-    let (mut presence, mut waits, mut last) = (Presence::new(), Waits::default(), Duration::ZERO);
-    let (mut crowded, mut cpu) = (false, Duration::ZERO);
-    while !stop() {
-        if presence.is_crowded() != crowded {
-            crowded = !crowded;
-            shared.crowded.store(crowded, Ordering::Relaxed);
-        }
-        if shared.alone.load(Ordering::SeqCst) {
-            shared.away[thread].park(|| stop() || !shared.alone.load(Ordering::SeqCst), None);
-        }
-        if !presence.may_work() {
-            let now = thread_time().unwrap_or_default();
-            shared.helped.fetch_add((now - cpu).as_nanos() as u64, Ordering::Relaxed);
-            cpu = now;
-            presence.rest(&shared.away[thread], stop);
-            shared.cores.part(thread);
-        }
-        let start = Instant::now();
-        match shared.run_round(thread, &mut |_| {}, &|| presence.may_work()) {
-            RoundOutcome::Nothing if spin(last, ready) => {}
-            RoundOutcome::Nothing if !shared.is_over() && waits.long() => {
-                waits = Waits::default();
-                presence.crowded();
-            }
-            RoundOutcome::Nothing => {
-                shared.parkers[thread].park(ready, None);
-                presence.slept();
-                shared.cores.note(thread);
-            }
-            RoundOutcome::Done { held_up } => {
-                last = start.elapsed();
-                waits.short();
-                if held_up {
-                    presence.crowded();
-                }
-            }
-            RoundOutcome::Panicked(panic) => discard(panic),
         }
     }
 }
