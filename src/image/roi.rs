@@ -89,6 +89,14 @@ impl PixelRect {
 }
 
 impl Roi {
+    /// Whether it sticks out of every picture, as parts of the same side can.
+    pub fn is_outside_any(&self) -> bool {
+        // Less may be rounded away.
+        let beyond =
+            |start, length| matches!((start, length), (Length::PerCent(a), Length::PerCent(b)) if a + b > 100.1);
+        beyond(self.x, self.w) || beyond(self.y, self.h)
+    }
+
     /// The region in a picture of `width`×`height` pixels.
     ///
     /// Edges are rounded to the nearest pixel, halves up. Where place and size of one direction are both percentages,
@@ -175,6 +183,13 @@ mod tests {
             assert!(text == "0,0,1%,1" || error.is_err_and(|e| e.contains("100x10")), "{text}");
         }
         assert!(resolve("0,0,1%,1", 40, 10).is_err(), "0.4 pixels are none");
+    }
+
+    #[test]
+    fn parts_beyond_the_whole_are_outside_any_picture() {
+        let outside = |text: &str| text.parse::<Roi>().unwrap().is_outside_any();
+        assert!(outside("60%,0,50%,1") && outside("0,0.2%,1,100%"));
+        assert!(!outside("50%,33.3%,50%,66.7%") && !outside("5000,0,50%,100%"));
     }
 
     #[test]

@@ -86,7 +86,9 @@ impl FieldConfig {
             ));
         }
         let of_field = |sentence: String| format!("field {}: {sentence}", self.name);
-        self.region().map_err(of_field)?;
+        if self.region().map_err(of_field)?.is_some_and(|roi| roi.is_outside_any()) {
+            return Err(of_field("roi goes beyond 100 % of the frame; give a smaller place or size".into()));
+        }
         self.profile().validate().map_err(|e| of_field(e.to_string()))
     }
 
@@ -220,6 +222,7 @@ mod tests {
             ("name = 'a/b'", "field name \"a/b\""),
             ("name = 'Energy'", "letters a to z"),
             ("name = 'a'\nroi = '1,2'", "field a: roi: region '1,2'"),
+            ("name = 'a'\nroi = '60%,0,50%,10%'", "field a: roi goes beyond 100 %"),
             ("name = 'a'\nrec_score_thresh = 2.0", "field a: rec_score_thresh"),
             ("name = 'a'\nrotate_deg = 45", "field a: rotate_deg"),
             ("name = 'a'\ncolour = 1", "colour"),
