@@ -90,7 +90,16 @@ pub fn sentence(message: &str) -> String {
         ["type", "value"].into_iter().find_map(|what| message.strip_prefix(&format!("invalid {what}: string \"")))
         && let Some((_, expected)) = rest.rsplit_once("\", expected ")
     {
-        return format!("this text cannot be used here, expected {expected}");
+        return format!("this text cannot be used here, expected {}", in_our_words(expected));
+    }
+    if let Some((found, expected)) = message.strip_prefix("invalid ").and_then(|rest| rest.rsplit_once(", expected ")) {
+        let number = found.strip_prefix("type: integer `").or_else(|| found.strip_prefix("type: floating point `"));
+        if let Some(number) = number.and_then(|rest| rest.strip_suffix('`'))
+            && expected.contains("string")
+        {
+            return format!("a number cannot be used here; write \"{number}\" in quotes");
+        }
+        return format!("invalid {found}, expected {}", in_our_words(expected));
     }
     let Some((what, rest)) = ["field", "variant"]
         .into_iter()
@@ -106,6 +115,22 @@ pub fn sentence(message: &str) -> String {
     };
     let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
     unknown_word(if what == "field" { "key" } else { "value" }, unknown, &known)
+}
+
+/// What serde expected, without the names of Rust's types.
+fn in_our_words(expected: &str) -> &str {
+    match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        _ if expected.starts_with("struct ") => "a table",
+        _ => expected,
+    }
 }
 
 /// What is said of a key or value (`thing`) that is not known.
@@ -174,16 +199,21 @@ mod tests {
     fn a_value_of_the_wrong_type_is_named_by_its_key_and_not_shown() {
         assert_eq!(
             message("interval_s = 'hunter2'"),
-            "node.toml, line 1: interval_s: this text cannot be used here, expected u32"
+            "node.toml, line 1: interval_s: this text cannot be used here, expected a whole number, 0 or more"
         );
         assert_eq!(
             message("\ninterval_s = -1"),
-            "node.toml, line 2: interval_s: invalid value: integer `-1`, expected u32"
+            "node.toml, line 2: interval_s: invalid value: integer `-1`, expected a whole number, 0 or more"
         );
         assert_eq!(
             message("interval_s = 1\ninterval_s = 2"),
             "node.toml, line 2: the key interval_s is given twice; keep one of them"
         );
+    }
+
+    #[test]
+    fn number_in_place_of_text_is_to_be_quoted() {
+        assert_eq!(message("how = 5"), "node.toml, line 1: how: a number cannot be used here; write \"5\" in quotes");
     }
 
     #[test]
@@ -266,14 +296,16 @@ mod tests {
             assert!(!said.contains("hunter2"), "{said}");
             said.strip_prefix("f, line 2: table.key: this text cannot be used here, expected ").expect(&said).to_owned()
         }
-        assert_eq!(said::<u32>(), "u32");
-        assert_eq!(said::<f64>(), "f64");
-        assert_eq!(said::<bool>(), "a boolean");
+        assert_eq!(said::<u32>(), "a whole number, 0 or more");
+        assert_eq!(said::<u16>(), "a whole number from 0 to 65535");
+        assert_eq!(said::<i8>(), "a whole number");
+        assert_eq!(said::<f64>(), "a number");
+        assert_eq!(said::<bool>(), "true or false");
         assert_eq!(said::<char>(), "a character");
-        assert_eq!(said::<Vec<u8>>(), "a sequence");
+        assert_eq!(said::<Vec<u8>>(), "a list");
         assert_eq!(said::<[u8; 2]>(), "an array of length 2");
-        assert_eq!(said::<std::collections::BTreeMap<String, u8>>(), "a map");
-        assert_eq!(said::<Outer>(), "struct Outer");
+        assert_eq!(said::<std::collections::BTreeMap<String, u8>>(), "a table");
+        assert_eq!(said::<Outer>(), "a table");
     }
 
     #[test]
