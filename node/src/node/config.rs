@@ -257,6 +257,22 @@ impl NodeConfig {
         }
     }
 
+    /// What can be used but is probably not meant; sentences.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(SourceKind::Directory(folder)) = self.source.as_ref().map(|source| &source.kind) {
+            if !folder.path.is_dir() {
+                let path = folder.path.display();
+                warnings.push(format!("[source] path: there is no folder {path}; make it, or nothing is read"));
+            }
+            if let Some(field) = self.fields.iter().find(|field| field.rules.vote.frames > 1) {
+                let name = &field.read.name;
+                warnings.push(format!("field {name}: vote has no effect, because each file of a folder is a reading"));
+            }
+        }
+        warnings
+    }
+
     /// Frames that one reading needs: the most that any field votes over. Each file of a directory is a reading of
     /// its own.
     pub fn frames(&self) -> u8 {
@@ -319,6 +335,17 @@ mod tests {
             let said = said(third);
             assert!(said.starts_with(start), "{third}: {said}");
         }
+    }
+
+    #[test]
+    fn what_is_probably_not_meant_is_told() {
+        let with = |path: &str, more: &str| -> NodeConfig {
+            toml::from_str(&format!("[source]\nkind = 'directory'\npath = '{path}'\n[[field]]\nname = 'a'\n{more}"))
+                .unwrap()
+        };
+        assert!(with("/", "").warnings().is_empty());
+        assert!(with("/no/such/folder", "").warnings()[0].contains("there is no folder /no/such/folder"));
+        assert!(with("/", "vote.frames = 3").warnings()[0].starts_with("field a: vote has no effect"));
     }
 
     #[test]

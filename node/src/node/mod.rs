@@ -88,7 +88,9 @@ pub fn stop_on_signals(signals: Signals, stop: Stop) -> std::io::Result<()> {
 /// # Errors
 /// [`NodeError`].
 pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
-    setup::Parts::new(config).map(drop)
+    setup::Parts::new(config)?;
+    config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+    Ok(())
 }
 
 /// Runs a node until it is stopped by a signal, by `stop`, or because its source has no further frames. SIGHUP and the
