@@ -325,10 +325,10 @@ mod tests {
             load::text_of::<NodeConfig>(&text, "f").map(drop).unwrap_err()
         };
         for (third, start) in [
-            ("mode = 'pages'", "f, line 12: field: field b: "),
-            ("roi = '0,0,9,9'\nmdoe = 'page'", "f, line 13: field: field b: "),
-            ("number = { digits = 7 }\n[[field]]\nname = 'c'\nnumber.digits = 'x'", "f, line 15: field: field c: "),
-            ("[[field]]\nmode = 'page'\nrange = 'x'", "f, line 14: field: field without a name: "),
+            ("mode = 'pages'", "f, line 12: field b: "),
+            ("roi = '0,0,9,9'\nmdoe = 'page'", "f, line 13: field b: "),
+            ("number = { digits = 7 }\n[[field]]\nname = 'c'\nnumber.digits = 'x'", "f, line 15: field c: "),
+            ("[[field]]\nmode = 'page'\nrange = 'x'", "f, line 14: field without a name: "),
             ("[trigger]\ninterval_s = 'x'", "f, line 13: trigger.interval_s: "),
             ("[source.limits]\nmax_pixels = 'x'", "f, line 13: source: "),
         ] {

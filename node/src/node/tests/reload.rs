@@ -71,6 +71,7 @@ fn assemble(config: &str, wire: &FakeTransport, before: &mut Handover) -> Node {
     let config: NodeConfig = toml::from_str(config).unwrap();
     let parts = Parts::new(&config).unwrap();
     let process = process(ServiceManager::from_environment().unwrap());
+    wire.wire().obliging = true;
     Node::assemble(config, parts, Clock::start(), Box::new(wire.clone()), &process, before).unwrap()
 }
 
