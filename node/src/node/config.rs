@@ -322,7 +322,7 @@ mod tests {
             let text = format!(
                 "[source]\nkind = 'directory'\npath = 'in'\n\n[[field]]\nname = 'a'\nmode = 'line'\n\n[[field]]\nname = 'b'\n\n{third}\n"
             );
-            load::text_of::<NodeConfig>(&text, "f").map(drop).unwrap_err()
+            config_file::parse::<NodeConfig>(&text, "f").map(drop).unwrap_err()
         };
         for (third, start) in [
             ("mode = 'pages'", "f, line 12: field b: "),

@@ -317,7 +317,7 @@ impl FrameSource for Directory {
         // What was not read to its end, or has no safe readings yet, is read once more.
         let unfinished = self.open.take().map(|open| open.file);
         for file in unfinished.into_iter().chain(std::mem::take(&mut self.given)) {
-            self.tracker.forget(&file);
+            self.tracker.untrack(&file);
         }
         let disposal_queue = std::mem::take(&mut self.disposal_queue);
         Some(ReadFiles { path: self.config.path.clone(), seen: self.tracker.seen_files()?, disposal_queue })
