@@ -319,7 +319,7 @@ mod tests {
         assert!(read("kind = 'mjpg'").unwrap_err().contains("did you mean mjpeg?"));
         assert!(read("kind = 3").unwrap_err().contains("not text"));
         let said = read("kind = 'http'\nurl = 3").unwrap_err();
-        assert!(said.contains("string") && !said.contains('\n'), "{said}");
+        assert!(said.contains("write \"3\" in quotes") && !said.contains('\n'), "{said}");
     }
 
     #[test]

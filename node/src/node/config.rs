@@ -330,7 +330,6 @@ mod tests {
             ("number = { digits = 7 }\n[[field]]\nname = 'c'\nnumber.digits = 'x'", "f, line 15: field c: "),
             ("[[field]]\nmode = 'page'\nrange = 'x'", "f, line 14: field without a name: "),
             ("[trigger]\ninterval_s = 'x'", "f, line 13: trigger.interval_s: "),
-            ("[source.limits]\nmax_pixels = 'x'", "f, line 13: source: "),
         ] {
             let said = said(third);
             assert!(said.starts_with(start), "{third}: {said}");

@@ -99,6 +99,10 @@ pub fn sentence(message: &str) -> String {
         {
             return format!("a number cannot be used here; write \"{number}\" in quotes");
         }
+        // What serde says of a number in the place of a word.
+        if found == "type: unit variant" {
+            return "this cannot be used here; write it in quotes".into();
+        }
         return format!("invalid {found}, expected {}", in_our_words(expected));
     }
     let Some((what, rest)) = ["field", "variant"]
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn number_in_place_of_text_is_to_be_quoted() {
-        assert_eq!(message("how = 5"), "node.toml, line 1: how: a number cannot be used here; write \"5\" in quotes");
+        assert_eq!(message("how = 5"), "node.toml, line 1: how: this cannot be used here; write it in quotes");
     }
 
     #[test]
