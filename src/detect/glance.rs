@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn small_text_beside_large_letters_stays() {
         let (word, small) = (found(200., 400., 1200., 500.), found(300., 850., 400., 60.));
-        let [overview, tiles] = settled(vec![word], std::slice::from_ref(&small), &[small.clone()]);
+        let [overview, tiles] = settled(vec![word], std::slice::from_ref(&small), std::slice::from_ref(&small));
         assert_eq!((overview.len(), tiles.len()), (2, 1));
         let [overview, tiles] = settled(vec![found(200., 400., 1200., 500.)], &[], &[small]);
         assert_eq!((overview.len(), tiles.len()), (1, 0), "a piece, as far as anyone else saw");

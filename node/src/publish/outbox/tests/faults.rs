@@ -216,7 +216,7 @@ fn the_end_tells_once_what_is_lost() {
     outbox.append(b"record 2");
     let said = outbox.end().unwrap();
     assert!(
-        said.contains("2 reading(s)") && said.contains("cannot be written") && said.contains("free space"),
+        said.contains("2 unsent reading(s)") && said.contains("cannot be written") && said.contains("free space"),
         "{said}"
     );
     let tries = disk.state().writes;
