@@ -260,15 +260,10 @@ impl NodeConfig {
     /// What can be used but is probably not meant; sentences.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if let Some(SourceKind::Directory(folder)) = self.source.as_ref().map(|source| &source.kind) {
-            if !folder.path.is_dir() {
-                let path = folder.path.display();
-                warnings.push(format!("[source] path: there is no folder {path}; make it, or nothing is read"));
-            }
-            if let Some(field) = self.fields.iter().find(|field| field.rules.vote.frames > 1) {
-                let name = &field.read.name;
-                warnings.push(format!("field {name}: vote has no effect, because each file of a folder is a reading"));
-            }
+        let is_directory = self.source.as_ref().is_some_and(|source| matches!(source.kind, SourceKind::Directory(_)));
+        if let Some(field) = self.fields.iter().find(|field| is_directory && field.rules.vote.frames > 1) {
+            let name = &field.read.name;
+            warnings.push(format!("field {name}: vote has no effect, because each file of a folder is a reading"));
         }
         warnings
     }
@@ -343,7 +338,6 @@ mod tests {
                 .unwrap()
         };
         assert!(with("/", "").warnings().is_empty());
-        assert!(with("/no/such/folder", "").warnings()[0].contains("there is no folder /no/such/folder"));
         assert!(with("/", "vote.frames = 3").warnings()[0].starts_with("field a: vote has no effect"));
     }
 

@@ -222,7 +222,7 @@ fn the_end_tells_once_what_is_lost() {
     let tries = disk.state().writes;
     assert_eq!((outbox.end(), disk.state().writes), (None, tries), "once");
     outbox.append(b"record 3");
-    assert!(outbox.end().unwrap().contains("3 reading(s)"), "it was not the end");
+    assert!(outbox.end().unwrap().contains("3 unsent reading(s)"), "it was not the end");
 
     let mut without = Outbox::open(None, &small()).unwrap();
     assert_eq!(without.end(), None, "nothing waits");
