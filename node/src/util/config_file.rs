@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_type_is_named_by_its_key_and_not_shown() {
+    fn value_of_wrong_type_is_named_by_key_not_shown() {
         assert_eq!(
             message("interval_s = 'hunter2'"),
             "node.toml, line 1: interval_s: this text cannot be used here, expected a whole number, 0 or more"
