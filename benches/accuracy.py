@@ -4,7 +4,7 @@
     benches/accuracy.py --program target/release/edge-ocr --data DATA --score SCORE.py [--only SET ...] [--reference]
 
 Runs `edge-ocr eval` on each labelled set of DATA, scores it with SCORE.py and compares with `benches/floors.toml`, which
-are RapidOCR's figures on the same pictures less what is allowed. Exit code 1 when a floor is missed. `--reference` runs
+are RapidOCR's figures on the same images less what is allowed. Exit code 1 when a floor is missed. `--reference` runs
 RapidOCR's scale rule instead of the default.
 """
 import argparse

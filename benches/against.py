@@ -2,7 +2,7 @@
 """Times of edge-ocr beside ONNX Runtime, OpenVINO and RapidOCR: one run, pair by pair, on the same pixels.
 
     benches/against.py --program target/release/edge-ocr --labels DATA/receipts/labels.jsonl
-        [--program-full PROGRAM] [--models models] [--threads 1 2] [--pictures 10] [--rounds 5] [--only models pages] [--out FILE]
+        [--program-full PROGRAM] [--models models] [--threads 1 2] [--images 10] [--rounds 5] [--only models pages] [--out FILE]
 
 Needs, in the Python that runs it: pip install onnxruntime onnx openvino rapidocr==3.10.0 . What is not installed is left out.
 
@@ -11,7 +11,7 @@ models  One run of the detector at 640x640 and of the recogniser at 320x48. Besi
         the folder for temporary files), and OpenVINO. The peers get input shapes fixed beforehand, which is how they are fastest,
         and normalised floats; what that costs is not counted. --program-full is a build with EDGE_OCR_CHARSET=full, whose
         recogniser computes all classes as theirs does.
-pages   The first N pictures of the labels file: `edge-ocr eval` beside RapidOCR with its default parameters, two threads each.
+pages   The first N images of the labels file: `edge-ocr eval` beside RapidOCR with its default parameters, two threads each.
         Times and peak memory are those of whole processes; `reading` leaves loading out.
 
 Ours and a peer take turns, each time in a process of its own; medians of the rounds are printed, and the median of the ratios,
@@ -46,11 +46,11 @@ class Differs(Exception):
 # ---- children: each returns what is printed as JSON ----
 
 
-def tensor(picture):
+def tensor(image):
     """The network's input: BGR, -1 to 1, NCHW."""
     import numpy as np
     from PIL import Image
-    pixels = np.asarray(Image.open(picture).convert("RGB"), dtype=np.float32)[:, :, ::-1]
+    pixels = np.asarray(Image.open(image).convert("RGB"), dtype=np.float32)[:, :, ::-1]
     return np.ascontiguousarray(((pixels / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None])
 
 
@@ -69,7 +69,7 @@ def session(path, threads):
 
 
 def child_prepare(models, labels, folder):
-    """Fixes the shapes, quantises, and makes the pictures: a page, and a line that the float model reads as its label."""
+    """Fixes the shapes, quantises, and makes the images: a page, and a line that the float model reads as its label."""
     import onnx
     from onnx import version_converter
     from PIL import Image
@@ -106,12 +106,12 @@ def child_prepare(models, labels, folder):
             fix_output_shapes(model)
             onnx.save(model, fixed)
         if not int8.exists():
-            pictures = iter(made[kind][1:])
+            images = iter(made[kind][1:])
 
             class Reader(CalibrationDataReader):
                 def get_next(self):
-                    picture = next(pictures, None)
-                    return picture and {inner: tensor(picture)}
+                    image = next(images, None)
+                    return image and {inner: tensor(image)}
 
             # Scales for each channel came with operator set 13.
             newer, clean = f"{folder}/{kind}-newer.onnx", f"{folder}/{kind}-clean.onnx"
@@ -119,15 +119,15 @@ def child_prepare(models, labels, folder):
             quant_pre_process(newer, clean, skip_symbolic_shape=True)
             quantize_static(clean, str(int8), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
                             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
-        answer[kind] = {"f32": str(fixed), "int8": str(int8), "picture": made[kind][0]}
+        answer[kind] = {"f32": str(fixed), "int8": str(int8), "image": made[kind][0]}
         if kind == "rec":
             text = {p.key: p.value for p in model.metadata_props}["character"]
             characters = ["", *text.removesuffix("\n").split("\n"), " "]
             run = session(str(fixed), 2)
-            for picture, word in zip(made["rec"], words):
-                read = decode(run.run(None, {inner: tensor(picture)})[0], characters)
+            for image, word in zip(made["rec"], words):
+                read = decode(run.run(None, {inner: tensor(image)})[0], characters)
                 if len(word) > 7 and read.replace(" ", "").upper() == word.replace(" ", "").upper():
-                    answer[kind]["picture"] = picture
+                    answer[kind]["image"] = image
                     break
             answer[kind]["characters"] = f"{folder}/characters.json"
             pathlib.Path(answer[kind]["characters"]).write_text(json.dumps(characters))
@@ -135,8 +135,8 @@ def child_prepare(models, labels, folder):
 
 
 def child_run(peer, kind, files, threads, repeat):
-    """One network of a peer on one picture, again and again."""
-    x = tensor(files["picture"])
+    """One network of a peer on one image, again and again."""
+    x = tensor(files["image"])
     if peer == "openvino":
         import openvino
         options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
@@ -162,15 +162,15 @@ def child_run(peer, kind, files, threads, repeat):
     return answer | {"text": decode(result, json.loads(pathlib.Path(files["characters"]).read_text()))}
 
 
-def child_rapidocr(labels, pictures, threads):
-    """Reads pictures as its users do."""
+def child_rapidocr(labels, images, threads):
+    """Reads images as its users do."""
     from importlib.metadata import version
     import cv2
     from rapidocr import RapidOCR
     ocr = RapidOCR(params={"EngineConfig.onnxruntime.intra_op_num_threads": threads,
                            "EngineConfig.onnxruntime.inter_op_num_threads": 1, "Global.log_level": "error"})
     read = []
-    for image in images(labels, pictures):
+    for image in image_paths(labels, images):
         start = time.perf_counter()
         result = ocr(cv2.imread(image))
         read.append({"ms": (time.perf_counter() - start) * 1e3, "texts": list(result.txts or ())})
@@ -180,8 +180,8 @@ def child_rapidocr(labels, pictures, threads):
 # ---- the parent ----
 
 
-def images(labels, count):
-    """Paths of the first pictures of a labels file."""
+def image_paths(labels, count):
+    """Paths of the first images of a labels file."""
     labels = pathlib.Path(labels)
     lines = [line for line in labels.read_text(encoding="utf-8").splitlines() if line.strip()]
     return [str(labels.parent / json.loads(line)["image"]) for line in lines[:count]]
@@ -213,13 +213,13 @@ def child(name, **what):
 def ours_once(program, kind, files, threads, repeat):
     _, width, height = MODELS[kind]
     flags = ["--engine", "arena", "--threads", str(threads), "--only", kind, "--size", f"{width}x{height}"]
-    output, *_ = process([program, "bench", "--json", *flags, "--repeat", str(repeat), files["picture"]])
+    output, *_ = process([program, "bench", "--json", *flags, "--repeat", str(repeat), files["image"]])
     report = json.loads(output)
     return report, report["stages"][0]
 
 
 def agree(kind, ours, theirs, exact):
-    """Raises if the answers to one picture differ; of a quantised peer a few wrong characters are taken."""
+    """Raises if the answers to one image differ; of a quantised peer a few wrong characters are taken."""
     if kind == "det":
         a, b = ours["text_pixels"], theirs["text_pixels"]
         if min(a, b) < 1000 or not 0.9 < a / b < 1.1:
@@ -275,17 +275,17 @@ def words(texts):
 
 
 def measure_pages(args):
-    count, threads = len(images(args.labels, args.pictures)), 2
+    count, threads = len(image_paths(args.labels, args.images)), 2
     figures = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
             out = f"{folder}/out.jsonl"
-            flags = ["--limit", str(args.pictures), "--threads", str(threads), "--out", out]
+            flags = ["--limit", str(args.images), "--threads", str(threads), "--out", out]
             _, seconds, megabytes = process([args.program, "eval", args.labels, *flags])
             ours = [json.loads(line) for line in open(out, encoding="utf-8")]
             texts = [line["text"] for page in ours for line in page["lines"]]
             try:
-                theirs, their_seconds, their_megabytes = child("rapidocr", labels=args.labels, pictures=args.pictures, threads=threads)
+                theirs, their_seconds, their_megabytes = child("rapidocr", labels=args.labels, images=args.images, threads=threads)
             except RuntimeError as error:
                 if "ModuleNotFoundError" not in str(error):
                     raise
@@ -300,7 +300,7 @@ def measure_pages(args):
                 "seconds": [seconds, their_seconds], "megabytes": [megabytes, their_megabytes],
                 "reading_ms": [sum(p["ms"] for p in ours) / count, sum(p["ms"] for p in theirs["read"]) / count],
             })
-    row = {"what": f"{count} pictures", "threads": threads, "peer": f"RapidOCR {theirs['version']}",
+    row = {"what": f"{count} images", "threads": threads, "peer": f"RapidOCR {theirs['version']}",
            "lines": [len(texts), len(other)], "words_shared": shared, "rounds": figures}
     for key in ("seconds", "reading_ms", "megabytes"):
         pairs = [f[key] for f in figures]
@@ -325,7 +325,7 @@ def markdown(result):
     if page := result["pages"]:
         lines += [f"{page['what']}, {page['threads']} threads; {page['lines'][0]} and {page['lines'][1]} lines, {page['words_shared']:.1%} of the words shared.", "",
                   f"| whole process | edge-ocr | {page['peer']} | ratio |", "|---|---|---|---|"]
-        for key, name in (("seconds", "time, s"), ("reading_ms", "reading, ms a picture"), ("megabytes", "peak memory, MB")):
+        for key, name in (("seconds", "time, s"), ("reading_ms", "reading, ms an image"), ("megabytes", "peak memory, MB")):
             lines.append(f"| {name} | {page[key]['ours']:.2f} | {page[key]['peer']:.2f} | {page[key]['ratio']:.3f} |")
     return "\n".join(lines).rstrip() + "\n"
 
@@ -337,7 +337,7 @@ def main():
     parser.add_argument("--labels", required=True)
     parser.add_argument("--models", default=str(pathlib.Path(__file__).resolve().parent.parent / "models"))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--pictures", type=int, default=10)
+    parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=20, help="runs of the detector in a round; of the recogniser five times as many")
     parser.add_argument("--only", nargs="+", choices=["models", "pages"], default=["models", "pages"])

@@ -2,10 +2,10 @@
 """Times with one thread and with several while other programs want the cores, too.
 
     benches/contention.py --program target/release/edge-ocr [--threads 2] [--busy 0 1 2] [--rounds 5] [--repeat 30]
-        [--picture PICTURE] [--out FILE.md]
+        [--image IMAGE] [--out FILE.md]
 
 Starts K busy loops of normal priority, for each K of --busy, and while they run `edge-ocr bench` by turns with one thread and with
---threads: one run of the detector, one of the recogniser, and a whole page (PICTURE, or the built-in one). `bench` refuses a second
+--threads: one run of the detector, one of the recogniser, and a whole page (IMAGE, or the built-in one). `bench` refuses a second
 answer to one input; that one thread and several find the same text is checked here, before a time counts.
 
 A round gives one median of --repeat runs for each number of threads; the ratio is that of the medians of all rounds, several threads
@@ -31,8 +31,8 @@ MOST_ON_FREE_CORES = 1 / 1.8
 def bench(args, stage, threads):
     """One `edge-ocr bench`: its answer and its median in milliseconds."""
     command = [args.program, "bench", "--only", stage, "--threads", str(threads), "--repeat", str(args.repeat), "--json"]
-    if args.picture and stage == "page":
-        command.append(args.picture)
+    if args.image and stage == "page":
+        command.append(args.image)
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     [result] = json.loads(done.stdout)["stages"]
     return (result.get("text"), result.get("text_pixels")), result["ms"]["p50"]
@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=30)
-    parser.add_argument("--picture")
+    parser.add_argument("--image")
     parser.add_argument("--out", type=pathlib.Path)
     args = parser.parse_args()
     if args.threads < 2:

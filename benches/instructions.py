@@ -2,7 +2,7 @@
 """Instructions per inference on 64-bit ARM, edge-ocr beside ONNX Runtime, counted by QEMU: no board needed, no noise.
 
     benches/instructions.py --program target/aarch64-unknown-linux-gnu/release/edge-ocr --labels DATA/receipts/labels.jsonl
-        [--program-full PROGRAM] [--cpu cortex-a76] [--read PICTURE] [--hot N] [--models models] [--folder target/instructions]
+        [--program-full PROGRAM] [--cpu cortex-a76] [--read IMAGE] [--hot N] [--models models] [--folder target/instructions]
         [--out FILE]
 
 Both run for ARM under `qemu-aarch64 -cpu CPU` with one thread, on the same pixels: the detector at 640x640 and the recogniser at
@@ -10,7 +10,7 @@ Both run for ARM under `qemu-aarch64 -cpu CPU` with one thread, on the same pixe
 fall out. The peer is ONNX Runtime's own wheel for aarch64 with the float model and with its own static quantisation, made as
 `against.py` makes them. Nothing counts before the answers agree.
 
---read adds reading a whole picture, start to end: loading, decoding, both networks, the classifier, geometry. The peer has no program
+--read adds reading a whole image, start to end: loading, decoding, both networks, the classifier, geometry. The peer has no program
 that reads, so beside it stands what its two networks alone would take at the sizes of RapidOCR, computed from the counts above
 it. --hot N prints where the instructions of ours are, by function (the program
 must have its symbols). --cpu may be given again: cortex-a53 (Pi 3), cortex-a72 (Pi 4), cortex-a76 (Pi 5; has the dot product).
@@ -205,9 +205,9 @@ class Code:
 # ---- the peer's side, in Python for ARM ----
 
 
-def child(model, picture, characters, repeat):
+def child(model, image, characters, repeat):
     """A network of ONNX Runtime; prints its answer and where its library lies."""
-    x, inner = against.tensor(picture), against.session(model, 1)
+    x, inner = against.tensor(image), against.session(model, 1)
     for _ in range(int(repeat)):
         result = inner.run(None, {inner.get_inputs()[0].name: x})[0]
     # The first mapping of the library is that of its first byte.
@@ -225,15 +225,15 @@ def measure(args, files, cpu):
     peer_code = Code(emulator.library)
     for kind, (_, width, height) in against.MODELS.items():
         program = args.program_full if kind == "rec" and args.program_full else args.program
-        code, size, picture = Code(program), f"{width}x{height}", files[kind]["picture"]
-        command = [program, "bench", "--json", *OURS, "--only", kind, "--size", size, "--warm-up", 0, picture, "--repeat"]
+        code, size, image = Code(program), f"{width}x{height}", files[kind]["image"]
+        command = [program, "bench", "--json", *OURS, "--only", kind, "--size", size, "--warm-up", 0, image, "--repeat"]
         mine, dots, report = per_inference(emulator, command, code)
         total = mine.total()
         charset = f", charset {report['charset']}" if kind == "rec" else ""
         rows.append({"cpu": cpu, "what": f"{kind} {size}{charset}", "kernels": report["kernels"], "instructions": total,
                      "dot": dots / total, "parts": {name: part / total for name, part in mine.most_common(30)}, "peers": {}})
         for peer, model in PEERS.items():
-            command = [emulator.python, HERE, "--child", files[kind][model], picture, files[kind].get("characters", "-")]
+            command = [emulator.python, HERE, "--child", files[kind][model], image, files[kind].get("characters", "-")]
             theirs, dots, answer = per_inference(emulator, command, peer_code)
             against.agree(kind, report["stages"][0], answer, peer != "ort-int8")
             rows[-1]["peers"][peer] = {"instructions": theirs.total(), "ratio": total / theirs.total(), "dot": dots / theirs.total()}
@@ -284,7 +284,7 @@ def main():
     parser.add_argument("--program-full", type=pathlib.Path, help="a build with EDGE_OCR_CHARSET=full, for the recogniser")
     parser.add_argument("--labels", required=True)
     parser.add_argument("--cpu", action="append", choices=CPUS)
-    parser.add_argument("--read", metavar="PICTURE")
+    parser.add_argument("--read", metavar="IMAGE")
     parser.add_argument("--hot", type=int, default=0, metavar="N")
     parser.add_argument("--models", default=HERE.parent.parent / "models")
     parser.add_argument("--folder", type=pathlib.Path, default=HERE.parent.parent / "target/instructions")

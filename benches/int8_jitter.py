@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""What INT8 costs on small sets: both engines on many variants of each picture, none of which was calibrated on.
+"""What INT8 costs on small sets: both engines on many variants of each image, none of which was calibrated on.
 
     benches/int8_jitter.py --program target/release/edge-ocr --data DATA --score SCORE.py
         [--only SET ...] [--variants 8] [--drawn 30] [--keep DIR] [--calibrated]
 
-Needs Pillow (10.1 or newer) and numpy. A set of 35 pictures tells two lost ones from none no better than a coin. So each held-out picture
+Needs Pillow (10.1 or newer) and numpy. A set of 35 images tells two lost ones from none no better than a coin. So each held-out image
 is read as it is and in VARIANTS variants: moved and cut a little at its edges, scaled, brighter or darker, of more or less
-contrast, as a JPEG of varying quality; the picture's name and the variant's number alone decide which. A picture that one
+contrast, as a JPEG of varying quality; the image's name and the variant's number alone decide which. An image that one
 engine can read by a hair it then reads in some of its variants, and the difference is what the engines are apart.
 
-Variants are not new pictures. The set `drawn-displays` is: seven-segment displays that `support/displays.py` draws, DRAWN of
+Variants are not new images. The set `drawn-displays` is: seven-segment displays that `support/displays.py` draws, DRAWN of
 them, each read as it is.
 
-Figures are those of SCORE.py over all variants; the interval is that of the paired difference over pictures, all variants of
-a picture together (`support/paired.py`). Exit code 1 when a figure is worse than DESIGN allows and at most one resample in
-twenty has no loss. With `--keep`, predictions are kept in DIR, and the float engine's are used again. `--calibrated` takes the pictures that were calibrated on instead: to choose by, never to report.
+Figures are those of SCORE.py over all variants; the interval is that of the paired difference over images, all variants of
+an image together (`support/paired.py`). Exit code 1 when a figure is worse than DESIGN allows and at most one resample in
+twenty has no loss. With `--keep`, predictions are kept in DIR, and the float engine's are used again. `--calibrated` takes the images that were calibrated on instead: to choose by, never to report.
 """
 import argparse
 import hashlib
@@ -39,7 +39,7 @@ JPEG_QUALITY = (50, 96)
 
 
 def variant(path, number):
-    """The bytes of a picture's variant, as JPEG."""
+    """The bytes of an image's variant, as JPEG."""
     name = f"{path.parent.parent.name}/{path.name} {number}"
     dice = numpy.random.Generator(numpy.random.PCG64(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")))
     image = Image.open(path).convert("RGB")
@@ -58,7 +58,7 @@ def variant(path, number):
 
 
 def variants(labels, number, folder):
-    """The labels with the pictures of one variant; those of number 0 are the pictures themselves."""
+    """The labels with the images of one variant; those of number 0 are the images themselves."""
     chosen = []
     for label in labels:
         path = pathlib.Path(label["image"])
@@ -66,7 +66,7 @@ def variants(labels, number, folder):
         if number > 0:
             folder.mkdir(parents=True, exist_ok=True)
             out.write_bytes(variant(path, number))
-        chosen.append({**label, "picture": path.name, "image": str(out if number > 0 else path)})
+        chosen.append({**label, "original": path.name, "image": str(out if number > 0 else path)})
     return chosen
 
 
@@ -108,13 +108,13 @@ def main():
                         shutil.copy(scratch / "part", out)
                     with predictions[engine].open("a") as all_of_them:
                         all_of_them.write(out.read_text())
-            whole, rest = paired.compare(args.score, varied, lambda label: label["picture"], predictions)
+            whole, rest = paired.compare(args.score, varied, lambda label: label["original"], predictions)
             for key in whole["tract"]:
                 for figure in paired.judged(name, floor, key, whole["tract"][key]):
                     difference = paired.Difference(whole, rest, key, figure)
                     checked += 1
                     lost += difference.lost
-                    print(f"{name:16s} {key:15s} {difference.pictures:4d} pictures x {count}  {figure:8s} {difference}", flush=True)
+                    print(f"{name:16s} {key:15s} {difference.images:4d} images x {count}  {figure:8s} {difference}", flush=True)
     print(f"{checked} figures, {lost} lost")
     return int(lost > 0 or checked == 0)
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What INT8 costs: both engines on the same pictures, none of which was calibrated on.
+"""What INT8 costs: both engines on the same images, none of which was calibrated on.
 
     benches/int8_loss.py --program target/release/edge-ocr --data DATA --score SCORE.py [--keep DIR] [--only SET ...]
 
-Runs `edge-ocr eval` with each engine on the sets of `benches/floors.toml` without the pictures of `quantize/calibration/`,
+Runs `edge-ocr eval` with each engine on the sets of `benches/floors.toml` without the images of `quantize/calibration/`,
 scores both with SCORE.py and holds the difference against DESIGN's limits. With `--keep` the float engine's predictions are
 kept in DIR and used again.
 
-The sets are small: of 35 pictures one is three points. So the interval of 95 % of each difference is that over pictures, as
+The sets are small: of 35 images one is three points. So the interval of 95 % of each difference is that over images, as
 both engines read the same ones (`support/paired.py`), and a figure is lost when it is worse than its limit and at most one
 resample in twenty has no loss. Then the exit code is 1. Other figures beyond the limit are marked; `int8_jitter.py` reads such
 a set in many variants and is the judge of it.
@@ -52,7 +52,7 @@ def main():
                     checked += 1
                     lost += difference.lost
                     times = [whole[engine][key].get("mean", 0) for engine in paired.ENGINES]
-                    print(f"{name:16s} {key:15s} {difference.pictures:4d} pictures  {figure:8s} {difference}  ms {times[0]:.0f} {times[1]:.0f}", flush=True)
+                    print(f"{name:16s} {key:15s} {difference.images:4d} images  {figure:8s} {difference}  ms {times[0]:.0f} {times[1]:.0f}", flush=True)
     print(f"{checked} figures, {lost} lost")
     return int(lost > 0 or checked == 0)
 

@@ -19,18 +19,18 @@ struct Case {
     loaded: Opened,
     session: std::sync::Arc<dyn Session>,
     pixels: Vec<u8>,
-    /// Those of the input that the picture fills.
+    /// Those of the input that the image fills.
     columns: usize,
 }
 
 impl Case {
-    /// The picture is scaled to the input's height, or to all of it.
-    fn new(loaded: Opened, [w, h]: [usize; 2], picture: PixelView<'_>, fill: bool) -> Case {
-        let session = loaded.network.session(Shape::picture(h, w)).expect("a size that the target has");
-        let columns = if fill { w } else { (h * picture.width()).div_ceil(picture.height()).min(w) };
+    /// The image is scaled to the input's height, or to all of it.
+    fn new(loaded: Opened, [w, h]: [usize; 2], image: PixelView<'_>, fill: bool) -> Case {
+        let session = loaded.network.session(Shape::image(h, w)).expect("a size that the target has");
+        let columns = if fill { w } else { (h * image.width()).div_ceil(image.height()).min(w) };
         let mut pixels = vec![0; w * h * CHANNELS];
         let tight = &mut pixels[..columns * h * CHANNELS];
-        resize::linear(picture, tight, columns, h, &mut ResizeScratch::default()).expect("scaled");
+        resize::linear(image, tight, columns, h, &mut ResizeScratch::default()).expect("scaled");
         network_input::expand_rows_in_place(&mut pixels, columns, w, h, loaded.manifest.input.channel_order);
         Case { loaded, session, pixels, columns }
     }
@@ -76,16 +76,16 @@ fn each<T: PartialEq + std::fmt::Debug>(
 }
 
 fn detector(c: &mut Criterion) {
-    let page = support::picture("receipt.jpg");
+    let page = support::image("receipt.jpg");
     let text_pixels = |_: &Case, answer: Vec<f32>| answer.iter().filter(|p| **p > 0.5).count();
     let about = |a: &usize, b: &usize| *a > 1000 && a.abs_diff(*b) * 20 < *a;
     each(c, "det 640x640", Kind::Detector, |l| Case::new(l, [640, 640], page.view(), true), text_pixels, about);
 }
 
-/// The first line of the picture of `edge-ocr check`.
+/// The first line of the image of `edge-ocr check`.
 fn line(then: impl FnOnce(PixelView<'_>)) {
-    let picture = support::picture("check.png");
-    then(picture.view().crop(0, 2, 276, 44).expect("inside"));
+    let image = support::image("check.png");
+    then(image.view().crop(0, 2, 276, 44).expect("inside"));
 }
 
 fn recogniser(c: &mut Criterion) {

@@ -8,11 +8,11 @@ mod support;
 use criterion::{Criterion, criterion_group, criterion_main};
 use edge_ocr::config::{Memory, Mode, ModelChoice};
 use edge_ocr::{Config, Frame, Pipeline};
-use support::{engines, golden, picture, root};
+use support::{engines, golden, image, root};
 
-fn pictures(c: &mut Criterion) {
+fn images(c: &mut Criterion) {
     for (name, mode) in [("receipt.jpg", Mode::Page), ("word.png", Mode::Line)] {
-        let pixels = picture(name);
+        let pixels = image(name);
         let expected = std::fs::read_to_string(golden(name).with_extension("expected.txt")).expect(name);
         let mut group = support::group(c, name);
         for (engine_name, engine) in engines() {
@@ -36,5 +36,5 @@ fn pictures(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, pictures);
+criterion_group!(benches, images);
 criterion_main!(benches);

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Whole-process time and peak memory of `edge-ocr read` beside RapidOCR on the same pictures.
+"""Whole-process time and peak memory of `edge-ocr read` beside RapidOCR on the same images.
 
-    benches/whole_process.py --program target/release/edge-ocr --python PYTHON_WITH_RAPIDOCR [--runs 3] PICTURE ...
+    benches/whole_process.py --program target/release/edge-ocr --python PYTHON_WITH_RAPIDOCR [--runs 3] IMAGE ...
 
-Both read all the pictures in one process, with two threads, start and model loading included. The two take turns; medians are
-printed, and the medians of the ratios run by run. A run counts only if both found text in every picture.
+Both read all the images in one process, with two threads, start and model loading included. The two take turns; medians are
+printed, and the medians of the ratios run by run. A run counts only if both found text in every image.
 """
 import argparse
 import os
@@ -37,15 +37,15 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--program", required=True)
 parser.add_argument("--python", required=True)
 parser.add_argument("--runs", type=int, default=3)
-parser.add_argument("pictures", nargs="+")
+parser.add_argument("images", nargs="+")
 args = parser.parse_args()
 
 ours, theirs = [], []
 for _ in range(args.runs):
-    for figures, command in ((ours, [args.program, "read", "--threads", "2", *args.pictures]),
-                             (theirs, [args.python, "-c", RAPIDOCR, *args.pictures])):
+    for figures, command in ((ours, [args.program, "read", "--threads", "2", *args.images]),
+                             (theirs, [args.python, "-c", RAPIDOCR, *args.images])):
         seconds, megabytes, output = run(command)
-        assert len(output) > 2 * len(args.pictures), "no text was read"
+        assert len(output) > 2 * len(args.images), "no text was read"
         figures.append((seconds, megabytes))
 for name, figures in (("edge-ocr", ours), ("RapidOCR", theirs)):
     print(f"{name}: {statistics.median(f[0] for f in figures):.2f} s, {statistics.median(f[1] for f in figures):.0f} MB")

@@ -36,7 +36,7 @@ impl Classifier {
             .iter()
             .position(|deg| *deg == 180)
             .ok_or_else(|| wrong("no class of its manifest is 180 degrees".into()))?;
-        let probe = Shape::picture(height, width);
+        let probe = Shape::image(height, width);
         let session = model.session(probe).map_err(|e| wrong(e.to_string()))?;
         let output = session.output_shape();
         if output.axes() != [1, facts.labels_deg.len()] {
@@ -72,7 +72,7 @@ impl Classifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Picture;
+    use crate::image::Image;
     use crate::infer::fake::FakeModel;
     use crate::memory::Workspace;
 
@@ -89,7 +89,7 @@ mod tests {
         let manifest = Manifest::parse(include_str!("../models/ppocr-mobile-v2-cls.toml")).unwrap();
         let classifier = Classifier::new(fake(), &manifest, None).unwrap();
         for (grey, turned) in [(255, true), (200, false), (0, false)] {
-            let line = Picture::new(40, 20, [grey; 3]).unwrap();
+            let line = Image::new(40, 20, [grey; 3]).unwrap();
             let mut bench = Workspace::on_heap();
             let memory = bench.bytes(classifier.memory_bytes()).unwrap();
             let answer = classifier.is_turned(line.view(), memory, &mut ResizeScratch::default());

@@ -19,11 +19,11 @@ pub struct Config {
     pub engine: Engine,
     /// Which networks.
     pub models: ModelChoice,
-    /// Threads for one picture, 1 to 16.
+    /// Threads for one image, 1 to 16.
     pub threads: usize,
     /// Whether memory is spared, or time and detail.
     pub memory: Memory,
-    /// Find the text first, or take the picture (or each region) as one line.
+    /// Find the text first, or take the image (or each region) as one line.
     pub mode: Mode,
     /// Turn lines that are upside down (rotated by 180°).
     pub classify: bool,
@@ -35,13 +35,13 @@ pub struct Config {
     pub detect: DetectParams,
     /// Reading.
     pub recognise: RecogniseParams,
-    /// Regions `x,y,w,h` in pixels or per cent, read one after the other; none means the whole picture.
+    /// Regions `x,y,w,h` in pixels or per cent, read one after the other; none means the whole image.
     pub regions: Vec<String>,
-    /// Degrees the picture is turned clockwise before it is read: 0, 90, 180 or 270.
+    /// Degrees the image is turned clockwise before it is read: 0, 90, 180 or 270.
     pub rotate_deg: u16,
     /// Enhancements, in this order.
     pub enhance: Vec<Enhance>,
-    /// What a picture may cost.
+    /// What an image may cost.
     pub limits: Limits,
     /// Order of the lines.
     pub order: Order,
@@ -76,7 +76,7 @@ pub struct ModelChoice {
 
 /// What is spared. The float engine makes a plan for each input shape of a network, which takes a quarter of a second
 /// and of the recogniser holds 22 MB of packed weights, and it runs in about 100 bytes a pixel; its results are the
-/// same either way. Of a large JPEG the whole picture is the greatest piece of memory with any engine; small text in
+/// same either way. Of a large JPEG the whole image is the greatest piece of memory with any engine; small text in
 /// it is read less well when it is decoded at half its size, see [`Config::max_decoded_bytes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -85,7 +85,7 @@ pub enum Memory {
     /// more than 16 megapixels are decoded at a half, a quarter or an eighth of their size.
     #[default]
     Small,
-    /// All plans are kept, and as many tiles are searched side by side as there are threads. Pictures are decoded
+    /// All plans are kept, and as many tiles are searched side by side as there are threads. Images are decoded
     /// whole.
     Large,
 }
@@ -116,7 +116,7 @@ pub enum Mode {
     /// too, in which dotted print (ink-jet dates) shows; that takes up to as long again unless the copy is blank.
     #[default]
     Page,
-    /// The picture, or each region, is one line of text.
+    /// The image, or each region, is one line of text.
     Line,
 }
 
@@ -182,13 +182,13 @@ impl Default for Config {
     }
 }
 
-/// The most that a picture takes which is decoded whole when memory is spared: 16 megapixels.
+/// The most that an image takes which is decoded whole when memory is spared: 16 megapixels.
 const FULL_SIZE_BYTES: u64 = 48_000_000;
 
 impl Config {
     /// The most bytes that a JPEG may take as RGB8 before it is decoded at a reduced size, for
     /// [`decode_reduced`](crate::image::decode::decode_reduced). No bound with [`Memory::Large`], with regions (which
-    /// may be a small part of the picture) and under the reference rule (which is about equal pixels).
+    /// may be a small part of the image) and under the reference rule (which is about equal pixels).
     pub fn max_decoded_bytes(&self) -> u64 {
         let whole =
             self.memory == Memory::Large || !self.regions.is_empty() || self.detect.scale.rule == ScaleRule::Reference;

@@ -107,15 +107,15 @@ fn cut_size([tl, tr, br, bl]: [[f32; 2]; 4]) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Picture;
+    use crate::image::Image;
 
-    fn page() -> Picture {
-        let mut page = Picture::new(8, 8, [0, 0, 0]).unwrap();
+    fn page() -> Image {
+        let mut page = Image::new(8, 8, [0, 0, 0]).unwrap();
         *page.pixel_mut(5, 1).unwrap() = [255, 0, 0];
         page
     }
 
-    fn cut<'a>(page: &Picture, quad: [[f32; 2]; 4], memory: &'a mut [Vec<u8>; 2]) -> Option<Crop<'a>> {
+    fn cut<'a>(page: &Image, quad: [[f32; 2]; 4], memory: &'a mut [Vec<u8>; 2]) -> Option<Crop<'a>> {
         *memory = [vec![0; bytes(quad)], vec![0; bytes(quad)]];
         let crop = Crop::cut(page.view(), quad, memory.each_mut().map(Vec::as_mut_slice)).unwrap();
         if let Some(crop) = &crop {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_box_is_cut_out_smaller_and_too_little_memory_is_an_error() {
+    fn huge_box_cropped_smaller_or_memory_error() {
         let mut memory = Default::default();
         for [w, h] in [[9000., 400.], [16384., 65.], [16384., 16384.], [3e9, 3e9]] {
             let crop = cut(&page(), [[0., 0.], [w, 0.], [w, h], [0., h]], &mut memory).unwrap();

@@ -10,7 +10,7 @@ use crate::recognise::RecogniserError;
 use crate::source::SourceError;
 use crate::stage::StageError;
 
-/// Why a picture was not read. Every message is one sentence: the thing, the reason, the mend.
+/// Why an image was not read. Every message is one sentence: the thing, the reason, the mend.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
 pub enum Error {
     /// A parameter or a configuration that cannot be used.
@@ -25,7 +25,7 @@ pub enum Error {
     /// The engine failed.
     #[error(transparent)]
     Infer(#[from] InferError),
-    /// The picture cannot be used.
+    /// The image cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),
     /// The input cannot be read.

@@ -7,11 +7,11 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`source`] | where pictures come from: files, directories, patterns, standard input |
+//! | [`source`] | where images come from: files, directories, patterns, standard input |
 //! | [`image`] | bytes to pixels, within limits; resize, warp, turn, enhance |
 //! | [`models`] | manifests, checksums, dictionaries |
 //! | [`infer`] | running a network: the INT8 engine (arena) and the float engine (tract) |
-//! | [`target`], [`memory`] | the board the program was built for, and the memory pictures are read in |
+//! | [`target`], [`memory`] | the board the program was built for, and the memory images are read in |
 //! | [`network_input`] | pixels to the input of a network |
 //! | [`detect`] | page to boxes |
 //! | [`mod@crop`] | box to upright line image |
@@ -28,17 +28,17 @@
 //! | none | the INT8 engine; JPEG, PNG and PNM |
 //! | `formats` | BMP, GIF, TIFF, WebP |
 //! | `tract` | the float engine, which reads any ONNX model of the family |
-//! | `annotate` | boxes and texts drawn into pictures |
+//! | `annotate` | boxes and texts drawn into images |
 //! | `glob` | names, directories and patterns to files |
 //!
-//! Reading a picture takes three calls:
+//! Reading an image takes three calls:
 //!
 //! ```
 //! use edge_ocr::{Config, Frame, Pipeline, image::decode};
 //!
-//! let picture = decode::decode(&std::fs::read("tests/golden/receipt.jpg")?, &decode::Limits::default())?;
+//! let image = decode::decode(&std::fs::read("tests/golden/receipt.jpg")?, &decode::Limits::default())?;
 //! let mut pipeline = Pipeline::from_config(&Config::default())?;
-//! for line in pipeline.run(Frame::new(picture.view()))?.lines() {
+//! for line in pipeline.run(Frame::new(image.view()))?.lines() {
 //!     println!("{:.2} {}", line.score, line.text());
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())

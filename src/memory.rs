@@ -1,6 +1,6 @@
-//! The memory in which a picture is read: the program's static arena, or a block of the heap that grows.
+//! The memory in which an image is read: the program's static arena, or a block of the heap that grows.
 //!
-//! A picture is read in two phases, and each has all of the memory: finding text (scaled page, map, the detector's
+//! An image is read in two phases, and each has all of the memory: finding text (scaled page, map, the detector's
 //! tensors), then reading it (for each thread crops and the recogniser's tensors). [`split_aligned`] divides it.
 //!
 //! Programs are started where memory is scarce, so whatever is reserved in advance is asked for with
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_cannot_be_had_is_an_error_and_less_can_still_be_had() {
+    fn failed_allocation_is_error_smaller_succeeds() {
         let mut bench = Workspace::on_heap();
         for count in [usize::MAX, isize::MAX as usize, 1 << 60] {
             let refused = bench.bytes(count).unwrap_err();

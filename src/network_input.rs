@@ -3,7 +3,7 @@
 use crate::image::{CHANNELS, PixelView};
 use crate::models::manifest::ChannelOrder;
 
-/// Writes the window of `width` × `height` pixels at (`x`, `y`) of a picture; beyond the picture its last column and
+/// Writes the window of `width` × `height` pixels at (`x`, `y`) of an image; beyond the image its last column and
 /// row are repeated. `out` holds exactly the window.
 pub fn copy_window(
     view: PixelView<'_>,
@@ -24,7 +24,7 @@ pub fn copy_window(
     }
 }
 
-/// Moves tight rows of `columns` pixels, which lie at the beginning of `pixels`, to where they belong in a picture of
+/// Moves tight rows of `columns` pixels, which lie at the beginning of `pixels`, to where they belong in an image of
 /// `width`, and puts their colours in order. What is right of them is left as it is.
 pub fn expand_rows_in_place(pixels: &mut [u8], columns: usize, width: usize, height: usize, order: ChannelOrder) {
     let (row, stride) = (columns.min(width) * CHANNELS, width * CHANNELS);
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_beyond_the_picture_repeats_its_edge() {
+    fn a_window_beyond_the_image_repeats_its_edge() {
         let view = PixelView::new(&[1, 2, 3, 4, 5, 6], 2, 1, 6).unwrap();
         let mut out = [9; 2 * 4 * 3];
         copy_window(view, [0, 0], [4, 2], ChannelOrder::Bgr, &mut out);

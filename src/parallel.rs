@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_item_is_worked_on_and_the_first_error_returned() {
+    fn map_visits_all_items_returns_first_error() {
         let mut pool = Pool::new(4).unwrap();
         let halve = |n: i32| if n % 2 == 0 { Ok(n / 2) } else { Err(n) };
         assert_eq!(map(&mut pool, vec![2, 8, 6], halve), Ok(vec![1, 4, 3]));

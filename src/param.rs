@@ -11,13 +11,13 @@ use std::sync::OnceLock;
 pub enum Param {
     /// The engine.
     Engine,
-    /// Threads for one picture.
+    /// Threads for one image.
     Threads,
     /// The folder with model files.
     ModelsFolder,
     /// The recogniser's dictionary.
     Dict,
-    /// Degrees that a picture is turned.
+    /// Degrees that an image is turned.
     Rotate,
     /// How large the detector sees a page.
     ScaleRule,

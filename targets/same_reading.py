@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """same_reading.py EXPECTED.json FOUND.json
 
-Are two readings (`edge-ocr read --format json`) of one picture the same? Text, boxes and all other geometry must be equal,
+Are two readings (`edge-ocr read --format json`) of one image the same? Text, boxes and all other geometry must be equal,
 scores within 0.001. Exits with 1 and one line that says where they first differ.
 """
 import json

@@ -38,14 +38,14 @@ fn a_frame_is_read_without_allocating() {
         "word.png",
         "blank.png",
     ];
-    let pictures = names
+    let images = names
         .map(|name| decode::decode(&std::fs::read(folder.join(name)).expect(name), &Limits::default()).expect(name));
     for threads in [1, 3] {
         let mut pipeline = Pipeline::from_config(&Config { threads, ..Config::default() }).expect("a pipeline");
         let (mut lines, mut sizes) = (0, std::collections::HashSet::new());
         for i in 0..100 {
-            // Another part of another picture each time, down to a few pixels and up to pages of several tiles.
-            let view = pictures[i % pictures.len()].view();
+            // Another part of another image each time, down to a few pixels and up to pages of several tiles.
+            let view = images[i % images.len()].view();
             let part = |side: usize, n: usize| (side * (100 - n % 90) / 100).max(1);
             let (w, h) = (part(view.width(), i * 37), part(view.height(), i * 11));
             let view = view.crop((view.width() - w) / 2, (view.height() - h) / 3, w, h).expect("inside");
@@ -68,7 +68,7 @@ fn a_frame_is_read_without_allocating() {
         let profiles = configs.each_ref().map(|config| pipeline.profile(config).expect("a profile"));
         let mut texts = [0; 4];
         for i in 0..80 {
-            let view = pictures[i % pictures.len()].view();
+            let view = images[i % images.len()].view();
             let (w, h) = (view.width() * (1 + i % 7) / 7, view.height() * (1 + i % 9) / 9);
             let rect = (i % 3 != 0).then(|| PixelRect { x: view.width() - w.max(1), y: 0, w: w.max(1), h: h.max(1) });
             let region = Region::new(ALLOCATOR);

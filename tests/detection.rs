@@ -4,7 +4,7 @@
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
 use edge_ocr::detect::detector::DetectParams;
 use edge_ocr::detect::scale::ScaleParams;
-use edge_ocr::image::{Picture, decode};
+use edge_ocr::image::{Image, decode};
 use edge_ocr::{Config, Frame, Pipeline};
 use image::{Rgb, RgbImage};
 use imageproc::drawing::draw_text_mut;
@@ -27,14 +27,14 @@ fn pipelines() -> [Pipeline; 2] {
     })
 }
 
-fn case(name: &str) -> Picture {
+fn case(name: &str) -> Image {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
     decode::decode(&std::fs::read(&path).expect(name), &decode::Limits::default()).expect(name)
 }
 
 /// The lines that are read.
-fn read(pipeline: &mut Pipeline, picture: &Picture) -> Vec<String> {
-    let page = pipeline.run(Frame::new(picture.view())).expect("a page");
+fn read(pipeline: &mut Pipeline, image: &Image) -> Vec<String> {
+    let page = pipeline.run(Frame::new(image.view())).expect("a page");
     page.lines().map(|line| line.text().to_string()).collect()
 }
 
@@ -51,13 +51,13 @@ fn draw(canvas: &mut RgbImage, text: &str, [x, y]: [f32; 2], size: f32, grey: u8
     x + text.chars().map(|c| font.h_advance(font.glyph_id(c))).sum::<f32>()
 }
 
-fn picture(canvas: RgbImage) -> Picture {
+fn image(canvas: RgbImage) -> Image {
     let (width, height) = (canvas.width() as usize, canvas.height() as usize);
-    Picture::from_raw(canvas.into_raw(), width, height).expect("a picture")
+    Image::from_raw(canvas.into_raw(), width, height).expect("an image")
 }
 
 /// A line of words, one of which is followed by raised marks.
-fn raised_line(width: u32, size: f32, rise: f32, marks: &str, after: usize) -> (Picture, String) {
+fn raised_line(width: u32, size: f32, rise: f32, marks: &str, after: usize) -> (Image, String) {
     let mut canvas = RgbImage::from_pixel(width, size as u32 + 40, Rgb([255; 3]));
     let (mut x, mut words) = (10.0, Vec::new());
     for word in WORDS.iter().cycle().skip(after) {
@@ -71,7 +71,7 @@ fn raised_line(width: u32, size: f32, rise: f32, marks: &str, after: usize) -> (
         words.push(*word);
         x += size * 0.3;
     }
-    (picture(canvas), words.join(" "))
+    (image(canvas), words.join(" "))
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn line_with_raised_marks_is_read_whole() {
         ),
     ];
     for (i, mut pipeline) in pipelines().into_iter().enumerate() {
-        // With square canvases alone a line of the third picture is still cut in a wrong place.
+        // With square canvases alone a line of the third image is still cut in a wrong place.
         for (name, want) in &cases[..cases.len() - i] {
             let lines = read(&mut pipeline, &case(name));
             assert!(lost(want, &lines) <= 6, "{name}: {lines:?}");
@@ -113,8 +113,8 @@ fn drawn_lines_with_raised_marks_are_read_whole() {
     for mut pipeline in pipelines() {
         for (i, size) in [24.0, 29.0, 34.0, 40.0].into_iter().enumerate() {
             for (width, rise, marks) in [(1896, 0.2, "[12][15]"), (1400, 0.3, "[3]"), (2600, 0.3, "[35][24][18]")] {
-                let (picture, want) = raised_line(width, size, size * rise, marks, 2 + 2 * i);
-                let lines = read(&mut pipeline, &picture);
+                let (image, want) = raised_line(width, size, size * rise, marks, 2 + 2 * i);
+                let lines = read(&mut pipeline, &image);
                 if lost(&want, &lines) > 6 {
                     short.push(format!("{size} px on {width}: {want} read as {lines:?}"));
                 }
@@ -141,7 +141,7 @@ fn large_letters_have_no_pieces_beside() {
         for (text, width, height, size) in drawn {
             let mut canvas = RgbImage::from_pixel(width, height, Rgb([190; 3]));
             draw(&mut canvas, text, [width as f32 * 0.08, height as f32 * 0.3], size, 30);
-            let lines = read(&mut pipeline, &picture(canvas));
+            let lines = read(&mut pipeline, &image(canvas));
             assert_eq!(without_spaces(lines), text.replace(' ', ""), "at {size} pixels on {width}x{height}");
         }
     }
@@ -163,7 +163,7 @@ fn letters_that_fill_the_page_are_one_line() {
         for (text, [width, height], share, [ground, ink]) in drawn {
             let mut canvas = RgbImage::from_pixel(width, height, Rgb([ground; 3]));
             draw(&mut canvas, text, [width as f32 * 0.05, height as f32 * 0.2], height as f32 * share, ink);
-            let lines = read(&mut pipeline, &picture(canvas));
+            let lines = read(&mut pipeline, &image(canvas));
             assert_eq!(lines, [text], "{share} of {width}x{height}");
         }
     }

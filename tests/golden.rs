@@ -1,6 +1,6 @@
-//! Pictures of this repository and the text that must come out of them, by each engine.
+//! Images of this repository and the text that must come out of them, by each engine.
 //!
-//! Where INT8 reads a picture differently from float, and not better or worse than is allowed,
+//! Where INT8 reads an image differently from float, and not better or worse than is allowed,
 //! `NAME.arena.expected.txt` says so. `EDGE_OCR_UPDATE_GOLDEN=1 cargo test --test golden` rewrites the expected
 //! texts; read the difference before committing it.
 
@@ -13,24 +13,24 @@ use edge_ocr::pipeline::ProfileConfig;
 use edge_ocr::{Config, Error, Frame, Pipeline};
 use support::root;
 
-fn check(config: &Config, pictures: &[&str]) {
+fn check(config: &Config, images: &[&str]) {
     let folder = root().join("tests/golden");
     let mut pipeline = Pipeline::from_config(config).expect("a pipeline");
     let mut wrong = Vec::new();
-    for picture in pictures {
-        let bytes = std::fs::read(folder.join(picture)).expect(picture);
-        let pixels = decode::decode(&bytes, &Limits::default()).expect(picture);
-        let page = pipeline.run(Frame::new(pixels.view())).expect(picture);
+    for image in images {
+        let bytes = std::fs::read(folder.join(image)).expect(image);
+        let pixels = decode::decode(&bytes, &Limits::default()).expect(image);
+        let page = pipeline.run(Frame::new(pixels.view())).expect(image);
         let text: String = page.lines().map(|line| line.text().to_string() + "\n").collect();
-        let common = folder.join(picture).with_extension("expected.txt");
-        let own = folder.join(picture).with_extension("arena.expected.txt");
+        let common = folder.join(image).with_extension("expected.txt");
+        let own = folder.join(image).with_extension("arena.expected.txt");
         let expected = if config.engine == Engine::Arena && own.exists() { own } else { common };
         if std::env::var_os("EDGE_OCR_UPDATE_GOLDEN").is_some() {
             std::fs::write(&expected, &text).expect("written");
         }
         let want = std::fs::read_to_string(&expected).unwrap_or_default();
         if text != want {
-            wrong.push(format!("{picture}: read\n{text}instead of\n{want}"));
+            wrong.push(format!("{image}: read\n{text}instead of\n{want}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -38,12 +38,12 @@ fn check(config: &Config, pictures: &[&str]) {
 
 /// The float engine and its models, if they are here.
 #[cfg(feature = "tract")]
-fn float(config: &Config, pictures: &[&str]) {
+fn float(config: &Config, images: &[&str]) {
     if support::models_missing() {
         return;
     }
     let models = edge_ocr::config::ModelChoice { folder: Some(root().join("models")), ..config.models.clone() };
-    check(&Config { engine: Engine::Tract, models, ..config.clone() }, pictures);
+    check(&Config { engine: Engine::Tract, models, ..config.clone() }, images);
 }
 
 const PAGES: [&str; 9] = [
@@ -98,7 +98,7 @@ fn the_older_family_reads_too() {
 }
 
 #[test]
-fn a_reduced_picture_is_told_in_its_whole_size() {
+fn a_reduced_image_is_told_in_its_whole_size() {
     let bytes = std::fs::read(root().join("tests/golden/page.jpg")).expect("page.jpg");
     let limits = Limits::default();
     let mut pipeline = Pipeline::from_config(&Config::default()).expect("a pipeline");
@@ -106,7 +106,7 @@ fn a_reduced_picture_is_told_in_its_whole_size() {
     // Whole: 1500 x 2000; then half of it.
     for max_bytes in [u64::MAX, 3_000_000] {
         let reduced = decode::decode_reduced(&bytes, &limits, max_bytes).expect("page.jpg");
-        let frame = Frame { full_px: reduced.full_px, ..Frame::new(reduced.picture.view()) };
+        let frame = Frame { full_px: reduced.full_px, ..Frame::new(reduced.image.view()) };
         let page = pipeline.run(frame).expect("page.jpg");
         assert_eq!((page.width_px, page.height_px), (1500, 2000));
         quads.push(page.lines().map(|line| line.quad).collect::<Vec<_>>());
@@ -119,7 +119,7 @@ fn a_reduced_picture_is_told_in_its_whole_size() {
 }
 
 #[test]
-fn one_pipeline_reads_profiles_as_pipelines_of_their_own_do() {
+fn shared_pipeline_reads_profiles_alike() {
     let bytes = std::fs::read(root().join("tests/golden/receipt.jpg")).expect("receipt.jpg");
     let pixels = decode::decode(&bytes, &Limits::default()).expect("receipt.jpg");
     let view = pixels.view();
@@ -168,10 +168,10 @@ fn a_pipeline_of_lines_has_no_detector_and_says_so() {
     let both = Pipeline::for_profiles(&Config::default(), &[line.clone(), page.clone()]).expect("both");
     assert!(both.names().det.is_some() && both.names().cls.is_some());
     let foreign = both.profile(&page).expect("a profile");
-    let picture = edge_ocr::image::Picture::new(64, 48, [255; 3]).expect("a picture");
+    let image = edge_ocr::image::Image::new(64, 48, [255; 3]).expect("an image");
     for error in [
-        lines.run_profile(Frame::new(picture.view()), &foreign, None).err(),
-        lines.run(Frame::new(picture.view())).err(),
+        lines.run_profile(Frame::new(image.view()), &foreign, None).err(),
+        lines.run(Frame::new(image.view())).err(),
         lines.profile(&page).err(),
         lines.profile(&ProfileConfig { rotate_deg: 45, ..line.clone() }).err(),
         lines.profile(&ProfileConfig { allowed_chars: Some("\u{1}".into()), ..line }).err(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use edge_ocr::image::decode::{Limits, decode};
-use edge_ocr::image::{ImageError, Picture};
+use edge_ocr::image::{Image, ImageError};
 use serde_json::Value;
 
 /// The folder `name` of the data and its labels, or `None` where there is no data.
@@ -56,7 +56,7 @@ fn hostile_files_get_what_they_deserve() {
             ("decode", Err(ImageError::Unsupported { format, .. }))
                 if cfg!(not(feature = "formats")) && ["BMP", "GIF", "TIFF", "WebP"].contains(&format) => {}
             ("decode", Err(error)) => wrong.push(format!("{image} should decode: {error}")),
-            ("error", Ok(picture)) => wrong.push(format!("{image} should be refused: {picture:?}")),
+            ("error", Ok(image)) => wrong.push(format!("{image} should be refused: {image:?}")),
             ("decode" | "error" | "error_or_bounded" | "any", _) => {}
             (expect, _) => wrong.push(format!("{image} expects {expect}, which this test does not know")),
         }
@@ -69,8 +69,8 @@ fn hostile_files_get_what_they_deserve() {
     }
 }
 
-/// Mean difference of two pictures of one size, in grey levels.
-fn difference(a: &Picture, b: &Picture) -> f64 {
+/// Mean difference of two images of one size, in grey levels.
+fn difference(a: &Image, b: &Image) -> f64 {
     let sum: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     sum as f64 / a.as_raw().len() as f64
 }
@@ -78,19 +78,19 @@ fn difference(a: &Picture, b: &Picture) -> f64 {
 #[test]
 fn exif_orientations_come_out_upright() {
     let Some((folder, labels)) = data("exif") else { return };
-    // The pictures of one series show the same, whatever their orientation (a photograph has its number drawn on it).
+    // The images of one series show the same, whatever their orientation (a photograph has its number drawn on it).
     for (series, allowed) in [("Landscape_", 8.0), ("receipt_", 2.0)] {
-        let mut first: Option<Picture> = None;
+        let mut first: Option<Image> = None;
         for label in labels.iter().filter(|label| text(label, "image").contains(series)) {
             let image = text(label, "image");
             let bytes = fs::read(folder.join(image)).expect("the file of the label");
-            let picture = decode(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{image}: {error}"));
-            let first = first.get_or_insert_with(|| picture.clone());
-            let size = |p: &Picture| (p.width(), p.height());
-            assert_eq!(size(&picture), size(first), "{image}");
-            let found = difference(&picture, first);
+            let image = decode(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{image}: {error}"));
+            let first = first.get_or_insert_with(|| image.clone());
+            let size = |p: &Image| (p.width(), p.height());
+            assert_eq!(size(&image), size(first), "{image}");
+            let found = difference(&image, first);
             assert!(found < allowed, "{image} differs by {found}");
         }
-        assert!(first.is_some(), "no picture of {series}");
+        assert!(first.is_some(), "no image of {series}");
     }
 }

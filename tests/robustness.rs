@@ -44,11 +44,11 @@ impl Junk {
     }
 }
 
-/// One picture in every format that is read.
+/// One image in every format that is read.
 fn encoded() -> Vec<Vec<u8>> {
     let golden = |name: &str| std::fs::read(root().join("tests/golden").join(name)).expect(name);
     let mut files: Vec<_> = ["check.png", "plate.jpg", "word.png", "blank.png"].map(golden).into();
-    let picture = image::load_from_memory(&files[2]).expect("a PNG").to_rgb8();
+    let image = image::load_from_memory(&files[2]).expect("a PNG").to_rgb8();
     let others: &[ImageFormat] = if cfg!(feature = "formats") {
         &[ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Tiff, ImageFormat::Pnm]
     } else {
@@ -56,14 +56,14 @@ fn encoded() -> Vec<Vec<u8>> {
     };
     for &format in others {
         let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, format).expect("encoded");
+        image.write_to(&mut bytes, format).expect("encoded");
         files.push(bytes.into_inner());
     }
     files
 }
 
 #[test]
-fn pictures() {
+fn images() {
     let limits = Limits { max_pixels: 4_000_000, max_decode_bytes: 32_000_000, ..Limits::default() };
     let files = encoded();
     let mut junk = Junk(0x9e37_79b9_7f4a_7c15);
@@ -104,7 +104,7 @@ fn networks() {
     let mut junk = Junk(11);
     let mut refused = 0;
     repeat(150, || match TractModel::read("damaged", &junk.damage(&bytes), &input, 1) {
-        Ok(network) => refused += usize::from(network.output_shape(Shape::picture(48, 192)).is_err()),
+        Ok(network) => refused += usize::from(network.output_shape(Shape::image(48, 192)).is_err()),
         Err(error) => {
             assert!(!error.to_string().contains('\n'), "one line: {error}");
             refused += 1;

@@ -42,7 +42,7 @@ fn tensors_lie_as_close_as_they_can() {
 }
 
 #[test]
-fn plans_are_for_this_target_and_say_what_the_constants_say() {
+fn plans_match_target_constants() {
     for embedded in EMBEDDED {
         let bytes = embedded.plan().expect("a plan");
         assert_eq!(bytes.len(), embedded.plan_bytes);

@@ -1,7 +1,7 @@
-"""Drawn seven-segment displays, as many as are wanted: large digits, which the detector finds worst, and nobody's pictures.
+"""Drawn seven-segment displays, as many as are wanted: large digits, which the detector finds worst, and nobody's images.
 
 They are for choosing by and for proof of a loss: no calibration list holds them, and none of the labelled displays is like
-another. The number of a picture alone decides what it shows. Needs Pillow (10.1 or newer, with FreeType) and numpy.
+another. The number of an image alone decides what it shows. Needs Pillow (10.1 or newer, with FreeType) and numpy.
 """
 import numpy
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -29,7 +29,7 @@ def digit(canvas, character, x, y, w, h, thick, slant, fill):
 
 
 def draw(number):
-    """A picture and the whole part of the number that it shows."""
+    """An image and the whole part of the number that it shows."""
     dice = numpy.random.Generator(numpy.random.PCG64(1000 + number))
     ground = numpy.array([dice.integers(120, 200), dice.integers(130, 205), dice.integers(110, 180)])
     dark = ground * dice.uniform(0.15, 0.45)

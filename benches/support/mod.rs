@@ -1,11 +1,11 @@
-//! What the benches share: short measurements, random numbers, pictures and networks.
+//! What the benches share: short measurements, random numbers, images and networks.
 #![allow(dead_code)] // each bench uses a part
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
 use edge_ocr::Config;
 use edge_ocr::config::Engine;
-use edge_ocr::image::{Picture, decode};
+use edge_ocr::image::{Image, decode};
 use edge_ocr::memory::Workspace;
 use edge_ocr::models::{Kind, Store};
 use edge_ocr::pipeline::{Opened, open};
@@ -55,13 +55,13 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A golden picture's path.
+/// A golden image's path.
 pub fn golden(name: &str) -> PathBuf {
     root().join("tests/golden").join(name)
 }
 
-/// A golden picture's pixels.
-pub fn picture(name: &str) -> Picture {
+/// A golden image's pixels.
+pub fn image(name: &str) -> Image {
     let bytes = std::fs::read(golden(name)).expect(name);
     decode::decode(&bytes, &decode::Limits::default()).expect(name)
 }

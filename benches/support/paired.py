@@ -1,9 +1,9 @@
-"""Both engines on the same pictures, and how sure the difference of their figures is.
+"""Both engines on the same images, and how sure the difference of their figures is.
 
-A figure of a small set moves by whole pictures, so a difference means little without its spread. Both engines read the same
-pictures, so the spread is that of the paired difference over pictures: each picture's influence on the difference of the
-pooled figures (jackknife: all pictures against all but this one; for a share of pictures it is that picture's own
-difference), and of these a bootstrap. Several variants of a picture are left out together: they are one picture.
+A figure of a small set moves by whole images, so a difference means little without its spread. Both engines read the same
+images, so the spread is that of the paired difference over images: each image's influence on the difference of the
+pooled figures (jackknife: all images against all but this one; for a share of images it is that image's own
+difference), and of these a bootstrap. Several variants of an image are left out together: they are one image.
 """
 import contextlib
 import functools
@@ -19,7 +19,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 # At most this much worse than float: DESIGN's figures.
 LIMITS = {"word F1": -0.010, "exact": -0.010, "CER": 0.003}
-# The error rate of characters means something where a picture is a line. Of a picture with one digit it is the share of wrong
+# The error rate of characters means something where an image is a line. Of an image with one digit it is the share of wrong
 # readings once more, which `exact` holds against its own limit.
 LINES = ("words",)
 ENGINES = ("tract", "arena")
@@ -27,7 +27,7 @@ RESAMPLES = 4000
 
 
 def labels_of(data, folder, calibrated_on=False):
-    """The labels of a set without the pictures that were calibrated on (or of those alone), each with its picture's whole path."""
+    """The labels of a set without the images that were calibrated on (or of those alone), each with its image's whole path."""
     calibrated = set()
     for path in (HERE.parent.parent / "quantize/calibration").glob("*.txt"):
         lines = (line for line in path.read_text().splitlines() if not line.startswith("#"))
@@ -69,7 +69,7 @@ def score(script, labels, predictions):
 
 
 def compare(script, labels, group, predictions):
-    """Figures of both engines with all pictures, and without each group (a picture, with all its variants)."""
+    """Figures of both engines with all images, and without each group (an image, with all its variants)."""
     groups = sorted({group(label) for label in labels})
 
     def without(left_out):
@@ -83,14 +83,14 @@ def compare(script, labels, group, predictions):
 
 
 class Difference:
-    """INT8 less float: `float`, `int8`, `by`, the bounds `low` and `high` of 95 %, and how many `pictures` count."""
+    """INT8 less float: `float`, `int8`, `by`, the bounds `low` and `high` of 95 %, and how many `images` count."""
 
     def __init__(self, whole, rest, key, figure):
         self.float, self.int8 = (whole[engine][key][figure] for engine in ENGINES)
         self.by = self.int8 - self.float
-        # A set has pictures of several keys, and some that nothing can be held against; those have no influence.
+        # A set has images of several keys, and some that nothing can be held against; those have no influence.
         counted = [part for part in rest if part["arena"].get(key, {}).get("images") != whole["arena"][key]["images"]]
-        self.pictures = n = len(counted)
+        self.images = n = len(counted)
 
         def less(part):
             return part["arena"][key][figure] - part["tract"][key][figure] if key in part["arena"] else self.by
@@ -101,8 +101,8 @@ class Difference:
         self.low, self.high = means[int(0.025 * (len(means) - 1))], means[int(0.975 * (len(means) - 1))]
         limit = LIMITS[figure]
         self.beyond = self.by < limit if limit < 0 else self.by > limit
-        # Worse than allowed, and not by the chance of which pictures are in the set: one resample in twenty at most has no loss.
-        # Three pictures of 35 that float alone can read are enough.
+        # Worse than allowed, and not by the chance of which images are in the set: one resample in twenty at most has no loss.
+        # Three images of 35 that float alone can read are enough.
         no_loss = sum(mean >= 0 if limit < 0 else mean <= 0 for mean in means)
         self.lost = self.beyond and no_loss <= 0.05 * len(means)
 

@@ -7,13 +7,13 @@ mod network;
 mod report;
 mod stats;
 
-use super::check::{PICTURE, TEXT};
+use super::check::{IMAGE, TEXT};
 use super::malloc_tuning;
 use super::options::{self, Options};
 use super::{Stop, exit, load};
 use edge_ocr::config::{Config, Engine};
 use edge_ocr::image::resize::{self, ResizeScratch};
-use edge_ocr::image::{CHANNELS, Picture, PixelView, decode};
+use edge_ocr::image::{CHANNELS, Image, PixelView, decode};
 use edge_ocr::infer::arena;
 use edge_ocr::models::Kind;
 use edge_ocr::page::Timing;
@@ -28,7 +28,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Instant;
 
-/// The first line of [`PICTURE`]: left, top, width, height.
+/// The first line of [`IMAGE`]: left, top, width, height.
 const LINE: [usize; 4] = [0, 2, 276, 44];
 
 /// A probability that only text has.
@@ -36,8 +36,8 @@ const SURE: f32 = 0.9;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Picture to read, - for standard input; with --only rec it is one line of text [default: the one of `check`]
-    picture: Option<OsString>,
+    /// Image to read, - for standard input; with --only rec it is one line of text [default: the one of `check`]
+    image: Option<OsString>,
     /// Measure only this: one run of the detector, one of the recogniser, or reading a page
     #[arg(long, value_enum)]
     only: Option<StageName>,
@@ -72,19 +72,19 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         Engine::Arena => Some(arena::isa()?.name()),
         Engine::Tract => None,
     };
-    let picture = match &args.picture {
+    let image = match &args.image {
         Some(name) if name == "-" => load::first(&Input::Stdin, config.limits)?,
         Some(name) => load::first(&Input::Path(name.into()), config.limits)?,
-        None => decode::decode(PICTURE, &config.limits)?,
+        None => decode::decode(IMAGE, &config.limits)?,
     };
     let before = Reading::of(Path::new(SYS));
     let mut stages = Vec::new();
     for stage in [StageName::Det, StageName::Rec, StageName::Page] {
         if args.only.is_none_or(|only| only == stage) {
             stages.push(match stage {
-                StageName::Det => det(args, &config, picture.view())?,
-                StageName::Rec => rec(args, &config, picture.view())?,
-                StageName::Page => page(args, &config, &picture)?,
+                StageName::Det => det(args, &config, image.view())?,
+                StageName::Rec => rec(args, &config, image.view())?,
+                StageName::Page => page(args, &config, &image)?,
             });
         }
     }
@@ -119,14 +119,14 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     }
 }
 
-/// One run of the detector on the picture, scaled to fit its input.
-fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, Stop> {
+/// One run of the detector on the image, scaled to fit its input.
+fn det(args: &Args, config: &Config, image: PixelView<'_>) -> Result<Stage, Stop> {
     let single = Single::new(config, Kind::Detector)?;
     let (session, [width, height]) = single.session(args.size, [640, 640])?;
-    let scale = (width as f64 / picture.width() as f64).min(height as f64 / picture.height() as f64);
-    let [w, h] = [picture.width(), picture.height()].map(|side| ((side as f64 * scale) as usize).max(1));
-    let mut scaled = Picture::new(w, h, [0; 3])?;
-    resize::linear(picture, scaled.as_raw_mut(), w, h, &mut ResizeScratch::default())?;
+    let scale = (width as f64 / image.width() as f64).min(height as f64 / image.height() as f64);
+    let [w, h] = [image.width(), image.height()].map(|side| ((side as f64 * scale) as usize).max(1));
+    let mut scaled = Image::new(w, h, [0; 3])?;
+    resize::linear(image, scaled.as_raw_mut(), w, h, &mut ResizeScratch::default())?;
     let mut input = vec![0; width * height * CHANNELS];
     network_input::copy_window(
         scaled.view(),
@@ -139,7 +139,7 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     let text_pixels = runs.answer.iter().filter(|p| **p > 0.5).count();
     // Without text these networks are undecided, a little below or above a half; with text they are sure.
     if runs.answer.iter().all(|p| *p < SURE) {
-        return Err(Stop::Failed("the detector found no text in the picture; give one with text".into()));
+        return Err(Stop::Failed("the detector found no text in the image; give one with text".into()));
     }
     Ok(Stage {
         stage: StageName::Det,
@@ -156,14 +156,14 @@ fn det(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     })
 }
 
-/// One run of the recogniser on the picture, which is one line of text, or on the first line of the built-in one.
-fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, Stop> {
+/// One run of the recogniser on the image, which is one line of text, or on the first line of the built-in one.
+fn rec(args: &Args, config: &Config, image: PixelView<'_>) -> Result<Stage, Stop> {
     let single = Single::new(config, Kind::Recogniser)?;
     let (session, [width, height]) = single.session(args.size, [320, 48])?;
-    let built_in = decode::decode(PICTURE, &config.limits)?;
+    let built_in = decode::decode(IMAGE, &config.limits)?;
     let [x, y, w, h] = LINE;
-    let given = args.picture.is_some() && args.only == Some(StageName::Rec);
-    let line = if given { picture } else { built_in.view().crop(x, y, w, h)? };
+    let given = args.image.is_some() && args.only == Some(StageName::Rec);
+    let line = if given { image } else { built_in.view().crop(x, y, w, h)? };
     let columns = (height * line.width()).div_ceil(line.height().max(1)).clamp(1, width);
     let mut input = vec![0; width * height * CHANNELS];
     resize::linear(line, &mut input[..columns * height * CHANNELS], columns, height, &mut ResizeScratch::default())?;
@@ -178,7 +178,7 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     let text = |class| single.model.charset.as_ref().map_or("?", |set| set.text(class));
     let text: String = symbols.iter().map(|symbol| text(symbol.class)).collect();
     if text.trim().is_empty() {
-        return Err(Stop::Failed("the recogniser read nothing in the line; give a picture of one line of text".into()));
+        return Err(Stop::Failed("the recogniser read nothing in the line; give an image of one line of text".into()));
     }
     let known = TEXT.lines().next().unwrap_or_default();
     // Some models drop spaces, which is no defect of the machine.
@@ -201,29 +201,29 @@ fn rec(args: &Args, config: &Config, picture: PixelView<'_>) -> Result<Stage, St
     })
 }
 
-/// Reading a whole picture, without decoding it.
-fn page(args: &Args, config: &Config, picture: &Picture) -> Result<Stage, Stop> {
+/// Reading a whole image, without decoding it.
+fn page(args: &Args, config: &Config, image: &Image) -> Result<Stage, Stop> {
     let mut pipeline = Pipeline::from_config(config)?;
     let mut first: Option<String> = None;
     let (times, joules) = args.repeat(|| -> Result<(f64, Timing), Stop> {
         let start = Instant::now();
-        let page = pipeline.run(Frame::new(picture.view()))?;
+        let page = pipeline.run(Frame::new(image.view()))?;
         let time = (ms(start), page.timing);
         let text: String = page.lines().map(|l| l.text().to_string() + "\n").collect();
         let first = first.get_or_insert_with(|| text.clone());
         match *first == text {
             true => Ok(time),
             false => Err(Stop::Failed(format!(
-                "the same picture was read as {first:?} and as {text:?}; report this as a defect"
+                "the same image was read as {first:?} and as {text:?}; report this as a defect"
             ))),
         }
     })?;
     let text = first.unwrap_or_default();
-    if args.picture.is_none() && text != TEXT && can_say(config, TEXT) {
+    if args.image.is_none() && text != TEXT && can_say(config, TEXT) {
         return Err(wrong(&text, TEXT));
     }
     if text.trim().is_empty() {
-        return Err(Stop::Failed("no text was read in the picture; give one with text".into()));
+        return Err(Stop::Failed("no text was read in the image; give one with text".into()));
     }
     let part = |part, of: fn(&Timing) -> f32| Part { part, ms: Stats::of(times.iter().map(|t| of(&t.1).into())) };
     let names = pipeline.names();
@@ -231,8 +231,8 @@ fn page(args: &Args, config: &Config, picture: &Picture) -> Result<Stage, Stop> 
     Ok(Stage {
         stage: StageName::Page,
         model: models.into_iter().flatten().cloned().collect::<Vec<_>>().join(", "),
-        width_px: picture.width(),
-        height_px: picture.height(),
+        width_px: image.width(),
+        height_px: image.height(),
         threads: pipeline.config().threads,
         ms: Stats::of(times.iter().map(|t| t.0)),
         parts: vec![
@@ -248,7 +248,7 @@ fn page(args: &Args, config: &Config, picture: &Picture) -> Result<Stage, Stop> 
     })
 }
 
-/// Whether the program knows all characters: one built for digits cannot read the built-in picture.
+/// Whether the program knows all characters: one built for digits cannot read the built-in image.
 fn can_say(config: &Config, text: &str) -> bool {
     let known = |c: char| c == '\n' || target::CLASSES.iter().any(|class| class.chars().eq([c]));
     config.engine == Engine::Tract || text.chars().all(known)

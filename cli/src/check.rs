@@ -1,4 +1,4 @@
-//! `edge-ocr check`: reads a built-in picture and says whether everything is fit.
+//! `edge-ocr check`: reads a built-in image and says whether everything is fit.
 
 use super::malloc_tuning;
 use super::options::Options;
@@ -10,8 +10,8 @@ use edge_ocr::{Frame, Pipeline, target};
 use std::time::Instant;
 
 /// Rendered by `tests/golden/make.py`, with the text that is on it.
-pub const PICTURE: &[u8] = include_bytes!("check.png");
-/// See [`PICTURE`].
+pub const IMAGE: &[u8] = include_bytes!("check.png");
+/// See [`IMAGE`].
 pub const TEXT: &str = include_str!("check.expected.txt");
 
 #[derive(clap::Args)]
@@ -49,12 +49,12 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     say!("models     {}", models.into_iter().flatten().collect::<Vec<_>>().join(", "));
     say!("loading    {:.0} ms", loaded.as_secs_f64() * 1e3);
 
-    let picture = decode::decode(PICTURE, &config.limits)?;
+    let image = decode::decode(IMAGE, &config.limits)?;
     let mut times = Vec::new();
     let mut text = String::new();
     for _ in 0..args.repeat.clamp(1, 1000) {
         let start = Instant::now();
-        let page = pipeline.run(Frame::new(picture.view()))?;
+        let page = pipeline.run(Frame::new(image.view()))?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
         text = page.lines().map(|l| l.text().to_string() + "\n").collect();
     }

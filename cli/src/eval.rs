@@ -1,4 +1,4 @@
-//! `edge-ocr eval`: reads the pictures of a labels file and writes predictions, one JSON object a line.
+//! `edge-ocr eval`: reads the images of a labels file and writes predictions, one JSON object a line.
 
 use super::interrupt::Guarded;
 use super::malloc_tuning;
@@ -19,11 +19,11 @@ pub struct Args {
     /// Where the predictions go; - for standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Only the first N pictures
+    /// Only the first N images
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Exchange left and right first, for what is seen in a mirror
-    #[arg(long, help_heading = "Picture")]
+    #[arg(long, help_heading = "Image")]
     mirror: bool,
     #[command(flatten)]
     options: Options,
@@ -80,12 +80,12 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         .collect();
     overwrite::refuse(&[("--out", sink::file(Some(&args.out)))], &read)?;
     let mut pipeline = Pipeline::from_config(&config)?;
-    // Making plans is part of loading; a picture pays only for those beyond what `--memory` keeps.
+    // Making plans is part of loading; an image pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;
     let config = pipeline.config();
     let loading = load::Loading { limits: config.limits, max_bytes: config.max_decoded_bytes(), mirror: args.mirror };
     let (out_name, out) = sink::create(Some(&args.out))?;
-    // A prediction is written when its picture is read, and none is cut by a signal.
+    // A prediction is written when its image is read, and none is cut by a signal.
     let out = Guarded::new(out, |mut out| out.flush())?;
     let mut bad = 0;
     for image in &images {
@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         .map_err(write_failed(&out_name))?;
     }
     if bad > 0 {
-        eprintln!("edge-ocr: {bad} of {} pictures could not be read", images.len());
+        eprintln!("edge-ocr: {bad} of {} images could not be read", images.len());
         return Ok(exit::INPUT);
     }
     Ok(exit::OK)

@@ -14,7 +14,7 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// A model cannot be used.
 pub const MODEL: u8 = 3;
-/// A picture could not be read.
+/// An image could not be read.
 pub const INPUT: u8 = 4;
 /// No text was found, and that was asked to be an error.
 pub const NO_TEXT: u8 = 5;

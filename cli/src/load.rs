@@ -1,6 +1,6 @@
 //! One input to its pages, as frames with the time that each took.
 
-use edge_ocr::image::Picture;
+use edge_ocr::image::Image;
 use edge_ocr::image::decode::{self, Decoded, Limits, Notice, Pages};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Frame};
@@ -8,8 +8,8 @@ use std::time::Instant;
 
 /// A decoded page.
 pub struct Loaded {
-    pub picture: Picture,
-    /// Width and height of the file's picture, which may have been decoded at a reduced size.
+    pub image: Image,
+    /// Width and height of the file's image, which may have been decoded at a reduced size.
     full_px: [usize; 2],
     /// Of decoding, not of reading the file.
     decode_ms: f32,
@@ -17,13 +17,13 @@ pub struct Loaded {
     pub page: usize,
     /// Number of pages of the file.
     pub pages: usize,
-    /// What of the file is not in the picture, and what else is odd about it.
+    /// What of the file is not in the image, and what else is odd about it.
     pub notices: Vec<Notice>,
 }
 
 impl Loaded {
     pub fn frame(&self) -> Frame<'_> {
-        Frame { decode_ms: self.decode_ms, full_px: self.full_px, ..Frame::new(self.picture.view()) }
+        Frame { decode_ms: self.decode_ms, full_px: self.full_px, ..Frame::new(self.image.view()) }
     }
 }
 
@@ -53,14 +53,14 @@ pub fn load(input: &Input, loading: Loading) -> impl Iterator<Item = Result<Load
             let start = Instant::now();
             let decoded = pages.next()?;
             let decode_ms = start.elapsed().as_secs_f32() * 1e3;
-            Some(decoded.map_err(Error::from).map(|Decoded { mut picture, full_px, page, notices }| {
+            Some(decoded.map_err(Error::from).map(|Decoded { mut image, full_px, page, notices }| {
                 for notice in &notices {
                     log::warn!("{name}: {notice}");
                 }
                 if loading.mirror {
-                    picture.mirror();
+                    image.mirror();
                 }
-                Loaded { picture, full_px, decode_ms, page, pages: count, notices }
+                Loaded { image, full_px, decode_ms, page, pages: count, notices }
             }))
         })
     });
@@ -68,6 +68,6 @@ pub fn load(input: &Input, loading: Loading) -> impl Iterator<Item = Result<Load
 }
 
 /// The first page of an input, at its full size.
-pub fn first(input: &Input, limits: Limits) -> Result<Picture, Error> {
+pub fn first(input: &Input, limits: Limits) -> Result<Image, Error> {
     Ok(decode::decode(&source::read(input, limits.max_bytes)?, &limits)?)
 }

@@ -33,7 +33,7 @@ mod worker;
 use clap::{Parser, Subcommand};
 use edge_ocr::Error;
 
-/// Reads the text in pictures: boxes, characters, confidence.
+/// Reads the text in images: boxes, characters, confidence.
 #[derive(Parser)]
 #[command(name = "edge-ocr", version, max_term_width = 110)]
 struct Cli {
@@ -46,15 +46,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Read the text in pictures
+    /// Read the text in images
     Read(Box<read::Args>),
-    /// Read the pictures of a labels file and write predictions to be scored
+    /// Read the images of a labels file and write predictions to be scored
     Eval(Box<eval::Args>),
     /// List, show and verify models
     Models(models::Args),
     /// Show what this program was built for: input sizes, memory, and the targets there are
     Targets(targets::Args),
-    /// Read a built-in picture and say whether engine, models and machine are fit
+    /// Read a built-in image and say whether engine, models and machine are fit
     Check(Box<check::Args>),
     /// Read fields of camera frames for years and publish the readings by MQTT
     ///
@@ -62,7 +62,7 @@ enum Verb {
     /// has not been tried on a camera yet.
     #[cfg(feature = "node")]
     Node(Box<node::Args>),
-    /// Read pictures that others send by MQTT: one of many that share the jobs of a broker
+    /// Read images that others send by MQTT: one of many that share the jobs of a broker
     #[cfg(feature = "node")]
     Worker(worker::Args),
     /// Measure this machine: milliseconds of each network and of a whole page, with the answers checked

@@ -1,8 +1,8 @@
-//! Tunes glibc's malloc so that the heap stays small while the float engine runs or several pictures are read.
+//! Tunes glibc's malloc so that the heap stays small while the float engine runs or several images are read.
 //!
 //! Whenever glibc frees a block that has pages of its own, it raises the size from which blocks get such pages, up to
-//! 32 MB. The float engine's tensors and the decoders' pictures then lie on the heap between longer-lived blocks and
-//! leave holes. That costs the float engine 80 MB of 362 on the malformed pictures, and the INT8 engine 29 MB of 116
+//! 32 MB. The float engine's tensors and the decoders' images then lie on the heap between longer-lived blocks and
+//! leave holes. That costs the float engine 80 MB of 362 on the malformed images, and the INT8 engine 29 MB of 116
 //! on twenty receipts. The threshold can be fixed only by an unsafe call, or by the environment before the program
 //! starts. So the program executes itself once more, with the same process id, arguments and open files.
 
@@ -17,10 +17,10 @@ const THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_";
 
 /// Restarts the program with fixed settings if `config` asks for little memory, the environment does not set the
 /// threshold, and large blocks will be freed. Returns if there is nothing to do or if the restart fails.
-pub fn apply(config: &Config, pictures: usize) {
+pub fn apply(config: &Config, images: usize) {
     match (config.memory, config.engine) {
         (Memory::Small, Engine::Tract) => restart(FLOAT),
-        (Memory::Small, Engine::Arena) if pictures > 1 => restart(INT8),
+        (Memory::Small, Engine::Arena) if images > 1 => restart(INT8),
         _ => {}
     }
 }

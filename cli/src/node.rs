@@ -21,7 +21,7 @@ pub struct Args {
     /// Remove everything from the broker that this node has it keep, Home Assistant's entities too, and end
     #[arg(long, requires = "config", conflicts_with = "demo")]
     clear_retained: bool,
-    /// Replay built-in pictures to a broker of its own and print what a subscriber gets (feature `demo`)
+    /// Replay built-in images to a broker of its own and print what a subscriber gets (feature `demo`)
     #[arg(long, conflicts_with = "config")]
     demo: bool,
     /// With --demo: end after so many messages
@@ -76,16 +76,16 @@ fn demo(_: Option<u64>, _: Signals) -> Result<u8, Ended> {
     Err(Ended::NotBuiltIn("the broker of the demo is not in this program; build it with `--features demo`"))
 }
 
-/// Replays built-in pictures to a broker inside the program, until interrupted or `messages` have come.
+/// Replays built-in images to a broker inside the program, until interrupted or `messages` have come.
 #[cfg(feature = "demo")]
 fn demo(messages: Option<u64>, signals: Signals) -> Result<u8, Ended> {
-    use edge_ocr_node::node::demo::{Broker, config, write_pictures};
-    let broken = |e: std::io::Error| Ended::Failed(format!("the demo has no place for its pictures: {e}"));
+    use edge_ocr_node::node::demo::{Broker, config, write_images};
+    let broken = |e: std::io::Error| Ended::Failed(format!("the demo has no place for its images: {e}"));
     // One that is new and closed to others: they can write to the folder that it is in.
     let folder = tempfile::Builder::new().prefix("edge-ocr-demo-").tempdir().map_err(broken)?;
-    write_pictures(folder.path()).map_err(Ended::Failed)?;
+    write_images(folder.path()).map_err(Ended::Failed)?;
     let broker = Broker::start().map_err(Ended::Failed)?;
-    say!("broker at {}, pictures in {}; what a subscriber to # gets:", broker.address, folder.path().display());
+    say!("broker at {}, images in {}; what a subscriber to # gets:", broker.address, folder.path().display());
     let stop = edge_ocr_node::util::shutdown::Stop::default();
     let (config, ended) = (config(broker.address, folder.path()).map_err(Ended::Failed)?, stop.clone());
     let load: node::Load = Arc::new(|| Err("the demo has no configuration to read again".into()));

@@ -15,7 +15,7 @@ pub struct Options {
     #[command(flatten)]
     models: Models,
     #[command(flatten)]
-    picture: Picture,
+    image: Image,
     #[command(flatten)]
     detection: Detection,
     #[command(flatten)]
@@ -51,7 +51,7 @@ struct Models {
     /// tract for models and sizes that are not built in]
     #[arg(long, value_enum)]
     engine: Option<EngineName>,
-    /// Threads for one picture (default: the processor's, at most 4)
+    /// Threads for one image (default: the processor's, at most 4)
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// What is spared: memory (small; JPEGs above 16 megapixels are reduced), or detail, and time of the float engine
@@ -75,18 +75,18 @@ enum EngineName {
 }
 
 #[derive(Args)]
-#[command(next_help_heading = "Picture")]
-struct Picture {
-    /// Do not look for text: the picture, or each region, is one line
+#[command(next_help_heading = "Image")]
+struct Image {
+    /// Do not look for text: the image, or each region, is one line
     #[arg(long)]
     line: bool,
     /// Read only this region, pixels or per cent (may be given several times)
     #[arg(long, value_name = "X,Y,W,H")]
     roi: Vec<String>,
-    /// Turn the picture clockwise first: 90, 180 or 270
+    /// Turn the image clockwise first: 90, 180 or 270
     #[arg(long, value_name = "DEGREES", default_value_t = 0)]
     rotate: u16,
-    /// Enhance the picture first: contrast, threshold, otsu (one threshold for the whole picture), deskew
+    /// Enhance the image first: contrast, threshold, otsu (one threshold for the whole image), deskew
     #[arg(long, value_name = "HOW", value_delimiter = ',')]
     enhance: Vec<String>,
     /// Order of the lines: as a person reads, or as RapidOCR sorts
@@ -112,7 +112,7 @@ struct Detection {
     /// Tiled: pixels that neighbouring tiles share
     #[arg(long, value_name = "PX")]
     det_overlap: Option<usize>,
-    /// Tiled: how often a small picture is enlarged at most
+    /// Tiled: how often a small image is enlarged at most
     #[arg(long, value_name = "TIMES")]
     det_max_upscale: Option<f32>,
     /// Longest side of the page that is looked at; larger pages are reduced to it, strips less (tiled)
@@ -211,16 +211,16 @@ struct Recognition {
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitFlags {
-    /// Largest picture file, bytes
+    /// Largest image file, bytes
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_bytes)]
     max_bytes: u64,
-    /// Widest picture, pixels
+    /// Widest image, pixels
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_width_px)]
     max_width: u32,
-    /// Highest picture, pixels
+    /// Highest image, pixels
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_height_px)]
     max_height: u32,
-    /// Largest picture, pixels
+    /// Largest image, pixels
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
     max_pixels: u64,
     /// Memory for decoding, bytes
@@ -259,22 +259,22 @@ impl Options {
                 MemoryName::Small => Memory::Small,
                 MemoryName::Large => Memory::Large,
             },
-            mode: if self.picture.line { Mode::Line } else { Mode::Page },
+            mode: if self.image.line { Mode::Line } else { Mode::Page },
             classify: !self.recognition.no_cls,
             cls_thresh: self.recognition.cls_thresh,
             rec_score_thresh: self.recognition.rec_score_thresh,
             detect: self.detection.params()?,
             recognise: self.recognition.params(matches!(self.detection.scale, ScaleName::Reference))?,
-            regions: self.picture.roi.clone(),
-            rotate_deg: self.picture.rotate,
+            regions: self.image.roi.clone(),
+            rotate_deg: self.image.rotate,
             enhance: self
-                .picture
+                .image
                 .enhance
                 .iter()
                 .map(|how| how.parse::<Enhance>().map_err(|e| Error::Config(e.to_string())))
                 .collect::<Result<_, _>>()?,
             limits: self.limits(),
-            order: match self.picture.order {
+            order: match self.image.order {
                 OrderName::Reading => Order::Reading,
                 OrderName::Rapidocr => Order::Rapidocr,
             },

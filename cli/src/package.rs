@@ -57,7 +57,7 @@ mod tests {
     use std::fs::read_to_string;
 
     #[test]
-    fn every_verb_has_a_page_and_shells_take_the_completions() {
+    fn subcommands_have_man_page_and_completions() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path()).unwrap();
         let page = read_to_string(dir.path().join("man/edge-ocr.1")).unwrap();

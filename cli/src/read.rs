@@ -1,4 +1,4 @@
-//! `edge-ocr read`: pictures in, text out.
+//! `edge-ocr read`: images in, text out.
 
 use super::interrupt::Guarded;
 use super::load::Loaded;
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Pictures: files, directories, patterns, - for standard input
-    #[arg(required = true, value_name = "PICTURE")]
+    /// Images: files, directories, patterns, - for standard input
+    #[arg(required = true, value_name = "IMAGE")]
     inputs: Vec<OsString>,
     /// Look into the directories of directories too
     #[arg(short, long)]
@@ -39,19 +39,19 @@ pub struct Args {
     /// Also write the words and characters with their boxes and scores (json, jsonl)
     #[arg(long)]
     chars: bool,
-    /// Draw the picture with boxes, and the texts beside it; a directory when there are several pictures. Further
+    /// Draw the image with boxes, and the texts beside it; a directory when there are several images. Further
     /// pages of a file get -2, -3, … before the ending
     #[arg(long, value_name = "PNG|DIR")]
     annotate: Option<PathBuf>,
     /// Font for that, TrueType (default: a built-in one with Latin, Greek and Cyrillic letters)
     #[arg(long, value_name = "TTF")]
     annotate_font: Option<PathBuf>,
-    /// Exit with 5 when a picture has no text
+    /// Exit with 5 when an image has no text
     #[arg(long)]
     fail_on_empty: bool,
     /// Exchange left and right first, for what is seen in a mirror; boxes and regions are those of the exchanged
-    /// picture
-    #[arg(long, help_heading = "Picture")]
+    /// image
+    #[arg(long, help_heading = "Image")]
     mirror: bool,
     #[command(flatten)]
     options: Options,
@@ -133,7 +133,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         bar.finish_and_clear();
         writer.finish()
     })?;
-    // Boxes are drawn on the whole picture.
+    // Boxes are drawn on the whole image.
     let max_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().max_decoded_bytes() };
     let loading = load::Loading { limits: pipeline.config().limits, max_bytes, mirror: args.mirror };
     let (mut bad, mut empty) = (0, 0);
@@ -171,7 +171,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                     results.with(|writer| writer.failure(&name, &error.to_string())).map_err(write_failed(&target))?;
                     failed = true;
                     code = exit::of(&error);
-                    // An engine that fails once fails again; a bad picture is only itself.
+                    // An engine that fails once fails again; a bad image is only itself.
                     if !matches!(error, Error::Image(_) | Error::Source(_)) {
                         bad += 1;
                         return Ok(false);
@@ -197,23 +197,23 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let tried_all = goes_on?;
     closed?;
     if bad > 0 && tried_all && inputs.len() > 1 {
-        eprintln!("edge-ocr: {bad} of {} pictures could not be read", inputs.len());
+        eprintln!("edge-ocr: {bad} of {} images could not be read", inputs.len());
     }
     if code == exit::OK && args.fail_on_empty && empty > 0 {
-        eprintln!("edge-ocr: {empty} of {} pictures have no text", inputs.len());
+        eprintln!("edge-ocr: {empty} of {} images have no text", inputs.len());
         code = exit::NO_TEXT;
     }
     Ok(code)
 }
 
-/// A bar on standard error, for several pictures and a person who watches.
-fn progress(pictures: usize) -> ProgressBar {
-    if pictures < 2 || !std::io::stderr().is_terminal() {
+/// A bar on standard error, for several images and a person who watches.
+fn progress(images: usize) -> ProgressBar {
+    if images < 2 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(pictures as u64).with_style(style)
+    ProgressBar::new(images as u64).with_style(style)
 }
 
 /// Draws pages.
@@ -221,7 +221,7 @@ struct Annotator {
     font: Font,
     target: PathBuf,
     several: bool,
-    /// Names given in the directory so far: pictures of several directories may have one name.
+    /// Names given in the directory so far: images of several directories may have one name.
     names: HashSet<OsString>,
 }
 
@@ -271,17 +271,17 @@ impl Annotator {
     fn draw(&mut self, input: &Input, page: &Page, loaded: Loaded) -> Result<(), Stop> {
         let path = self.path(input, loaded.page);
         let (width, height) = (page.width_px, page.height_px);
-        let Some(canvas) = image::RgbImage::from_raw(width, height, loaded.picture.into_raw()) else {
-            return Err(Stop::Failed(format!("the picture {} has lost its pixels", input.name())));
+        let Some(canvas) = image::RgbImage::from_raw(width, height, loaded.image.into_raw()) else {
+            return Err(Stop::Failed(format!("the image {} has lost its pixels", input.name())));
         };
         let canvas = output::annotate(page, canvas, &self.font).map_err(Error::from)?;
         // Encoded first: the encoder's own writer would swallow what goes wrong with its last bytes. By this encoder
-        // and not by the picture's method, which brings the encoders of all formats into the program.
+        // and not by the image's method, which brings the encoders of all formats into the program.
         let mut png = Vec::new();
         PngEncoder::new(&mut png)
             .write_image(canvas.as_raw(), canvas.width(), canvas.height(), ExtendedColorType::Rgb8)
             .map_err(std::io::Error::other)
             .and_then(|()| std::fs::write(&path, &png))
-            .map_err(|e| Stop::Failed(format!("the annotated picture could not be written to {}: {e}; check the path, its permissions and the free space", path.display())))
+            .map_err(|e| Stop::Failed(format!("the annotated image could not be written to {}: {e}; check the path, its permissions and the free space", path.display())))
     }
 }

@@ -1,4 +1,4 @@
-//! `edge-ocr worker`: one of a fleet that reads pictures for others.
+//! `edge-ocr worker`: one of a fleet that reads images for others.
 
 use super::{Stop as Ended, exit};
 use edge_ocr::Error;

@@ -98,7 +98,7 @@ fn one_network_at_another_size() {
 }
 
 #[test]
-fn a_picture_of_the_user() {
+fn an_image_of_the_user() {
     let word = json(&["--only", "rec", "tests/golden/word.png"]);
     assert_eq!(word["stages"][0]["text"], "Kitchen");
     let page = json(&["--only", "page", "tests/golden/slanted.png"]);

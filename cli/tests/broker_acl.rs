@@ -57,7 +57,7 @@ fn a_node_has_what_it_needs() {
         assert!(home.last(&topic).is_some(), "{topic}: {:#?}", node.lines());
     }
     assert!(home.last(device).is_some());
-    // Home Assistant starts, and somebody wants a picture.
+    // Home Assistant starts, and somebody wants an image.
     let before = home.texts(device).len();
     home.publish("homeassistant/status", b"online", false);
     assert!(wait_for(SOON, || home.texts(device).len() > before), "{}", broker.log());
@@ -100,13 +100,13 @@ fn a_worker_has_what_it_needs() {
     fs::write(&path, config).expect("written");
     let worker = Program::start(&["worker", "--id", "w1", "--config", path.to_str().expect("UTF-8")]);
     assert!(sender.last("ocr/workers/w1/status").is_some(), "{:#?}", worker.lines());
-    let picture = fs::read(Path::new(ROOT).join("tests/golden/digit.png")).expect("a picture");
-    sender.publish("ocr/jobs/17", &picture, false);
+    let image = fs::read(Path::new(ROOT).join("tests/golden/digit.png")).expect("an image");
+    sender.publish("ocr/jobs/17", &image, false);
     let result: Value = serde_json::from_str(&sender.last("ocr/results/17").expect("a result").text()).expect("JSON");
     assert_eq!(result["result"]["lines"][0]["text"], "7", "{result}");
     assert!(!broker.log().contains("Denied"), "{}", broker.log());
     let thief = listener(&broker, "worker-1", &["ocr/results/+"]);
-    thief.publish("ocr/jobs/18", &picture, false);
+    thief.publish("ocr/jobs/18", &image, false);
     thief.publish("ocr/results/mark", b"{}", false);
     assert!(sender.last("ocr/results/mark").is_some());
     assert!(thief.messages().is_empty() && !sender.messages().iter().any(|message| message.topic == "ocr/results/18"));

@@ -1,4 +1,4 @@
-//! Inputs that hold more than one picture, nothing to be seen at first, or no picture that is read: what comes out is
+//! Inputs that hold more than one image, nothing to be seen at first, or no image that is read: what comes out is
 //! said.
 
 mod support;
@@ -17,7 +17,7 @@ fn read(path: &Path, flags: &[&str]) -> Vec<String> {
     out.lines().map(String::from).collect()
 }
 
-/// A file of the folder with an encoded picture.
+/// A file of the folder with an encoded image.
 fn save(folder: &tempfile::TempDir, name: &str, image: impl Into<DynamicImage>) -> std::path::PathBuf {
     let mut bytes = Cursor::new(Vec::new());
     let format = ImageFormat::from_path(name).expect("an ending");
@@ -36,7 +36,7 @@ fn case(name: &str) -> std::path::PathBuf {
 }
 
 fn open(path: &Path) -> DynamicImage {
-    image::load_from_memory(&fs::read(path).expect("the file")).expect("a picture")
+    image::load_from_memory(&fs::read(path).expect("the file")).expect("an image")
 }
 
 #[cfg(feature = "formats")]
@@ -128,7 +128,7 @@ mod pages {
 }
 
 #[test]
-fn transparent_pictures_are_read_on_either_ground() {
+fn transparent_images_are_read_on_either_ground() {
     const TEXTS: [&str; 3] = ["Pump station 4", "Flow 12.7 m3/h", "Service due 2027"];
     let folder = folder();
     let white = open(&case("white_on_transparent.png")).to_rgba8();
@@ -154,7 +154,7 @@ fn transparent_pictures_are_read_on_either_ground() {
 }
 
 #[test]
-fn sixteen_bit_pictures_of_few_bits_are_read() {
+fn sixteen_bit_images_of_few_bits_are_read() {
     let folder = folder();
     let word = open(&root().join("tests/golden/word.png")).to_luma8();
     let expected = read(&save(&folder, "plain.png", word.clone()), &[]);
@@ -184,7 +184,7 @@ fn otsu_reads_displays_with_unlit_segments() {
 }
 
 #[test]
-fn mirrored_pictures_are_read_when_told() {
+fn mirrored_images_are_read_when_told() {
     let folder = folder();
     for name in ["tests/golden/word.png", "tests/golden/slanted.png"] {
         let path = save(&folder, "mirrored.png", open(&root().join(name)).fliph());
@@ -213,7 +213,7 @@ fn formats_that_are_not_read_are_named() {
     fs::copy(root().join("tests/golden/word.png"), folder.path().join("f.png")).unwrap();
     let (code, out, err) = run(&["read", folder.path().to_str().unwrap()]);
     assert_eq!(code, 4, "{err}");
-    assert!(!out.is_empty() && err.contains("5 of 6 pictures could not be read"), "{out}{err}");
+    assert!(!out.is_empty() && err.contains("5 of 6 images could not be read"), "{out}{err}");
     files.iter().for_each(|(name, _, format)| assert!(err.contains(name) && err.contains(format), "{err}"));
 }
 
@@ -232,12 +232,12 @@ fn jpeg_without_any_pixels_is_an_error() {
 }
 
 #[test]
-fn black_picture_is_told() {
+fn black_image_is_told() {
     let folder = folder();
     let path = save(&folder, "black.png", GrayImage::new(64, 48));
     let (code, out, err) = run(&["read", path.to_str().unwrap()]);
     assert_eq!((code, out.as_str()), (0, ""));
-    assert!(err.contains("black.png: the picture is nearly black"), "{err}");
+    assert!(err.contains("black.png: the image is nearly black"), "{err}");
     let clear = image::ImageBuffer::from_pixel(64, 48, LumaA([0_u8, 0]));
     assert_eq!(run(&["read", save(&folder, "clear.png", clear).to_str().unwrap()]).2, "");
 }

@@ -1,4 +1,4 @@
-//! Results that are written while pictures are read: each at once, whole after a signal, and not lost in silence.
+//! Results that are written while images are read: each at once, whole after a signal, and not lost in silence.
 #![cfg(unix)]
 
 mod support;
@@ -65,7 +65,7 @@ fn until(out: &mut impl Read, part: &str) -> String {
     text
 }
 
-/// The second picture is standard input, which never comes: the first one's result must be there all the same, and
+/// The second image is standard input, which never comes: the first one's result must be there all the same, and
 /// whole after a signal.
 #[test]
 fn interrupted_read_leaves_whole_records_in_pipe() {
@@ -193,7 +193,7 @@ fn dash_as_output_is_standard_output() {
 fn text_of_several_has_names_though_one_fails() {
     let folder = tempfile::tempdir().expect("a folder");
     let bad = folder.path().join("bad.png");
-    fs::write(&bad, "no picture").expect("written");
+    fs::write(&bad, "no image").expect("written");
     let bad = bad.to_str().expect("UTF-8");
     for args in [["read", "--line", bad, DIGIT], ["read", "--line", DIGIT, bad]] {
         let (code, out, err) = finish(program().args(args).output().expect("run"));

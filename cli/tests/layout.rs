@@ -1,14 +1,14 @@
-//! How a page is laid out: columns, rows, direction, strips, and print of dots. The pictures are drawings of our own.
+//! How a page is laid out: columns, rows, direction, strips, and print of dots. The images are drawings of our own.
 
 mod support;
 
 use edge_ocr::config::Mode;
-use edge_ocr::image::Picture;
+use edge_ocr::image::Image;
 use edge_ocr::image::decode::{self, Limits};
 use edge_ocr::{Config, Frame, Page, Pipeline};
 use support::root;
 
-fn picture(name: &str) -> Picture {
+fn image(name: &str) -> Image {
     let path = root().join("tests/cases").join(name);
     decode::decode(&std::fs::read(path).expect(name), &Limits::default()).expect(name)
 }
@@ -18,9 +18,9 @@ fn texts(page: &Page) -> Vec<String> {
     page.lines().map(|line| line.text().to_string()).collect()
 }
 
-fn read(config: Config, picture: &Picture) -> Vec<String> {
+fn read(config: Config, image: &Image) -> Vec<String> {
     let mut pipeline = Pipeline::from_config(&config).expect("a pipeline");
-    texts(pipeline.run(Frame::new(picture.view())).expect("a page"))
+    texts(pipeline.run(Frame::new(image.view())).expect("a page"))
 }
 
 /// The part of the words of `want` that come in this order in `got`.
@@ -43,7 +43,7 @@ fn in_order(want: &str, got: &[String]) -> f64 {
 fn columns_with_a_narrow_gutter_are_read_in_order() {
     for name in ["narrow_gutter_serif", "narrow_gutter_sans", "narrow_gutter_three"] {
         let want = std::fs::read_to_string(root().join(format!("tests/cases/{name}.txt"))).expect(name);
-        let got = read(Config::default(), &picture(&format!("{name}.png")));
+        let got = read(Config::default(), &image(&format!("{name}.png")));
         let share = in_order(&want, &got);
         assert!(share >= 0.98, "{name}: {share:.3} of the words are in order\n{}", got.join("\n"));
     }
@@ -52,9 +52,9 @@ fn columns_with_a_narrow_gutter_are_read_in_order() {
 #[test]
 fn faint_line_of_a_turned_page_is_turned_too() {
     for name in ["turned_faint_word.png", "turned_faint_line.png"] {
-        let picture = picture(name);
+        let image = image(name);
         let mut pipeline = Pipeline::from_config(&Config::default()).expect("a pipeline");
-        let page = pipeline.run(Frame::new(picture.view())).expect("a page");
+        let page = pipeline.run(Frame::new(image.view())).expect("a page");
         assert!(page.len() >= 5, "{name}: {:?}", texts(page));
         let turned: Vec<u8> = page.lines().map(|line| line.quarter_turns).collect();
         assert!(turned.iter().all(|turns| *turns == 2), "{name}: {turned:?} of {:?}", texts(page));
@@ -63,9 +63,9 @@ fn faint_line_of_a_turned_page_is_turned_too() {
 
 #[test]
 fn lines_of_both_directions_on_a_page_stay() {
-    let picture = picture("both_directions.png");
+    let image = image("both_directions.png");
     let mut pipeline = Pipeline::from_config(&Config::default()).expect("a pipeline");
-    let page = pipeline.run(Frame::new(picture.view())).expect("a page");
+    let page = pipeline.run(Frame::new(image.view())).expect("a page");
     let mut got: Vec<(String, u8)> = page.lines().map(|l| (l.text().to_string(), l.quarter_turns)).collect();
     got.sort();
     let want = [("Fill to the mark", 0), ("Keep it dry", 2), ("Pump station north", 0), ("Valve 12 is open", 0)];
@@ -74,7 +74,7 @@ fn lines_of_both_directions_on_a_page_stay() {
 
 #[test]
 fn roll_on_its_side_gives_all_its_lines() {
-    let got = read(Config::default(), &picture("roll_on_its_side.png"));
+    let got = read(Config::default(), &image("roll_on_its_side.png"));
     let mut right = got.iter().filter(|line| {
         let number = line.split(' ').next().and_then(|n| n.parse::<u32>().ok());
         number.is_some_and(|n| **line == format!("{n:03} {}.{:02}", n % 7, n % 100))
@@ -86,20 +86,20 @@ fn roll_on_its_side_gives_all_its_lines() {
 /// A line of 200 words, 60 times as long as the widest input is high.
 #[test]
 fn long_line_is_read_without_a_letter_twice() {
-    let picture = picture("long_line.png");
+    let image = image("long_line.png");
     let want = std::fs::read_to_string(root().join("tests/cases/long_line.txt")).expect("long_line.txt");
     for mode in [Mode::Line, Mode::Page] {
-        let got = read(Config { mode, ..Config::default() }, &picture);
+        let got = read(Config { mode, ..Config::default() }, &image);
         assert_eq!(got, [want.trim()], "{mode:?}");
     }
 }
 
 #[test]
 fn much_reduced_page_says_so() {
-    let picture = Picture::new(6000, 5000, [255; 3]).expect("a picture");
+    let image = Image::new(6000, 5000, [255; 3]).expect("an image");
     let mut pipeline = Pipeline::from_config(&Config::default()).expect("a pipeline");
     for (width, height, said) in [(6000, 5000, true), (3000, 2000, false), (6000, 120, false)] {
-        let view = picture.view().crop(0, 0, width, height).expect("inside");
+        let view = image.view().crop(0, 0, width, height).expect("inside");
         let page = pipeline.run(Frame::new(view)).expect("a page");
         assert_eq!(page.notices().count() == 1, said, "{width}x{height}: {}", page.searched_at);
     }
@@ -107,8 +107,8 @@ fn much_reduced_page_says_so() {
 
 #[test]
 fn dotted_print_is_found_on_a_page() {
-    for name in ["dots_fine.png", "dots_coarse.png", "dots_on_a_large_picture.png"] {
-        let got = read(Config::default(), &picture(name)).join(" ");
+    for name in ["dots_fine.png", "dots_coarse.png", "dots_on_a_large_image.png"] {
+        let got = read(Config::default(), &image(name)).join(" ");
         for word in ["BEST", "BEFORE", "12.08.2027", "L4711", "14:35"] {
             assert!(got.contains(word), "{name}: no {word} in {got:?}");
         }

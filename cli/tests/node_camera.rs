@@ -1,4 +1,4 @@
-//! What a node does with a camera that is bad: it says so, goes on, and takes pictures again as soon as there are some.
+//! What a node does with a camera that is bad: it says so, goes on, and takes images again as soon as there are some.
 #![cfg(all(feature = "node", unix))]
 
 mod node_support;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 const STATE: &str = "ocr/n/field/a/state";
 const CAMERA: &str = "ocr/n/camera/status";
-/// The most that a node may ever take: networks, pictures of the size that is allowed here, and room for a heap with
+/// The most that a node may ever take: networks, images of the size that is allowed here, and room for a heap with
 /// holes.
 const MAX_BYTES: u64 = 96 << 20;
 
@@ -29,9 +29,9 @@ struct Scene {
 
 /// The word that the camera shows when all is well, as a JPEG.
 fn word() -> Vec<u8> {
-    let picture = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/word.png")).expect("a picture");
+    let image = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/word.png")).expect("an image");
     let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.to_rgb8().write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
+    image.to_rgb8().write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
     bytes.into_inner()
 }
 
@@ -155,7 +155,7 @@ fn streams() {
         ("an odd head", Mjpeg { odd_header: true, ..Mjpeg::new(vec![word()]) }),
         ("without tables", Mjpeg::new(vec![without_tables(&word())])),
         ("it ends and begins", Mjpeg { repeat: false, ..Mjpeg::new(vec![word(); 5]) }),
-        ("every third one good", Mjpeg::new(vec![bomb(), b"\xff\xd8no picture\xff\xd9".to_vec(), word()])),
+        ("every third one good", Mjpeg::new(vec![bomb(), b"\xff\xd8no image\xff\xd9".to_vec(), word()])),
     ] {
         // Ends the stream that is under way.
         camera.set(Behaviour::Close);
@@ -207,9 +207,9 @@ fn program(scene_dir: &str) -> String {
 
 #[test]
 fn programs() {
-    let (dir, picture) = (tempfile::tempdir().expect("a folder"), word());
+    let (dir, image) = (tempfile::tempdir().expect("a folder"), word());
     let file = |name: &str| -> PathBuf { dir.path().join(name) };
-    fs::write(file("word.jpg"), picture).expect("written");
+    fs::write(file("word.jpg"), image).expect("written");
     let set = |script: &str| {
         let script = format!("#!/bin/sh\ncd '{}' || exit 9\n{script}\n", dir.path().display());
         fs::write(file("camera.new"), script).expect("written");
@@ -298,7 +298,7 @@ fn stop_camera(node: &Program) {
 }
 
 #[test]
-fn files_that_are_no_pictures() {
+fn files_that_are_no_images() {
     let Some(mut scene) = Scene::new(
         "kind = 'directory'\npath = 'DIR/in'\nafter = 'delete'\nsettle_ms = 50\npoll_ms = 100\nfailed_to = 'DIR/bad'",
     ) else {

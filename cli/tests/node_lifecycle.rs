@@ -60,7 +60,7 @@ impl Scene {
 }
 
 #[test]
-fn a_node_that_dies_leaves_a_will_and_one_that_is_stopped_says_farewell() {
+fn will_on_crash_offline_message_on_stop() {
     let Some(mut scene) = Scene::new("") else { return };
     assert_eq!(scene.kept(STATUS).as_deref(), Some("online"));
     scene.node.kill();
@@ -188,8 +188,8 @@ fn commands_are_carried_out_and_answered() {
         let before = scene.listener.texts("ocr/n/camera/image").len();
         assert_eq!(scene.ask("image", payload)["ok"], true);
         let came = || scene.listener.texts("ocr/n/camera/image").len() > before;
-        assert!(wait_for(SOON, came), "a picture for {payload:?}");
-        let image = scene.listener.last("ocr/n/camera/image").expect("a picture");
+        assert!(wait_for(SOON, came), "an image for {payload:?}");
+        let image = scene.listener.last("ocr/n/camera/image").expect("an image");
         assert!(image.payload.starts_with(&[0xff, 0xd8]) && image.payload.len() <= 50_000 && !image.retain);
         assert!(image::load_from_memory(&image.payload).is_ok(), "it can be decoded");
     }
@@ -265,7 +265,7 @@ fn home_assistant_is_told_again_when_it_starts() {
 /// A field that was taken out while Home Assistant was away: it is told of it, that it is gone, and of what stays,
 /// one after the other.
 #[test]
-fn home_assistant_hears_of_a_field_that_went_while_it_was_away() {
+fn removed_field_retracted_after_reconnect() {
     const SECOND: &str = "[[field]]\nname = 'b'\nmode = 'line'";
     let fields = format!("[[field]]\nname = 'a'\nmode = 'line'\nnumber = {{}}\n{SECOND}");
     let more = format!("[discovery]\nenabled = true\nbirth_jitter_ms = 0\n{fields}");
@@ -292,7 +292,7 @@ fn home_assistant_hears_of_a_field_that_went_while_it_was_away() {
 
 /// Home Assistant listens to entities only some time after it has heard of them.
 #[test]
-fn readings_that_are_not_kept_are_told_again_after_discovery() {
+fn unretained_readings_resent_after_discovery() {
     let Some(scene) = Scene::new("[discovery]\nenabled = true\nbirth_jitter_ms = 0\n[retain]\nstate = false") else {
         return;
     };

@@ -83,7 +83,7 @@ fn a_day_takes_no_more_memory_than_its_morning() {
     let proxy = Proxy::to(listener.port);
     let dir = tempfile::tempdir().expect("a directory");
     let path = |name: &str| dir.path().join(name);
-    fs::copy("../tests/golden/digit.png", path("digit.png")).expect("a picture");
+    fs::copy("../tests/golden/digit.png", path("digit.png")).expect("an image");
     let config = format!(
         "[node]\nprint = true\nstate_dir = '{0}/state'\nsave_interval_s = 1\nstats_interval_s = 1\n\
          [source]\nkind = 'replay'\npath = '{0}/digit.png'\n[[field]]\nname = 'main'\n\

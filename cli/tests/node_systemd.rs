@@ -104,7 +104,7 @@ fn longest_gap(manager: &UnixDatagram, end: impl Fn() -> bool) -> Duration {
 #[test]
 fn watchdog_is_kept_during_long_rounds() {
     const WATCHDOG: Duration = Duration::from_secs(2);
-    let jpeg = fs::read("../tests/golden/plate.jpg").expect("a picture");
+    let jpeg = fs::read("../tests/golden/plate.jpg").expect("an image");
     let slow = Behaviour::Slow { piece_bytes: jpeg.len() / 8 + 1, pause: Duration::from_millis(50), jpeg };
     for (behaviour, frames, timeout_ms) in [(slow, 15, 60_000), (Behaviour::Hang, 1, 6000)] {
         let Some(Scene { dir, _broker: broker, listener, socket, manager }) = Scene::new() else { return };

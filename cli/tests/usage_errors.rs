@@ -108,10 +108,10 @@ fn inputs() {
 fn a_bad_picture_does_not_stop_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let bad = folder.path().join("bad.png");
-    fs::write(&bad, b"this is no picture").unwrap();
+    fs::write(&bad, b"this is no image").unwrap();
     let (code, out, err) = run(&["read", bad.to_str().unwrap(), WORD, "--format", "jsonl"]);
     assert_eq!(code, 4, "{err}");
-    assert!(err.contains("1 of 2 pictures"), "{err}");
+    assert!(err.contains("1 of 2 images"), "{err}");
     let lines: Vec<serde_json::Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 2);
     assert!(lines[0]["error"].is_string() && lines[1]["lines"].is_array());
@@ -249,21 +249,21 @@ fn a_result_that_cannot_be_written() {
 #[test]
 fn an_output_over_its_own_input() {
     let folder = tempfile::tempdir().expect("a folder");
-    let picture = folder.path().join("same.png");
-    fs::copy(root().join(WORD), &picture).expect("copied");
-    let before = fs::read(&picture).expect("read");
-    let (picture, other) = (picture.to_str().expect("UTF-8"), folder.path().join("out.png"));
+    let image = folder.path().join("same.png");
+    fs::copy(root().join(WORD), &image).expect("copied");
+    let before = fs::read(&image).expect("read");
+    let (image, other) = (image.to_str().expect("UTF-8"), folder.path().join("out.png"));
     fs::write(&other, "").expect("written");
     let other = other.to_str().expect("UTF-8");
-    mistake(&["read", picture, "--output", picture], 2, "which is also read");
-    mistake(&["read", picture, "--annotate", picture], 2, "which is also read");
-    mistake(&["read", picture, "--output", other, "--annotate", other], 2, "as does --output");
+    mistake(&["read", image, "--output", image], 2, "which is also read");
+    mistake(&["read", image, "--annotate", image], 2, "which is also read");
+    mistake(&["read", image, "--output", other, "--annotate", other], 2, "as does --output");
     let labels = folder.path().join("labels.jsonl");
     fs::write(&labels, "{\"image\": \"same.png\"}\n").expect("written");
     let labels = labels.to_str().expect("UTF-8");
     mistake(&["eval", labels, "--out", labels], 2, "which is also read");
-    mistake(&["eval", labels, "--out", picture], 2, "which is also read");
-    assert_eq!(fs::read(picture).expect("still there"), before);
+    mistake(&["eval", labels, "--out", image], 2, "which is also read");
+    assert_eq!(fs::read(image).expect("still there"), before);
 }
 
 #[cfg(target_os = "linux")]
@@ -283,19 +283,19 @@ fn what_cannot_be_written_or_ends_never() {
 fn names_that_are_not_unicode() {
     use std::os::unix::ffi::OsStrExt;
     let folder = tempfile::tempdir().expect("a folder");
-    let picture = folder.path().join(std::ffi::OsStr::from_bytes(b"w\xffrd.png"));
-    fs::copy(root().join(WORD), &picture).expect("copied");
+    let image = folder.path().join(std::ffi::OsStr::from_bytes(b"w\xffrd.png"));
+    fs::copy(root().join(WORD), &image).expect("copied");
     let drawings = folder.path().join("drawings");
     let program = std::process::Command::new(env!("CARGO_BIN_EXE_edge-ocr"))
         .current_dir(root())
         .arg("read")
-        .args([&picture, &picture])
+        .args([&image, &image])
         .arg("--annotate")
         .arg(&drawings)
         .output()
         .expect("run");
     assert_eq!(program.status.code(), Some(0), "{}", String::from_utf8_lossy(&program.stderr));
-    assert_eq!(fs::read_dir(drawings).expect("a folder").count(), 2, "pictures of one name are both drawn");
+    assert_eq!(fs::read_dir(drawings).expect("a folder").count(), 2, "images of one name are both drawn");
 }
 
 /// From just too little memory down to where the system no longer starts the program. In steps that are smaller than

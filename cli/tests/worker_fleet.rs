@@ -17,18 +17,18 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// After that a job is sent once more. Longer than any of them takes.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What the jobs are: a picture or not, and the text that is expected.
+/// What the jobs are: an image or not, and the text that is expected.
 struct Kind {
-    picture: Vec<u8>,
+    image: Vec<u8>,
     text: Option<&'static str>,
 }
 
 fn kinds() -> Vec<Kind> {
     let golden = |name: &str| fs::read(Path::new(ROOT).join("tests/golden").join(name)).expect(name);
     vec![
-        Kind { picture: golden("digit.png"), text: Some("7") },
-        Kind { picture: golden("word.png"), text: Some("Kitchen") },
-        Kind { picture: golden("digit.png")[..100].to_vec(), text: None },
+        Kind { image: golden("digit.png"), text: Some("7") },
+        Kind { image: golden("word.png"), text: Some("Kitchen") },
+        Kind { image: golden("digit.png")[..100].to_vec(), text: None },
     ]
 }
 
@@ -104,7 +104,7 @@ fn every_job_is_done_whoever_is_killed() {
     let mut sent = HashMap::<String, (usize, Instant, u32)>::new();
     let (start, mut killed, mut again) = (Instant::now(), 0, 0);
     let deadline = start + Duration::from_secs(if full() { 900 } else { 120 });
-    let send = |job: &str, kind: usize| listener.publish(&format!("ocr/jobs/{job}"), &kinds[kind].picture, false);
+    let send = |job: &str, kind: usize| listener.publish(&format!("ocr/jobs/{job}"), &kinds[kind].image, false);
     let (mut next, mut next_kill) = (0, Instant::now());
     loop {
         let done = results(&listener);
@@ -168,13 +168,13 @@ fn every_job_is_done_whoever_is_killed() {
     assert!(wait_for(SOON, || ids.iter().all(gone)), "they say farewell");
 }
 
-/// A picture that is being read when the worker is told to end has its result, and its job is acknowledged.
+/// An image that is being read when the worker is told to end has its result, and its job is acknowledged.
 #[test]
 fn job_in_hand_is_answered_at_sigterm() {
     if !Mosquitto::available() {
         return;
     }
-    let picture = fs::read(Path::new(ROOT).join("tests/golden/receipt.jpg")).expect("a picture");
+    let image = fs::read(Path::new(ROOT).join("tests/golden/receipt.jpg")).expect("an image");
     for (signal, job) in [(Signal::TERM, "term"), (Signal::INT, "int")] {
         let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
         let listener = Subscriber::new(broker.port(), &["ocr/results/+", "ocr/workers/+/status"]);
@@ -182,7 +182,7 @@ fn job_in_hand_is_answered_at_sigterm() {
         let mut worker = worker(dir.path(), "w1");
         assert!(wait_for(SOON, || online(&listener, "w1")), "{:#?}", worker.lines());
         let before = worker.cpu_seconds();
-        listener.publish(&format!("ocr/jobs/{job}"), &picture, false);
+        listener.publish(&format!("ocr/jobs/{job}"), &image, false);
         assert!(wait_for(SOON, || worker.cpu_seconds() > before + 0.02), "it reads");
         worker.signal(signal);
         assert_eq!(worker.exit_code(SOON), Some(0), "{:#?}", worker.lines());
@@ -197,7 +197,7 @@ fn second_signal_ends_worker_at_once() {
     if !Mosquitto::available() {
         return;
     }
-    let picture = fs::read(Path::new(ROOT).join("tests/golden/page.jpg")).expect("a picture");
+    let image = fs::read(Path::new(ROOT).join("tests/golden/page.jpg")).expect("an image");
     let (dir, broker) = (tempfile::tempdir().expect("a folder"), Mosquitto::start());
     let (listener, proxy) = (Subscriber::new(broker.port(), &["ocr/workers/+/status"]), Proxy::to(broker.port()));
     config(dir.path(), proxy.port(), "5", "");
@@ -207,7 +207,7 @@ fn second_signal_ends_worker_at_once() {
     let mut worker = worker(dir.path(), "w1");
     assert!(wait_for(SOON, || online(&listener, "w1")), "{:#?}", worker.lines());
     let before = worker.cpu_seconds();
-    listener.publish("ocr/jobs/1", &picture, false);
+    listener.publish("ocr/jobs/1", &image, false);
     assert!(wait_for(SOON, || worker.cpu_seconds() > before + 0.02), "it reads");
     // Its result has nowhere to go.
     proxy.refuse();
@@ -239,7 +239,7 @@ fn a_broker_that_restarts_is_found_again() {
         let topic = format!("ocr/jobs/job-{round}");
         // The greeting may come before the subscription is in force.
         let answered = (0..5).any(|_| {
-            listener.publish(&topic, &kinds()[0].picture, false);
+            listener.publish(&topic, &kinds()[0].image, false);
             wait_for(Duration::from_secs(5), || results(&listener).contains_key(&format!("job-{round}")))
         });
         assert!(answered, "{:#?}", worker.lines());
@@ -260,7 +260,7 @@ fn throughput() {
         return;
     }
     let root = Path::new(ROOT);
-    let picture = fs::read(root.join("tests/golden/receipt.jpg")).expect("a picture");
+    let image = fs::read(root.join("tests/golden/receipt.jpg")).expect("an image");
     let lines = fs::read_to_string(root.join("tests/golden/receipt.expected.txt")).expect("its text").lines().count();
     for pass in 1..=3 {
         for workers in 1..=3 {
@@ -276,7 +276,7 @@ fn throughput() {
                 while done < count {
                     // Always enough for all of them; what is more would only wait, and too much is refused.
                     while sent < count.min(done + 4 * workers) {
-                        listener.publish(&format!("ocr/jobs/{kind}-{sent}"), &picture, false);
+                        listener.publish(&format!("ocr/jobs/{kind}-{sent}"), &image, false);
                         sent += 1;
                     }
                     // Who counts is told when something comes, and looks at nothing else.

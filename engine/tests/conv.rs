@@ -322,7 +322,7 @@ fn depthwise_shapes() {
                 let slice = if seed % 2 == 0 { (3, 6) } else { (0, 0) };
                 let (kind, extreme) = (Kind::Depthwise, seed % 5 == 0);
                 let row = Row { kind, input: (h, w, c), oc: c, k, s, pad, slice, seed, extreme, ..BASE };
-                // Bottom pads that leave a last window outside the picture are not a convolution anybody writes.
+                // Bottom pads that leave a last window outside the image are not a convolution anybody writes.
                 let (oh, ow) = ((h + pad.0 + pad.2 - k.0) / s.0, (w + pad.1 + pad.3 - k.1) / s.1);
                 if oh * s.0 < h + pad.0 && ow * s.1 < w + pad.1 {
                     check(row);

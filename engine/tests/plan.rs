@@ -100,7 +100,7 @@ fn instruction_sets_that_the_cpu_lacks_are_refused() {
 
 /// Through the variable, in a process of its own: the tests of this one run side by side.
 #[test]
-fn the_variable_for_instruction_sets_is_obeyed_or_refused() {
+fn isa_variable_selects_kernels_or_fails() {
     if std::env::var_os("EDGE_OCR_TEST_ISA").is_some() {
         return match Kernels::detect() {
             Ok(kernels) => println!("found {}.", kernels.isa()),
@@ -108,7 +108,7 @@ fn the_variable_for_instruction_sets_is_obeyed_or_refused() {
         };
     }
     for name in Isa::ALL.map(Isa::name).into_iter().chain(["", "AVX2"]) {
-        let test = "the_variable_for_instruction_sets_is_obeyed_or_refused";
+        let test = "isa_variable_selects_kernels_or_fails";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         child.args([test, "--exact", "--nocapture"]).env("EDGE_OCR_TEST_ISA", "").env("EDGE_OCR_ISA", name);
         // qemu reports a program that cannot be started as one that ended with 127.
@@ -194,7 +194,7 @@ fn mutate(random: &mut Rng, plan: &[u8]) -> Vec<u8> {
 
 /// For EDGE_OCR_FUZZ_SECONDS (2 when not set), with kernels by turns; EDGE_OCR_ISA and EDGE_OCR_FUZZ_SEED are obeyed.
 #[test]
-fn mutated_plans_never_panic_and_never_leave_the_arena() {
+fn mutated_plans_neither_panic_nor_leave_arena() {
     let seconds = std::env::var("EDGE_OCR_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
     let seed = std::env::var("EDGE_OCR_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let mut random = Rng::new(seed);

@@ -1,9 +1,9 @@
-//! How often the readings that a node accepts are wrong: fields and rules on labelled pictures, each picture a frame
+//! How often the readings that a node accepts are wrong: fields and rules on labelled images, each image a frame
 //! of its own.
 //!
 //! `cargo bench -p edge-ocr-node --features formats -- DATA [SET…]`, where DATA holds `displays/` and `meters/` with
 //! their `labels.jsonl`. `node_accuracy/SET.toml` is the configuration of a set. Its `min_confidence` was found on
-//! one half of the pictures (an even first byte of the SHA-256 of the file name); the other half was not looked at
+//! one half of the images (an even first byte of the SHA-256 of the file name); the other half was not looked at
 //! for it. `--tune` shows what other thresholds do to that first half, and only to it.
 //!
 //! A display is somewhere else in each photograph, while a node's camera stands still.
@@ -12,7 +12,7 @@
 
 use edge_ocr::config::Config;
 use edge_ocr::image::decode::{Limits, decode};
-use edge_ocr::image::{Picture, warp};
+use edge_ocr::image::{Image, warp};
 use edge_ocr_node::node::field_config::FieldConfig;
 use edge_ocr_node::node::fields::FieldReader;
 use edge_ocr_node::rules::{Field, Moment, Observation, RulesConfig, Status, Value};
@@ -51,7 +51,7 @@ fn main() {
     let tune = args.iter().any(|arg| arg == "--tune");
     args.retain(|arg| arg != "--tune");
     let Some(data) = args.first() else {
-        eprintln!("node_accuracy: there are no pictures; give the folder that holds displays/ and meters/");
+        eprintln!("node_accuracy: there are no images; give the folder that holds displays/ and meters/");
         return;
     };
     let all = ["displays".to_string(), "meters".to_string()];
@@ -70,18 +70,18 @@ fn main() {
     }
 }
 
-/// Reads every picture once; the rules can then be tried at no cost.
+/// Reads every image once; the rules can then be tried at no cost.
 fn read(folder: &Path, field: &FieldConfig, regions: &HashMap<String, Quad>) -> Vec<Case> {
     let mut reader = FieldReader::new(&Config::default(), std::slice::from_ref(field), None).expect("a reader");
     let labels = std::fs::read_to_string(folder.join("labels.jsonl")).expect("labels.jsonl");
     let case = |line: &str| {
         let label: Label = serde_json::from_str(line).expect("a label");
-        let bytes = std::fs::read(folder.join(&label.image)).expect("a picture");
-        let mut picture = decode(&bytes, &Limits::default()).expect("a picture");
+        let bytes = std::fs::read(folder.join(&label.image)).expect("an image");
+        let mut image = decode(&bytes, &Limits::default()).expect("an image");
         if let Some(quad) = regions.get(&label.image) {
-            picture = cut(&picture, *quad);
+            image = cut(&image, *quad);
         }
-        let read = reader.read(&picture).expect("readings").fields.remove(0);
+        let read = reader.read(&image).expect("readings").fields.remove(0);
         assert!(read.problem.is_none(), "{}: {:?}", label.image, read.problem);
         let name = Path::new(&label.image).file_name().expect("a name").as_encoded_bytes();
         let tuned = Sha256::digest(name)[0].is_multiple_of(2);
@@ -91,12 +91,12 @@ fn read(folder: &Path, field: &FieldConfig, regions: &HashMap<String, Quad>) -> 
 }
 
 /// What a camera that stands still would have in its region.
-fn cut(picture: &Picture, quad: Quad) -> Picture {
+fn cut(image: &Image, quad: Quad) -> Image {
     let side = |a: [f32; 2], b: [f32; 2]| (b[0] - a[0]).hypot(b[1] - a[1]).round() as usize;
     let (w, h) = (side(quad[0], quad[1]), side(quad[0], quad[3]));
     let matrix = warp::perspective_from_quad(quad, w, h).expect("a region");
-    let mut region = Picture::new(w, h, [0; 3]).expect("a region");
-    warp::warp_cubic(picture.view(), &matrix, region.as_raw_mut(), w, h).expect("a region");
+    let mut region = Image::new(w, h, [0; 3]).expect("a region");
+    warp::warp_cubic(image.view(), &matrix, region.as_raw_mut(), w, h).expect("a region");
     region
 }
 
@@ -134,7 +134,7 @@ fn report(set: &str, rules: &RulesConfig, cases: &[Case]) {
         }
         let share = |count: usize, of: usize| 100.0 * count as f64 / of.max(1) as f64;
         println!(
-            "  {half:>20}: {:3} pictures, accepted {accepted} ({:.0} %), of these wrong {} ({:.1} %), refused {refused:?}",
+            "  {half:>20}: {:3} images, accepted {accepted} ({:.0} %), of these wrong {} ({:.1} %), refused {refused:?}",
             cases.len(),
             share(accepted, cases.len()),
             wrong.len(),

@@ -6,11 +6,11 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`camera`] | where frames come from: a directory, HTTP, MJPEG, a program, V4L2, stored pictures |
+//! | [`camera`] | where frames come from: a directory, HTTP, MJPEG, a program, V4L2, stored images |
 //! | [`rules`] | texts of several frames to a value that is trusted, or refused with a reason |
 //! | [`publish`] | the outbox on disk, MQTT, topics, payloads, Home Assistant's discovery |
 //! | [`node`] | configuration, the loop, commands, metrics, the service manager |
-//! | [`worker`] | reading for others: pictures from a broker, results to it |
+//! | [`worker`] | reading for others: images from a broker, results to it |
 //! | [`util`] | shared parts: configuration files, secrets, signals, shutdown, atomic files |
 
 pub mod camera;

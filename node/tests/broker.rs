@@ -78,7 +78,7 @@ fn messages_pass_and_a_killed_broker_is_found_again() {
 }
 
 #[test]
-fn the_will_speaks_for_those_who_vanish_and_the_farewell_for_the_others() {
+fn will_published_on_crash_not_on_stop() {
     if !Mosquitto::available() {
         return;
     }
@@ -128,7 +128,7 @@ fn a_wrong_password_is_explained() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn tls_checks_names_and_authorities_and_shows_its_own_certificate() {
+fn tls_verifies_server_and_sends_client_cert() {
     use edge_ocr_node::publish::mqtt::TlsConfig;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;

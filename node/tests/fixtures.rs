@@ -161,20 +161,20 @@ fn get(camera: &HttpCamera, more: &str) -> (String, Vec<u8>) {
 }
 
 #[test]
-fn the_camera_gives_pictures_to_those_who_may_have_them() {
-    let picture = jpeg(40, 30, 100);
-    let camera = HttpCamera::start(Behaviour::Body("image/jpeg", picture.clone()));
+fn the_camera_gives_images_to_those_who_may_have_them() {
+    let image = jpeg(40, 30, 100);
+    let camera = HttpCamera::start(Behaviour::Body("image/jpeg", image.clone()));
     let (head, body) = get(&camera, "X-Test: yes\r\n");
-    assert!(head.starts_with("HTTP/1.1 200 ") && body == picture);
+    assert!(head.starts_with("HTTP/1.1 200 ") && body == image);
     let request = camera.requests().remove(0);
     assert_eq!((request.line.as_str(), request.header("x-test")), ("GET /snap?x=1", Some("yes")));
 
     let (user, password) = ("me".to_owned(), "secret".to_owned());
-    camera.set(Behaviour::Basic { user: user.clone(), password: password.clone(), jpeg: picture.clone() });
+    camera.set(Behaviour::Basic { user: user.clone(), password: password.clone(), jpeg: image.clone() });
     assert!(get(&camera, "").0.contains("401") && get(&camera, "Authorization: Basic bWU6\r\n").0.contains("401"));
-    assert_eq!(get(&camera, "Authorization: Basic bWU6c2VjcmV0\r\n").1, picture);
+    assert_eq!(get(&camera, "Authorization: Basic bWU6c2VjcmV0\r\n").1, image);
 
-    camera.set(Behaviour::Digest { user, password, jpeg: picture.clone(), once: true });
+    camera.set(Behaviour::Digest { user, password, jpeg: image.clone(), once: true });
     let answer = |password: &str| {
         let (head, _) = get(&camera, "");
         let challenge = head.lines().find_map(|line| line.strip_prefix("WWW-Authenticate: ")).expect("a challenge");
@@ -184,13 +184,13 @@ fn the_camera_gives_pictures_to_those_who_may_have_them() {
     };
     assert!(get(&camera, &answer("wrong")).0.contains("401"));
     let right = answer("secret");
-    assert_eq!(get(&camera, &right).1, picture);
+    assert_eq!(get(&camera, &right).1, image);
     assert!(get(&camera, &right).0.contains("401"), "the nonce is used up");
 }
 
 #[test]
 fn the_camera_misbehaves_as_asked() {
-    let picture = jpeg(40, 30, 100);
+    let image = jpeg(40, 30, 100);
     let camera = HttpCamera::start(Behaviour::Status(503));
     assert!(get(&camera, "").0.starts_with("HTTP/1.1 503 "));
     camera.set(Behaviour::Redirect("/elsewhere".to_owned()));
@@ -199,13 +199,13 @@ fn the_camera_misbehaves_as_asked() {
     assert_eq!(get(&camera, ""), (String::new(), vec![]));
     camera.set(Behaviour::Junk);
     assert!(!get(&camera, "").0.contains("HTTP/"));
-    camera.set(Behaviour::Truncated(picture.clone()));
+    camera.set(Behaviour::Truncated(image.clone()));
     let (head, body) = get(&camera, "");
-    assert!(head.contains(&format!("Content-Length: {}", 2 * picture.len())) && body == picture);
-    let (piece_bytes, pause) = (picture.len() / 3, Duration::from_millis(30));
-    camera.set(Behaviour::Slow { jpeg: picture.clone(), piece_bytes, pause });
+    assert!(head.contains(&format!("Content-Length: {}", 2 * image.len())) && body == image);
+    let (piece_bytes, pause) = (image.len() / 3, Duration::from_millis(30));
+    camera.set(Behaviour::Slow { jpeg: image.clone(), piece_bytes, pause });
     let start = Instant::now();
-    assert_eq!(get(&camera, "").1, picture);
+    assert_eq!(get(&camera, "").1, image);
     assert!(start.elapsed() >= 3 * pause);
     for (behaviour, least) in [(Behaviour::Hang, 0), (Behaviour::Endless, 1 << 20)] {
         camera.set(behaviour);
@@ -240,10 +240,10 @@ fn the_camera_streams() {
 }
 
 #[test]
-fn odd_pictures_are_what_they_are_called() {
-    let picture = jpeg(40, 30, 100);
-    let bare = without_tables(&picture);
-    assert!(bare.len() < picture.len() && bare.starts_with(&[0xff, 0xd8]) && bare.ends_with(&[0xff, 0xd9]));
+fn odd_images_are_what_they_are_called() {
+    let image = jpeg(40, 30, 100);
+    let bare = without_tables(&image);
+    assert!(bare.len() < image.len() && bare.starts_with(&[0xff, 0xd8]) && bare.ends_with(&[0xff, 0xd9]));
     assert!(!bare.windows(2).any(|w| w == [0xff, 0xc4]) && bare.windows(2).any(|w| w == [0xff, 0xda]));
     let (width, height) =
         image::ImageReader::new(std::io::Cursor::new(bomb())).with_guessed_format().unwrap().into_dimensions().unwrap();

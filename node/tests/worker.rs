@@ -79,7 +79,7 @@ fn jobs_are_spread_by_mosquitto() {
 }
 
 fn jobs_are_spread_and_each_has_a_result(ports: [u16; 2]) {
-    let picture = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/digit.png")).unwrap();
+    let image = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/digit.png")).unwrap();
     for (protocol, port) in [(Protocol::V311, ports[0]), (Protocol::V5, ports[1])] {
         let base = if protocol == Protocol::V5 { "five" } else { "four" };
         let stop = Stop::default();
@@ -115,7 +115,7 @@ fn jobs_are_spread_and_each_has_a_result(ports: [u16; 2]) {
                 && !in_flight
                 && let Some(id) = to_send.pop()
             {
-                let payload = if id == "job-3" { b"no picture".to_vec() } else { picture.clone() };
+                let payload = if id == "job-3" { b"no image".to_vec() } else { image.clone() };
                 client.publish(&Message::new(format!("{base}/jobs/{id}"), payload, Content::Bytes)).unwrap();
                 in_flight = true;
             }

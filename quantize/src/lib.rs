@@ -9,7 +9,7 @@
 //! | [`plan`] | the plan compiler: quantised models and input sizes to plans of the engine |
 //! | [`target`] | boards as data, and the arena they need |
 //! | `onnx`, `import` | ONNX to graph (feature `onnx`) |
-//! | `data` | calibration pictures (feature `onnx`) |
+//! | `data` | calibration images (feature `onnx`) |
 //! | `calibrate` | ranges, weights, biases, report (feature `onnx`) |
 //!
 //! Reading a `.q8` needs no feature: `Model::load(path)`, then [`interpreter::lower_conv`] for the integer parameters.

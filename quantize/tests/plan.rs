@@ -3,7 +3,7 @@
 //! must be the same; where it allows an approximation (GELU, sigmoids, factors of a squeeze-excite) a byte may differ
 //! by one.
 //!
-//! The shipped models are checked in the same way; `EDGE_OCR_Q8_MODELS` adds others: `MODEL.q8:HxW:PICTURE.bin`,
+//! The shipped models are checked in the same way; `EDGE_OCR_Q8_MODELS` adds others: `MODEL.q8:HxW:IMAGE.bin`,
 //! separated by commas.
 
 mod networks;
@@ -13,7 +13,7 @@ use edge_ocr_engine::{Answer, Executor, Isa, Kernels, Pool, PreparedPlan};
 use edge_ocr_quantize::Model;
 use edge_ocr_quantize::charset::Charset;
 use edge_ocr_quantize::graph::{Activation, Op, Shape};
-use edge_ocr_quantize::interpreter::{Data, Feature, Mode, picture, run_int_node};
+use edge_ocr_quantize::interpreter::{Data, Feature, Mode, image, run_int_node};
 use edge_ocr_quantize::plan::{AlignedBytes, Compiled, Options, compile};
 use edge_ocr_quantize::q8::Kind;
 
@@ -90,7 +90,7 @@ fn check_nodes(model: &Model, size: [usize; 2], pixels: &[u8], kernels: &'static
     let mut executor = Executor::new(&plan, 0, arena.bytes_mut(), kernels, 1).unwrap();
     executor.input_mut().copy_from_slice(pixels);
     let mut values: Vec<Option<Feature>> = vec![None; graph.tensors.len()];
-    values[graph.input.index()] = Some(picture(graph, pixels, size[0], size[1], Mode::Int).unwrap());
+    values[graph.input.index()] = Some(image(graph, pixels, size[0], size[1], Mode::Int).unwrap());
     let steps = &made.variants[0].steps;
     let (mut step, mut most) = (0, 0.0f64);
     for (i, node) in graph.nodes.iter().enumerate() {

@@ -95,7 +95,7 @@ fn the_full_charset_fits_where_it_should() {
 }
 
 #[test]
-fn a_plan_beyond_the_budget_is_refused_with_the_figure() {
+fn plan_over_budget_refused_with_size() {
     let mut plans = Plans::default();
     let mut target = targets().remove("generic").unwrap();
     let canvases = target.detector.canvases_px.iter().map(|[w, h]| [*h, *w]).collect();

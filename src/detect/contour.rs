@@ -80,7 +80,7 @@ impl Starts {
 }
 
 /// Scans `bitmap` row by row for borders, marks the cells they pass, and keeps the last `capacity` of them in `starts`. Those
-/// less than `min_side_px` wide and high, which no later step would keep, are left out: on flat pictures the network is
+/// less than `min_side_px` wide and high, which no later step would keep, are left out: on flat images the network is
 /// undecided, and thousands of specks would take the room of what is text.
 pub(super) fn find_starts(bitmap: &mut Bitmap, capacity: usize, min_side_px: f32, starts: &mut Starts) {
     starts.clear();
@@ -235,7 +235,7 @@ mod tests {
             .collect()
     }
 
-    /// From `cv2.findContours` 5.0 on the same picture.
+    /// From `cv2.findContours` 5.0 on the same image.
     #[test]
     fn order_and_points_as_opencv() {
         let rows = ["......", ".####.", ".#..#.", ".####.", "......", "#...##"];

@@ -83,7 +83,7 @@ pub enum DetectorError {
 }
 
 impl Detector {
-    /// Binds a network; refuses one that does not answer a picture with one probability for each of its pixels. Where one
+    /// Binds a network; refuses one that does not answer an image with one probability for each of its pixels. Where one
     /// run does not use all threads, as many tiles are searched side by side as have `pixels_at_once`.
     pub fn new(
         model: Arc<dyn Model>,
@@ -101,7 +101,7 @@ impl Detector {
         db.validate()?;
         let tiled = params.scale.rule == ScaleRule::Tiled;
         if let Some(shapes) = model.shapes() {
-            let there = |[w, h]: &[usize; 2]| shapes.contains(&Shape::picture(*h, *w));
+            let there = |[w, h]: &[usize; 2]| shapes.contains(&Shape::image(*h, *w));
             if !tiled || !params.scale.canvases_px.iter().all(there) {
                 let built_in = shapes.iter().filter_map(|s| Some(format!("{}x{}", s.axes().get(3)?, s.axes().get(2)?)));
                 let built_in = built_in.collect::<Vec<_>>().join(",");
@@ -116,7 +116,7 @@ impl Detector {
             }
         }
         let [width, height] = params.scale.canvases_px.first().copied().filter(|_| tiled).unwrap_or([96, 64]);
-        let probe = Shape::picture(height, width);
+        let probe = Shape::image(height, width);
         let wrong =
             |reason: String| ModelError::WrongKind { name: manifest.name.clone(), kind: Kind::Detector, reason };
         let output = model.output_shape(probe).map_err(|e| wrong(e.to_string()))?;
@@ -155,7 +155,7 @@ impl Detector {
     pub fn warm_up(&self, plans: usize) -> Result<(), InferError> {
         if self.scale.rule == ScaleRule::Tiled {
             for [width, height] in self.scale.canvases_px.iter().take(plans) {
-                self.model.session(Shape::picture(*height, *width))?;
+                self.model.session(Shape::image(*height, *width))?;
             }
         }
         Ok(())
@@ -243,7 +243,7 @@ impl Detector {
         let overlap = self.scale.overlap_px;
         let (columns, rows) = (scale::tile_starts(w, canvas[0], overlap), scale::tile_starts(h, canvas[1], overlap));
         let count = columns.clone().count() * rows.clone().count();
-        let session = self.model.session(Shape::picture(canvas[1], canvas[0]))?;
+        let session = self.model.session(Shape::image(canvas[1], canvas[0]))?;
         let together = match self.model.spreads() {
             true => 1,
             false => (self.pixels_at_once / (canvas[0] * canvas[1]).max(1)).clamp(1, pool.threads().min(count)),

@@ -257,7 +257,7 @@ pub fn tile_weight(start: usize, at: usize, tile: usize, side: usize, overlap: u
     left.min(right)
 }
 
-/// Reference rule, step 1 (`resize_image_within_bounds`): the size of the working picture. Unlike RapidOCR, which
+/// Reference rule, step 1 (`resize_image_within_bounds`): the size of the working image. Unlike RapidOCR, which
 /// forgets the first ratio when a thin page is first reduced and then enlarged (its issue 538), no side exceeds the
 /// cap.
 pub fn reference_bounds(params: &ScaleParams, width: usize, height: usize) -> [usize; 2] {
@@ -274,7 +274,7 @@ pub fn reference_bounds(params: &ScaleParams, width: usize, height: usize) -> [u
     [w, h]
 }
 
-/// Reference rule, step 2 (`apply_vertical_padding`): rows of black added above and below a very flat or low picture.
+/// Reference rule, step 2 (`apply_vertical_padding`): rows of black added above and below a very flat or low image.
 pub fn reference_padding(width: usize, height: usize) -> usize {
     const MIN_HEIGHT_PX: usize = 30;
     const MAX_RATIO: usize = 8;
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_does_not_become_a_page_and_a_thread_does_not_fill_memory() {
+    fn upscaling_bounded_for_words_and_threads() {
         let p = ScaleParams::default();
         assert_eq!(layout(&p, 100, 32), Layout { page: [200, 64], canvas: [320, 160] });
         assert_eq!(layout(&p, 640, 480), Layout { page: [640, 480], canvas: [640, 640] });

@@ -1,6 +1,6 @@
-//! Finding a scene again that has moved a little in the picture: by one or two reference marks.
+//! Finding a scene again that has moved a little in the image: by one or two reference marks.
 //!
-//! A mark is a small picture cut out of a reference picture of the scene: something with edges in both directions
+//! A mark is a small image cut out of a reference image of the scene: something with edges in both directions
 //! that is there once and does not change, such as a screw, a logo or a printed letter. One mark gives the shift, two
 //! give turn and scale as well. Marks are found by their zero-mean normalised cross-correlation (`search`), which
 //! neither brightness nor contrast of the scene changes; turned by up to about four degrees they are still
@@ -64,7 +64,7 @@ pub enum AlignError {
     Params(String),
     /// The place where a mark should be is not in this frame at all.
     #[error(
-        "reference mark {mark} of {w}x{h} pixels at {x},{y} is not inside the frame of {width}x{height} pixels; take the frame with the size of the reference picture, or give the place in this one"
+        "reference mark {mark} of {w}x{h} pixels at {x},{y} is not inside the frame of {width}x{height} pixels; take the frame with the size of the reference image, or give the place in this one"
     )]
     Outside {
         /// Number of the mark, from 1.
@@ -115,7 +115,7 @@ impl AlignParams {
     }
 }
 
-/// A similarity: `x' = a·x − b·y + dx`, `y' = b·x + a·y + dy`. Coordinates are of pixel edges, so that a picture
+/// A similarity: `x' = a·x − b·y + dx`, `y' = b·x + a·y + dy`. Coordinates are of pixel edges, so that an image
 /// reaches from 0 to its width; y down, so that a positive turn is clockwise as it is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Similarity {
@@ -173,7 +173,7 @@ impl Similarity {
 /// What was found in a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alignment {
-    /// Where points of the reference picture are in the frame; [`Similarity::IDENTITY`] if the marks were not found.
+    /// Where points of the reference image are in the frame; [`Similarity::IDENTITY`] if the marks were not found.
     pub transform: Similarity,
     /// Likeness of the mark found worst, -1 to 1.
     pub score: f32,
@@ -183,7 +183,7 @@ pub struct Alignment {
     pub marks: heapless::Vec<([f32; 2], f32), 2>,
 }
 
-/// A mark and its place in the reference picture.
+/// A mark and its place in the reference image.
 #[derive(Debug)]
 struct Mark {
     template: Template,
@@ -210,7 +210,7 @@ pub struct Aligner {
 }
 
 impl Aligner {
-    /// `marks`: cut-outs of the reference picture, each with the place of its upper left corner there.
+    /// `marks`: cut-outs of the reference image, each with the place of its upper left corner there.
     ///
     /// # Errors
     /// [`AlignError`] for parameters out of range and for marks that could not be found with any certainty.
@@ -220,12 +220,12 @@ impl Aligner {
             return Err(AlignError::Count { count: marks.len() });
         }
         let mut made: Vec<Mark> = Vec::with_capacity(marks.len());
-        for (i, (picture, [x, y])) in marks.iter().enumerate() {
-            let (mark, width, height) = (i + 1, picture.width(), picture.height());
+        for (i, (image, [x, y])) in marks.iter().enumerate() {
+            let (mark, width, height) = (i + 1, image.width(), image.height());
             if !MARK_SIDES_PX.contains(&width) || !MARK_SIDES_PX.contains(&height) {
                 return Err(AlignError::Size { mark, width, height });
             }
-            let template = Template::new(Plane::of(*picture)?, params.search_px as usize, MIN_CONTRAST)?
+            let template = Template::new(Plane::of(*image)?, params.search_px as usize, MIN_CONTRAST)?
                 .ok_or(AlignError::Flat { mark })?;
             made.push(Mark { template, x: *x, y: *y });
         }
@@ -239,7 +239,7 @@ impl Aligner {
         Ok(Aligner { marks: made, params })
     }
 
-    /// Looks for the marks in a frame of the size of the reference picture. That they are not there is an answer, see
+    /// Looks for the marks in a frame of the size of the reference image. That they are not there is an answer, see
     /// [`Alignment::aligned`].
     ///
     /// # Errors

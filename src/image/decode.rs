@@ -1,8 +1,8 @@
-//! Encoded picture → [`Picture`], within limits that are checked before memory is taken.
+//! Encoded image → [`Image`], within limits that are checked before memory is taken.
 //!
 //! PNG, JPEG, WebP, BMP, GIF, TIFF and PNM are read, told apart by their content. Sixteen-bit and float samples are
 //! rounded to eight bits, grey becomes R = G = B, transparent parts become a ground from which the rest stands out,
-//! and the picture is turned upright by its EXIF orientation. A JPEG that ends early gives what is there, the rest
+//! and the image is turned upright by its EXIF orientation. A JPEG that ends early gives what is there, the rest
 //! grey. [`Pages`] gives all pages of a TIFF and says what of a file was not decoded; [`decode`] gives the first
 //! page.
 
@@ -14,7 +14,7 @@ use ::image::metadata::Orientation;
 use ::image::{ImageDecoder, ImageFormat};
 
 use super::header::tiff::orientation;
-use super::{ImageError, Picture, header, orient, reserve, signature};
+use super::{Image, ImageError, header, orient, reserve, signature};
 use convert::to_rgb8;
 
 mod convert;
@@ -34,18 +34,18 @@ pub use limits::Limits;
 pub use pages::{Decoded, Notice, Pages};
 pub use reduced::{Reduced, decode_reduced};
 
-/// Memory a decoder takes whatever the picture: Huffman and colour tables, windows, row buffers of a narrow picture.
+/// Memory a decoder takes whatever the image: Huffman and colour tables, windows, row buffers of a narrow image.
 const FIXED_BYTES: u64 = 1 << 20;
 /// What is said of a file on which a decoder panicked.
 const GAVE_UP: &str = "its decoder failed on it";
 /// Memory for texts and colour profiles of a PNG; longer ones make it unreadable.
 const PNG_EXTRAS_BYTES: u64 = 4 << 20;
 
-/// Decodes a picture, upright and as RGB8; of a file with several pages or frames the first.
+/// Decodes an image, upright and as RGB8; of a file with several pages or frames the first.
 ///
 /// # Errors
 /// [`ImageError`]: empty or unknown data, one of the limits, a damaged or unsupported file, or no memory.
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Image, ImageError> {
     let format = check_file(bytes, limits)?;
     Job::new(bytes, limits, format).run_catching_panics(format)
 }
@@ -84,7 +84,7 @@ fn name(format: ImageFormat) -> &'static str {
     }
 }
 
-/// One picture that is being decoded.
+/// One image that is being decoded.
 struct Job<'a> {
     bytes: &'a [u8],
     limits: &'a Limits,
@@ -102,9 +102,9 @@ struct Pixels {
 }
 
 impl Pixels {
-    fn upright(mut self, orientation: Orientation) -> Result<Picture, ImageError> {
+    fn upright(mut self, orientation: Orientation) -> Result<Image, ImageError> {
         let (width, height) = orient::apply(orientation, &mut self.data, self.width, self.height)?;
-        Picture::from_raw(self.data, width, height)
+        Image::from_raw(self.data, width, height)
     }
 }
 
@@ -115,13 +115,13 @@ impl<'a> Job<'a> {
 
     /// The decoders are foreign code, some of which has panicked on damaged files (image-webp 0.2.4 on an animation
     /// whose sizes disagree, now refused before); a node must outlive the next such file.
-    fn run_catching_panics(self, format: ImageFormat) -> Result<Picture, ImageError> {
+    fn run_catching_panics(self, format: ImageFormat) -> Result<Image, ImageError> {
         let name = self.name;
         crate::panics::catch_panic(|| self.run(format))
             .unwrap_or_else(|_| Err(ImageError::Damaged { format: name, reason: GAVE_UP.into() }))
     }
 
-    fn run(self, format: ImageFormat) -> Result<Picture, ImageError> {
+    fn run(self, format: ImageFormat) -> Result<Image, ImageError> {
         let data = Cursor::new(self.bytes);
         match format {
             ImageFormat::Jpeg => self.jpeg(),
@@ -133,12 +133,12 @@ impl<'a> Job<'a> {
     }
 
     #[cfg(not(feature = "formats"))]
-    fn other(&self, _: ImageFormat) -> Result<Picture, ImageError> {
+    fn other(&self, _: ImageFormat) -> Result<Image, ImageError> {
         let reason = "this program was built without its decoder (--features formats)".into();
         Err(ImageError::Unsupported { format: self.name, reason })
     }
 
-    fn png(&self) -> Result<Picture, ImageError> {
+    fn png(&self) -> Result<Image, ImageError> {
         let header = header::png::walk(self.bytes)
             .ok_or_else(|| ImageError::Damaged { format: self.name, reason: "it does not begin with IHDR".into() })?;
         self.check_size(header.width, header.height)?;
@@ -155,8 +155,8 @@ impl<'a> Job<'a> {
         self.read(decoder, orientation(header.exif), PNG_EXTRAS_BYTES + rows)
     }
 
-    /// Decodes, and turns the picture upright. `extra` is what the decoder needs beside its output.
-    fn read(&self, decoder: impl ImageDecoder, orientation: Orientation, extra: u64) -> Result<Picture, ImageError> {
+    /// Decodes, and turns the image upright. `extra` is what the decoder needs beside its output.
+    fn read(&self, decoder: impl ImageDecoder, orientation: Orientation, extra: u64) -> Result<Image, ImageError> {
         self.pixels(decoder, orientation, extra)?.upright(orientation)
     }
 
@@ -173,7 +173,7 @@ impl<'a> Job<'a> {
         let decoded = decoder.total_bytes();
         let buffer = decoded.max(self.rgb_bytes(width, height));
         let turning = orient::scratch_bytes(orientation, u64::from(width), u64::from(height));
-        // The decoder is gone when the picture is turned.
+        // The decoder is gone when the image is turned.
         let needed = buffer.saturating_add(extra.max(turning));
         let spare = self.check_memory(width, height, needed)?;
         let mut within = ::image::Limits::no_limits();
@@ -194,7 +194,7 @@ impl<'a> Job<'a> {
         Ok(Pixels { data, width, height })
     }
 
-    /// Bytes of a picture as RGB8.
+    /// Bytes of an image as RGB8.
     fn rgb_bytes(&self, width: u32, height: u32) -> u64 {
         (u64::from(width) * u64::from(height)).saturating_mul(3)
     }

@@ -1,4 +1,4 @@
-//! Optional repair of poor pictures before they are read: contrast, thresholds, straightening.
+//! Optional repair of poor images before they are read: contrast, thresholds, straightening.
 //!
 //! None of this is on by default: the published models read ordinary photographs better as they are.
 
@@ -9,7 +9,7 @@ use imageproc::contrast::{adaptive_threshold, stretch_contrast_mut};
 use imageproc::geometric_transformations::{Border, Interpolation, Projection, warp_into};
 
 use super::decode::Limits;
-use super::{CHANNELS, ImageError, Picture, PixelView};
+use super::{CHANNELS, Image, ImageError, PixelView};
 
 mod otsu;
 
@@ -17,9 +17,9 @@ mod otsu;
 const CLIPPED: f64 = 0.01;
 /// A pixel this much darker than the mean around it is ink, in grey levels.
 const INK_DEPTH: i32 = 10;
-/// Working memory of the local threshold for one band of rows, in bytes, beside one byte a pixel for the grey picture.
+/// Working memory of the local threshold for one band of rows, in bytes, beside one byte a pixel for the grey image.
 const BAND_BYTES: usize = 8 << 20;
-/// Longest side of the reduced picture in which the slope is looked for, in pixels.
+/// Longest side of the reduced image in which the slope is looked for, in pixels.
 const REDUCED_SIDE: usize = 1000;
 /// Greatest slope that is looked for, in degrees to either side.
 const MAX_SLOPE_DEG: f32 = 15.0;
@@ -36,10 +36,10 @@ pub enum Enhance {
     Contrast,
     /// Black where a pixel is darker than the mean around it, else white.
     Threshold,
-    /// Black on white by one threshold for the whole picture, between its dark and its bright pixels (Otsu's method).
+    /// Black on white by one threshold for the whole image, between its dark and its bright pixels (Otsu's method).
     /// The rarer of the two becomes black. For displays whose unlit segments show faintly; it needs even light.
     Otsu,
-    /// Turn the picture by up to 15° so that its lines become level.
+    /// Turn the image by up to 15° so that its lines become level.
     Deskew,
 }
 
@@ -57,32 +57,32 @@ impl FromStr for Enhance {
     }
 }
 
-/// An enhanced picture and the way back from it.
+/// An enhanced image and the way back from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Enhanced {
-    /// The picture; after [`Enhance::Deskew`] large enough to hold all of the turned original.
-    pub picture: Picture,
+    /// The image; after [`Enhance::Deskew`] large enough to hold all of the turned original.
+    pub image: Image,
     /// Slope that was taken out, in degrees: positive where the lines ran down to the right. 0 without deskewing.
     pub slope_deg: f32,
-    /// Affine map, by rows, from a point (x, y, 1) of `picture` to the original, both in pixels.
+    /// Affine map, by rows, from a point (x, y, 1) of `image` to the original, both in pixels.
     pub to_original: [[f32; 3]; 2],
 }
 
 /// Applies `steps` in their order.
 ///
 /// Contrast works in place; a threshold takes one byte a pixel, the local one about 10 MB more; deskewing takes a
-/// second picture.
+/// second image.
 ///
 /// # Errors
-/// [`ImageError::DeskewMemory`] if the picture and its straightened copy exceed
+/// [`ImageError::DeskewMemory`] if the image and its straightened copy exceed
 /// [`max_decode_bytes`](Limits::max_decode_bytes), [`ImageError::OutOfMemory`] if memory cannot be had.
-pub fn apply(picture: Picture, steps: &[Enhance], limits: &Limits) -> Result<Enhanced, ImageError> {
-    let mut done = Enhanced { picture, slope_deg: 0.0, to_original: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]] };
+pub fn apply(image: Image, steps: &[Enhance], limits: &Limits) -> Result<Enhanced, ImageError> {
+    let mut done = Enhanced { image, slope_deg: 0.0, to_original: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]] };
     for step in steps {
         done = match step {
-            Enhance::Contrast => Enhanced { picture: contrast(done.picture)?, ..done },
-            Enhance::Threshold => Enhanced { picture: threshold(done.picture)?, ..done },
-            Enhance::Otsu => Enhanced { picture: otsu::threshold(done.picture)?, ..done },
+            Enhance::Contrast => Enhanced { image: contrast(done.image)?, ..done },
+            Enhance::Threshold => Enhanced { image: threshold(done.image)?, ..done },
+            Enhance::Otsu => Enhanced { image: otsu::threshold(done.image)?, ..done },
             Enhance::Deskew => deskew(done, limits)?,
         };
     }
@@ -95,9 +95,9 @@ fn luma([r, g, b]: [u8; CHANNELS]) -> u8 {
 }
 
 /// Stretches all channels by the percentiles of the brightness.
-fn contrast(picture: Picture) -> Result<Picture, ImageError> {
+fn contrast(image: Image) -> Result<Image, ImageError> {
     let mut histogram = [0u64; 256];
-    for &pixel in picture.as_raw().as_chunks().0 {
+    for &pixel in image.as_raw().as_chunks().0 {
         histogram[usize::from(luma(pixel))] += 1;
     }
     let clipped = (histogram.iter().sum::<u64>() as f64 * CLIPPED) as u64;
@@ -114,21 +114,21 @@ fn contrast(picture: Picture) -> Result<Picture, ImageError> {
     levels.reverse();
     match (dark, level(&levels)) {
         (Some(dark), Some(bright)) if dark < bright => {
-            let mut image = into_image(picture)?;
+            let mut image = into_image(image)?;
             stretch_contrast_mut(&mut image, dark, bright, 0, 255);
             from_image(image)
         }
         // One brightness all over: there is nothing to stretch.
-        _ => Ok(picture),
+        _ => Ok(image),
     }
 }
 
 /// Black on white by the mean of the surrounding square, band by band.
-fn threshold(mut picture: Picture) -> Result<Picture, ImageError> {
-    let (width, height) = (picture.width(), picture.height());
+fn threshold(mut image: Image) -> Result<Image, ImageError> {
+    let (width, height) = (image.width(), image.height());
     // Several letters wide on a page, and not less than a large letter's stroke.
     let radius = (width.min(height) / 32).clamp(15, 64);
-    let grey = grey_plane(picture.view())?;
+    let grey = grey_plane(image.view())?;
     // A band and its surroundings as grey (1), sums (4) and result (1).
     let band = (BAND_BYTES / (width * 6)).saturating_sub(2 * radius).max(radius);
     for top in (0..height).step_by(band) {
@@ -139,13 +139,13 @@ fn threshold(mut picture: Picture) -> Result<Picture, ImageError> {
         let decided = adaptive_threshold(&part, radius as u32, INK_DEPTH);
         for (y, row) in (from..to).zip(decided.as_raw().chunks_exact(width)) {
             if (top..bottom).contains(&y) {
-                for (pixel, &value) in picture.row_mut(y).as_chunks_mut().0.iter_mut().zip(row) {
+                for (pixel, &value) in image.row_mut(y).as_chunks_mut().0.iter_mut().zip(row) {
                     *pixel = [value; CHANNELS];
                 }
             }
         }
     }
-    Ok(picture)
+    Ok(image)
 }
 
 /// Brightness of every pixel, rows top to bottom.
@@ -157,13 +157,13 @@ pub(super) fn grey_plane(view: PixelView<'_>) -> Result<Vec<u8>, ImageError> {
     Ok(grey)
 }
 
-/// Finds the slope of the lines and turns the picture by it.
+/// Finds the slope of the lines and turns the image by it.
 fn deskew(before: Enhanced, limits: &Limits) -> Result<Enhanced, ImageError> {
-    let slope_deg = slope(before.picture.view())?;
+    let slope_deg = slope(before.image.view())?;
     if slope_deg == 0.0 {
         return Ok(before);
     }
-    let (width, height) = (before.picture.width(), before.picture.height());
+    let (width, height) = (before.image.width(), before.image.height());
     let (sin, cos) = slope_deg.to_radians().sin_cos();
     let (w, h) = (width as f32, height as f32);
     let new_w = (w * cos + h * sin.abs()).ceil() as usize;
@@ -174,18 +174,18 @@ fn deskew(before: Enhanced, limits: &Limits) -> Result<Enhanced, ImageError> {
         return Err(ImageError::DeskewMemory { width, height, needed, limit });
     }
 
-    // From the straight picture back to the sloping one: about the centres, by the slope.
+    // From the straight image back to the sloping one: about the centres, by the slope.
     let (cx, cy) = ((w - 1.0) / 2.0, (h - 1.0) / 2.0);
     let (nx, ny) = ((new_w as f32 - 1.0) / 2.0, (new_h as f32 - 1.0) / 2.0);
     let back = [[cos, -sin, cx - cos * nx + sin * ny], [sin, cos, cy - sin * nx - cos * ny]];
     let centre = Projection::translate(-cx, -cy);
     let there = centre.and_then(Projection::rotate(-slope_deg.to_radians())).and_then(Projection::translate(nx, ny));
-    let mut straight = into_image(Picture::new(new_w, new_h, [0; CHANNELS])?)?;
-    let sloping = into_image(before.picture)?;
+    let mut straight = into_image(Image::new(new_w, new_h, [0; CHANNELS])?)?;
+    let sloping = into_image(before.image)?;
     warp_into(&sloping, there, Interpolation::Bilinear, Border::Replicate, &mut straight);
 
     Ok(Enhanced {
-        picture: from_image(straight)?,
+        image: from_image(straight)?,
         slope_deg: before.slope_deg + slope_deg,
         to_original: chain(&before.to_original, &back),
     })
@@ -217,7 +217,7 @@ fn slope(view: PixelView<'_>) -> Result<f32, ImageError> {
     Ok(if best > level / 20 * 21 { step as f32 * SLOPE_STEP_DEG } else { 0.0 })
 }
 
-/// A grey picture with means of squares of pixels, its longest side at most [`REDUCED_SIDE`]; and its width.
+/// A grey image with means of squares of pixels, its longest side at most [`REDUCED_SIDE`]; and its width.
 fn reduced(view: PixelView<'_>) -> Result<(Vec<u8>, usize), ImageError> {
     let side = view.width().max(view.height()).div_ceil(REDUCED_SIDE);
     let (width, height) = ((view.width() / side).max(1), (view.height() / side).max(1));
@@ -236,7 +236,7 @@ fn reduced(view: PixelView<'_>) -> Result<(Vec<u8>, usize), ImageError> {
     Ok((grey, width))
 }
 
-/// Places where ink ends downwards, from the centre of the picture. Ink is the rarer of dark and bright.
+/// Places where ink ends downwards, from the centre of the image. Ink is the rarer of dark and bright.
 fn ink_edges(grey: &[u8], width: usize) -> Vec<(f32, f32)> {
     let height = grey.len() / width.max(1);
     let Some(image) = GrayImage::from_raw(width as u32, height as u32, grey.to_vec()) else { return Vec::new() };
@@ -257,7 +257,7 @@ fn ink_edges(grey: &[u8], width: usize) -> Vec<(f32, f32)> {
 
 /// How sharply the points fall into lines of this slope.
 fn sharpness(points: &[(f32, f32)], slope_deg: f32, bins: &mut Vec<i64>) -> i64 {
-    /// More than the diagonal of the reduced picture.
+    /// More than the diagonal of the reduced image.
     const BINS: usize = 2 * REDUCED_SIDE;
     bins.clear();
     bins.resize(BINS, 0);
@@ -272,18 +272,18 @@ fn sharpness(points: &[(f32, f32)], slope_deg: f32, bins: &mut Vec<i64>) -> i64 
 }
 
 /// The same memory as the type that `imageproc` works on.
-fn into_image(picture: Picture) -> Result<RgbImage, ImageError> {
-    let (width, height) = (picture.width(), picture.height());
-    let data = picture.into_raw();
+fn into_image(image: Image) -> Result<RgbImage, ImageError> {
+    let (width, height) = (image.width(), image.height());
+    let data = image.into_raw();
     let wrong = ImageError::Shape { width, height, stride: width * CHANNELS, bytes: data.len() };
     let (Ok(w), Ok(h)) = (u32::try_from(width), u32::try_from(height)) else { return Err(wrong) };
     RgbImage::from_raw(w, h, data).ok_or(wrong)
 }
 
 /// And back.
-fn from_image(image: RgbImage) -> Result<Picture, ImageError> {
+fn from_image(image: RgbImage) -> Result<Image, ImageError> {
     let (width, height) = (image.width() as usize, image.height() as usize);
-    Picture::from_raw(image.into_raw(), width, height)
+    Image::from_raw(image.into_raw(), width, height)
 }
 
 #[cfg(test)]
@@ -295,8 +295,8 @@ mod tests {
     }
 
     /// White paper with black lines of "words" that run at `slope_deg`.
-    fn page(width: usize, height: usize, slope_deg: f32) -> Picture {
-        let mut picture = Picture::new(width, height, [230, 225, 220]).unwrap();
+    fn page(width: usize, height: usize, slope_deg: f32) -> Image {
+        let mut image = Image::new(width, height, [230, 225, 220]).unwrap();
         let (sin, cos) = slope_deg.to_radians().sin_cos();
         for y in 0..height {
             for x in 0..width {
@@ -304,39 +304,39 @@ mod tests {
                 let (along, across) = (dx * cos + dy * sin, dy * cos - dx * sin);
                 let in_page = along.abs() < width as f32 * 0.38 && across.abs() < height as f32 * 0.38;
                 if in_page && across.rem_euclid(24.0) < 10.0 && along.rem_euclid(37.0) < 29.0 {
-                    *picture.pixel_mut(x, y).unwrap() = [30, 25, 20];
+                    *image.pixel_mut(x, y).unwrap() = [30, 25, 20];
                 }
             }
         }
-        picture
+        image
     }
 
     #[test]
     fn contrast_uses_the_whole_range() {
-        let mut picture = Picture::new(100, 100, [120, 120, 120]).unwrap();
-        picture.row_mut(3).fill(100);
-        picture.row_mut(4).fill(100);
-        picture.row_mut(50).fill(140);
-        picture.row_mut(51).fill(140);
-        let after = apply(picture, &[Enhance::Contrast], &limits()).unwrap().picture;
+        let mut image = Image::new(100, 100, [120, 120, 120]).unwrap();
+        image.row_mut(3).fill(100);
+        image.row_mut(4).fill(100);
+        image.row_mut(50).fill(140);
+        image.row_mut(51).fill(140);
+        let after = apply(image, &[Enhance::Contrast], &limits()).unwrap().image;
         assert_eq!(after.pixel(0, 3), Some([0; 3]));
         assert_eq!(after.pixel(0, 51), Some([255; 3]));
         assert_eq!(after.pixel(0, 70), Some([127; 3]));
-        let flat = Picture::new(5, 5, [9; 3]).unwrap();
-        assert_eq!(apply(flat.clone(), &[Enhance::Contrast], &limits()).unwrap().picture, flat);
+        let flat = Image::new(5, 5, [9; 3]).unwrap();
+        assert_eq!(apply(flat.clone(), &[Enhance::Contrast], &limits()).unwrap().image, flat);
     }
 
     #[test]
     fn threshold_sees_ink_under_uneven_light() {
-        let mut picture = Picture::new(300, 1400, [0; 3]).unwrap();
+        let mut image = Image::new(300, 1400, [0; 3]).unwrap();
         for y in 0..1400 {
             for x in 0..300 {
                 let light = 60 + (x / 3 + y / 20) as u8;
                 let ink = x % 20 < 3 && y % 30 < 20;
-                *picture.pixel_mut(x, y).unwrap() = [if ink { light - 40 } else { light }; 3];
+                *image.pixel_mut(x, y).unwrap() = [if ink { light - 40 } else { light }; 3];
             }
         }
-        let after = apply(picture, &[Enhance::Threshold], &limits()).unwrap().picture;
+        let after = apply(image, &[Enhance::Threshold], &limits()).unwrap().image;
         for y in 0..1400 {
             for x in 0..300 {
                 let ink = x % 20 < 3 && y % 30 < 20;
@@ -350,10 +350,10 @@ mod tests {
         // Wide enough for several bands, against the whole at once.
         let (width, height) = (9000, 700);
         let data = (0..width * height * CHANNELS).map(|i| ((i * 7919) >> 5) as u8).collect();
-        let picture = Picture::from_raw(data, width, height).unwrap();
-        let grey = GrayImage::from_raw(width as u32, height as u32, grey_plane(picture.view()).unwrap()).unwrap();
+        let image = Image::from_raw(data, width, height).unwrap();
+        let grey = GrayImage::from_raw(width as u32, height as u32, grey_plane(image.view()).unwrap()).unwrap();
         let whole = adaptive_threshold(&grey, 21, INK_DEPTH);
-        let after = apply(picture, &[Enhance::Threshold], &limits()).unwrap().picture;
+        let after = apply(image, &[Enhance::Threshold], &limits()).unwrap().image;
         assert!(after.as_raw().iter().step_by(CHANNELS).eq(whole.as_raw()));
     }
 
@@ -363,12 +363,12 @@ mod tests {
             let before = page(700, 500, slope_deg);
             let after = apply(before.clone(), &[Enhance::Deskew], &limits()).unwrap();
             assert!((after.slope_deg - slope_deg).abs() <= 0.25, "{slope_deg} taken for {}", after.slope_deg);
-            // Dark pixels of the straight picture are dark where the map says they come from.
+            // Dark pixels of the straight image are dark where the map says they come from.
             let [[a, b, c], [d, e, f]] = after.to_original;
             let (mut dark, mut agree) = (0, 0);
-            for y in (0..after.picture.height()).step_by(5) {
-                for x in (0..after.picture.width()).step_by(5) {
-                    if after.picture.pixel(x, y).unwrap()[0] < 60 {
+            for y in (0..after.image.height()).step_by(5) {
+                for x in (0..after.image.width()).step_by(5) {
+                    if after.image.pixel(x, y).unwrap()[0] < 60 {
                         let (x, y) = (x as f32, y as f32);
                         let (x, y) = ((a * x + b * y + c).round() as usize, (d * x + e * y + f).round() as usize);
                         dark += 1;
@@ -388,11 +388,11 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_pictures_survive() {
+    fn the_smallest_images_survive() {
         for (width, height) in [(1, 1), (1, 50), (50, 1), (2, 2), (3000, 1), (1, 3000)] {
             let steps = ["deskew", "threshold", "contrast", "otsu", "deskew"].map(|name| name.parse().unwrap());
             for fill in [[0; 3], [255; 3], [1, 200, 9]] {
-                apply(Picture::new(width, height, fill).unwrap(), &steps, &limits()).unwrap();
+                apply(Image::new(width, height, fill).unwrap(), &steps, &limits()).unwrap();
             }
         }
         assert!("sharpen".parse::<Enhance>().unwrap_err().to_string().contains("contrast, threshold, otsu or deskew"));

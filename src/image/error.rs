@@ -1,17 +1,17 @@
-//! What can go wrong with a picture. Every message is one sentence: the thing, the reason, the mend.
+//! What can go wrong with an image. Every message is one sentence: the thing, the reason, the mend.
 
 use crate::param::Param;
 
-/// Why a picture, or a request about one, cannot be used.
+/// Why an image, or a request about one, cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ImageError {
     /// The data has no bytes at all.
-    #[error("picture is empty (0 bytes); give a file that holds a picture")]
+    #[error("image is empty (0 bytes); give a file that holds an image")]
     Empty,
 
     /// The data begins like none of the formats that are read.
     #[error(
-        "data is not a picture in a format that can be read (PNG, JPEG, WebP, BMP, GIF, TIFF, PNM); convert it to one of these"
+        "data is not an image in a format that can be read (PNG, JPEG, WebP, BMP, GIF, TIFF, PNM); convert it to one of these"
     )]
     UnknownFormat,
 
@@ -24,17 +24,17 @@ pub enum ImageError {
         mend: &'static str,
     },
 
-    /// The encoded picture is longer than [`max_bytes`](super::decode::Limits::max_bytes).
-    #[error("picture file is {bytes} bytes, more than the limit of {limit} bytes; raise {}", Param::MaxBytes)]
+    /// The encoded image is longer than [`max_bytes`](super::decode::Limits::max_bytes).
+    #[error("image file is {bytes} bytes, more than the limit of {limit} bytes; raise {}", Param::MaxBytes)]
     TooManyBytes {
-        /// Length of the encoded picture.
+        /// Length of the encoded image.
         bytes: u64,
         /// The limit in force.
         limit: u64,
     },
 
-    /// The picture is wider than [`max_width_px`](super::decode::Limits::max_width_px).
-    #[error("picture is {width}x{height} pixels, wider than the limit of {limit} pixels; raise {}", Param::MaxWidth)]
+    /// The image is wider than [`max_width_px`](super::decode::Limits::max_width_px).
+    #[error("image is {width}x{height} pixels, wider than the limit of {limit} pixels; raise {}", Param::MaxWidth)]
     TooWide {
         /// Width by the header.
         width: u32,
@@ -44,8 +44,8 @@ pub enum ImageError {
         limit: u32,
     },
 
-    /// The picture is higher than [`max_height_px`](super::decode::Limits::max_height_px).
-    #[error("picture is {width}x{height} pixels, higher than the limit of {limit} pixels; raise {}", Param::MaxHeight)]
+    /// The image is higher than [`max_height_px`](super::decode::Limits::max_height_px).
+    #[error("image is {width}x{height} pixels, higher than the limit of {limit} pixels; raise {}", Param::MaxHeight)]
     TooHigh {
         /// Width by the header.
         width: u32,
@@ -55,8 +55,8 @@ pub enum ImageError {
         limit: u32,
     },
 
-    /// The picture has more pixels than [`max_pixels`](super::decode::Limits::max_pixels).
-    #[error("picture is {width}x{height} pixels, more than the limit of {limit} pixels; raise {}", Param::MaxPixels)]
+    /// The image has more pixels than [`max_pixels`](super::decode::Limits::max_pixels).
+    #[error("image is {width}x{height} pixels, more than the limit of {limit} pixels; raise {}", Param::MaxPixels)]
     TooManyPixels {
         /// Width by the header.
         width: u32,
@@ -100,7 +100,7 @@ pub enum ImageError {
 
     /// Decoding would take more than [`max_decode_bytes`](super::decode::Limits::max_decode_bytes).
     #[error(
-        "decoding this {width}x{height} {format} picture would take at least {needed} bytes of memory, more than the limit of {limit} bytes; make the picture smaller or raise {}",
+        "decoding this {width}x{height} {format} image would take at least {needed} bytes of memory, more than the limit of {limit} bytes; make the image smaller or raise {}",
         Param::MaxDecodeBytes
     )]
     TooMuchMemory {
@@ -110,14 +110,14 @@ pub enum ImageError {
         width: u32,
         /// Height by the header.
         height: u32,
-        /// Estimated need of the whole decode, the encoded picture included.
+        /// Estimated need of the whole decode, the encoded image included.
         needed: u64,
         /// The limit in force.
         limit: u64,
     },
 
     /// The format is known, this variety of it is not.
-    #[error("this {format} picture cannot be read because {reason}; convert it to an ordinary PNG or JPEG")]
+    #[error("this {format} image cannot be read because {reason}; convert it to an ordinary PNG or JPEG")]
     Unsupported {
         /// Name of the format.
         format: &'static str,
@@ -126,7 +126,7 @@ pub enum ImageError {
     },
 
     /// The data breaks the rules of its own format.
-    #[error("this {format} picture is damaged ({reason}); save it again from its source")]
+    #[error("this {format} image is damaged ({reason}); save it again from its source")]
     Damaged {
         /// Name of the format.
         format: &'static str,
@@ -135,7 +135,7 @@ pub enum ImageError {
     },
 
     /// The allocator refused.
-    #[error("no memory for {bytes} bytes of pixels; make the picture smaller or free memory")]
+    #[error("no memory for {bytes} bytes of pixels; make the image smaller or free memory")]
     OutOfMemory {
         /// Size of the block that was asked for.
         bytes: usize,
@@ -143,7 +143,7 @@ pub enum ImageError {
 
     /// Sides, stride and number of bytes do not fit each other.
     #[error(
-        "{bytes} bytes with a stride of {stride} bytes cannot hold a picture of {width}x{height} RGB8 pixels; pass a width, a height and a stride that fit the buffer"
+        "{bytes} bytes with a stride of {stride} bytes cannot hold an image of {width}x{height} RGB8 pixels; pass a width, a height and a stride that fit the buffer"
     )]
     Shape {
         /// Claimed width in pixels.
@@ -156,8 +156,8 @@ pub enum ImageError {
         bytes: usize,
     },
 
-    /// A cut-out that is empty or sticks out of its picture.
-    #[error("the part {w}x{h} at {x},{y} is not inside the picture of {width}x{height} pixels; choose one that is")]
+    /// A cut-out that is empty or sticks out of its image.
+    #[error("the part {w}x{h} at {x},{y} is not inside the image of {width}x{height} pixels; choose one that is")]
     Crop {
         /// Left edge in pixels.
         x: usize,
@@ -167,9 +167,9 @@ pub enum ImageError {
         w: usize,
         /// Height in pixels.
         h: usize,
-        /// Width of the picture.
+        /// Width of the image.
         width: usize,
-        /// Height of the picture.
+        /// Height of the image.
         height: usize,
     },
 
@@ -182,7 +182,7 @@ pub enum ImageError {
 
     /// A region of interest that cannot be read.
     #[error(
-        "region '{text}' cannot be read because {reason}; write x,y,w,h, each in pixels (10) or per cent of the picture (10%)"
+        "region '{text}' cannot be read because {reason}; write x,y,w,h, each in pixels (10) or per cent of the image (10%)"
     )]
     RoiSyntax {
         /// The region as given.
@@ -191,9 +191,9 @@ pub enum ImageError {
         reason: &'static str,
     },
 
-    /// A region of interest that does not lie in this picture.
+    /// A region of interest that does not lie in this image.
     #[error(
-        "region {roi} is {w}x{h} pixels at {x},{y} and so not inside the picture of {width}x{height} pixels; choose one that is"
+        "region {roi} is {w}x{h} pixels at {x},{y} and so not inside the image of {width}x{height} pixels; choose one that is"
     )]
     RoiOutside {
         /// The region as given.
@@ -206,9 +206,9 @@ pub enum ImageError {
         w: u64,
         /// Height in pixels, after rounding.
         h: u64,
-        /// Width of the picture.
+        /// Width of the image.
         width: usize,
-        /// Height of the picture.
+        /// Height of the image.
         height: usize,
     },
 
@@ -219,9 +219,9 @@ pub enum ImageError {
         name: String,
     },
 
-    /// Turning the picture straight needs a second one, and that is too much.
+    /// Turning the image straight needs a second one, and that is too much.
     #[error(
-        "turning this {width}x{height} picture straight would take {needed} bytes of memory, more than the limit of {limit} bytes; leave deskew out, make the picture smaller or raise {}",
+        "turning this {width}x{height} image straight would take {needed} bytes of memory, more than the limit of {limit} bytes; leave deskew out, make the image smaller or raise {}",
         Param::MaxDecodeBytes
     )]
     DeskewMemory {
@@ -229,7 +229,7 @@ pub enum ImageError {
         width: usize,
         /// Height in pixels.
         height: usize,
-        /// Bytes of the picture and its straightened copy.
+        /// Bytes of the image and its straightened copy.
         needed: u64,
         /// The limit in force.
         limit: u64,

@@ -1,7 +1,7 @@
 //! Bytes → RGB8 pixels, and everything done to pixels before a network sees them.
 //!
-//! All pictures here are RGB, eight bits a channel, interleaved (`R G B R G B …`), rows top to bottom. [`PixelView`]
-//! borrows such pixels from any memory (a camera's frame, a part of a larger picture); [`Picture`] owns them without
+//! All images here are RGB, eight bits a channel, interleaved (`R G B R G B …`), rows top to bottom. [`PixelView`]
+//! borrows such pixels from any memory (a camera's frame, a part of a larger image); [`Image`] owns them without
 //! padding between rows.
 
 pub mod align;
@@ -22,7 +22,7 @@ pub use error::ImageError;
 /// Bytes of one RGB8 pixel.
 pub const CHANNELS: usize = 3;
 
-/// A borrowed RGB8 picture: interleaved rows that lie `stride` bytes apart.
+/// A borrowed RGB8 image: interleaved rows that lie `stride` bytes apart.
 ///
 /// At least one pixel wide and high. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl<'a> PixelView<'a> {
         self.height
     }
 
-    /// The `3 * width` bytes of row `y`, counted from the top; empty for a `y` below the picture.
+    /// The `3 * width` bytes of row `y`, counted from the top; empty for a `y` below the image.
     pub fn row(&self, y: usize) -> &'a [u8] {
         if y >= self.height {
             return &[];
@@ -70,7 +70,7 @@ impl<'a> PixelView<'a> {
     /// The `w`×`h` pixels whose upper left corner is (`x`, `y`), without copying.
     ///
     /// # Errors
-    /// [`ImageError::Crop`] if a side is 0 or the rectangle is not wholly inside the picture.
+    /// [`ImageError::Crop`] if a side is 0 or the rectangle is not wholly inside the image.
     pub fn crop(&self, x: usize, y: usize, w: usize, h: usize) -> Result<PixelView<'a>, ImageError> {
         let inside = |start: usize, length: usize, side: usize| {
             length > 0 && start.checked_add(length).is_some_and(|end| end <= side)
@@ -87,27 +87,27 @@ impl<'a> PixelView<'a> {
     ///
     /// # Errors
     /// [`ImageError::OutOfMemory`] if the memory for it cannot be had.
-    pub fn to_picture(&self) -> Result<Picture, ImageError> {
+    pub fn to_image(&self) -> Result<Image, ImageError> {
         let mut data = reserve(self.width * CHANNELS * self.height)?;
         for y in 0..self.height {
             data.extend_from_slice(self.row(y));
         }
-        Picture::from_raw(data, self.width, self.height)
+        Image::from_raw(data, self.width, self.height)
     }
 }
 
-/// An owned RGB8 picture without padding: pixel (x, y) is the three bytes from `3 * (y * width + x)`.
+/// An owned RGB8 image without padding: pixel (x, y) is the three bytes from `3 * (y * width + x)`.
 ///
 /// At least one pixel wide and high.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Image {
     data: Vec<u8>,
     width: usize,
     height: usize,
 }
 
-impl Picture {
-    /// A picture of `width`×`height` pixels, every one of them `fill` (red, green, blue).
+impl Image {
+    /// An image of `width`×`height` pixels, every one of them `fill` (red, green, blue).
     ///
     /// # Errors
     /// [`ImageError::Shape`] if a side is 0 or the size overflows, [`ImageError::OutOfMemory`] if the memory for it
@@ -167,7 +167,7 @@ impl Picture {
         self.data
     }
 
-    /// The `3 * width` bytes of row `y`, to be changed; empty for a `y` below the picture.
+    /// The `3 * width` bytes of row `y`, to be changed; empty for a `y` below the image.
     pub fn row_mut(&mut self, y: usize) -> &mut [u8] {
         let row = self.width * CHANNELS;
         if y >= self.height {
@@ -181,7 +181,7 @@ impl Picture {
         turn::mirror_rows(&mut self.data, self.width);
     }
 
-    /// Red, green and blue of the pixel at (`x`, `y`); `None` outside the picture.
+    /// Red, green and blue of the pixel at (`x`, `y`); `None` outside the image.
     pub fn pixel(&self, x: usize, y: usize) -> Option<[u8; 3]> {
         if x >= self.width || y >= self.height {
             return None;
@@ -189,7 +189,7 @@ impl Picture {
         self.data.as_chunks().0.get(y * self.width + x).copied()
     }
 
-    /// The pixel at (`x`, `y`), to be changed; `None` outside the picture.
+    /// The pixel at (`x`, `y`), to be changed; `None` outside the image.
     pub fn pixel_mut(&mut self, x: usize, y: usize) -> Option<&mut [u8; 3]> {
         if x >= self.width || y >= self.height {
             return None;
@@ -198,14 +198,14 @@ impl Picture {
     }
 }
 
-impl std::fmt::Debug for Picture {
+impl std::fmt::Debug for Image {
     /// Size only: a dump of the pixels would fill the log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Picture({}x{})", self.width, self.height)
+        write!(f, "Image({}x{})", self.width, self.height)
     }
 }
 
-/// Bytes from the first to the last pixel of a picture; `None` if a side is 0, rows overlap or the number overflows.
+/// Bytes from the first to the last pixel of an image; `None` if a side is 0, rows overlap or the number overflows.
 fn needed_bytes(width: usize, height: usize, stride: usize) -> Option<usize> {
     let row = width.checked_mul(CHANNELS)?;
     if row == 0 || height == 0 || stride < row {
@@ -240,31 +240,31 @@ mod tests {
 
     #[test]
     fn crop_sees_the_right_pixels() {
-        let mut picture = Picture::new(4, 3, [1, 2, 3]).unwrap();
-        *picture.pixel_mut(2, 1).unwrap() = [7, 8, 9];
-        let view = picture.view();
+        let mut image = Image::new(4, 3, [1, 2, 3]).unwrap();
+        *image.pixel_mut(2, 1).unwrap() = [7, 8, 9];
+        let view = image.view();
         let crop = view.crop(2, 1, 2, 2).unwrap();
         assert_eq!(crop.row(0), [7, 8, 9, 1, 2, 3]);
         assert_eq!(crop.row(2), [0u8; 0]);
         assert!(view.crop(2, 1, 3, 1).is_err());
         assert!(view.crop(2, 1, 0, 1).is_err());
         assert!(view.crop(usize::MAX, 0, 2, 1).is_err());
-        assert_eq!(crop.to_picture().unwrap().into_raw().len(), 12);
+        assert_eq!(crop.to_image().unwrap().into_raw().len(), 12);
     }
 
     #[test]
     fn mirror_exchanges_left_and_right() {
-        let mut picture = Picture::from_raw((0..18).collect(), 3, 2).unwrap();
-        picture.mirror();
-        assert_eq!(picture.as_raw(), [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11]);
+        let mut image = Image::from_raw((0..18).collect(), 3, 2).unwrap();
+        image.mirror();
+        assert_eq!(image.as_raw(), [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11]);
     }
 
     #[test]
-    fn picture_refuses_wrong_sizes() {
-        assert!(Picture::new(0, 1, [0; 3]).is_err());
-        assert!(Picture::new(usize::MAX, 2, [0; 3]).is_err());
-        assert!(Picture::from_raw(vec![0; 11], 2, 2).is_err());
-        assert_eq!(Picture::from_raw(vec![0; 12], 2, 2).unwrap().pixel(1, 1), Some([0; 3]));
-        assert_eq!(Picture::new(2, 2, [0; 3]).unwrap().pixel(2, 0), None);
+    fn image_refuses_wrong_sizes() {
+        assert!(Image::new(0, 1, [0; 3]).is_err());
+        assert!(Image::new(usize::MAX, 2, [0; 3]).is_err());
+        assert!(Image::from_raw(vec![0; 11], 2, 2).is_err());
+        assert_eq!(Image::from_raw(vec![0; 12], 2, 2).unwrap().pixel(1, 1), Some([0; 3]));
+        assert_eq!(Image::new(2, 2, [0; 3]).unwrap().pixel(2, 0), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Turning a freshly decoded picture upright by its EXIF orientation, in the memory it lies in.
+//! Turning a freshly decoded image upright by its EXIF orientation, in the memory it lies in.
 
 use ::image::metadata::Orientation;
 
@@ -11,7 +11,7 @@ fn transposes(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
-/// Bytes that [`apply`] needs beside the picture.
+/// Bytes that [`apply`] needs beside the image.
 pub(super) fn scratch_bytes(orientation: Orientation, width: u64, height: u64) -> u64 {
     if transposes(orientation) { transpose_scratch_bytes(width, height) } else { 0 }
 }
@@ -41,8 +41,8 @@ pub(super) fn apply(
 mod tests {
     use super::*;
 
-    /// The picture `1 2 3 / 4 5 6` as a camera held in each of the eight ways stores it, by EXIF's definition of where
-    /// row 0 and column 0 of the stored picture belong.
+    /// The image `1 2 3 / 4 5 6` as a camera held in each of the eight ways stores it, by EXIF's definition of where
+    /// row 0 and column 0 of the stored image belong.
     #[test]
     fn all_eight_become_upright() {
         let upright = [1, 2, 3, 4, 5, 6];

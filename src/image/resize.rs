@@ -3,7 +3,7 @@
 //! The rule is OpenCV's `resize.cpp` (4.x and 5.0): the centre of target pixel `d` lies at `(d + 0.5) * scale - 0.5` of
 //! the source, computed in `f32`; the two weights of an axis are rounded (half to even) to 11 bits; a row is first
 //! interpolated across, kept with 7 fractional bits, and two such rows are then blended as
-//! `((b0*r0 >> 16) + (b1*r1 >> 16) + 2) >> 2`. Outside the picture its edge repeats. A target of exactly half the width
+//! `((b0*r0 >> 16) + (b1*r1 >> 16) + 2) >> 2`. Outside the image its edge repeats. A target of exactly half the width
 //! and half the height is the mean of 2×2 pixels instead, `(a+b+c+d+2) >> 2`, because OpenCV passes that case to
 //! `INTER_AREA`.
 
@@ -16,7 +16,7 @@ const ONE: f32 = 2048.0;
 /// Where one target column or row takes its two neighbouring source samples from, and how much of each.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tap {
-    /// First of the two samples: a byte offset for columns, a row number (−1 above the picture) for rows.
+    /// First of the two samples: a byte offset for columns, a row number (−1 above the image) for rows.
     first: i64,
     /// Weights of the two in units of 1/2048.
     weights: [i16; 2],
@@ -104,7 +104,7 @@ fn interpolate(
     let last = src.height() as i64 - 1;
     for (y, out) in dst.chunks_exact_mut(row).enumerate() {
         let tap = row_tap(y, src.height(), dst_h);
-        // Above and below the picture its edge row is blended with itself.
+        // Above and below the image its edge row is blended with itself.
         let [first, second] = [tap.first, tap.first + 1].map(|y| y.clamp(0, last) as usize);
         // Going down, the lower row of before is often the upper row of now.
         if upper_y != Some(first) && lower_y == Some(first) {
@@ -150,7 +150,7 @@ fn weights(fraction: f32) -> [i16; 2] {
     [((1.0 - fraction) * ONE).round_ties_even() as i16, (fraction * ONE).round_ties_even() as i16]
 }
 
-/// Samples of target column `x`. Left and right of the picture its edge pixel counts in full; at the right edge that is
+/// Samples of target column `x`. Left and right of the image its edge pixel counts in full; at the right edge that is
 /// the second one of the last two.
 fn column_tap(x: usize, src_w: usize, dst_w: usize) -> Tap {
     let last = src_w as i64 - 1;
@@ -165,7 +165,7 @@ fn column_tap(x: usize, src_w: usize, dst_w: usize) -> Tap {
     Tap { first: left.max(0) * CHANNELS as i64, weights: weights(fraction) }
 }
 
-/// Samples of target row `y`. Unlike a column, a row outside the picture keeps both its weights: with truncation that
+/// Samples of target row `y`. Unlike a column, a row outside the image keeps both its weights: with truncation that
 /// is not quite the same as counting the edge row in full.
 fn row_tap(y: usize, src_h: usize, dst_h: usize) -> Tap {
     let (first, fraction) = position(y, src_h, dst_h);

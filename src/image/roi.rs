@@ -1,11 +1,11 @@
-//! The part of a picture that is to be read, given in pixels or per cent.
+//! The part of an image that is to be read, given in pixels or per cent.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::ImageError;
 
-/// A length along one side of a picture.
+/// A length along one side of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Length {
     Pixels(u32),
@@ -47,7 +47,7 @@ impl fmt::Display for Length {
 }
 
 /// A region of interest as a user writes it: `x,y,w,h` from the upper left corner, each in pixels (`10`) or in per
-/// cent of the picture's width or height (`10%`, `12.5%`). Spaces around the numbers do not count.
+/// cent of the image's width or height (`10%`, `12.5%`). Spaces around the numbers do not count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Roi {
     x: Length,
@@ -70,12 +70,12 @@ pub struct PixelRect {
 }
 
 impl PixelRect {
-    /// The same part of the same picture at another size: from `from` (width and height) to `to`. Inside if it was,
+    /// The same part of the same image at another size: from `from` (width and height) to `to`. Inside if it was,
     /// and at least a pixel.
     pub fn scaled(&self, from: [usize; 2], to: [usize; 2]) -> PixelRect {
         let edge = |at: usize, from: usize, to: usize| {
             let (at, from, to) = (at as u64, from.max(1) as u64, to as u64);
-            // Both below 2^31 for every picture that fits into memory.
+            // Both below 2^31 for every image that fits into memory.
             usize::try_from((at.saturating_mul(to) + from / 2) / from).unwrap_or(usize::MAX)
         };
         let span = |start: usize, length: usize, from: usize, to: usize| {
@@ -89,7 +89,7 @@ impl PixelRect {
 }
 
 impl Roi {
-    /// Whether it sticks out of every picture, as parts of the same side can.
+    /// Whether it sticks out of every image, as parts of the same side can.
     pub fn is_outside_any(&self) -> bool {
         // Less may be rounded away.
         let beyond =
@@ -97,14 +97,14 @@ impl Roi {
         beyond(self.x, self.w) || beyond(self.y, self.h)
     }
 
-    /// The region in a picture of `width`×`height` pixels.
+    /// The region in an image of `width`×`height` pixels.
     ///
     /// Edges are rounded to the nearest pixel, halves up. Where place and size of one direction are both percentages,
     /// the far edge is rounded rather than the size, so that `0,0,50%,100%` and `50%,0,50%,100%` meet in every
-    /// picture.
+    /// image.
     ///
     /// # Errors
-    /// [`ImageError::RoiOutside`] if it is empty after rounding or sticks out of the picture.
+    /// [`ImageError::RoiOutside`] if it is empty after rounding or sticks out of the image.
     pub fn resolve(&self, width: usize, height: usize) -> Result<PixelRect, ImageError> {
         let (x, w) = span(self.x, self.w, width);
         let (y, h) = span(self.y, self.h, height);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_inside_names_the_picture() {
+    fn what_is_not_inside_names_the_image() {
         for text in ["0,0,101,1", "100,0,1,1", "0,0,1%,1", "0,60%,1,50%", "4294967295,0,4294967295,1"] {
             let error = resolve(text, 100, 10).map_err(|e| e.to_string());
             assert!(text == "0,0,1%,1" || error.is_err_and(|e| e.contains("100x10")), "{text}");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_beyond_the_whole_are_outside_any_picture() {
+    fn parts_beyond_the_whole_are_outside_any_image() {
         let outside = |text: &str| text.parse::<Roi>().unwrap().is_outside_any();
         assert!(outside("60%,0,50%,1") && outside("0,0.2%,1,100%"));
         assert!(!outside("50%,33.3%,50%,66.7%") && !outside("5000,0,50%,100%"));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_of_a_reduced_picture() {
+    fn a_region_of_a_reduced_image() {
         let scaled = |text: &str, to: [usize; 2]| resolve(text, 4000, 3001).unwrap().scaled([4000, 3001], to);
         assert_eq!(scaled("400,800,1200,160", [500, 376]), PixelRect { x: 50, y: 100, w: 150, h: 20 });
         assert_eq!(scaled("0,0,4000,3001", [2000, 1501]), PixelRect { x: 0, y: 0, w: 2000, h: 1501 });

@@ -19,8 +19,8 @@ const POSTSCRIPT: &str = "draw its pages as PNG, for example with gs -sDEVICE=pn
 const HEIF: &str = "convert it to JPEG, for example with heif-convert";
 const JPEG_2000: &str = "convert it to PNG, for example with opj_decompress";
 const JPEG_XL: &str = "convert it to PNG, for example with djxl";
-const RAW: &str = "develop it to JPEG or TIFF with a program for raw pictures";
-const VIDEO: &str = "take pictures out of it, for example with ffmpeg";
+const RAW: &str = "develop it to JPEG or TIFF with a program for raw images";
+const VIDEO: &str = "take images out of it, for example with ffmpeg";
 const UNPACK: &str = "unpack it first";
 
 /// First bytes, name and mend.
@@ -28,32 +28,32 @@ const SIGNATURES: [(&[u8], &str, &str); 34] = [
     (b"%PDF-", "a PDF document", PAGES),
     (b"%!PS", "a PostScript document", POSTSCRIPT),
     (b"\xC5\xD0\xD3\xC6", "an EPS drawing", POSTSCRIPT),
-    (b"\0\0\0\x0CjP  \r\n\x87\n", "a JPEG 2000 picture", JPEG_2000),
-    (b"\xFF\x4F\xFF\x51", "a JPEG 2000 picture", JPEG_2000),
-    (b"\0\0\0\x0CJXL \r\n\x87\n", "a JPEG XL picture", JPEG_XL),
-    (b"\xFF\x0A", "a JPEG XL picture", JPEG_XL),
-    (b"II\xBC\x01", "a JPEG XR picture", CONVERT),
-    (b"\xFF\xD8\xFF\xF7", "a JPEG-LS picture", CONVERT),
-    (b"\x97JB2\r\n\x1A\n", "a JBIG2 picture", CONVERT),
-    (b"II+\0", "a BigTIFF picture", "convert it to an ordinary TIFF, for example with tiffcp"),
-    (b"MM\0+", "a BigTIFF picture", "convert it to an ordinary TIFF, for example with tiffcp"),
-    (b"IIU\0", "a raw picture of a camera", RAW),
-    (b"IIRO", "a raw picture of a camera", RAW),
-    (b"IIRS", "a raw picture of a camera", RAW),
-    (b"MMOR", "a raw picture of a camera", RAW),
-    (b"FUJIFILMCCD-RAW", "a raw picture of a camera", RAW),
-    (b"8BPS", "a Photoshop picture", CONVERT),
-    (b"gimp xcf", "a GIMP picture", CONVERT),
+    (b"\0\0\0\x0CjP  \r\n\x87\n", "a JPEG 2000 image", JPEG_2000),
+    (b"\xFF\x4F\xFF\x51", "a JPEG 2000 image", JPEG_2000),
+    (b"\0\0\0\x0CJXL \r\n\x87\n", "a JPEG XL image", JPEG_XL),
+    (b"\xFF\x0A", "a JPEG XL image", JPEG_XL),
+    (b"II\xBC\x01", "a JPEG XR image", CONVERT),
+    (b"\xFF\xD8\xFF\xF7", "a JPEG-LS image", CONVERT),
+    (b"\x97JB2\r\n\x1A\n", "a JBIG2 image", CONVERT),
+    (b"II+\0", "a BigTIFF image", "convert it to an ordinary TIFF, for example with tiffcp"),
+    (b"MM\0+", "a BigTIFF image", "convert it to an ordinary TIFF, for example with tiffcp"),
+    (b"IIU\0", "a raw image of a camera", RAW),
+    (b"IIRO", "a raw image of a camera", RAW),
+    (b"IIRS", "a raw image of a camera", RAW),
+    (b"MMOR", "a raw image of a camera", RAW),
+    (b"FUJIFILMCCD-RAW", "a raw image of a camera", RAW),
+    (b"8BPS", "a Photoshop image", CONVERT),
+    (b"gimp xcf", "a GIMP image", CONVERT),
     (b"AT&TFORM", "a DjVu document", "draw its pages as TIFF, for example with ddjvu"),
     (b"\0\0\x01\0", "an icon (ICO)", CONVERT),
     (b"\0\0\x02\0", "a cursor (CUR)", CONVERT),
-    (b"v/1\x01", "an OpenEXR picture", CONVERT),
-    (b"#?RADIANCE", "a Radiance HDR picture", CONVERT),
-    (b"DDS ", "a DDS picture", CONVERT),
-    (b"qoif", "a QOI picture", CONVERT),
-    (b"farbfeld", "a farbfeld picture", CONVERT),
-    (b"BPG\xFB", "a BPG picture", CONVERT),
-    (b"FLIF", "a FLIF picture", CONVERT),
+    (b"v/1\x01", "an OpenEXR image", CONVERT),
+    (b"#?RADIANCE", "a Radiance HDR image", CONVERT),
+    (b"DDS ", "a DDS image", CONVERT),
+    (b"qoif", "a QOI image", CONVERT),
+    (b"farbfeld", "a farbfeld image", CONVERT),
+    (b"BPG\xFB", "a BPG image", CONVERT),
+    (b"FLIF", "a FLIF image", CONVERT),
     (b"\xD7\xCD\xC6\x9A", "a Windows metafile (WMF)", CONVERT),
     (b"\x1A\x45\xDF\xA3", "a Matroska or WebM video", VIDEO),
     (b"PK\x03\x04", "a ZIP archive or an office document", UNPACK),
@@ -72,7 +72,7 @@ pub(crate) fn foreign(file: &[u8]) -> Option<Foreign> {
     }
     match (file.first_chunk(), file.get(8..12)) {
         (Some(b"RIFF"), Some(b"AVI ")) => return of("an AVI video", VIDEO),
-        (Some(b"II*\0"), Some(b"CR\x02\0")) => return of("a raw picture of a camera", RAW),
+        (Some(b"II*\0"), Some(b"CR\x02\0")) => return of("a raw image of a camera", RAW),
         (Some(b"\x01\0\0\0"), _) if file.get(40..44) == Some(b" EMF".as_slice()) => {
             return of("a Windows metafile (EMF)", CONVERT);
         }
@@ -97,19 +97,19 @@ pub(crate) fn foreign(file: &[u8]) -> Option<Foreign> {
 
 /// A file of ISO base media boxes, by its brands: the first one, then those that it is compatible with.
 fn media(file: &[u8]) -> Foreign {
-    const AVIF: Foreign = Foreign { name: "an AVIF picture", mend: "convert it to PNG, for example with avifdec" };
-    const HEIC: Foreign = Foreign { name: "a HEIC picture", mend: HEIF };
-    const RAW_PICTURE: Foreign = Foreign { name: "a raw picture of a camera", mend: RAW };
+    const AVIF: Foreign = Foreign { name: "an AVIF image", mend: "convert it to PNG, for example with avifdec" };
+    const HEIC: Foreign = Foreign { name: "a HEIC image", mend: HEIF };
+    const RAW_IMAGE: Foreign = Foreign { name: "a raw image of a camera", mend: RAW };
     const MEDIA: Foreign = Foreign { name: "a video (MP4 or of that family)", mend: VIDEO };
     let length = file.first_chunk().map_or(0, |length| u32::from_be_bytes(*length)) as usize;
     let brands = file.get(8..length.min(file.len()).min(256)).unwrap_or_default().as_chunks::<4>().0;
     let known = brands.iter().find_map(|brand| match brand {
         b"avif" | b"avis" => Some(AVIF),
         b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"hevm" | b"hevs" => Some(HEIC),
-        b"crx " => Some(RAW_PICTURE),
+        b"crx " => Some(RAW_IMAGE),
         _ => None,
     });
-    // A picture, but of no codec that is known here.
+    // An image, but of no codec that is known here.
     let other = || brands.iter().any(|brand| matches!(brand, b"mif1" | b"mif2" | b"msf1" | b"miaf")).then_some(HEIC);
     known.or_else(other).unwrap_or(MEDIA)
 }

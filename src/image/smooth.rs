@@ -1,15 +1,15 @@
-//! A smaller, smoothed copy of a picture: each pixel is the mean of a square around it. Dots that are printed near each
+//! A smaller, smoothed copy of an image: each pixel is the mean of a square around it. Dots that are printed near each
 //! other become strokes.
 
 use super::{CHANNELS, ImageError, PixelView};
 
-/// Bytes of memory that [`smoothed`] needs for the sums of a picture's columns.
+/// Bytes of memory that [`smoothed`] needs for the sums of an image's columns.
 pub fn sums_bytes(width: usize) -> usize {
     width * CHANNELS * size_of::<u32>()
 }
 
-/// Writes `view` as a picture of `width` × `height`, not larger than it, into `out` (tight RGB8). Each pixel is the
-/// mean of what lies up to `radius` pixels of the new picture around it. `sums` is of [`sums_bytes`] of the view's
+/// Writes `view` as an image of `width` × `height`, not larger than it, into `out` (tight RGB8). Each pixel is the
+/// mean of what lies up to `radius` pixels of the new image around it. `sums` is of [`sums_bytes`] of the view's
 /// width.
 ///
 /// # Errors
@@ -82,24 +82,24 @@ pub fn local_contrast(view: PixelView<'_>, side: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Picture;
+    use crate::image::Image;
 
-    fn smooth(picture: &Picture, size: [usize; 2], radius: usize) -> Vec<u8> {
-        let mut sums = vec![0_u32; picture.width() * CHANNELS];
+    fn smooth(image: &Image, size: [usize; 2], radius: usize) -> Vec<u8> {
+        let mut sums = vec![0_u32; image.width() * CHANNELS];
         let mut out = vec![0; size[0] * size[1] * CHANNELS];
-        smoothed(picture.view(), size, radius, bytemuck::cast_slice_mut(&mut sums), &mut out).unwrap();
+        smoothed(image.view(), size, radius, bytemuck::cast_slice_mut(&mut sums), &mut out).unwrap();
         out
     }
 
     #[test]
     fn each_pixel_is_the_mean_around_it() {
         let (w, h) = (23, 17);
-        let mut picture = Picture::new(w, h, [0; 3]).unwrap();
-        for (i, v) in picture.as_raw_mut().iter_mut().enumerate() {
+        let mut image = Image::new(w, h, [0; 3]).unwrap();
+        for (i, v) in image.as_raw_mut().iter_mut().enumerate() {
             *v = (i * 37 % 251) as u8;
         }
-        let raw = picture.as_raw();
-        let out = smooth(&picture, [w, h], 2);
+        let raw = image.as_raw();
+        let out = smooth(&image, [w, h], 2);
         for y in 0..h {
             for x in 0..w {
                 let (rows, columns) = (y.saturating_sub(2)..(y + 3).min(h), x.saturating_sub(2)..(x + 3).min(w));
@@ -114,27 +114,27 @@ mod tests {
     }
 
     #[test]
-    fn uniform_picture_stays_and_any_size_is_taken() {
+    fn uniform_image_stays_and_any_size_is_taken() {
         for (w, h) in [(1, 1), (1, 50), (50, 1), (33, 20)] {
-            let picture = Picture::new(w, h, [7, 80, 255]).unwrap();
+            let image = Image::new(w, h, [7, 80, 255]).unwrap();
             for size in [[1, 1], [w, h], [w.div_ceil(3), h.div_ceil(2)]] {
-                assert!(smooth(&picture, size, 3).as_chunks().0.iter().all(|pixel| *pixel == [7, 80, 255]));
+                assert!(smooth(&image, size, 3).as_chunks().0.iter().all(|pixel| *pixel == [7, 80, 255]));
             }
         }
-        let picture = Picture::new(4, 4, [0; 3]).unwrap();
-        assert!(smoothed(picture.view(), [4, 4], 1, &mut [], &mut [0; 48]).is_err());
+        let image = Image::new(4, 4, [0; 3]).unwrap();
+        assert!(smoothed(image.view(), [4, 4], 1, &mut [], &mut [0; 48]).is_err());
     }
 
     #[test]
     fn shade_has_no_local_contrast_but_a_dot_has() {
-        let mut picture = Picture::new(200, 64, [0; 3]).unwrap();
+        let mut image = Image::new(200, 64, [0; 3]).unwrap();
         for x in 0..200 {
             for y in 0..64 {
-                *picture.pixel_mut(x, y).unwrap() = [x as u8; 3];
+                *image.pixel_mut(x, y).unwrap() = [x as u8; 3];
             }
         }
-        assert_eq!(local_contrast(picture.view(), 32), 31);
-        *picture.pixel_mut(100, 50).unwrap() = [255; 3];
-        assert_eq!(local_contrast(picture.view(), 32), 255 - 96);
+        assert_eq!(local_contrast(image.view(), 32), 31);
+        *image.pixel_mut(100, 50).unwrap() = [255; 3];
+        assert_eq!(local_contrast(image.view(), 32), 255 - 96);
     }
 }

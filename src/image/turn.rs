@@ -19,7 +19,7 @@ pub enum Turn {
 }
 
 impl Turn {
-    /// Width and height of a `width`×`height` picture after the turn.
+    /// Width and height of a `width`×`height` image after the turn.
     pub fn size(self, width: usize, height: usize) -> (usize, usize) {
         match self {
             Turn::Half => (width, height),
@@ -80,7 +80,7 @@ pub fn mirror_columns(data: &mut [u8], width: usize) {
     }
 }
 
-/// Bytes that [`transpose_in_place`] needs beside the picture.
+/// Bytes that [`transpose_in_place`] needs beside the image.
 pub(crate) fn transpose_scratch_bytes(width: u64, height: u64) -> u64 {
     let band = width.saturating_mul((BAND * CHANNELS) as u64);
     let elements = width.saturating_mul(height / BAND as u64);

@@ -173,7 +173,7 @@ fn sample(src: PixelView<'_>, x: f32, y: f32) -> [u8; CHANNELS] {
     std::array::from_fn(|channel| to_byte((a[channel] + b[channel]) + (c[channel] + d[channel])))
 }
 
-/// A coordinate moved to within a few pixels of the picture, beyond which only the repeated edge lies; NaN (a point at
+/// A coordinate moved to within a few pixels of the image, beyond which only the repeated edge lies; NaN (a point at
 /// infinity) goes there too, which `clamp` would let through.
 #[allow(clippy::manual_clamp)]
 fn near(value: f32, side: usize) -> f32 {
@@ -260,7 +260,7 @@ mod tests {
         );
     }
 
-    /// Values by cv2 5.0: the red channel of a 6×3 cut out of an 8×8 picture.
+    /// Values by cv2 5.0: the red channel of a 6×3 cut out of an 8×8 image.
     #[test]
     fn pixels_agree_with_opencv() {
         let src: Vec<u8> = (0..64u32).flat_map(|i| [(i * i % 251) as u8; CHANNELS]).collect();
@@ -274,7 +274,7 @@ mod tests {
         let src = numbered(20, 12);
         let out = warp(&src, 20, 12, [[3.0, 2.0], [13.0, 2.0], [13.0, 9.0], [3.0, 9.0]], 10, 7);
         let part = PixelView::new(&src, 20, 12, 60).unwrap().crop(3, 2, 10, 7).unwrap();
-        assert_eq!(out, part.to_picture().unwrap().into_raw());
+        assert_eq!(out, part.to_image().unwrap().into_raw());
     }
 
     #[test]

@@ -54,13 +54,13 @@ impl Session for FakeSession {
     fn run<'a>(&self, memory: &'a mut [u8], columns: &[usize], _: Option<&mut Pool>) -> Result<Answer<'a>, InferError> {
         let memory = borrow_aligned("fake", memory, self.memory_bytes())?;
         let (pixels, output) = memory.split_at_mut(self.input.elements().next_multiple_of(64));
-        let &[_, _, height, width] = self.input.axes() else { panic!("a picture's shape") };
+        let &[_, _, height, width] = self.input.axes() else { panic!("an image's shape") };
         let mut planes = vec![0.0; self.input.elements()];
         for (i, value) in planes.iter_mut().enumerate() {
             let (x, y, plane) = (i % width, i / width % height, i / (width * height) % 3);
-            let picture = i / (3 * width * height);
-            if x < columns[picture] {
-                *value = f32::from(pixels[((picture * height + y) * width + x) * 3 + plane]) / 127.5 - 1.0;
+            let image = i / (3 * width * height);
+            if x < columns[image] {
+                *value = f32::from(pixels[((image * height + y) * width + x) * 3 + plane]) / 127.5 - 1.0;
             }
         }
         let (_, values) = (self.answer)(self.input, &planes);

@@ -33,13 +33,13 @@ pub trait Session: Send + Sync {
     fn output_shape(&self) -> Shape;
     /// Bytes of memory that a run needs.
     fn memory_bytes(&self) -> usize;
-    /// The part of `memory` that takes the pictures: u8, `[N][H][W][3]`, colours in the order of the model's manifest.
-    /// All of it must be written before each run; what is right of a picture, see [`Session::run`], may hold anything.
+    /// The part of `memory` that takes the images: u8, `[N][H][W][3]`, colours in the order of the model's manifest.
+    /// All of it must be written before each run; what is right of an image, see [`Session::run`], may hold anything.
     ///
     /// # Errors
     /// [`InferError::Memory`] if `memory` is too small or not aligned to [`MEMORY_ALIGN`].
     fn input<'a>(&self, memory: &'a mut [u8]) -> Result<&'a mut [u8], InferError>;
-    /// Runs once on the pictures in `memory`. Of picture `i` the first `columns[i]` columns hold pixels; the engine
+    /// Runs once on the images in `memory`. Of image `i` the first `columns[i]` columns hold pixels; the engine
     /// makes the others what the network takes for padding. With a pool, an engine that can spreads the work over its
     /// threads.
     ///

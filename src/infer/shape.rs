@@ -8,13 +8,13 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape of one picture of three channels: `[1, 3, height, width]`.
-    pub fn picture(height: usize, width: usize) -> Shape {
-        Shape::pictures(1, height, width)
+    /// The shape of one image of three channels: `[1, 3, height, width]`.
+    pub fn image(height: usize, width: usize) -> Shape {
+        Shape::images(1, height, width)
     }
 
-    /// The shape of `count` pictures of three channels: `[count, 3, height, width]`.
-    pub fn pictures(count: usize, height: usize, width: usize) -> Shape {
+    /// The shape of `count` images of three channels: `[count, 3, height, width]`.
+    pub fn images(count: usize, height: usize, width: usize) -> Shape {
         Shape { axes: [count, 3, height, width], rank: 4 }
     }
 

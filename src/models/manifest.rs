@@ -42,7 +42,7 @@ pub struct Manifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Picture to text probability, `[1, 3, H, W]` to `[1, 1, H, W]`.
+    /// Image to text probability, `[1, 3, H, W]` to `[1, 1, H, W]`.
     Detector,
     /// Line image to class probabilities, `[1, 3, 48, W]` to `[1, W / stride, classes]`.
     Recogniser,
@@ -107,7 +107,7 @@ pub struct Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChannelOrder {
-    /// Blue first: what a network trained on OpenCV pictures expects.
+    /// Blue first: what a network trained on OpenCV images expects.
     Bgr,
     /// Red first.
     Rgb,
@@ -156,7 +156,7 @@ pub struct Detector {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recogniser {
-    /// Picture columns for one time step of the output.
+    /// Image columns for one time step of the output.
     pub stride_px: usize,
     /// Classes of the output: blank, the characters, space.
     pub classes: usize,

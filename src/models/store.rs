@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_manifest_is_whole_and_every_file_of_the_folder_is_built_in() {
+    fn built_in_manifests_complete() {
         let store = Store::new(None);
         assert_eq!(store.manifests.len(), MANIFESTS.len());
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");

@@ -1,4 +1,4 @@
-//! The picture with boxes around what was read, and beside it the texts.
+//! The image with boxes around what was read, and beside it the texts.
 
 use crate::memory::{self, NoMemory};
 use crate::page::{Bounds, Page, Quad, bounds};
@@ -19,16 +19,16 @@ const TEXT_PADDING: f32 = 0.12;
 const TEXT_STRETCH: (f32, f32) = (0.7, 1.2);
 /// Longest side of a line of text before it is laid into its box; longer ones are enlarged.
 const MAX_STRIP_PX: f32 = 4096.0;
-/// Between the picture and the texts.
+/// Between the image and the texts.
 const RULE: Rgb<u8> = Rgb([160, 160, 160]);
 const RULE_PX: u32 = 2;
-/// A picture that is so many times as wide as high has the texts below it.
+/// An image that is so many times as wide as high has the texts below it.
 const WIDE: u32 = 2;
 /// Smallest and largest height of a label in pixels.
 const LABEL_PX: (f32, f32) = (10.0, 32.0);
 /// Height of a label in heights of its box.
 const LABEL_SCALE: f32 = 0.5;
-/// Behind the label, so that it can be read on any picture.
+/// Behind the label, so that it can be read on any image.
 const PLATE: Rgb<u8> = Rgb([255, 255, 255]);
 
 /// A TrueType or OpenType font.
@@ -86,15 +86,15 @@ impl Font {
     }
 }
 
-/// The picture with each line's box, and to the right of it (below it, if it is wide) the texts on white, each in the
-/// place and in the size of its box: nothing hides the picture.
+/// The image with each line's box, and to the right of it (below it, if it is wide) the texts on white, each in the
+/// place and in the size of its box: nothing hides the image.
 ///
 /// The colour of a box tells the line's score: green from 0.9, amber from 0.6, red below. Characters the font
 /// lacks come out as its empty box, or not at all. Coordinates are those of `page`, so `rgb` must be the
-/// picture the page was read from; what lies outside is cut off.
+/// image the page was read from; what lies outside is cut off.
 ///
 /// # Errors
-/// There is no memory for a picture of twice the size.
+/// There is no memory for an image of twice the size.
 pub fn annotate(page: &Page, mut rgb: RgbImage, font: &Font) -> Result<RgbImage, NoMemory> {
     let (width, height) = rgb.dimensions();
     let below = width > height.saturating_mul(WIDE);
@@ -110,7 +110,7 @@ pub fn annotate(page: &Page, mut rgb: RgbImage, font: &Font) -> Result<RgbImage,
     for line in page.lines() {
         write_into(&beside(line.reading_quad()), line.text().chars(), &mut all, font);
     }
-    // And then the picture, so that nothing is drawn across that.
+    // And then the image, so that nothing is drawn across that.
     let (rule_width, rule_height) = if below { (width, dy) } else { (dx, height) };
     for y in 0..rule_height {
         for x in 0..rule_width {
@@ -122,12 +122,12 @@ pub fn annotate(page: &Page, mut rgb: RgbImage, font: &Font) -> Result<RgbImage,
     Ok(all)
 }
 
-/// A white picture.
+/// A white image.
 fn white(width: u32, height: u32) -> Result<RgbImage, NoMemory> {
     let bytes = usize::try_from(u64::from(width) * u64::from(height) * 3).unwrap_or(usize::MAX);
-    let mut pixels = memory::try_vec_with_capacity(bytes, "the annotated picture")?;
+    let mut pixels = memory::try_vec_with_capacity(bytes, "the annotated image")?;
     pixels.resize(bytes, 255);
-    // As many bytes as there are pixels: it is never the empty picture.
+    // As many bytes as there are pixels: it is never the empty image.
     Ok(RgbImage::from_raw(width, height, pixels).unwrap_or_default())
 }
 
@@ -225,7 +225,7 @@ pub fn label(quad: &Quad, colour: Rgb<u8>, text: impl Iterator<Item = char>, rgb
     }
     let size = size.ceil() as u32;
     let x = area.left.min(i32::MAX as u32) as i32;
-    // Above the box, or on its upper edge if the picture begins there.
+    // Above the box, or on its upper edge if the image begins there.
     let y = area.top.saturating_sub(size + 1).min(i32::MAX as u32) as i32;
     let plate_width = (width.ceil() as u32).clamp(1, rgb.width()) + 2;
     draw_filled_rect_mut(rgb, Rect::at(x, y).of_size(plate_width, size + 1), PLATE);

@@ -26,7 +26,7 @@ pub(super) fn footer(out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b" </body>\n</html>\n")
 }
 
-/// One `ocr_page`; `number` counts the pictures from 1.
+/// One `ocr_page`; `number` counts the images from 1.
 pub(super) fn page(out: &mut dyn Write, document: &Document<'_>, number: usize) -> io::Result<()> {
     let page = document.page;
     let (width, height) = (page.width_px, page.height_px);

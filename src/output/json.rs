@@ -10,12 +10,12 @@ use std::io::{self, Write};
 /// Name and version of the envelope; the number rises when a field changes its meaning.
 const SCHEMA: &str = "edge-ocr/1";
 
-/// Writes one picture as one object on one line, without a line end.
+/// Writes one image as one object on one line, without a line end.
 pub(super) fn document(out: &mut dyn Write, document: &Document<'_>, chars: bool) -> io::Result<()> {
     Ok(serde_json::to_writer(out, &Envelope { document, chars })?)
 }
 
-/// Writes the object that stands for a picture that could not be read.
+/// Writes the object that stands for an image that could not be read.
 pub(super) fn failure(out: &mut dyn Write, source: &str, message: &str) -> io::Result<()> {
     #[derive(serde::Serialize)]
     struct Failure<'a> {
@@ -26,7 +26,7 @@ pub(super) fn failure(out: &mut dyn Write, source: &str, message: &str) -> io::R
     Ok(serde_json::to_writer(out, &Failure { schema: SCHEMA, source, error: message })?)
 }
 
-/// One picture.
+/// One image.
 struct Envelope<'a> {
     document: &'a Document<'a>,
     chars: bool,

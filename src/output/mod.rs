@@ -1,7 +1,7 @@
 //! Pages to bytes: the formats people already parse, streamed to any [`io::Write`].
 //!
-//! A [`Writer`] takes one [`Document`] per picture, or one failure, and closes the output in
-//! [`Writer::finish`], and flushes each. JSON and text look different for one picture and for several, so
+//! A [`Writer`] takes one [`Document`] per image, or one failure, and closes the output in
+//! [`Writer::finish`], and flushes each. JSON and text look different for one image and for several, so
 //! without [`Writer::several`] their first document is held back until the second one or the end arrives.
 
 #[cfg(feature = "annotate")]
@@ -26,17 +26,17 @@ use std::str::FromStr;
 /// A format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// The text alone, one line for each line of the page; `==> name <==` before each of several pictures or pages.
+    /// The text alone, one line for each line of the page; `==> name <==` before each of several images or pages.
     Text,
-    /// One object (`"schema": "edge-ocr/1"`), or an array of them for several pictures or pages.
+    /// One object (`"schema": "edge-ocr/1"`), or an array of them for several images or pages.
     Json,
-    /// One such object for each picture, each on one line.
+    /// One such object for each image, each on one line.
     Jsonl,
-    /// Tesseract's table, levels 1 to 5; pictures that failed leave their page number out.
+    /// Tesseract's table, levels 1 to 5; images that failed leave their page number out.
     Tsv,
-    /// hOCR 1.2 as XHTML; one document for all pictures.
+    /// hOCR 1.2 as XHTML; one document for all images.
     Hocr,
-    /// PaddleOCR 3's result: `{"res": {…}}`, or an array of them for several pictures.
+    /// PaddleOCR 3's result: `{"res": {…}}`, or an array of them for several images.
     Paddle,
 }
 
@@ -108,10 +108,10 @@ pub struct Models {
     pub rec: String,
 }
 
-/// The result of one picture and how it came about.
+/// The result of one image and how it came about.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'a> {
-    /// The picture's name as it was given.
+    /// The image's name as it was given.
     pub source: &'a str,
     /// The lines, in reading order.
     pub page: &'a Page,
@@ -132,7 +132,7 @@ impl Document<'_> {
         self.part.warnings.iter().cloned().chain(self.page.notices().map(|notice| notice.to_string()))
     }
 
-    /// The picture's name, with its page where the file has several.
+    /// The image's name, with its page where the file has several.
     fn title(&self) -> String {
         match self.part {
             Part { page_count: 1, .. } => self.source.to_owned(),
@@ -141,7 +141,7 @@ impl Document<'_> {
     }
 }
 
-/// Which page of its file a picture is, and what of the file is not in it.
+/// Which page of its file an image is, and what of the file is not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part<'a> {
     /// Number of the page, from 1.
@@ -168,10 +168,10 @@ pub struct Writer<W: Write> {
     format: Format,
     options: Options,
     out: W,
-    /// Whether several pictures are known to follow.
+    /// Whether several images are known to follow.
     several: bool,
-    /// Pictures so far, failed ones included.
-    pictures: usize,
+    /// Images so far, failed ones included.
+    images: usize,
     /// Entries of the array, or texts, written or held back.
     entries: usize,
     /// The first entry, while it is not known whether another follows: its name and bytes.
@@ -183,23 +183,23 @@ pub struct Writer<W: Write> {
 impl<W: Write> Writer<W> {
     /// A writer that has written nothing yet.
     pub fn new(format: Format, options: Options, out: W) -> Self {
-        Writer { format, options, out, several: false, pictures: 0, entries: 0, held: None, opened: false }
+        Writer { format, options, out, several: false, images: 0, entries: 0, held: None, opened: false }
     }
 
-    /// Takes the output as that of several pictures, however many documents there will be: JSON is an array, each
+    /// Takes the output as that of several images, however many documents there will be: JSON is an array, each
     /// text has its heading, and nothing is held back.
     pub fn several(mut self) -> Self {
         self.several = true;
         self
     }
 
-    /// Writes the result of one picture; the pages of a file are pictures of their own.
+    /// Writes the result of one image; the pages of a file are images of their own.
     ///
     /// # Errors
     /// Those of the underlying writer.
     pub fn document(&mut self, document: &Document<'_>) -> io::Result<()> {
-        self.pictures += 1;
-        let number = self.pictures;
+        self.images += 1;
+        let number = self.images;
         match self.format {
             Format::Text => {
                 let layout = self.options.layout;
@@ -226,13 +226,13 @@ impl<W: Write> Writer<W> {
         self.out.flush()
     }
 
-    /// Notes a picture that could not be read: in the JSON family an object with `source` and `error`,
+    /// Notes an image that could not be read: in the JSON family an object with `source` and `error`,
     /// in the other formats nothing, for the message belongs on the standard error there.
     ///
     /// # Errors
     /// Those of the underlying writer.
     pub fn failure(&mut self, source: &str, message: &str) -> io::Result<()> {
-        self.pictures += 1;
+        self.images += 1;
         match self.format {
             Format::Json | Format::Paddle => self.entry(source, |out| json::failure(out, source, message))?,
             Format::Jsonl => {

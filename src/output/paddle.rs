@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use std::io::{self, Write};
 
-/// Writes one picture as one object on one line, without a line end.
+/// Writes one image as one object on one line, without a line end.
 pub(super) fn document(out: &mut dyn Write, document: &Document<'_>) -> io::Result<()> {
     #[derive(serde::Serialize)]
     struct Outer<'a> {

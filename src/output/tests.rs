@@ -26,13 +26,13 @@ pub(super) fn page(texts: &[&str]) -> Box<Page> {
     page
 }
 
-/// The output for some pictures; a page of `None` failed.
-fn written(format: Format, chars: bool, pictures: &[(&str, Option<&Page>)]) -> String {
+/// The output for some images; a page of `None` failed.
+fn written(format: Format, chars: bool, images: &[(&str, Option<&Page>)]) -> String {
     let models = Models { det: Some("det".into()), cls: None, rec: "rec".into() };
     let params = json!({"det": {"thresh": 0.3}, "det_box_thresh": 0.6, "rec-score-thresh": 0.5});
     let mut bytes = Vec::new();
     let mut writer = Writer::new(format, Options { chars, ..Options::default() }, &mut bytes);
-    for &(source, page) in pictures {
+    for &(source, page) in images {
         let result = match page {
             Some(page) => {
                 let part = Part::default();
@@ -110,7 +110,7 @@ fn formats_have_names() {
 }
 
 #[test]
-fn text_has_a_heading_only_for_several_pictures() {
+fn text_has_a_heading_only_for_several_images() {
     let (one, two) = (page(&["Total 5", "end"]), page(&["x"]));
     assert_eq!(written(Format::Text, false, &[("a.png", Some(&one))]), "Total 5\nend\n");
     assert_eq!(
@@ -124,8 +124,8 @@ fn text_has_a_heading_only_for_several_pictures() {
     assert_eq!(text, "a\"b\\<c>&'d e f  [31m\u{202e}שלום مرحبا  \u{ffff}\n");
 }
 
-/// What has been written after each picture, the end left out.
-fn written_so_far(format: Format, pictures: &[(&str, Option<&Page>)]) -> Vec<String> {
+/// What has been written after each image, the end left out.
+fn written_so_far(format: Format, images: &[(&str, Option<&Page>)]) -> Vec<String> {
     #[derive(Clone, Default)]
     struct Pipe(std::rc::Rc<std::cell::RefCell<(Vec<u8>, usize)>>);
     impl Write for Pipe {
@@ -142,7 +142,7 @@ fn written_so_far(format: Format, pictures: &[(&str, Option<&Page>)]) -> Vec<Str
     let (pipe, models) = (Pipe::default(), Models::default());
     let mut writer = Writer::new(format, Options::default(), io::BufWriter::new(pipe.clone())).several();
     let mut after = Vec::new();
-    for &(source, page) in pictures {
+    for &(source, page) in images {
         let params = &json!({});
         match page {
             Some(page) => writer.document(&Document {
@@ -163,7 +163,7 @@ fn written_so_far(format: Format, pictures: &[(&str, Option<&Page>)]) -> Vec<Str
 }
 
 #[test]
-fn each_picture_is_written_when_it_is_read() {
+fn each_image_is_written_when_it_is_read() {
     let (one, two) = (page(&["first"]), page(&["second"]));
     for format in Format::ALL {
         let after = written_so_far(format, &[("a.png", Some(&one)), ("b.png", Some(&two))]);
@@ -174,13 +174,13 @@ fn each_picture_is_written_when_it_is_read() {
 }
 
 #[test]
-fn several_pictures_with_one_read_look_like_several() {
+fn several_images_with_one_read_look_like_several() {
     let page = page(&["x"]);
-    let all = |format, pictures: &[(&str, Option<&Page>)]| {
+    let all = |format, images: &[(&str, Option<&Page>)]| {
         let mut bytes = Vec::new();
         let (models, params) = (Models::default(), json!({}));
         let mut writer = Writer::new(format, Options::default(), &mut bytes).several();
-        for &(source, page) in pictures {
+        for &(source, page) in images {
             let page = page.expect("a page");
             writer
                 .document(&Document {

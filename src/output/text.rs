@@ -4,7 +4,7 @@ use super::Layout;
 use crate::page::Page;
 use std::io::{self, Write};
 
-/// `==> name <==` before each of several pictures, as head(1) does.
+/// `==> name <==` before each of several images, as head(1) does.
 pub(super) fn heading(out: &mut dyn Write, name: &str, first: bool) -> io::Result<()> {
     let gap = if first { "" } else { "\n" };
     writeln!(out, "{gap}==> {} <==", Plain(name.chars()))
@@ -37,7 +37,7 @@ fn rows(out: &mut dyn Write, page: &Page) -> io::Result<()> {
 }
 
 /// Text with control characters shown as spaces, so that a line stays one line, a field one field, and
-/// a terminal obeys nothing that was printed on a picture.
+/// a terminal obeys nothing that was printed on an image.
 pub(super) struct Plain<I>(pub I);
 
 impl<I: Iterator<Item = char> + Clone> std::fmt::Display for Plain<I> {

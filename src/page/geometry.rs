@@ -3,7 +3,7 @@
 /// A box in page pixels: top left, top right, bottom right, bottom left corner of the box as detected.
 pub type Quad = [[f32; 2]; 4];
 
-/// Largest coordinate kept, in pixels: far beyond any picture, and small enough that sums stay exact.
+/// Largest coordinate kept, in pixels: far beyond any image, and small enough that sums stay exact.
 const MAX_COORDINATE: f32 = 1e6;
 
 /// A number as a fraction 0..=1; NaN is 0.

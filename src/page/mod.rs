@@ -1,11 +1,11 @@
-//! The result of one picture: lines with box, text, scores, timings, in reading order.
+//! The result of one image: lines with box, text, scores, timings, in reading order.
 //!
-//! A [`Page`] has a fixed capacity and is built once: reading the next picture into the same page
+//! A [`Page`] has a fixed capacity and is built once: reading the next image into the same page
 //! ([`Page::clear`], [`Page::push_line`], [`Page::sort_reading_order`]) allocates nothing. What does
 //! not fit is refused with [`PageFull`] and counted in [`Page::truncated`].
 //!
 //! All coordinates are page pixels: x to the right, y down, the origin at the top left corner of the
-//! picture after its EXIF orientation is applied.
+//! image after its EXIF orientation is applied.
 
 mod columns;
 mod geometry;
@@ -39,7 +39,7 @@ pub const MAX_CHARS: usize = 32_768;
 /// Most points of all curved outlines of one page together.
 pub const MAX_POLYGON_POINTS: usize = 8_192;
 
-/// Where the time of one picture went, in milliseconds; a stage that did not run is 0.
+/// Where the time of one image went, in milliseconds; a stage that did not run is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Timing {
     /// File bytes to pixels.
@@ -81,7 +81,7 @@ pub struct LineDraft<'a> {
 /// A line was refused because the page is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the page has no room for another line: it holds {lines} of {MAX_LINES} lines and {chars} of {MAX_CHARS} characters; raise the score thresholds or read the picture in parts"
+    "the page has no room for another line: it holds {lines} of {MAX_LINES} lines and {chars} of {MAX_CHARS} characters; raise the score thresholds or read the image in parts"
 )]
 pub struct PageFull {
     /// Lines on the page.
@@ -90,16 +90,16 @@ pub struct PageFull {
     pub chars: usize,
 }
 
-/// The result of one picture, of fixed capacity (about 1 MiB, of which 0.75 are [`MAX_CHARS`] characters); see the [module](self).
+/// The result of one image, of fixed capacity (about 1 MiB, of which 0.75 are [`MAX_CHARS`] characters); see the [module](self).
 #[derive(Debug)]
 pub struct Page {
-    /// Width of the picture.
+    /// Width of the image.
     pub width_px: u32,
-    /// Height of the picture.
+    /// Height of the image.
     pub height_px: u32,
     /// Lines dropped for lack of room since the last [`Page::clear`].
     pub truncated: u32,
-    /// At what part of its size the picture was searched for text, or the most reduced of its regions; 1 if it was not reduced.
+    /// At what part of its size the image was searched for text, or the most reduced of its regions; 1 if it was not reduced.
     pub searched_at: f32,
     /// Where the time went.
     pub timing: Timing,
@@ -146,7 +146,7 @@ impl Page {
         Ok(Page::boxed())
     }
 
-    /// Forgets everything, so that the page can take the next picture.
+    /// Forgets everything, so that the page can take the next image.
     pub fn clear(&mut self) {
         self.width_px = 0;
         self.height_px = 0;

@@ -10,7 +10,7 @@ const MUCH_REDUCED: f32 = 0.4;
 /// Something that may be missing on a page, and why.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Notice {
-    /// Text was looked for in a picture of this part of the page's size, so small text may be missing.
+    /// Text was looked for in an image of this part of the page's size, so small text may be missing.
     Reduced(f32),
     /// So many lines found no room.
     Truncated(u32),
@@ -32,12 +32,12 @@ impl fmt::Display for Notice {
         match self {
             Notice::Reduced(to) => write!(
                 f,
-                "the picture was reduced to {:.0} % of its size before it was searched, so small text may be missing: read it in regions, or raise the longest side that is searched",
+                "the image was reduced to {:.0} % of its size before it was searched, so small text may be missing: read it in regions, or raise the longest side that is searched",
                 to * 100.0
             ),
             Notice::Truncated(lines) => write!(
                 f,
-                "{lines} lines found no room, since a page holds {MAX_LINES} lines and {MAX_CHARS} characters: read the picture in regions"
+                "{lines} lines found no room, since a page holds {MAX_LINES} lines and {MAX_CHARS} characters: read the image in regions"
             ),
         }
     }

@@ -129,7 +129,7 @@ fn receipt_rows_keep_item_and_price_together() {
 }
 
 #[test]
-fn table_with_wide_cells_of_uneven_width_stays_row_by_row() {
+fn table_of_wide_uneven_cells_read_by_row() {
     let mut layout = Layout::new();
     for i in 0..8 {
         let y = 40.0 + 30.0 * i as f32;
@@ -179,7 +179,7 @@ fn page_on_its_head_is_read_from_its_own_top() {
     let layout = paragraph("row", 40.0, 40.0, 300.0, 6);
     let mut page = Page::boxed();
     for (text, quad) in &layout {
-        // The detector gives the corners by their place on the picture; the classifier turns the text.
+        // The detector gives the corners by their place on the image; the classifier turns the text.
         let [a, b, c, d] = turned(*quad, 180.0);
         push(&mut page, text, [c, d, a, b], 2);
     }
@@ -225,7 +225,7 @@ fn single_tall_digits_do_not_turn_the_page() {
 }
 
 #[test]
-fn rapidocr_order_cuts_rows_at_ten_pixels_and_chains_below() {
+fn rapidocr_order_cuts_rows_at_ten_pixels() {
     let mut page = Page::boxed();
     for (text, x, y) in [("d", 10.0, 28.1), ("b", 200.0, 9.0), ("c", 300.0, 18.0), ("a", 100.0, 0.0)] {
         push(&mut page, text, rect(x, y, 50.0, 8.0), 0);
@@ -254,7 +254,7 @@ fn reading_quad_starts_where_the_text_starts() {
 }
 
 #[test]
-fn words_end_at_spaces_and_chinese_characters_stand_alone() {
+fn words_split_at_spaces_and_chinese_characters() {
     let words = |text: &str| -> Vec<String> {
         let mut page = Page::boxed();
         push(&mut page, text, rect(0.0, 0.0, 100.0, 10.0), 0);
@@ -269,7 +269,7 @@ fn words_end_at_spaces_and_chinese_characters_stand_alone() {
 }
 
 #[test]
-fn word_has_the_mean_score_and_the_box_of_its_characters() {
+fn word_has_mean_score_and_box_of_characters() {
     let mut page = Page::boxed();
     let mut chars = chars("a bc");
     chars[3].score = 1.0;

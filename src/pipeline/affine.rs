@@ -1,8 +1,8 @@
-//! Where a prepared picture lies on the page: an affine map from its pixels to the page's.
+//! Where a prepared image lies on the page: an affine map from its pixels to the page's.
 
 use crate::image::turn::Turn;
 
-/// `x' = m[0]·(x, y, 1)`, `y' = m[1]·(x, y, 1)`; coordinates of pixel edges, so that a picture reaches from 0 to its width.
+/// `x' = m[0]·(x, y, 1)`, `y' = m[1]·(x, y, 1)`; coordinates of pixel edges, so that an image reaches from 0 to its width.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AffineTransform(pub [[f32; 3]; 2]);
 
@@ -17,7 +17,7 @@ impl AffineTransform {
         AffineTransform([[x, 0.0, 0.0], [0.0, y, 0.0]])
     }
 
-    /// From a picture that was turned back to one of `width` × `height`.
+    /// From an image that was turned back to one of `width` × `height`.
     pub fn turned(turn: Turn, width: f32, height: f32) -> AffineTransform {
         AffineTransform(match turn {
             Turn::Right => [[0.0, 1.0, 0.0], [-1.0, 0.0, height]],
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn turns_lead_back() {
-        // The top left corner of a 30x20 picture, seen in its turned copies.
+        // The top left corner of a 30x20 image, seen in its turned copies.
         for (turn, corner) in [(Turn::Right, [20.0, 0.0]), (Turn::Half, [30.0, 20.0]), (Turn::Left, [0.0, 30.0])] {
             assert_eq!(AffineTransform::turned(turn, 30.0, 20.0).clamped(corner, 30, 20), [0.0, 0.0], "{turn:?}");
         }

@@ -23,7 +23,7 @@ pub const MAX_BOXES: usize = 2048;
 /// What the lists of this file are for, in [`NoMemory`].
 const LINES: &str = "the lines of a page";
 
-/// One line to be read, in the coordinates of the prepared picture.
+/// One line to be read, in the coordinates of the prepared image.
 pub struct LineBox {
     /// TL, TR, BR, BL.
     pub quad: [[f32; 2]; 4],
@@ -31,12 +31,12 @@ pub struct LineBox {
     pub polygon: Vec<[f32; 2]>,
     /// The detector's score; 1 where nothing was detected.
     pub score: f32,
-    /// Whether the picture itself is the line: then it is not cut out, and not turned however tall.
+    /// Whether the image itself is the line: then it is not cut out, and not turned however tall.
     whole: bool,
 }
 
 impl LineBox {
-    /// The whole picture is the line.
+    /// The whole image is the line.
     pub fn whole(width: usize, height: usize) -> LineBox {
         let (w, h) = (width as f32, height as f32);
         LineBox { quad: [[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]], polygon: Vec::new(), score: 1.0, whole: true }
@@ -47,7 +47,7 @@ impl LineBox {
         LineBox { quad: found.quad, polygon: found.polygon.clone(), score: found.score, whole: false }
     }
 
-    /// On a picture that is larger along both axes.
+    /// On an image that is larger along both axes.
     pub fn scaled(mut self, [x, y]: [f32; 2]) -> LineBox {
         for point in self.quad.iter_mut().chain(&mut self.polygon) {
             *point = [point[0] * x, point[1] * y];
@@ -108,7 +108,7 @@ impl LineReader {
         &self.recogniser
     }
 
-    /// Reads all boxes of a picture as `options` says; the result is told by [`for_each`](Self::for_each).
+    /// Reads all boxes of an image as `options` says; the result is told by [`for_each`](Self::for_each).
     pub fn read(
         &mut self,
         page: PixelView<'_>,

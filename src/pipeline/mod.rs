@@ -34,14 +34,14 @@ use stages::Stages;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// One picture to read: borrowed RGB8 pixels.
+/// One image to read: borrowed RGB8 pixels.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
     /// The pixels, upright.
     pub pixels: PixelView<'a>,
     /// What decoding them took, to be told in the page's timing; 0 if nothing was decoded.
     pub decode_ms: f32,
-    /// Width and height in which results are told: those of `pixels`, or of the picture from which they were reduced.
+    /// Width and height in which results are told: those of `pixels`, or of the image from which they were reduced.
     pub full_px: [usize; 2],
 }
 
@@ -58,7 +58,7 @@ pub type OnProgress = Arc<dyn Fn() + Send + Sync>;
 /// The largest dictionary that is read: a hundred times PP-OCRv6's.
 const MAX_DICT_BYTES: u64 = 8 << 20;
 
-/// Reads pictures, one after the other.
+/// Reads images, one after the other.
 pub struct Pipeline {
     names: Names,
     regions: Vec<Roi>,
@@ -174,7 +174,7 @@ impl Pipeline {
         Ok(Pipeline { names, regions, profile, stages })
     }
 
-    /// Makes the plans most often needed, as many as are kept, which otherwise the first picture that needs one waits for.
+    /// Makes the plans most often needed, as many as are kept, which otherwise the first image that needs one waits for.
     pub fn warm_up(&self) -> Result<(), Error> {
         let plans = self.stages.config.memory.plans();
         if let Some(detector) = &self.stages.detector {
@@ -213,10 +213,10 @@ impl Pipeline {
         Ok(Profile::new(config, self.stages.reader.recogniser())?)
     }
 
-    /// Reads one picture as the configuration says. The page is valid until the next call.
+    /// Reads one image as the configuration says. The page is valid until the next call.
     ///
     /// # Errors
-    /// [`Error::Image`] for a region outside the picture, [`Error::Infer`] if a network fails.
+    /// [`Error::Image`] for a region outside the image, [`Error::Infer`] if a network fails.
     pub fn run(&mut self, frame: Frame<'_>) -> Result<&Page, Error> {
         self.stages.begin(&frame);
         if self.regions.is_empty() {
@@ -231,12 +231,12 @@ impl Pipeline {
         Ok(self.stages.finish())
     }
 
-    /// Reads one picture, or the part `rect` of it, as `profile` says, which takes the place of the configuration's mode,
+    /// Reads one image, or the part `rect` of it, as `profile` says, which takes the place of the configuration's mode,
     /// regions, restriction, score threshold, turn and enhancements. The page is valid until the next call; its coordinates are
-    /// those of the whole picture. Profiles may change from call to call at no cost.
+    /// those of the whole image. Profiles may change from call to call at no cost.
     ///
     /// # Errors
-    /// [`Error::Image`] for a part outside the picture, [`Error::Config`] for a profile of mode page in a pipeline without a
+    /// [`Error::Image`] for a part outside the image, [`Error::Config`] for a profile of mode page in a pipeline without a
     /// detector, [`Error::Infer`] if a network fails.
     pub fn run_profile(
         &mut self,

@@ -1,4 +1,4 @@
-//! How a picture, or a region of one, is read: what may change from call to call of one pipeline.
+//! How an image, or a region of one, is read: what may change from call to call of one pipeline.
 
 use crate::config::{Config, Mode};
 use crate::image::enhance::Enhance;

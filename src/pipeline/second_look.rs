@@ -1,11 +1,11 @@
-//! A second look at pictures in which nothing was found: smoothed, so that dotted print becomes strokes.
+//! A second look at images in which nothing was found: smoothed, so that dotted print becomes strokes.
 //!
 //! The detector does not see the date that an ink-jet printer has put on a package: to it the dots are texture. In a
-//! copy that is reduced and smoothed it finds the lines; the recogniser reads them from the picture itself, for dots do
+//! copy that is reduced and smoothed it finds the lines; the recogniser reads them from the image itself, for dots do
 //! not disturb it.
 //!
-//! What it costs: nothing where a line was read with some certainty, and next to nothing where the smoothed picture has
-//! no contrast: a blank page stays as cheap as it is. Any other picture without text is searched once more, on a canvas
+//! What it costs: nothing where a line was read with some certainty, and next to nothing where the smoothed image has
+//! no contrast: a blank page stays as cheap as it is. Any other image without text is searched once more, on a canvas
 //! that is no larger than its own, and large ones once more at [`SIDES_PX`].
 
 use super::affine::AffineTransform;
@@ -21,22 +21,22 @@ use crate::page::ms;
 use std::ops::Range;
 use std::time::Instant;
 
-/// The longest side of the smoothed picture, one after the other until something is found. Dots whose distance is a
-/// 250th to an 80th of the first are joined, those half as far apart by the second. Text so small on a picture no
+/// The longest side of the smoothed image, one after the other until something is found. Dots whose distance is a
+/// 250th to an 80th of the first are joined, those half as far apart by the second. Text so small on an image no
 /// larger than the second is not worth the time.
 const SIDES_PX: [usize; 2] = [640, 1280];
-/// How far smoothing reaches, in pixels of the smoothed picture. Dots 2.5 to 8 pixels apart become strokes with 3, 2 to
+/// How far smoothing reaches, in pixels of the smoothed image. Dots 2.5 to 8 pixels apart become strokes with 3, 2 to
 /// 6 with 2.
 const RADIUS_PX: usize = 3;
 /// There is a second look where no line scored at least this.
 const SURE: f32 = 0.8;
-/// A smoothed picture has something in it if its brightness, 0 to 255, differs by this within a square of so many
+/// A smoothed image has something in it if its brightness, 0 to 255, differs by this within a square of so many
 /// pixels. Noise of a dark camera and the shade of a lamp differ by less, a faint dotted stroke by more.
 const LEAST_CONTRAST: u8 = 12;
 const SQUARE_PX: usize = 32;
 
 impl Stages {
-    /// Looks again if what was read of a picture, the lines from number `first` on, is nothing sure. What is better
+    /// Looks again if what was read of an image, the lines from number `first` on, is nothing sure. What is better
     /// stays.
     pub(super) fn look_again(
         &mut self,
@@ -65,7 +65,7 @@ impl Stages {
         lines.map(|line| line.score * line.text().chars().len() as f32).sum()
     }
 
-    /// Puts the boxes of text in the smoothed picture into `boxes`; false if there is nothing to be seen.
+    /// Puts the boxes of text in the smoothed image into `boxes`; false if there is nothing to be seen.
     fn find_smoothed(&mut self, view: PixelView<'_>, side: usize) -> Result<bool, Error> {
         let start = Instant::now();
         let Some(detector) = &mut self.detector else { return Ok(false) };
@@ -76,10 +76,10 @@ impl Stages {
         let (boxes, pool, timing) = (&mut self.boxes, &mut self.pool, &mut self.page.timing);
         let on_progress = &self.on_progress;
         let there = self.bench.beside(aligned_size(pixels) + sums, |memory, rest| -> Result<bool, Error> {
-            let (picture, sums) = memory.split_at_mut(aligned_size(pixels));
-            let picture = &mut picture[..pixels];
-            smooth::smoothed(view, size, RADIUS_PX, sums, picture)?;
-            let smoothed = PixelView::new(picture, size[0], size[1], size[0] * crate::image::CHANNELS)?;
+            let (image, sums) = memory.split_at_mut(aligned_size(pixels));
+            let image = &mut image[..pixels];
+            smooth::smoothed(view, size, RADIUS_PX, sums, image)?;
+            let smoothed = PixelView::new(image, size[0], size[1], size[0] * crate::image::CHANNELS)?;
             timing.prepare_ms += ms(start);
             // At the edges there are fewer pixels to be averaged, and more noise.
             let inside = |side: usize| if side > 4 * RADIUS_PX { [RADIUS_PX, side - 2 * RADIUS_PX] } else { [0, side] };

@@ -12,7 +12,7 @@ use crate::image::enhance;
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::roi::PixelRect;
 use crate::image::turn::{self, Turn};
-use crate::image::{ImageError, Picture, PixelView};
+use crate::image::{Image, ImageError, PixelView};
 use crate::infer::Pool;
 use crate::memory::Workspace;
 use crate::page::{LineDraft, Page, ms};
@@ -76,8 +76,8 @@ impl Stages {
             AffineTransform::scaled(full[0] as f32 / page.width() as f32, full[1] as f32 / page.height() as f32);
         place.prepend(AffineTransform::shift(rect.x as f32, rect.y as f32));
         let prepared = self.prepare(view, profile, &mut place)?;
-        if let Some(picture) = &prepared {
-            view = picture.view();
+        if let Some(image) = &prepared {
+            view = image.view();
         }
         self.page.timing.prepare_ms += ms(start);
         let first = self.page.len();
@@ -101,7 +101,7 @@ impl Stages {
         Ok(())
     }
 
-    /// Puts the boxes of text in a picture into `boxes`.
+    /// Puts the boxes of text in an image into `boxes`.
     fn find(&mut self, view: PixelView<'_>) -> Result<(), Error> {
         let start = Instant::now();
         let detector = self.detector.as_mut().ok_or_else(|| Error::Config(NO_DETECTOR.into()))?;
@@ -142,7 +142,7 @@ impl Stages {
             }
             let on_page = |p: [f32; 2]| place.clamped(p, size[0], size[1]);
             let polygon: Vec<[f32; 2]> = line.polygon.iter().map(|p| on_page(*p)).collect();
-            // A full page counts what it drops; the rest of the picture is still read.
+            // A full page counts what it drops; the rest of the image is still read.
             let _ = result.push_line(LineDraft {
                 quad: line.quad.map(on_page),
                 quarter_turns: read.quarter_turns,
@@ -162,49 +162,49 @@ impl Stages {
         view: PixelView<'_>,
         profile: &Profile,
         place: &mut AffineTransform,
-    ) -> Result<Option<Picture>, Error> {
+    ) -> Result<Option<Image>, Error> {
         let turn = match profile.rotate_deg {
             90 => Some(Turn::Right),
             180 => Some(Turn::Half),
             270 => Some(Turn::Left),
             _ => None,
         };
-        let mut picture = None;
+        let mut image = None;
         if let Some(turn) = turn {
-            let whole = view.to_picture()?;
+            let whole = view.to_image()?;
             let (w, h) = turn.size(whole.width(), whole.height());
-            let mut turned = Picture::new(w, h, [0; 3])?;
+            let mut turned = Image::new(w, h, [0; 3])?;
             turn::turn(whole.as_raw(), whole.width(), whole.height(), turn, turned.as_raw_mut())?;
             place.prepend(AffineTransform::turned(turn, view.width() as f32, view.height() as f32));
-            picture = Some(turned);
+            image = Some(turned);
         }
         if !profile.enhance.is_empty() {
-            let input = match picture.take() {
-                Some(picture) => picture,
-                None => view.to_picture()?,
+            let input = match image.take() {
+                Some(image) => image,
+                None => view.to_image()?,
             };
             let enhanced = enhance::apply(input, &profile.enhance, &self.config.limits)?;
             place.prepend(AffineTransform(enhanced.to_original));
-            picture = Some(enhanced.picture);
+            image = Some(enhanced.image);
         }
         if profile.mode == Mode::Page && self.config.detect.scale.rule == ScaleRule::Reference {
-            let input = picture.as_ref().map_or(view, Picture::view);
-            if let Some((working, back)) = self.reference_picture(input)? {
+            let input = image.as_ref().map_or(view, Image::view);
+            if let Some((working, back)) = self.reference_image(input)? {
                 place.prepend(back);
-                picture = Some(working);
+                image = Some(working);
             }
         }
-        Ok(picture)
+        Ok(image)
     }
 
-    /// RapidOCR's working picture: within bounds, flat ones with black above and below; lines are cut out of it too.
-    fn reference_picture(&self, view: PixelView<'_>) -> Result<Option<(Picture, AffineTransform)>, ImageError> {
+    /// RapidOCR's working image: within bounds, flat ones with black above and below; lines are cut out of it too.
+    fn reference_image(&self, view: PixelView<'_>) -> Result<Option<(Image, AffineTransform)>, ImageError> {
         let [w, h] = scale::reference_bounds(&self.config.detect.scale, view.width(), view.height());
         let pad = scale::reference_padding(w, h);
         if pad == 0 && (w, h) == (view.width(), view.height()) {
             return Ok(None);
         }
-        let mut working = Picture::new(w, h + 2 * pad, [0; 3])?;
+        let mut working = Image::new(w, h + 2 * pad, [0; 3])?;
         let rows = &mut working.as_raw_mut()[pad * w * 3..(pad + h) * w * 3];
         resize::linear(view, rows, w, h, &mut ResizeScratch::default())?;
         let scale = [view.width() as f32 / w as f32, view.height() as f32 / h as f32];

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_class_gives_way_to_an_allowed_one_and_not_to_the_blank() {
+    fn masked_class_yields_to_best_allowed_class() {
         // Class 3 (say, O) is likeliest; only 1 and 2 are allowed; the blank is likelier than both.
         let v = rows(&[[0.05, 0.04, 0.01, 0.9]]);
         let got = read(&v, Some(&[1, 2]));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_best_is_no_blank_and_no_other_form_of_the_first() {
+    fn second_best_is_neither_blank_nor_same_letter() {
         let row = [0.4, 0.05, 0.3, 0.25];
         let different = |_, _| false;
         assert_eq!(second(&row, 2, 1..4, different), Some((3, 0.25)));

@@ -158,7 +158,7 @@ impl Recogniser {
                     format!("the {engine} engine reads lines one at a time; leave {param} out, or {FloatEngine}");
                 return Err(ParamError::new(param, params.batch, "1").saying(sentence).into());
             }
-            let fits = |width: &usize| shapes.contains(&Shape::pictures(params.batch, height, *width));
+            let fits = |width: &usize| shapes.contains(&Shape::images(params.batch, height, *width));
             if widths.is_empty() || !widths.iter().all(fits) {
                 let built_in: Vec<String> =
                     shapes.iter().filter_map(|s| s.axes().last()).map(usize::to_string).collect();
@@ -173,7 +173,7 @@ impl Recogniser {
             max_bytes = bytes.max();
         }
         let narrowest = widths.first().copied().unwrap_or(SHORTEST_PX);
-        let probe = Shape::picture(height, narrowest);
+        let probe = Shape::image(height, narrowest);
         let output = model.output_shape(probe).map_err(|e| wrong(manifest, e.to_string()))?;
         let &[1, steps, classes] = output.axes() else {
             return Err(wrong(manifest, format!("for {probe} it answers {output}, not 1 x steps x classes")));
@@ -244,7 +244,7 @@ impl Recogniser {
     /// Makes the plans of the narrowest widths, `plans` of them.
     pub fn warm_up(&self, plans: usize) -> Result<(), InferError> {
         for width in self.widths.iter().take(plans) {
-            self.model.session(Shape::pictures(self.batch, self.height, *width))?;
+            self.model.session(Shape::images(self.batch, self.height, *width))?;
         }
         Ok(())
     }
@@ -262,7 +262,7 @@ impl Recogniser {
         match self.max_bytes {
             Some(bytes) => Ok(bytes),
             None => {
-                let shape = Shape::pictures(count.clamp(1, self.batch), self.height, self.width(size[0], size[1]));
+                let shape = Shape::images(count.clamp(1, self.batch), self.height, self.width(size[0], size[1]));
                 Ok(self.model.session(shape)?.memory_bytes())
             }
         }
@@ -270,7 +270,7 @@ impl Recogniser {
 
     /// Reads up to [`batch`](Self::batch) lines in one run, calling `read(index, scratch)` with the characters of
     /// each, which are those that `restriction` allows: one made by this recogniser, as classes of another mean other
-    /// characters. An empty picture has no characters. `memory` is of [`memory_bytes`](Self::memory_bytes).
+    /// characters. An empty image has no characters. `memory` is of [`memory_bytes`](Self::memory_bytes).
     pub fn read(
         &self,
         lines: &[PixelView<'_>],
@@ -283,7 +283,7 @@ impl Recogniser {
             return Ok(());
         }
         let width = lines.iter().map(|line| self.width(line.width(), line.height())).max().unwrap_or(SHORTEST_PX);
-        let session = self.model.session(Shape::pictures(lines.len(), self.height, width))?;
+        let session = self.model.session(Shape::images(lines.len(), self.height, width))?;
         let input = session.input(memory)?;
         let mut columns = [0; MAX_BATCH];
         for ((line, pixels), columns) in

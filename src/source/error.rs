@@ -1,4 +1,4 @@
-//! What can go wrong before a picture's bytes are there. Every message is one sentence: the thing, the reason, the
+//! What can go wrong before an image's bytes are there. Every message is one sentence: the thing, the reason, the
 //! mend.
 
 use crate::param::Param;
@@ -7,7 +7,7 @@ use crate::param::Param;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// No argument at all.
-    #[error("no picture was named; name files, a directory, a pattern such as '*.jpg', or - for standard input")]
+    #[error("no image was named; name files, a directory, a pattern such as '*.jpg', or - for standard input")]
     Nothing,
 
     /// `-` more than once.
@@ -21,9 +21,9 @@ pub enum SourceError {
         path: String,
     },
 
-    /// A directory without a picture.
+    /// A directory without an image.
     #[error(
-        "directory {path} has no picture ({extensions}) in it; name another one{hint}",
+        "directory {path} has no image ({extensions}) in it; name another one{hint}",
         extensions = super::EXTENSIONS.join(", "),
         hint = deeper(.recursive)
     )]
@@ -53,7 +53,7 @@ pub enum SourceError {
     },
 
     /// A directory where a file was wanted.
-    #[error("{path} is a directory, not a picture; name a file in it, or give the directory as an argument of its own")]
+    #[error("{path} is a directory, not an image; name a file in it, or give the directory as an argument of its own")]
     Directory {
         /// The path as given.
         path: String,
@@ -75,7 +75,7 @@ pub enum SourceError {
         reason: String,
     },
 
-    /// A file of a format that is not read, and longer than pictures may be.
+    /// A file of a format that is not read, and longer than images may be.
     #[error("{path} is {format}, which cannot be read; {mend}")]
     ForeignFormat {
         /// The path as given.
@@ -96,7 +96,7 @@ pub enum SourceError {
     },
 }
 
-/// What else could be done about a directory without pictures.
+/// What else could be done about a directory without images.
 fn deeper(recursive: &bool) -> String {
     if *recursive { String::new() } else { format!(" or search its subdirectories too ({})", Param::Recursive) }
 }

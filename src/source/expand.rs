@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{EXTENSIONS, Input, SourceError};
 
-/// Endings of pictures and documents that are not read. Such a file of a directory is an input all the same: it
+/// Endings of images and documents that are not read. Such a file of a directory is an input all the same: it
 /// becomes an error that names its format, instead of being passed over.
 const FOREIGN_EXTENSIONS: [&str; 35] = [
     "ai", "arw", "avif", "cr2", "cr3", "djvu", "dng", "emf", "eps", "exr", "hdr", "heic", "heics", "heif", "heifs",
@@ -29,13 +29,13 @@ pub struct Expanded {
 /// - An existing file is taken whatever its name, even if the name looks like a pattern.
 /// - A directory gives its files with one of the [`EXTENSIONS`] in any case, sorted by name; with `recursive` those
 ///   of its subdirectories too, sorted by path. Names that begin with a dot and links to directories are passed over.
-///   Pictures and documents of formats that are not read (`.heic`, `.pdf`, …) are among them, so that reading names
+///   Images and documents of formats that are not read (`.heic`, `.pdf`, …) are among them, so that reading names
 ///   them.
 /// - Anything else with `*`, `?` or `[` in it is a pattern (`**` crosses directories) and gives the files that match,
 ///   sorted by path.
 ///
 /// # Errors
-/// [`SourceError`] for no arguments, a second `-`, a name that does not exist, a directory without pictures, a pattern
+/// [`SourceError`] for no arguments, a second `-`, a name that does not exist, a directory without images, a pattern
 /// that fits nothing or is none, and a directory that cannot be listed if there is nothing else to read.
 pub fn expand(args: &[impl AsRef<OsStr>], recursive: bool) -> Result<Expanded, SourceError> {
     if args.is_empty() {
@@ -76,7 +76,7 @@ pub fn expand(args: &[impl AsRef<OsStr>], recursive: bool) -> Result<Expanded, S
     Ok(Expanded { inputs, unreadable })
 }
 
-/// The pictures of a directory, in no particular order.
+/// The images of a directory, in no particular order.
 fn list(directory: &Path, recursive: bool, unreadable: &mut Vec<SourceError>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     // A work list instead of recursion: nesting then costs no stack.
@@ -111,7 +111,7 @@ fn list(directory: &Path, recursive: bool, unreadable: &mut Vec<SourceError>) ->
                 if recursive {
                     waiting.push(path);
                 }
-            } else if is_picture(&path) && path.is_file() {
+            } else if is_image(&path) && path.is_file() {
                 files.push(path);
             }
         }
@@ -119,8 +119,8 @@ fn list(directory: &Path, recursive: bool, unreadable: &mut Vec<SourceError>) ->
     files
 }
 
-/// Whether a name ends like a picture's, of a format that is read or not.
-fn is_picture(path: &Path) -> bool {
+/// Whether a name ends like an image's, of a format that is read or not.
+fn is_image(path: &Path) -> bool {
     let known = |extension: &str| {
         EXTENSIONS.iter().chain(&FOREIGN_EXTENSIONS).any(|known| extension.eq_ignore_ascii_case(known))
     };
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_give_pictures_by_name() {
+    fn directories_give_images_by_name() {
         let (_guard, root) =
             directory(&["b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.webp", "sub/.x/e.png", "noext"]);
         assert_eq!(names(&root, &["@"], false).unwrap(), ["@a.jpeg", "@b.PNG"]);
@@ -197,7 +197,7 @@ mod tests {
         let (_guard, root) = directory(&["sub/a.png", "text.txt"]);
         let message = |args: &[&str]| names(&root, args, false).unwrap_err().to_string();
         assert!(message(&["@nothing.png"]).contains("nothing.png does not exist"));
-        assert!(message(&["@"]).contains("has no picture") && message(&["@"]).contains("(recursive)"));
+        assert!(message(&["@"]).contains("has no image") && message(&["@"]).contains("(recursive)"));
         assert_eq!(names(&root, &["-", "@sub", "-"], false), Err(SourceError::StdinTwice));
         assert_eq!(expand(&[""; 0], false), Err(SourceError::Nothing));
     }

@@ -1,4 +1,4 @@
-//! Where pictures come from: what the command line names, and the bytes behind it.
+//! Where images come from: what the command line names, and the bytes behind it.
 
 mod error;
 #[cfg(feature = "glob")]
@@ -13,12 +13,12 @@ pub use error::SourceError;
 pub use expand::{Expanded, expand};
 pub use read::read;
 
-/// Endings (without the dot, lower case) by which files of a directory count as pictures.
+/// Endings (without the dot, lower case) by which files of a directory count as images.
 pub const EXTENSIONS: [&str; 16] = [
     "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
 ];
 
-/// One thing to read a picture from.
+/// One thing to read an image from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A file.

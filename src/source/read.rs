@@ -72,12 +72,12 @@ mod tests {
     #[test]
     fn the_limit_is_strict() {
         let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("picture");
+        let path = root.path().join("image");
         fs::write(&path, b"12345").unwrap();
         let input = Input::Path(path);
         assert_eq!(read(&input, 5).unwrap(), b"12345");
         let error = read(&input, 4).unwrap_err().to_string();
-        assert!(error.contains("picture") && error.contains("limit of 4 bytes"), "{error}");
+        assert!(error.contains("image") && error.contains("limit of 4 bytes"), "{error}");
         assert_eq!(read_limited(&b"12345"[..], 4, 0).unwrap(), None, "longer than it said");
         assert_eq!(read_limited(&b"12345"[..], u64::MAX, 2).unwrap().unwrap(), b"12345");
     }

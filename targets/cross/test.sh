@@ -1,5 +1,5 @@
 # Part of targets/cross-debian: what is tested on emulated boards. Kernels must give the bits that the scalar ones give (the
-# engine's tests), the right ones must be chosen, and pictures must be read as this machine reads them.
+# engine's tests), the right ones must be chosen, and images must be read as this machine reads them.
 
 run_tests() {
   local triple narrow=() tested=() jobs=() wanted=" $* "
@@ -30,7 +30,7 @@ run_tests() {
   # The A53 and the A72 have the same instructions, so what is true on one is true on the other.
   [[ $wanted != *" $gnu "* ]] || jobs+=("engine_tests $gnu cortex-a53" "engine_tests $gnu cortex-a76")
   step "readings of this machine" readings_here
-  pictures "$wanted"
+  images "$wanted"
   [[ $wanted != *" $musl "* ]] || jobs+=(wrong_boards)
   [[ $wanted != *" $gnu "* ]] || jobs+=(kernels)
   [ ${#jobs[@]} -eq 0 ] || step "on emulated boards" run_jobs "${jobs[@]}"
@@ -115,7 +115,7 @@ armv6_program() {
   only_armv6 "$build/boards/pi1"
 }
 
-# No instruction of $1 is newer than ARMv6 and VFPv2, wherever the pictures lead; qemu sees only what runs. $1 must have its symbols. Left
+# No instruction of $1 is newer than ARMv6 and VFPv2, wherever the images lead; qemu sees only what runs. $1 must have its symbols. Left
 # out is what never runs there: musl's atomics for ARMv7, which it takes if Linux says that the processor is one, and the
 # unwinder's registers that VFPv2 lacks.
 only_armv6() {
@@ -155,7 +155,7 @@ wrong_boards() {
   timeout 300 "${qemu[@]}" "$build/boards/pi-zero2w" check --repeat 1 >/dev/null || fail "pi-zero2w: does not read"
 }
 
-# refused SENTENCE COMMAND...: COMMAND is given a picture to read, ends with 6 and says one line, which matches.
+# refused SENTENCE COMMAND...: COMMAND is given an image to read, ends with 6 and says one line, which matches.
 refused() {
   local sentence=$1 said code=0
   shift
@@ -165,20 +165,20 @@ refused() {
   printf '   %s\n' "$said"
 }
 
-# Adds the readings to `jobs`, slowest first: three real pictures on each kind of core, and each of the other C libraries and
+# Adds the readings to `jobs`, slowest first: three real images on each kind of core, and each of the other C libraries and
 # 32 bits at least once.
-pictures() {
-  local picture cpu job list=()
+images() {
+  local image cpu job list=()
   if [ -n "${EDGE_OCR_CROSS_ALL:-}" ]; then
-    for picture in page receipt plate header car sign; do
-      list+=("cortex-a15 $armv7 $picture" "cortex-a53 $gnu $picture" "cortex-a72 $gnu $picture")
-      list+=("cortex-a76 $gnu $picture" "cortex-a76 $musl $picture")
+    for image in page receipt plate header car sign; do
+      list+=("cortex-a15 $armv7 $image" "cortex-a53 $gnu $image" "cortex-a72 $gnu $image")
+      list+=("cortex-a76 $gnu $image" "cortex-a76 $musl $image")
     done
     # Larger ones are cut into tiles for this board.
-    for picture in plate header car sign; do list+=("arm1176 $armv6 $picture"); done
+    for image in plate header car sign; do list+=("arm1176 $armv6 $image"); done
   else
-    for picture in header car sign; do
-      for cpu in cortex-a53 cortex-a72 cortex-a76; do list+=("$cpu $gnu $picture"); done
+    for image in header car sign; do
+      for cpu in cortex-a53 cortex-a72 cortex-a76; do list+=("$cpu $gnu $image"); done
     done
     list+=("arm1176 $armv6 car" "cortex-a76 $musl header" "cortex-a15 $armv7 car" "cortex-a53 $musl sign" "arm1176 $armv6 sign")
   fi
@@ -188,44 +188,44 @@ pictures() {
   done
 }
 
-# Sets `picture` to a picture and the region of it that is read. The real ones are of the project's data, whose licences keep them
+# Sets `image` to an image and the region of it that is read. The real ones are of the project's data, whose licences keep them
 # out of the repository: the head of a scanned receipt, a car in a street, a sign. Where they are not, rendered ones of like
 # size take their places. Together they take detector, classifier and recogniser through both small sizes and a dozen lines.
-find_picture() {
+find_image() {
   local data=$root/../shared/data golden=$root/tests/golden
   case $1 in
-    header) picture=("$data/receipts/img/sroie_041.jpg" --roi 0,0,619,420) ;;
-    car) picture=("$data/plates/img/eu_003.jpg") ;;
-    sign) picture=("$data/scene/img/ic15_img_67.jpg" --roi 600,130,240,110) ;;
-    *) picture=("$golden/$1.jpg") ;;
+    header) image=("$data/receipts/img/sroie_041.jpg" --roi 0,0,619,420) ;;
+    car) image=("$data/plates/img/eu_003.jpg") ;;
+    sign) image=("$data/scene/img/ic15_img_67.jpg" --roi 600,130,240,110) ;;
+    *) image=("$golden/$1.jpg") ;;
   esac
-  [ ! -e "${picture[0]}" ] || return 0
+  [ ! -e "${image[0]}" ] || return 0
   case $1 in
-    header) picture=("$golden/receipt.jpg" --roi 60,70,440,260) ;;
-    car) picture=("$golden/plate.jpg") ;;
-    sign) picture=("$golden/receipt.jpg" --roi 60,80,320,100) ;;
+    header) image=("$golden/receipt.jpg" --roi 60,70,440,260) ;;
+    car) image=("$golden/plate.jpg") ;;
+    sign) image=("$golden/receipt.jpg" --roi 60,80,320,100) ;;
   esac
 }
 
 # With these, those of the boards are compared.
 readings_here() {
-  local name picture
+  local name image
   mkdir -p "$build/readings"
   for name in page receipt plate header car sign; do
-    find_picture "$name"
-    "${CARGO_TARGET_DIR:-$root/target}/release/edge-ocr" read "${picture[@]}" --engine arena --fail-on-empty --format json \
+    find_image "$name"
+    "${CARGO_TARGET_DIR:-$root/target}/release/edge-ocr" read "${image[@]}" --engine arena --fail-on-empty --format json \
       -o "$build/readings/$name.json"
   done
 }
 
-# reading CPU TRIPLE PICTURE
+# reading CPU TRIPLE IMAGE
 reading() {
-  local start=$SECONDS qemu picture limit=1200 found="$build/readings/$3.$2.$1.json"
+  local start=$SECONDS qemu image limit=1200 found="$build/readings/$3.$2.$1.json"
   emulator "$2" "$1"
-  find_picture "$3"
+  find_image "$3"
   # Whole pages take long on 32 bits.
   [ -z "${EDGE_OCR_CROSS_ALL:-}" ] || limit=3600
-  timeout "$limit" "${qemu[@]}" "$(program_for "$2" "$1")" read "${picture[@]}" --threads 1 --format json -o "$found"
+  timeout "$limit" "${qemu[@]}" "$(program_for "$2" "$1")" read "${image[@]}" --threads 1 --format json -o "$found"
   "$root/targets/same_reading.py" "$build/readings/$3.json" "$found" || fail "$3 on $1 ($2) is not read as on this machine"
   printf '   %s on %s (%s): the same, %s s\n' "$3" "$1" "$2" $((SECONDS - start))
 }

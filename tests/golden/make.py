@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Render the golden pictures of this folder (needs Pillow, numpy and the DejaVu fonts; fixed seeds).
+"""Render the golden images of this folder (needs Pillow, numpy and the DejaVu fonts; fixed seeds).
 
     tests/golden/make.py [FOLDER OF DejaVuSans*.ttf]
 
-The pictures are in the repository; run this only to change them. What is expected of each is in
+The images are in the repository; run this only to change them. What is expected of each is in
 `<name>.expected.txt`, which `EDGE_OCR_UPDATE_GOLDEN=1 cargo test --test golden` rewrites and a person then reads.
 """
 import pathlib
@@ -21,7 +21,7 @@ def font(size, face="DejaVuSans"):
 
 
 def text(size, lines, face="DejaVuSans", ink=20, paper=245):
-    """A picture of `size` with `(x, y, font size, text)` on it."""
+    """An image of `size` with `(x, y, font size, text)` on it."""
     im = Image.new("L", size, paper)
     draw = ImageDraw.Draw(im)
     for x, y, points, what in lines:

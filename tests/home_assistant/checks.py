@@ -138,9 +138,9 @@ def refusals(stage):
 def commands(stage):
     checks, ha, monitor = stage.checks, stage.ha, stage.broker.monitor
     stage.press("meter-1", "publish_image")
-    jpeg = until("a picture", lambda: monitor.messages("ocr/meter-1/camera/image"))[-1][1]
-    until("the picture in Home Assistant", lambda: ha.state("meter-1", "last_frame") not in (None, "unknown"))
-    checks.equal("'Publish image' brings the picture", ha.image(entity_id(ha, "last_frame")), ("image/jpeg", jpeg))
+    jpeg = until("an image", lambda: monitor.messages("ocr/meter-1/camera/image"))[-1][1]
+    until("the image in Home Assistant", lambda: ha.state("meter-1", "last_frame") not in (None, "unknown"))
+    checks.equal("'Publish image' brings the image", ha.image(entity_id(ha, "last_frame")), ("image/jpeg", jpeg))
 
     payload = json.dumps({"field": "main", "value": 0.1, "transaction": "ha"})
     ha.call("mqtt.publish", topic="ocr/meter-1/cmd/set_value", payload=payload)
@@ -174,10 +174,10 @@ def diagnostics(stage):
 
 def availability(stage):
     checks, ha, meter = stage.checks, stage.ha, stage.nodes["meter-1"]
-    # A picture that is none: the camera's fault.
-    broken = stage.work / "pictures/plate.jpg"
+    # An image that is none: the camera's fault.
+    broken = stage.work / "images/plate.jpg"
     whole = broken.read_bytes()
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     stage.press("meter-1", "read_now")
     stage.shows("a camera that fails makes its readings unavailable", "meter-1", "main_value", "unavailable")
     stage.shows("what says so stays", "meter-1", "main_problem", "on")

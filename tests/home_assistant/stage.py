@@ -11,7 +11,7 @@ from pathlib import Path
 from machines import REPO, Broker, Failed, HomeAssistant, Node, until
 
 # Rounds take these in turn: a first reading; a second, higher one; no number at all; a lower one, which is refused.
-PICTURES = ["check.png", "plate.jpg", "columns.png", "check.png"]
+IMAGES = ["check.png", "plate.jpg", "columns.png", "check.png"]
 NODES = ["meter-1", "second", "classes-1", "classes-2", "classes-3"]
 FIRST, SECOND = 0.123, 4.791
 
@@ -88,9 +88,9 @@ class Stage:
         self.program, work = args.program, args.work
         shutil.rmtree(work, ignore_errors=True)
         self.work = work
-        (work / "pictures").mkdir(parents=True)
-        for picture in set(PICTURES) | {"digit.png"}:
-            shutil.copy(REPO / "tests/golden" / picture, work / "pictures")
+        (work / "images").mkdir(parents=True)
+        for image in set(IMAGES) | {"digit.png"}:
+            shutil.copy(REPO / "tests/golden" / image, work / "images")
         port, ha_port = free_ports(2)
         self.broker = Broker(work, port, NODES)
         config = args.root / "config"
@@ -105,8 +105,8 @@ class Stage:
         self.ha = HomeAssistant(args.root, args.version, work, ha_port, port)
         self.nodes = {name: Node(self.program, work, name, port) for name in NODES}
 
-    def source(self, node, pictures=PICTURES, stats=1):
-        files = [str(self.work / "pictures" / picture) for picture in pictures]
+    def source(self, node, images=IMAGES, stats=1):
+        files = [str(self.work / "images" / image) for image in images]
         return SOURCE.format(state=self.work / f"{node}-state", stats=stats, files=json.dumps(files))
 
     def end(self):

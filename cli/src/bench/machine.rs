@@ -41,7 +41,7 @@ pub fn peak_memory_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// Milliseconds in which another process of this program starts, loads and reads the built-in picture; nothing if it
+/// Milliseconds in which another process of this program starts, loads and reads the built-in image; nothing if it
 /// cannot be started (under an emulator) or reads something else.
 pub fn cold_start_ms(config: &Config) -> Option<f64> {
     let engine = match config.engine {

@@ -81,7 +81,7 @@ impl Single {
                 [w, h]
             }
         };
-        let session = self.model.network.session(Shape::picture(size[1], size[0]))?;
+        let session = self.model.network.session(Shape::image(size[1], size[0]))?;
         Ok((session, size))
     }
 
@@ -111,7 +111,7 @@ impl Single {
             match first == bytes {
                 true => Ok(time),
                 false => Err(Stop::Failed(format!(
-                    "{} gave two answers for one picture; report this as a defect",
+                    "{} gave two answers for one image; report this as a defect",
                     self.model.manifest.name
                 ))),
             }

@@ -46,7 +46,7 @@ pub struct Report {
     pub threads: usize,
     pub arena_bytes: usize,
     pub peak_memory_bytes: Option<u64>,
-    /// From starting another process of this program to its having read the built-in picture.
+    /// From starting another process of this program to its having read the built-in image.
     pub cold_start_ms: Option<f64>,
     pub repeat: u32,
     pub warm_up: u32,
@@ -143,7 +143,7 @@ impl Report {
             self.peak_memory_bytes.map_or("unknown".into(), |bytes| format!("{:.1} MB", megabytes(bytes as f64)));
         say!("memory     peak {peak}; static arena {:.1} MB", megabytes(self.arena_bytes as f64));
         if let Some(ms) = self.cold_start_ms {
-            say!("cold start {ms:.0} ms from starting the program to the built-in picture's text");
+            say!("cold start {ms:.0} ms from starting the program to the built-in image's text");
         }
         if let (Some(then), Some(now)) = (self.before.temperature_c, self.after.temperature_c) {
             say!("heat       {then:.0} degrees before, {now:.0} after");

@@ -61,8 +61,8 @@ fn shape() {
         more("[image]\nmax_bytes = 3", "max_bytes"),
         more("[image]\nquality = 0", "quality"),
         more("[align]\n", "align: 0 marks"),
-        more("[align]\n[[align.marks]]\npicture = 'DIR/no-such.png'", "no-such.png"),
-        more("[align]\nsearch_px = 0\n[[align.marks]]\npicture = 'a.png'", "search_px"),
+        more("[align]\n[[align.marks]]\nimage = 'DIR/no-such.png'", "no-such.png"),
+        more("[align]\nsearch_px = 0\n[[align.marks]]\nimage = 'a.png'", "search_px"),
     ];
     check_all("node", &mistakes, dir.path());
 }

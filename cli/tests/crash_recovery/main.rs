@@ -40,7 +40,7 @@ fn nothing_is_lost_with_a_broker_that_forgets() {
 /// As an update of the broker does it: it says goodbye, writes down what it has, and is back at once. The node lives
 /// on.
 #[test]
-fn nothing_is_lost_when_the_broker_is_restarted_in_order() {
+fn broker_restarted_orderly_nothing_lost() {
     restarts_and_kills(REMEMBERS, End::InOrder, 4);
 }
 
@@ -55,7 +55,7 @@ enum End {
 
 /// Kills at moments of the clock, so that starting, reading back the outbox and connecting are hit too.
 #[test]
-fn nothing_is_lost_when_the_node_is_killed_at_any_moment() {
+fn node_killed_anytime_nothing_lost() {
     let Some(mut rig) = Rig::new(FORGETS, 3) else { return };
     let start = Instant::now();
     rig.start_node();
@@ -172,13 +172,13 @@ impl Rig {
         let listener = Subscriber::new(ear.port(), &["ocr/t/#"]);
         let proxy = Proxy::to(broker.port());
         let dir = tempfile::tempdir().expect("a directory");
-        let digit = image::open("../tests/golden/digit.png").expect("a picture").to_luma8();
+        let digit = image::open("../tests/golden/digit.png").expect("an image").to_luma8();
         let (width, height) = digit.dimensions();
-        let mut picture = image::GrayImage::new(width * FIELDS as u32, height);
+        let mut image = image::GrayImage::new(width * FIELDS as u32, height);
         for field in 0..FIELDS as u32 {
-            image::imageops::replace(&mut picture, &digit, i64::from(field * width), 0);
+            image::imageops::replace(&mut image, &digit, i64::from(field * width), 0);
         }
-        picture.save(dir.path().join("digits.png")).expect("a picture");
+        image.save(dir.path().join("digits.png")).expect("an image");
         let protocol = std::env::var("EDGE_OCR_TORTURE_MQTT").unwrap_or_else(|_| "3.1.1".into());
         let mut config = format!(
             "[node]\nprint = true\nstate_dir = 'state'\n[source]\nkind = 'replay'\npath = 'digits.png'\n\
@@ -270,7 +270,7 @@ impl Rig {
         let seen: HashSet<&str> = arrived.iter().map(|reading| reading.id.as_str()).collect();
         println!(
             "{what}: {} readings printed, 0 lost, {} more in the outbox but not yet printed, {} duplicates, {} first arrivals late \
-             and marked, slowest {} ms after its picture, all there {drained_ms} ms after the last kill",
+             and marked, slowest {} ms after its image, all there {drained_ms} ms after the last kill",
             printed.len(),
             seen.len() - printed.len(),
             found.duplicates,

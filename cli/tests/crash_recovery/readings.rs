@@ -33,7 +33,7 @@ impl Reading {
         let value: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
         let word = |key: &str| value[key].as_str().unwrap_or_else(|| panic!("{key} of {text}")).to_owned();
         let number = |key: &str| value[key].as_i64().unwrap_or_else(|| panic!("{key} of {text}"));
-        assert_eq!(word("status"), "ok", "the picture is easy: {text}");
+        assert_eq!(word("status"), "ok", "the image is easy: {text}");
         let (start, end) = (text.find(r#""published_at":"#).unwrap(), text.find(r#""seq":"#).unwrap());
         let mark = text.find(r#""historical":"#).unwrap();
         let after = text.find(r#""time_synced":"#).unwrap();

@@ -51,7 +51,7 @@ fn passwords(file: &Path, password: &str) {
 }
 
 #[test]
-fn a_wrong_password_is_told_once_and_tried_until_it_is_right() {
+fn wrong_password_logged_once_and_retried() {
     if !Mosquitto::available() {
         return;
     }
@@ -178,7 +178,7 @@ fn a_slow_network_delays_and_loses_nothing() {
 }
 
 #[test]
-fn a_picture_is_made_as_small_as_a_packet() {
+fn an_image_is_made_as_small_as_a_packet() {
     if !Mosquitto::available() {
         return;
     }
@@ -193,11 +193,11 @@ fn a_picture_is_made_as_small_as_a_packet() {
     let node = Program::node(dir.path());
     assert!(listener.last(STATE).is_some(), "{:#?}", node.lines());
     listener.publish("ocr/n/cmd/image", b"", false);
-    let image = listener.last("ocr/n/camera/image").expect("a picture");
+    let image = listener.last("ocr/n/camera/image").expect("an image");
     assert!(image.payload.starts_with(&[0xff, 0xd8]) && image.payload.len() <= 8192, "{}", image.payload.len());
     let result = listener.last("ocr/n/cmd/image/result").expect("an answer");
     assert!(result.text().contains("\"ok\":true"), "{}", result.text());
-    // Pictures that come to it which are larger than it takes end the connection at most.
+    // Images that come to it which are larger than it takes end the connection at most.
     listener.publish("ocr/n/cmd/image", &vec![b'x'; 1 << 20], false);
     assert!(another(&listener) && another(&listener), "{:#?}", node.lines());
 }
@@ -215,7 +215,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 }
 
 #[test]
-fn a_standard_error_that_nobody_reads_keeps_nothing_back() {
+fn unread_stderr_does_not_block_node() {
     if !Mosquitto::available() {
         return;
     }
@@ -302,7 +302,7 @@ fn a_mistake_in_the_access_list_loses_nothing() {
 /// MQTT 5 has such a broker refuse a last will that is to be kept, and each message; with MQTT 3.1.1 it closes the
 /// connection.
 #[test]
-fn a_broker_that_keeps_nothing_is_told_once_and_gets_everything() {
+fn broker_without_retain_logged_once_gets_all() {
     if !Mosquitto::available() {
         return;
     }
@@ -324,7 +324,7 @@ fn a_broker_that_keeps_nothing_is_told_once_and_gets_everything() {
 }
 
 #[test]
-fn a_message_too_large_for_the_broker_is_told_as_such_and_stops_nothing() {
+fn too_large_message_reported_others_delivered() {
     if !Mosquitto::available() {
         return;
     }

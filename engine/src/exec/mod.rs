@@ -137,7 +137,7 @@ impl<'p> PreparedPlan<'p> {
         self.variant.arena_bytes(self.workers)
     }
 
-    /// The picture's tensor: u8, dense.
+    /// The image's tensor: u8, dense.
     pub fn input(&self) -> &Tensor {
         &self.variant.header().input
     }
@@ -196,7 +196,7 @@ impl<'p, 'a> Executor<'p, 'a> {
         &self.prepared
     }
 
-    /// The picture's bytes: rows of pixels of channels, without gaps. Write all of it before each run.
+    /// The image's bytes: rows of pixels of channels, without gaps. Write all of it before each run.
     pub fn input_mut(&mut self) -> &mut [u8] {
         let t = self.prepared.input();
         // SAFETY: the arena is borrowed through `&mut self` as long as the slice lives.

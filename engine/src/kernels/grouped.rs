@@ -209,7 +209,7 @@ unsafe fn block<G: Group>(
     let weights = a.scratch.wrapping_add(TILE_COLUMNS * LANES * 4);
     let rows = weights.wrapping_add(r.groups * w.kw * COLUMN);
     let slot = |entry: usize| rows.wrapping_add(entry % r.len * r.columns * COLUMN);
-    // SAFETY: scratch is as long as `scratch` says; input pixels are inside the picture or replaced; see `group_row`.
+    // SAFETY: scratch is as long as `scratch` says; input pixels are inside the image or replaced; see `group_row`.
     unsafe {
         group_weights::<G>(a.weights.add(c * w.kh * w.kw), &w, weights);
         let mut built = 0;
@@ -256,7 +256,7 @@ unsafe fn group_weights<G: Group>(src: *const i8, w: &Window, dst: *mut u8) {
     }
 }
 
-/// Input rows from iy on at the tile's columns; outside the picture stands the zero point.
+/// Input rows from iy on at the tile's columns; outside the image stands the zero point.
 ///
 /// # Safety
 /// As [`depthwise`]; `dst` holds 64 bytes for each of the `columns`.
@@ -266,7 +266,7 @@ unsafe fn group_row<G: Group>(a: &DepthwiseArgs, iy: isize, x0: usize, columns: 
     let ix0 = (x0 * a.window.sw) as isize - a.window.pad_left as isize;
     let left = (-ix0).clamp(0, columns as isize) as usize;
     let right = (a.w as isize - ix0).clamp(left as isize, columns as isize) as usize;
-    // A row outside the picture is one block read again and again.
+    // A row outside the image is one block read again and again.
     let mut rows = [(outside.as_ptr(), 0); 4];
     for (i, row) in rows.iter_mut().enumerate().take(G::ROWS) {
         let iy = iy + i as isize;

@@ -35,7 +35,7 @@ pub struct ConvParams<'a, W = PackedConv<'a>> {
     pub mul: &'a [f32],
     /// Kernel, strides, leading pads.
     pub window: Window,
-    /// Zero point of the input, also the value outside the picture.
+    /// Zero point of the input, also the value outside the image.
     pub zero_in: u8,
     /// Activation.
     pub act: Activation,

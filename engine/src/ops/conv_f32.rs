@@ -11,7 +11,7 @@ use core::ops::Range;
 /// Output pixels gathered at a time.
 const PIXELS: usize = 8;
 
-/// Parameters of a dense f32 convolution (zero outside the picture).
+/// Parameters of a dense f32 convolution (zero outside the image).
 #[derive(Clone, Copy, Debug)]
 pub struct ConvF32Params<'a> {
     /// `[kh * kw * ic][oc]`, packed by [`crate::pack::matrix`].

@@ -71,7 +71,7 @@ fn run(
     Ok(())
 }
 
-/// Parameters of an f32 depthwise convolution (zero outside the picture).
+/// Parameters of an f32 depthwise convolution (zero outside the image).
 #[derive(Clone, Copy, Debug)]
 pub struct DepthwiseF32Params<'a> {
     /// `[c/16][tap][16]`, see [`crate::pack::depthwise`].

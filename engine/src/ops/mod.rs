@@ -137,7 +137,7 @@ fn check_window(op: &'static str, w: &Window, input: &Shape, output: &Shape) -> 
     let size =
         |k: usize, s: usize, pad: usize| (1..=MAX_KERNEL).contains(&k) && (1..=MAX_KERNEL).contains(&s) && pad < k;
     check(op, "kernel, stride or pad out of range", size(w.kh, w.sh, w.pad_top) && size(w.kw, w.sw, w.pad_left))?;
-    // Every window touches the picture; what it covers past the end is padding.
+    // Every window touches the image; what it covers past the end is padding.
     let fits = |n: usize, o: usize, s: usize, pad: usize| (o - 1) * s < n + pad;
     let fits = fits(input.h, output.h, w.sh, w.pad_top) && fits(input.w, output.w, w.sw, w.pad_left);
     check(op, "output larger than the window's travel", fits)

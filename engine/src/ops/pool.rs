@@ -1,4 +1,4 @@
-//! Maxima and means over windows, and sums over whole pictures.
+//! Maxima and means over windows, and sums over whole images.
 
 use super::{Window, check_window};
 use crate::error::{Error, check, check_len, check_rows};
@@ -34,7 +34,7 @@ fn args(
     })
 }
 
-/// Output rows `rows` of a max-pool; pixels outside the picture do not count. The scale stays unless a change is given.
+/// Output rows `rows` of a max-pool; pixels outside the image do not count. The scale stays unless a change is given.
 ///
 /// # Errors
 /// [`Error`] when shapes or rows do not fit.
@@ -58,7 +58,7 @@ pub fn max_pool(
 }
 
 /// Output rows `rows` of an average pool: clamp(round((sum - n * zero_in) * (mul / d)) + zero_out), where the sum
-/// runs over the n pixels inside the picture and d is n, or kh * kw with `include_pad`.
+/// runs over the n pixels inside the image and d is n, or kh * kw with `include_pad`.
 ///
 /// # Errors
 /// [`Error`] when shapes or rows do not fit.

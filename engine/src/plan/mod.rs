@@ -79,7 +79,7 @@ pub struct VariantHeader {
     pub tensor_bytes: usize,
     /// Bytes of scratch for each worker; a multiple of 64.
     pub scratch_bytes: usize,
-    /// The picture: u8, dense.
+    /// The image: u8, dense.
     pub input: Tensor,
     /// The answer: dense.
     pub output: Tensor,

@@ -24,9 +24,9 @@ pub struct Common {
     /// What decoding may cost.
     pub limits: Limits,
     /// Whether left and right are exchanged, for a camera that sees through a mirror; before `rotate_deg`. Regions
-    /// are those of the exchanged picture. Default false.
+    /// are those of the exchanged image. Default false.
     pub mirror: bool,
-    /// Turn of the picture clockwise, after that by its own EXIF: 0, 90, 180 or 270. Default 0.
+    /// Turn of the image clockwise, after that by its own EXIF: 0, 90, 180 or 270. Default 0.
     pub rotate_deg: u16,
     /// A JPEG with more pixels is decoded at a half, a quarter or an eighth of its width and height; 0 (the default):
     /// never. Regions in pixels are of the whole frame in any case.
@@ -103,7 +103,7 @@ pub enum SourceKind {
     Command(CommandConfig),
     /// `kind = "v4l2"`: a USB camera (feature `v4l2`, Linux; experimental).
     V4l2(V4l2Config),
-    /// `kind = "replay"`: stored pictures, as if a camera gave them.
+    /// `kind = "replay"`: stored images, as if a camera gave them.
     Replay(ReplayConfig),
 }
 
@@ -331,7 +331,7 @@ mod tests {
         assert!(of("max_bytes = 0").contains("max_bytes"));
         for key in ["max_bytes", "max_width_px", "max_height_px", "max_pixels", "max_decode_bytes"] {
             let said = of(&format!("limits.{key} = 0"));
-            assert!(said.starts_with(&format!("limits.{key} is 0, so no picture could be read; give more")), "{said}");
+            assert!(said.starts_with(&format!("limits.{key} is 0, so no image could be read; give more")), "{said}");
         }
         assert!(SourceConfig::default().validate().unwrap_err().contains("path"));
         assert!(open(&SourceConfig::default()).is_err());

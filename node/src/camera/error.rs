@@ -29,7 +29,7 @@ pub enum CameraError {
         /// What to do about it.
         mend: String,
     },
-    /// What came is not a picture, or one that exceeds the limits.
+    /// What came is not an image, or one that exceeds the limits.
     #[error("a frame of {source_name} cannot be used because {reason}")]
     BadFrame {
         /// The source.

@@ -1,12 +1,12 @@
-//! Bytes of a frame → an upright picture, the same for all sources.
+//! Bytes of a frame → an upright image, the same for all sources.
 
 use super::config::Common;
 use super::jpeg::with_tables;
-use super::pixels::{Layout, Range, to_picture};
+use super::pixels::{Layout, Range, to_image};
 use super::{CameraError, Captured};
 use edge_ocr::image::decode::{self, Decoded, Limits, Notice, Pages};
 use edge_ocr::image::turn::{half_in_place, mirror_columns, mirror_rows, transpose_in_place};
-use edge_ocr::image::{ImageError, Picture};
+use edge_ocr::image::{Image, ImageError};
 use edge_ocr::panics::catch_panic;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,17 +27,17 @@ pub(super) struct RawShape {
     pub stride: usize,
 }
 
-/// An upright picture, and the size of the frame it was made of.
+/// An upright image, and the size of the frame it was made of.
 #[derive(Debug)]
 pub(super) struct Upright {
-    pub picture: Picture,
-    /// Width and height of the whole frame, upright: those of `picture`, or more if it was decoded smaller.
+    pub image: Image,
+    /// Width and height of the whole frame, upright: those of `image`, or more if it was decoded smaller.
     pub full_px: [usize; 2],
     /// Of its decoder.
     pub notices: Vec<Notice>,
 }
 
-/// Decodes frames into upright pictures, within limits.
+/// Decodes frames into upright images, within limits.
 #[derive(Clone, Debug)]
 pub(super) struct FrameDecoder {
     limits: Limits,
@@ -45,7 +45,7 @@ pub(super) struct FrameDecoder {
     max_decoded_bytes: u64,
     mirror: bool,
     rotate_deg: u16,
-    /// Whether it was logged that only the first of several pictures is read.
+    /// Whether it was logged that only the first of several images is read.
     first_page_warned: Arc<AtomicBool>,
 }
 
@@ -59,7 +59,7 @@ impl FrameDecoder {
         FrameDecoder { limits, max_decoded_bytes, mirror, rotate_deg, first_page_warned: Arc::default() }
     }
 
-    /// Decodes a picture in any supported format, recognised by its bytes. Of several pages or frames only the first is
+    /// Decodes an image in any supported format, recognised by its bytes. Of several pages or frames only the first is
     /// read, which is logged once: a camera that sends such files sends them all the time.
     ///
     /// # Errors
@@ -76,10 +76,10 @@ impl FrameDecoder {
             let first = pages.next().ok_or("it has no pages")?.map_err(|e| e.to_string())?;
             let more = !pages.is_done() || first.notices.iter().any(|notice| notice.is_loss());
             if more && !self.first_page_warned.swap(true, Ordering::Relaxed) {
-                log::warn!("a frame of {source} holds several pictures, of which only the first is read");
+                log::warn!("a frame of {source} holds several images, of which only the first is read");
             }
-            let (picture, full_px) = self.turned(first.picture, first.full_px).map_err(|e| e.to_string())?;
-            Ok(Upright { picture, full_px, notices: first.notices })
+            let (image, full_px) = self.turned(first.image, first.full_px).map_err(|e| e.to_string())?;
+            Ok(Upright { image, full_px, notices: first.notices })
         };
         self.catch_decoder_panic(source, work)
     }
@@ -107,8 +107,8 @@ impl FrameDecoder {
         let work = || {
             let Some(page) = pages.next() else { return Ok(None) };
             let page = page.map_err(|e| e.to_string())?;
-            let (picture, full_px) = self.turned(page.picture, page.full_px).map_err(|e| e.to_string())?;
-            Ok(Some(Decoded { picture, full_px, ..page }))
+            let (image, full_px) = self.turned(page.image, page.full_px).map_err(|e| e.to_string())?;
+            Ok(Some(Decoded { image, full_px, ..page }))
         };
         self.catch_decoder_panic(source, work).transpose()
     }
@@ -119,9 +119,9 @@ impl FrameDecoder {
     /// [`CameraError::BadFrame`].
     pub fn raw(&self, source: &str, bytes: &[u8], shape: &RawShape) -> Result<Upright, CameraError> {
         let work = || {
-            let picture = to_picture(bytes, shape.layout, shape.range, shape.width, shape.height, shape.stride)?;
-            let (picture, full_px) = self.turned(picture, [shape.width, shape.height]).map_err(|e| e.to_string())?;
-            Ok(Upright { picture, full_px, notices: Vec::new() })
+            let image = to_image(bytes, shape.layout, shape.range, shape.width, shape.height, shape.stride)?;
+            let (image, full_px) = self.turned(image, [shape.width, shape.height]).map_err(|e| e.to_string())?;
+            Ok(Upright { image, full_px, notices: Vec::new() })
         };
         self.catch_decoder_panic(source, work)
     }
@@ -131,19 +131,19 @@ impl FrameDecoder {
         result.map_err(|reason| CameraError::BadFrame { source_name: source.into(), reason })
     }
 
-    /// A picture of a frame of `full_px`, mirrored and turned as the configuration says, and so the frame's size.
-    fn turned(&self, mut picture: Picture, full_px: [usize; 2]) -> Result<(Picture, [usize; 2]), ImageError> {
+    /// An image of a frame of `full_px`, mirrored and turned as the configuration says, and so the frame's size.
+    fn turned(&self, mut image: Image, full_px: [usize; 2]) -> Result<(Image, [usize; 2]), ImageError> {
         if self.mirror {
-            picture.mirror();
+            image.mirror();
         }
-        let (w, h) = (picture.width(), picture.height());
+        let (w, h) = (image.width(), image.height());
         if self.rotate_deg == 0 {
-            return Ok((picture, full_px));
+            return Ok((image, full_px));
         }
-        let mut data = picture.into_raw();
+        let mut data = image.into_raw();
         if self.rotate_deg == 180 {
             half_in_place(&mut data);
-            return Ok((Picture::from_raw(data, w, h)?, full_px));
+            return Ok((Image::from_raw(data, w, h)?, full_px));
         }
         transpose_in_place(&mut data, w, h)?;
         match self.rotate_deg {
@@ -151,14 +151,14 @@ impl FrameDecoder {
             _ => mirror_columns(&mut data, h),
         }
         let [full_w, full_h] = full_px;
-        Ok((Picture::from_raw(data, h, w)?, [full_h, full_w]))
+        Ok((Image::from_raw(data, h, w)?, [full_h, full_w]))
     }
 }
 
 /// A frame that was taken at `captured_at`.
 pub(super) fn captured(frame: Upright, captured_at: SystemTime, name: String) -> Captured {
-    let Upright { picture, full_px, notices } = frame;
-    Captured { picture, full_px, captured_at, notices, name }
+    let Upright { image, full_px, notices } = frame;
+    Captured { image, full_px, captured_at, notices, name }
 }
 
 #[cfg(test)]
@@ -182,10 +182,10 @@ mod tests {
             (270, [3, 6, 2, 5, 1, 4], 2),
         ] {
             let decoded = decoder(|c| c.rotate_deg = rotate_deg).raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap();
-            let picture = decoded.picture;
-            assert_eq!(decoded.full_px, [picture.width(), picture.height()]);
-            let grey: Vec<u8> = picture.as_raw().iter().step_by(3).copied().collect();
-            assert_eq!((grey, picture.width()), (want.to_vec(), width), "{rotate_deg}");
+            let image = decoded.image;
+            assert_eq!(decoded.full_px, [image.width(), image.height()]);
+            let grey: Vec<u8> = image.as_raw().iter().step_by(3).copied().collect();
+            assert_eq!((grey, image.width()), (want.to_vec(), width), "{rotate_deg}");
         }
     }
 
@@ -194,14 +194,14 @@ mod tests {
         let shape = RawShape { layout: Layout::Grey, range: Range::Full, width: 3, height: 2, stride: 3 };
         for (rotate_deg, want) in [(0, [3, 2, 1, 6, 5, 4]), (90, [6, 3, 5, 2, 4, 1])] {
             let decoder = decoder(|c| (c.mirror, c.rotate_deg) = (true, rotate_deg));
-            let picture = decoder.raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap().picture;
-            let grey: Vec<u8> = picture.as_raw().iter().step_by(3).copied().collect();
+            let image = decoder.raw("x", &[1, 2, 3, 4, 5, 6], &shape).unwrap().image;
+            let grey: Vec<u8> = image.as_raw().iter().step_by(3).copied().collect();
             assert_eq!(grey, want, "{rotate_deg}");
         }
         let (plain, mirrored) = (decoder(|_| {}), decoder(|c| c.mirror = true));
-        let mut picture = plain.decode("x", &jpeg(1)).unwrap().picture;
-        picture.mirror();
-        assert_eq!(mirrored.decode("x", &jpeg(1)).unwrap().picture, picture);
+        let mut image = plain.decode("x", &jpeg(1)).unwrap().image;
+        image.mirror();
+        assert_eq!(mirrored.decode("x", &jpeg(1)).unwrap().image, image);
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let frame = jpeg(1);
         let sizes = |change: fn(&mut Common)| {
             let decoded = decoder(change).decode("x", &frame).unwrap();
-            ([decoded.picture.width(), decoded.picture.height()], decoded.full_px)
+            ([decoded.image.width(), decoded.image.height()], decoded.full_px)
         };
         assert_eq!(sizes(|_| {}), ([48, 32], [48, 32]));
         // Regions in pixels are of the whole frame.
@@ -219,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_picture_is_a_bad_frame() {
+    fn what_is_no_whole_image_is_a_bad_frame() {
         let frame = jpeg(1);
         let reason = |bytes: &[u8]| match decoder(|_| {}).decode("camera", bytes) {
             Err(CameraError::BadFrame { source_name, reason }) if source_name == "camera" => reason,
             other => panic!("{other:?}"),
         };
         assert!(reason(&frame[..frame.len() - 200]).contains("cut off"));
-        assert!(reason(b"<html>").contains("not a picture"));
+        assert!(reason(b"<html>").contains("not an image"));
         assert!(reason(b"").contains("empty"));
         // The header of a PNG of 60000x60000 pixels: refused before memory is taken.
         let mut bomb = png(0);

@@ -254,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_without_tables_is_the_same_picture() {
+    fn a_frame_without_tables_is_the_same_image() {
         let whole = jpeg(3);
         let bare = without_tables(&whole);
         assert!(bare.len() + 400 < whole.len(), "the tables were there");
         let pixels = |bytes: &[u8]| edge_ocr::image::decode::decode(bytes, &Default::default()).map(|p| p.into_raw());
         let reduced = |bytes: &[u8]| {
-            edge_ocr::image::decode::decode_reduced(bytes, &Default::default(), 1000).map(|r| r.picture.into_raw())
+            edge_ocr::image::decode::decode_reduced(bytes, &Default::default(), 1000).map(|r| r.image.into_raw())
         };
         assert!(pixels(&bare).is_err(), "or this would not be needed");
         assert_eq!(pixels(&with_tables(&bare)).unwrap(), pixels(&whole).unwrap());

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_at_once_and_holds_until_a_frame_comes() {
+    fn failure_reported_at_once_until_next_frame() {
         let latest = LatestFrame::default();
         let failure = CameraError::BadFrame { source_name: "x".into(), reason: "y".into() };
         latest.fail(failure.clone());

@@ -1,4 +1,4 @@
-//! A network camera that sends pictures all the time. A thread stays connected and keeps the newest picture only.
+//! A network camera that sends images all the time. A thread stays connected and keeps the newest image only.
 
 use super::backoff::Backoff;
 use super::config::Common;
@@ -61,8 +61,8 @@ impl FrameSource for Mjpeg {
             waited_ms: timeout.as_millis() as u64,
             mend: "check the camera and the network, or raise timeout_ms".into(),
         })?;
-        let picture = self.decoder.decode(&self.name, &frame.frame)?;
-        Ok(captured(picture, frame.at, format!("{} frame {}", self.name, frame.number)))
+        let image = self.decoder.decode(&self.name, &frame.frame)?;
+        Ok(captured(image, frame.at, format!("{} frame {}", self.name, frame.number)))
     }
 
     fn describe(&self) -> String {
@@ -106,8 +106,8 @@ impl Reader {
         let kind = kind.trim();
         // A camera that tells no type is given the benefit of the doubt.
         if !kind.is_empty() && !kind.to_ascii_lowercase().starts_with("multipart/") {
-            let reason = "it does not give a stream of pictures (multipart/x-mixed-replace)";
-            return Err(self.client.failed(reason, "check url, or set kind = \"http\" for single pictures"));
+            let reason = "it does not give a stream of images (multipart/x-mixed-replace)";
+            return Err(self.client.failed(reason, "check url, or set kind = \"http\" for single images"));
         }
         let mut parts = Multipart::new(boundary_of(kind).as_deref(), self.max_bytes);
         let mut body = response.into_body().into_reader();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn next(source: &mut Mjpeg) -> Result<u8, CameraError> {
-        source.next(LONG, &Stop::default()).map(|frame| frame.picture.as_raw()[0])
+        source.next(LONG, &Stop::default()).map(|frame| frame.image.as_raw()[0])
     }
 
     /// A server that sends the frames that it is told to.
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_picture_of_one_connection() {
+    fn the_newest_image_of_one_connection() {
         let (server, feed) = fed();
         let mut source = open(&server, |_, _| {});
         feed.send(png(1)).unwrap();
@@ -210,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn pictures_without_tables() {
+    fn images_without_tables() {
         let (server, feed) = fed();
         let mut source = open(&server, |_, _| {});
         feed.send(without_tables(&jpeg(1))).unwrap();
         let frame = source.next(LONG, &Stop::default()).unwrap();
         let whole = edge_ocr::image::decode::decode(&jpeg(1), &Default::default()).unwrap();
-        assert_eq!(frame.picture.as_raw(), whole.as_raw());
+        assert_eq!(frame.image.as_raw(), whole.as_raw());
         assert!(!frame.name.contains("hunter2"), "{}", frame.name);
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let mut source = open(&server, |_, common| common.timeout_ms = 800);
         let said = next(&mut source).unwrap_err();
         assert!(matches!(said, CameraError::Timeout { waited_ms: 800, .. }), "{said}");
-        eventually("a picture of the next connection", || next(&mut source) == Ok(7));
+        eventually("an image of the next connection", || next(&mut source) == Ok(7));
     }
 
     #[test]
@@ -262,14 +262,14 @@ mod tests {
             false
         };
         assert!(said(large).contains("more than 100000 bytes"));
-        let no_picture = |_: &Request, stream: &mut TcpStream| {
+        let no_image = |_: &Request, stream: &mut TcpStream| {
             let _ = stream.write_all(HEAD);
-            while part(stream, b"no picture") {
+            while part(stream, b"no image") {
                 std::thread::sleep(Duration::from_millis(5));
             }
             false
         };
-        assert!(said(no_picture).contains("not a picture"));
+        assert!(said(no_image).contains("not an image"));
     }
 
     #[test]

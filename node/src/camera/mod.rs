@@ -7,9 +7,9 @@
 //! | `mjpeg` | `multipart/x-mixed-replace` | the newest part | a thread reads on and keeps one part |
 //! | `command` | a program's standard output | a run of the program, or the newest frame | nothing, or a thread as above |
 //! | `v4l2` | a USB camera (experimental) | the newest frame | a thread as above |
-//! | `replay` | stored pictures | the next file | nothing |
+//! | `replay` | stored images | the next file | nothing |
 //!
-//! All bytes become pictures in one place, `frame_decoder.rs`: within limits, and with panics of decoders caught.
+//! All bytes become images in one place, `frame_decoder.rs`: within limits, and with panics of decoders caught.
 
 mod backoff;
 mod command;
@@ -39,19 +39,19 @@ pub use replay::ReplayConfig;
 pub use v4l2::{V4l2Config, V4l2Format};
 
 use crate::util::shutdown::Stop;
-use edge_ocr::image::Picture;
+use edge_ocr::image::Image;
 use edge_ocr::image::decode::Notice;
 use std::time::{Duration, SystemTime};
 
-/// A picture with the moment at which it was taken.
+/// An image with the moment at which it was taken.
 pub struct Captured {
     /// Upright RGB8 pixels.
-    pub picture: Picture,
-    /// Width and height of the frame in pixels, upright. `picture` may be smaller, see [`Common::reduce_above_px`].
+    pub image: Image,
+    /// Width and height of the frame in pixels, upright. `image` may be smaller, see [`Common::reduce_above_px`].
     pub full_px: [usize; 2],
     /// When it was taken, as far as the source knows; otherwise when its last byte came.
     pub captured_at: SystemTime,
-    /// What a person should know about the picture: that a part of it is missing, or that it is nearly black.
+    /// What a person should know about the image: that a part of it is missing, or that it is nearly black.
     pub notices: Vec<Notice>,
     /// Name for logs: a path, a URL without secrets, or `frame 17`.
     pub name: String,
@@ -108,7 +108,7 @@ impl Part {
     fn to_error(&self, source: &str, max_bytes: usize) -> CameraError {
         let reason = match self {
             Part::Broken(reason) => (*reason).to_owned(),
-            _ => format!("it has more than {max_bytes} bytes: ask for a smaller picture or raise max_bytes"),
+            _ => format!("it has more than {max_bytes} bytes: ask for a smaller image or raise max_bytes"),
         };
         CameraError::BadFrame { source_name: source.to_owned(), reason }
     }

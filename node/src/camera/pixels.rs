@@ -3,7 +3,7 @@
 //! Colours are converted by ITU-R BT.601, the matrix of JPEG and of USB cameras (BT.601-7, table 3; JFIF 1.02, page
 //! 3), in fixed point, rounded to nearest, at most 1 from the exact value.
 
-use edge_ocr::image::{CHANNELS, Picture, reserve};
+use edge_ocr::image::{CHANNELS, Image, reserve};
 use serde::{Deserialize, Serialize};
 
 /// How a raw frame lies in memory; rows from top to bottom.
@@ -56,14 +56,14 @@ impl Layout {
 ///
 /// # Errors
 /// One clause saying why not: a side of 0, an odd width where pixels come in pairs, too few bytes, no memory.
-pub fn to_picture(
+pub fn to_image(
     bytes: &[u8],
     layout: Layout,
     range: Range,
     width: usize,
     height: usize,
     stride: usize,
-) -> Result<Picture, String> {
+) -> Result<Image, String> {
     if width == 0 || height == 0 {
         return Err("it has no pixels".into());
     }
@@ -109,7 +109,7 @@ pub fn to_picture(
             }
         }
     }
-    Picture::from_raw(data, width, height).map_err(|e| e.to_string())
+    Image::from_raw(data, width, height).map_err(|e| e.to_string())
 }
 
 /// BT.601 in 16 bits of fraction.
@@ -151,7 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn pixels(bytes: &[u8], layout: Layout, range: Range, w: usize, h: usize) -> Vec<u8> {
-        to_picture(bytes, layout, range, w, h, layout.row_bytes(w).unwrap()).unwrap().into_raw()
+        to_image(bytes, layout, range, w, h, layout.row_bytes(w).unwrap()).unwrap().into_raw()
     }
 
     #[test]
@@ -192,14 +192,14 @@ mod tests {
     #[test]
     fn padding_between_rows_is_left_out() {
         let bytes = [1, 2, 9, 9, 3, 4, 7];
-        let picture = to_picture(&bytes, Layout::Grey, Range::Full, 2, 2, 4).unwrap();
-        assert_eq!(picture.as_raw(), [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]);
+        let image = to_image(&bytes, Layout::Grey, Range::Full, 2, 2, 4).unwrap();
+        assert_eq!(image.as_raw(), [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]);
     }
 
     #[test]
     fn wrong_sizes_are_refused() {
         let of = |n: usize, layout, w, h, stride| {
-            to_picture(&vec![0; n], layout, Range::Full, w, h, stride).err().unwrap_or_default()
+            to_image(&vec![0; n], layout, Range::Full, w, h, stride).err().unwrap_or_default()
         };
         assert!(of(5, Layout::Grey, 2, 3, 2).contains("5 bytes"));
         assert!(of(6, Layout::Yuyv, 3, 1, 6).contains("odd"));
@@ -238,8 +238,8 @@ mod tests {
             w in 0usize..12, h in 0usize..12, stride in 0usize..40,
         ) {
             let layout = [Layout::Rgb, Layout::Yuv420, Layout::Yuyv, Layout::Grey][which];
-            if let Ok(picture) = to_picture(&bytes, layout, Range::Limited, w, h, stride) {
-                prop_assert_eq!(picture.as_raw().len(), w * h * 3);
+            if let Ok(image) = to_image(&bytes, layout, Range::Limited, w, h, stride) {
+                prop_assert_eq!(image.as_raw().len(), w * h * 3);
                 prop_assert!(layout.frame_bytes(w, h).unwrap() <= bytes.len());
             }
         }

@@ -5,7 +5,7 @@ use super::Part;
 /// Longest header: two sides, a greatest value and comments.
 const MAX_HEADER_BYTES: usize = 1024;
 
-/// Cuts a stream of binary PNM pictures (P4, P5, P6) into frames. White space between them is passed over.
+/// Cuts a stream of binary PNM images (P4, P5, P6) into frames. White space between them is passed over.
 #[derive(Debug)]
 pub(super) struct PnmSplitter {
     max_bytes: usize,
@@ -84,7 +84,7 @@ fn frame_bytes(header: &[u8]) -> Result<Option<usize>, String> {
         "P5" => (3, 1),
         "P6" => (3, 3),
         "P1" | "P2" | "P3" | "P7" => {
-            return Err(format!("{kind} pictures are not read from a stream, only P4, P5 and P6"));
+            return Err(format!("{kind} images are not read from a stream, only P4, P5 and P6"));
         }
         _ => return Err("it does not begin with P4, P5 or P6".into()),
     };

@@ -1,4 +1,4 @@
-//! Stored pictures, one after the other, as if a camera gave them: for demonstrations and tests. Each page of a file
+//! Stored images, one after the other, as if a camera gave them: for demonstrations and tests. Each page of a file
 //! is a frame.
 
 use super::backoff::{deadline, wait};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayConfig {
-    /// A folder, whose pictures are given sorted by name, a file, or a pattern.
+    /// A folder, whose images are given sorted by name, a file, or a pattern.
     pub path: Option<PathBuf>,
     /// Files, given in this order; instead of `path`.
     pub files: Vec<PathBuf>,
@@ -142,7 +142,7 @@ impl FrameSource for Replay {
         };
         let name = if count > 1 { format!("{name} (page {} of {count})", page.page) } else { name };
         // Now, not the file's time: a replay stands for a camera.
-        let frame = Upright { picture: page.picture, full_px: page.full_px, notices: page.notices };
+        let frame = Upright { image: page.image, full_px: page.full_px, notices: page.notices };
         Ok(captured(frame, SystemTime::now(), name))
     }
 
@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn next(replay: &mut Replay) -> Result<u8, CameraError> {
-        replay.next(LONG, &Stop::default()).map(|frame| frame.picture.as_raw()[0])
+        replay.next(LONG, &Stop::default()).map(|frame| frame.image.as_raw()[0])
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_broken_file_is_one_bad_frame() {
         let root = stock(&[10, 20]);
-        fs::write(root.path().join("0.png"), b"no picture").unwrap();
+        fs::write(root.path().join("0.png"), b"no image").unwrap();
         let mut replay = open(&root, |_| {}).unwrap();
         assert!(matches!(next(&mut replay), Err(CameraError::BadFrame { .. })));
         assert_eq!(next(&mut replay), Ok(20));

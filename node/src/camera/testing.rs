@@ -73,7 +73,7 @@ pub fn tiff(values: &[u8]) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A JPEG of a picture with edges, so that its tables are really needed.
+/// A JPEG of an image with edges, so that its tables are really needed.
 pub fn jpeg(seed: u8) -> Vec<u8> {
     let pixels: Vec<u8> = (0..48 * 32 * 3).map(|i| ((i * 7 + i / 5 % 31 * usize::from(seed)) % 256) as u8).collect();
     let mut bytes = Vec::new();

@@ -1,7 +1,7 @@
 //! A frame with its fields drawn on it, as a JPEG of limited length: what a person looks at when a reading is in doubt.
 
 use super::fields::{FieldReading, FrameReadings};
-use edge_ocr::image::Picture;
+use edge_ocr::image::Image;
 use edge_ocr::image::align::Similarity;
 use edge_ocr::output::annotate::{colour, label, outline};
 use edge_ocr::output::{Font, FontError};
@@ -9,18 +9,18 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 
-/// Times that a picture is encoded at most, each smaller than the one before.
+/// Times that an image is encoded at most, each smaller than the one before.
 const MAX_TRIES: usize = 8;
-/// A picture is not made narrower or lower than this: nothing could be seen on it.
+/// An image is not made narrower or lower than this: nothing could be seen on it.
 const MIN_SIDE_PX: u32 = 64;
-/// How much smaller a picture is made than its length suggests: the estimate is rough.
+/// How much smaller an image is made than its length suggests: the estimate is rough.
 const MARGIN: f64 = 0.95;
 
 /// What the JPEG may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnnotateConfig {
-    /// Longest JPEG; the picture is made smaller until it fits. At least 4096.
+    /// Longest JPEG; the image is made smaller until it fits. At least 4096.
     pub max_bytes: usize,
     /// Longer side of the JPEG in pixels; at least 64.
     pub max_side_px: u32,
@@ -49,18 +49,18 @@ impl AnnotateConfig {
     }
 }
 
-/// Why there is no annotated picture. Every message is one sentence.
+/// Why there is no annotated image. Every message is one sentence.
 #[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
 pub enum AnnotateError {
     /// However small.
-    #[error("the annotated picture does not fit into {max_bytes} bytes; raise max_bytes or lower quality")]
+    #[error("the annotated image does not fit into {max_bytes} bytes; raise max_bytes or lower quality")]
     TooLong {
         /// The limit.
         max_bytes: usize,
     },
     /// Sides, pixels or encoder.
-    #[error("the annotated picture cannot be made: {0}; report this as a defect")]
-    Picture(String),
+    #[error("the annotated image cannot be made: {0}; report this as a defect")]
+    Image(String),
     /// The font.
     #[error(transparent)]
     Font(#[from] FontError),
@@ -77,43 +77,43 @@ impl FrameAnnotator {
     /// With the font in the program.
     ///
     /// # Errors
-    /// [`AnnotateError::Picture`] with the sentence of [`AnnotateConfig::validate`].
+    /// [`AnnotateError::Image`] with the sentence of [`AnnotateConfig::validate`].
     pub fn new(config: AnnotateConfig) -> Result<FrameAnnotator, AnnotateError> {
-        config.validate().map_err(AnnotateError::Picture)?;
+        config.validate().map_err(AnnotateError::Image)?;
         Ok(FrameAnnotator { font: Font::built_in()?, config })
     }
 
     /// The JPEG of a frame with what was read in it, at most as long as configured.
     ///
     /// # Errors
-    /// [`AnnotateError::TooLong`] if not even a tiny picture is short enough.
-    pub fn annotate(&self, frame: &Picture, readings: &FrameReadings) -> Result<Vec<u8>, AnnotateError> {
-        let side = |side: usize| u32::try_from(side).map_err(|e| AnnotateError::Picture(e.to_string()));
+    /// [`AnnotateError::TooLong`] if not even a tiny image is short enough.
+    pub fn annotate(&self, frame: &Image, readings: &FrameReadings) -> Result<Vec<u8>, AnnotateError> {
+        let side = |side: usize| u32::try_from(side).map_err(|e| AnnotateError::Image(e.to_string()));
         let (width, height) = (side(frame.width())?, side(frame.height())?);
         // Borrowed: a frame of a camera is large, and only its reduced copy is drawn on.
         let whole = image::ImageBuffer::<image::Rgb<u8>, _>::from_raw(width, height, frame.as_raw())
-            .ok_or_else(|| AnnotateError::Picture("the frame has lost its pixels".into()))?;
+            .ok_or_else(|| AnnotateError::Image("the frame has lost its pixels".into()))?;
         let mut scale = f64::min(1.0, f64::from(self.config.max_side_px) / f64::from(width.max(height)));
         for _ in 0..MAX_TRIES {
             let reduced = |side: u32| ((f64::from(side) * scale).round() as u32).clamp(1, side);
             let (w, h) = (reduced(width), reduced(height));
             let mut canvas: RgbImage = match (w, h) == (width, height) {
                 true => RgbImage::from_raw(width, height, frame.as_raw().to_vec())
-                    .ok_or_else(|| AnnotateError::Picture("the frame has lost its pixels".into()))?,
+                    .ok_or_else(|| AnnotateError::Image("the frame has lost its pixels".into()))?,
                 false => imageops::thumbnail(&whole, w, h),
             };
             draw(&mut canvas, readings, f64::from(w) / f64::from(width), &self.font);
             let mut jpeg = Vec::new();
             JpegEncoder::new_with_quality(&mut jpeg, self.config.quality)
                 .write_image(canvas.as_raw(), w, h, ExtendedColorType::Rgb8)
-                .map_err(|e| AnnotateError::Picture(e.to_string()))?;
+                .map_err(|e| AnnotateError::Image(e.to_string()))?;
             if jpeg.len() <= self.config.max_bytes {
                 return Ok(jpeg);
             }
             if w.max(h) <= MIN_SIDE_PX {
                 break;
             }
-            // About as many bytes a pixel; a smaller picture has more of them, hence the tries.
+            // About as many bytes a pixel; a smaller image has more of them, hence the tries.
             scale *= (self.config.max_bytes as f64 / jpeg.len() as f64).sqrt() * MARGIN;
             scale = scale.max(f64::from(MIN_SIDE_PX) / f64::from(width.max(height)));
         }
@@ -124,8 +124,8 @@ impl FrameAnnotator {
     ///
     /// # Errors
     /// [`AnnotateError`].
-    pub fn cut_out(&self, frame: &Picture, readings: &FrameReadings, name: &str) -> Result<Vec<u8>, AnnotateError> {
-        let wrong = |reason: String| AnnotateError::Picture(reason);
+    pub fn cut_out(&self, frame: &Image, readings: &FrameReadings, name: &str) -> Result<Vec<u8>, AnnotateError> {
+        let wrong = |reason: String| AnnotateError::Image(reason);
         let field = readings.fields.iter().find(|field| field.name == name);
         let region = field.ok_or_else(|| wrong(format!("the frame has no field {name}")))?.region;
         let span = |axis: usize, side: usize| {
@@ -134,13 +134,12 @@ impl FrameAnnotator {
             (start, (max.ceil() as usize).clamp(start + 1, side) - start)
         };
         let ((x, w), (y, h)) = (span(0, frame.width()), span(1, frame.height()));
-        let part =
-            frame.view().crop(x, y, w, h).and_then(|part| part.to_picture()).map_err(|e| wrong(e.to_string()))?;
+        let part = frame.view().crop(x, y, w, h).and_then(|part| part.to_image()).map_err(|e| wrong(e.to_string()))?;
         self.annotate(&part, &FrameReadings { fields: Vec::new(), ..readings.clone() })
     }
 }
 
-/// Draws the fields of a frame onto a picture of it that is `scale` times as large.
+/// Draws the fields of a frame onto an image of it that is `scale` times as large.
 fn draw(canvas: &mut RgbImage, readings: &FrameReadings, scale: f64, font: &Font) {
     let shrink = Similarity { a: scale, ..Similarity::IDENTITY };
     for field in &readings.fields {
@@ -199,14 +198,14 @@ mod tests {
         FrameReadings { fields: vec![field], alignment: Some(alignment), align_ms: 1.0, total_ms: 2.0 }
     }
 
-    fn noise(width: usize, height: usize) -> Picture {
-        let mut picture = Picture::new(width, height, [0; 3]).unwrap();
+    fn noise(width: usize, height: usize) -> Image {
+        let mut image = Image::new(width, height, [0; 3]).unwrap();
         let mut state = 7u32;
-        for v in picture.as_raw_mut() {
+        for v in image.as_raw_mut() {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             *v = (state >> 24) as u8;
         }
-        picture
+        image
     }
 
     #[test]
@@ -216,15 +215,15 @@ mod tests {
             let config = AnnotateConfig { max_bytes, max_side_px: 640, ..AnnotateConfig::default() };
             let jpeg = FrameAnnotator::new(config).unwrap().annotate(&frame, &readings()).unwrap();
             assert!(jpeg.len() <= max_bytes);
-            let picture = decode(&jpeg, &Limits::default()).unwrap();
-            assert!(picture.width() <= 640 && picture.width().abs_diff(picture.height() * 3 / 2) <= 2, "{picture:?}");
+            let image = decode(&jpeg, &Limits::default()).unwrap();
+            assert!(image.width() <= 640 && image.width().abs_diff(image.height() * 3 / 2) <= 2, "{image:?}");
         }
-        let white = Picture::new(900, 600, [255; 3]).unwrap();
+        let white = Image::new(900, 600, [255; 3]).unwrap();
         let jpeg = FrameAnnotator::new(AnnotateConfig::default()).unwrap().annotate(&white, &readings()).unwrap();
-        let picture = decode(&jpeg, &Limits::default()).unwrap();
-        assert_eq!((picture.width(), picture.height()), (900, 600));
-        assert!(picture.pixel(201, 180).unwrap()[0] < 120, "the left edge of the region is green");
-        assert!((205..300).any(|x| picture.pixel(x, 135).unwrap()[0] < 150), "a label stands above");
+        let image = decode(&jpeg, &Limits::default()).unwrap();
+        assert_eq!((image.width(), image.height()), (900, 600));
+        assert!(image.pixel(201, 180).unwrap()[0] < 120, "the left edge of the region is green");
+        assert!((205..300).any(|x| image.pixel(x, 135).unwrap()[0] < 150), "a label stands above");
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Node {
                     .into())
             }
             Command::Read if self.pending_disposal.is_some() => {
-                Err("the readings of the last picture are in memory only and wait for the broker, so no other is read; see to the outbox's disk"
+                Err("the readings of the last image are in memory only and wait for the broker, so no other is read; see to the outbox's disk"
                     .into())
             }
             Command::Read => match too_soon(&self.limits.read, "read", began) {
@@ -90,12 +90,12 @@ impl Node {
 
     /// Publishes the frame read last, with what was read in it; or one field's part of it.
     fn image(&self, field: Option<&str>) -> Result<(), String> {
-        let Some((picture, readings)) = &self.last else {
+        let Some((image, readings)) = &self.last else {
             return Err("no frame has been read yet; ask again after the first reading, or send cmd/read before".into());
         };
         let annotated = match field {
-            None => self.annotator.annotate(picture, readings),
-            Some(name) => self.annotator.cut_out(picture, readings, name),
+            None => self.annotator.annotate(image, readings),
+            Some(name) => self.annotator.cut_out(image, readings, name),
         };
         let jpeg = annotated.map_err(|e: AnnotateError| e.to_string())?;
         self.publisher.send(payload::camera_image(&self.topics, jpeg));

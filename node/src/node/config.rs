@@ -44,7 +44,7 @@ pub struct NodeConfig {
     pub fields: Vec<FieldSection>,
     /// The networks, as `read` has them. Mode, regions and characters are the fields' business.
     pub pipeline: Config,
-    /// The picture that is published on request.
+    /// The image that is published on request.
     pub image: AnnotateConfig,
     /// The broker.
     pub mqtt: MqttConfig,
@@ -178,7 +178,7 @@ impl NodeConfig {
             align.validate()?;
             if self.source.as_ref().is_some_and(|source| source.common.reduce_above_px > 0) {
                 return Err("align cannot be used with reduce_above_px, because marks are compared with the frame pixel by pixel; set \
-                     reduce_above_px = 0, or have the camera give smaller pictures"
+                     reduce_above_px = 0, or have the camera give smaller images"
                     .into());
             }
         }
@@ -244,14 +244,14 @@ impl NodeConfig {
         matches!(kind, Some(SourceKind::Directory(folder)) if folder.after != After::Keep)
     }
 
-    /// Without a disk the readings of one picture wait in memory together, and no picture goes of which one had no
+    /// Without a disk the readings of one image wait in memory together, and no image goes of which one had no
     /// room there.
     fn room_for_a_round(&self) -> Result<(), String> {
         let (room, fields) = (self.outbox.memory_records, self.fields.len());
         match self.source_consumes_files() && room < fields {
             true => Err(format!(
                 "outbox.memory_records is {room} but must be at least the number of fields, {fields}, where after = \"delete\" or \"move\" \
-                 waits for the readings of a picture"
+                 waits for the readings of an image"
             )),
             false => Ok(()),
         }
@@ -295,9 +295,9 @@ impl FieldSection {
 mod tests {
     use super::*;
 
-    /// With fewer, a picture was deleted whose readings had no room while there was neither disk nor broker.
+    /// With fewer, an image was deleted whose readings had no room while there was neither disk nor broker.
     #[test]
-    fn memory_holds_the_readings_of_a_picture_that_goes() {
+    fn memory_holds_the_readings_of_a_image_that_goes() {
         let with = |after: &str, records: usize| {
             let text = format!(
                 "[source]\nkind = 'directory'\npath = 'in'\nafter = '{after}'\n[[field]]\nname = 'a'\n[[field]]\nname = 'b'\n\
@@ -346,7 +346,7 @@ mod tests {
         let with = |pixels: u64| {
             let text = format!(
                 "[source]\nkind = 'http'\nurl = 'http://a/'\nreduce_above_px = {pixels}\n[[field]]\nname = 'a'\n\
-                 [[align.marks]]\npicture = 'a.png'\n[topics]\nnode_id = 'n'\n"
+                 [[align.marks]]\nimage = 'a.png'\n[topics]\nnode_id = 'n'\n"
             );
             toml::from_str::<NodeConfig>(&text).unwrap().validate()
         };
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_the_pipeline_that_have_no_effect_are_refused() {
+    fn pipeline_keys_without_effect_refused() {
         let text = |pipeline: &str| {
             format!("[source]\nkind = 'directory'\npath = 'in'\n[[field]]\nname = 'a'\n[pipeline]\n{pipeline}\n")
         };

@@ -109,7 +109,7 @@ impl Node {
             && let Some(problem) = self.outbox.status().problem
         {
             self.warnings.kept.warn(&format_args!(
-                "{}: the picture read last stays, and no other is read, until its readings are on disk or the broker has them, because {problem}",
+                "{}: the image read last stays, and no other is read, until its readings are on disk or the broker has them, because {problem}",
                 self.source.describe()
             ));
         }
@@ -132,7 +132,7 @@ impl Node {
         };
         self.counters.time(Step::Capture, start.elapsed().as_secs_f32() * 1e3);
         self.progress.made();
-        let readings = self.reader.read_reduced(&captured.picture, captured.full_px)?;
+        let readings = self.reader.read_reduced(&captured.image, captured.full_px)?;
         self.counters.time(Step::Read, readings.total_ms);
         self.counters.frames += 1;
         log::debug!("{} read in {:.0} ms", captured.name, readings.total_ms);
@@ -148,7 +148,7 @@ impl Node {
                 self.warnings.fields.warn(&format_args!("field {} of {}: {problem}", field.name, captured.name));
             }
         }
-        self.last = Some((captured.picture, readings));
+        self.last = Some((captured.image, readings));
         Ok(Ok((captured.captured_at, captured.name)))
     }
 

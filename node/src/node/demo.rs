@@ -1,4 +1,4 @@
-//! `edge-ocr node --demo`: shipped pictures, a broker inside the program, and a subscriber that prints what it gets.
+//! `edge-ocr node --demo`: shipped images, a broker inside the program, and a subscriber that prints what it gets.
 //!
 //! For trying and for tests. The broker listens on the loopback address only, at a port that the system chooses, and
 //! ends with the program.
@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-/// The pictures that the demo replays, by name.
-const PICTURES: [(&str, &[u8]); 3] = [
+/// The images that the demo replays, by name.
+const IMAGES: [(&str, &[u8]); 3] = [
     ("1-plate.jpg", include_bytes!("demo/plate.jpg")),
     ("2-word.png", include_bytes!("demo/word.png")),
     ("3-receipt.jpg", include_bytes!("demo/receipt.jpg")),
@@ -88,29 +88,29 @@ impl Broker {
     }
 }
 
-/// Writes the demo's pictures into a folder.
+/// Writes the demo's images into a folder.
 ///
 /// # Errors
 /// One sentence if that fails.
-pub fn write_pictures(folder: &Path) -> Result<(), String> {
-    for (name, bytes) in PICTURES {
+pub fn write_images(folder: &Path) -> Result<(), String> {
+    for (name, bytes) in IMAGES {
         let path = folder.join(name);
         std::fs::write(&path, bytes)
-            .map_err(|e| format!("the demo's picture {} cannot be written: {e}", path.display()))?;
+            .map_err(|e| format!("the demo's image {} cannot be written: {e}", path.display()))?;
     }
     Ok(())
 }
 
-/// The node of the demo: it reads the page, a picture a second.
+/// The node of the demo: it reads the page, an image a second.
 ///
 /// # Errors
 /// One sentence; none is expected.
-pub fn config(broker: SocketAddr, pictures: &Path) -> Result<NodeConfig, String> {
+pub fn config(broker: SocketAddr, images: &Path) -> Result<NodeConfig, String> {
     let text = format!(
         "[source]\nkind = 'replay'\npath = {:?}\nloop = true\nframes_per_s = 1.0\n\
          [[field]]\nname = 'text'\nmode = 'page'\n\
          [mqtt]\nhost = '{}'\nport = {}\n[topics]\nnode_id = 'demo'\n[discovery]\nenabled = true\n",
-        pictures.display().to_string(),
+        images.display().to_string(),
         broker.ip(),
         broker.port(),
     );

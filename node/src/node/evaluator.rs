@@ -38,7 +38,7 @@ pub struct Outcome {
 pub struct Evaluator {
     fields: Vec<(Field, Which)>,
     clock: Clock,
-    /// Whether rates are by the times at which pictures were taken instead of the time at which they are read.
+    /// Whether rates are by the times at which images were taken instead of the time at which they are read.
     by_capture: bool,
     next_seq: u64,
 }
@@ -125,7 +125,7 @@ impl Evaluator {
             boot_id: self.clock.boot_id().to_string(),
             seq,
             captured_at_ms: clock::unix_ms(at),
-            // A picture may have been taken before the clock was set and recorded after. The dates of stored pictures
+            // An image may have been taken before the clock was set and recorded after. The dates of stored images
             // are another clock's, and may be of any year.
             time_synced: clock::is_synced(self.clock.now()) && (self.by_capture || clock::is_plausible(at)),
             reading,

@@ -23,7 +23,7 @@ pub struct FieldConfig {
     pub name: String,
     /// For people; the name if not given.
     pub label: Option<String>,
-    /// Region `x,y,w,h` in pixels or per cent of the frame; the whole frame if not given. Of the reference picture if
+    /// Region `x,y,w,h` in pixels or per cent of the frame; the whole frame if not given. Of the reference image if
     /// there are reference marks: it moves with them, except for the whole frame.
     pub roi: Option<String>,
     /// Take the region as one line, or find the text in it first.
@@ -165,9 +165,11 @@ pub enum OnLost {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MarkConfig {
-    /// File of the cut-out: a picture with sides of 8 to 256 pixels, of the same scale as the frames.
-    pub picture: PathBuf,
-    /// Where its left edge is in the reference picture, in pixels.
+    /// File of the cut-out: an image with sides of 8 to 256 pixels, of the same scale as the frames.
+    /// `picture` is its name in configurations of 0.1.0.
+    #[serde(alias = "picture")]
+    pub image: PathBuf,
+    /// Where its left edge is in the reference image, in pixels.
     pub x_px: u32,
     /// Where its top edge is, in pixels.
     pub y_px: u32,
@@ -181,15 +183,15 @@ impl Default for AlignConfig {
 }
 
 impl AlignConfig {
-    /// Checks what can be checked without the pictures; the error is one sentence naming the key, which is one of
+    /// Checks what can be checked without the images; the error is one sentence naming the key, which is one of
     /// `[align]`.
     pub fn validate(&self) -> Result<(), String> {
         if !(1..=2).contains(&self.marks.len()) {
             let count = self.marks.len();
             return Err(format!("align: {count} marks cannot be used; give one for shifts, or two for turns as well"));
         }
-        if let Some(i) = self.marks.iter().position(|mark| mark.picture.as_os_str().is_empty()) {
-            return Err(format!("align: mark {} has no picture; give the file of its cut-out", i + 1));
+        if let Some(i) = self.marks.iter().position(|mark| mark.image.as_os_str().is_empty()) {
+            return Err(format!("align: mark {} has no image; give the file of its cut-out", i + 1));
         }
         self.params().validate().map_err(|sentence| format!("align: {sentence}"))
     }
@@ -239,12 +241,12 @@ mod tests {
     #[test]
     fn marks_are_checked() {
         let align = |toml: &str| toml::from_str::<AlignConfig>(toml).unwrap().validate();
-        assert_eq!(align("[[marks]]\npicture = 'a.png'\nx_px = 10\ny_px = 20"), Ok(()));
+        assert_eq!(align("[[marks]]\nimage = 'a.png'\nx_px = 10\ny_px = 20"), Ok(()));
         for (toml, part) in [
             ("", "0 marks"),
-            ("[[marks]]\nx_px = 1", "no picture"),
-            ("search_px = 0\n[[marks]]\npicture = 'a.png'", "search_px"),
-            ("min_score = 1.5\n[[marks]]\npicture = 'a.png'", "min_score"),
+            ("[[marks]]\nx_px = 1", "no image"),
+            ("search_px = 0\n[[marks]]\nimage = 'a.png'", "search_px"),
+            ("min_score = 1.5\n[[marks]]\nimage = 'a.png'", "min_score"),
         ] {
             assert!(align(toml).unwrap_err().contains(part), "{toml:?}");
         }

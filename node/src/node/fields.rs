@@ -7,7 +7,7 @@ use edge_ocr::error::Error;
 use edge_ocr::image::align::{AlignError, Aligner, Alignment, Similarity};
 use edge_ocr::image::decode::{self, Limits};
 use edge_ocr::image::roi::{PixelRect, Roi};
-use edge_ocr::image::{CHANNELS, ImageError, Picture, PixelView, reserve, warp};
+use edge_ocr::image::{CHANNELS, Image, ImageError, PixelView, reserve, warp};
 use edge_ocr::page::{Page, Quad, ms};
 use edge_ocr::pipeline::{Frame, Names, OnProgress, Pipeline, Profile};
 use edge_ocr::source::{self, Input};
@@ -62,7 +62,7 @@ pub struct FieldReading {
 pub enum FieldProblem {
     /// The scene is not where it was.
     #[error(
-        "the reference marks were not found (likeness {score:.2}); clean or light the scene, put the camera back, or take a new reference picture"
+        "the reference marks were not found (likeness {score:.2}); clean or light the scene, put the camera back, or take a new reference image"
     )]
     NotAligned {
         /// Of the mark found worst.
@@ -99,7 +99,7 @@ struct Field {
 enum Place {
     /// Whole pixels.
     Rect(PixelRect),
-    /// Turned or scaled: the map from the reference picture, and the region there.
+    /// Turned or scaled: the map from the reference image, and the region there.
     Turned(Similarity, PixelRect),
 }
 
@@ -126,7 +126,7 @@ pub struct FieldReader {
 impl FieldReader {
     /// Makes the pipeline; of `config`, what a field says takes the place of mode, restriction, turn, enhancements
     /// and score threshold, and its regions are of no effect. Networks that no field needs are not loaded. The
-    /// pictures of marks are read from the paths as they are given.
+    /// images of marks are read from the paths as they are given.
     ///
     /// # Errors
     /// [`Error::Config`] for fields and marks that cannot be used, naming the field; otherwise as
@@ -175,17 +175,17 @@ impl FieldReader {
     ///
     /// # Errors
     /// [`Error::Infer`] if a network fails, [`Error::Config`] for a frame that is too small for the place of a mark.
-    pub fn read(&mut self, frame: &Picture) -> Result<FrameReadings, Error> {
+    pub fn read(&mut self, frame: &Image) -> Result<FrameReadings, Error> {
         self.read_reduced(frame, [frame.width(), frame.height()])
     }
 
-    /// The same for a picture that was decoded smaller than the frame, which has `full_px` (width and height):
-    /// regions in pixels are of the frame. The places in the answer are of the picture. Marks are of the picture,
+    /// The same for an image that was decoded smaller than the frame, which has `full_px` (width and height):
+    /// regions in pixels are of the frame. The places in the answer are of the image. Marks are of the image,
     /// too: a node with marks takes whole frames.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn read_reduced(&mut self, frame: &Picture, full_px: [usize; 2]) -> Result<FrameReadings, Error> {
+    pub fn read_reduced(&mut self, frame: &Image, full_px: [usize; 2]) -> Result<FrameReadings, Error> {
         let start = Instant::now();
         let view = frame.view();
         let alignment = self.aligner.as_ref().map(|(aligner, _)| aligner.locate(view)).transpose().map_err(unusable)?;
@@ -315,7 +315,7 @@ fn read_place(
         }
     };
     let reduced = if profile.mode() == Mode::Line { reduced(upright, profile)? } else { None };
-    let view = reduced.as_ref().map_or(upright, Picture::view);
+    let view = reduced.as_ref().map_or(upright, Image::view);
     let page = pipeline.run_profile(Frame::new(view), profile, None)?;
     reading.observation = observe(page);
     reading.warnings = page.notices().map(|notice| notice.to_string()).collect();
@@ -330,18 +330,18 @@ fn read_place(
 /// A line that is much higher than the network sees it, smaller by means over areas; `None` if it is not. The
 /// pipeline scales lines as the published models were trained, from point to point, and of a large line that is every
 /// fifth row: on the LCD photographs of the development data 37 of 40 numbers come out right instead of 35.
-fn reduced(line: PixelView<'_>, profile: &Profile) -> Result<Option<Picture>, ImageError> {
+fn reduced(line: PixelView<'_>, profile: &Profile) -> Result<Option<Image>, ImageError> {
     let (w, h) = (line.width(), line.height());
     let height = if profile.rotate_deg().is_multiple_of(180) { h } else { w };
     if height <= MAX_LINE_PX {
         return Ok(None);
     }
     let side = |side: usize| (side * MAX_LINE_PX).div_ceil(height).max(1) as u32;
-    let whole = RgbImage::from_raw(w as u32, h as u32, line.to_picture()?.into_raw());
+    let whole = RgbImage::from_raw(w as u32, h as u32, line.to_image()?.into_raw());
     let Some(whole) = whole else { return Ok(None) };
     let small = imageops::thumbnail(&whole, side(w), side(h));
     let (w, h) = (small.width() as usize, small.height() as usize);
-    Picture::from_raw(small.into_raw(), w, h).map(Some)
+    Image::from_raw(small.into_raw(), w, h).map(Some)
 }
 
 /// A page as the rules see it: its lines joined by line feeds, and every character with its alternative.
@@ -369,14 +369,14 @@ fn corners(rect: PixelRect) -> Quad {
 /// The marks of a configuration, read from their files.
 fn aligner(config: &AlignConfig) -> Result<Aligner, Error> {
     config.validate().map_err(Error::Config)?;
-    let mut pictures = Vec::with_capacity(config.marks.len());
+    let mut images = Vec::with_capacity(config.marks.len());
     for (i, mark) in config.marks.iter().enumerate() {
         let bad = |reason: String| Error::Config(format!("align: mark {}: {reason}", i + 1));
-        let bytes = source::read(&Input::Path(mark.picture.clone()), MAX_MARK_BYTES).map_err(|e| bad(e.to_string()))?;
-        let picture = decode::decode(&bytes, &Limits::default()).map_err(|e| bad(e.to_string()))?;
-        pictures.push((picture, [mark.x_px, mark.y_px]));
+        let bytes = source::read(&Input::Path(mark.image.clone()), MAX_MARK_BYTES).map_err(|e| bad(e.to_string()))?;
+        let image = decode::decode(&bytes, &Limits::default()).map_err(|e| bad(e.to_string()))?;
+        images.push((image, [mark.x_px, mark.y_px]));
     }
-    let marks: Vec<_> = pictures.iter().map(|(picture, at)| (picture.view(), *at)).collect();
+    let marks: Vec<_> = images.iter().map(|(image, at)| (image.view(), *at)).collect();
     Aligner::new(&marks, config.params()).map_err(unusable)
 }
 

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn every_family_has_its_type_once_and_labels_are_escaped() {
+    fn metric_types_once_and_labels_escaped() {
         let mut counters = Counters::default();
         counters.frames = 3;
         counters.reading("a\"b\\c\nd", Status::Ok, 1500);

@@ -23,7 +23,7 @@ use crate::publish::outbox::SharedOutbox;
 use crate::publish::{Handle, Record, Topics};
 use crate::rules::StateFile;
 use crate::util::shutdown::Stop;
-use edge_ocr::image::Picture;
+use edge_ocr::image::Image;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -86,8 +86,8 @@ pub struct Node {
     pub(super) _metrics_server: Option<metrics::Server>,
     pub(super) counters: Counters,
     pub(super) started: Instant,
-    /// What was read last, for a picture on request.
-    pub(super) last: Option<(Picture, FrameReadings)>,
+    /// What was read last, for an image on request.
+    pub(super) last: Option<(Image, FrameReadings)>,
     /// The newest refused reading of each field. It waits until the outbox is empty, so that a field's messages keep
     /// their order.
     pub(super) deferred_readings: BTreeMap<String, Record>,

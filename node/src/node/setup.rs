@@ -43,7 +43,7 @@ const STATE_FILE: &str = "fields.state";
 /// The file with the components that were announced to Home Assistant.
 const COMPONENTS_FILE: &str = "discovery.json";
 
-/// What MQTT adds to a picture: fixed header, topic, properties.
+/// What MQTT adds to an image: fixed header, topic, properties.
 const PACKET_HEADER_BYTES: usize = 512;
 
 /// What has to be there before anything is started: everything that can be wrong with a configuration.
@@ -115,7 +115,7 @@ pub fn timing(config: &NodeConfig) -> String {
     }
 }
 
-/// The longest picture that is published: as configured, or what a packet has room for.
+/// The longest image that is published: as configured, or what a packet has room for.
 fn image_bytes(config: &NodeConfig) -> usize {
     let room = (config.mqtt.max_packet_out_bytes as usize).saturating_sub(PACKET_HEADER_BYTES);
     config.image.max_bytes.min(room).max(AnnotateConfig::MIN_BYTES)

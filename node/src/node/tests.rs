@@ -15,7 +15,7 @@ use crate::publish::publisher::fakes::FakeTransport;
 use crate::rules::Status;
 use crate::util::shutdown::Stop;
 use ab_glyph::{FontRef, PxScale};
-use edge_ocr::image::Picture;
+use edge_ocr::image::Image;
 use edge_ocr::image::decode::Notice;
 use image::{Rgb, RgbImage};
 use imageproc::drawing::draw_text_mut;
@@ -78,9 +78,9 @@ impl FrameSource for Camera {
         if let Some(ms) = after {
             self.0.set(ms);
         }
-        let picture = picture(number);
-        let full_px = [picture.width(), picture.height()];
-        Ok(Captured { picture, full_px, captured_at, notices: Vec::new(), name: number.to_string() })
+        let image = image(number);
+        let full_px = [image.width(), image.height()];
+        Ok(Captured { image, full_px, captured_at, notices: Vec::new(), name: number.to_string() })
     }
 
     fn done(&mut self) {
@@ -96,11 +96,11 @@ impl FrameSource for Camera {
     }
 }
 
-fn picture(number: u32) -> Picture {
+fn image(number: u32) -> Image {
     let font = FontRef::try_from_slice(include_bytes!("../../../src/output/font/DejaVuSans-subset.ttf")).unwrap();
     let mut canvas = RgbImage::from_pixel(200, 48, Rgb([255; 3]));
     draw_text_mut(&mut canvas, Rgb([0; 3]), 8, 4, PxScale::from(40.0), &font, &number.to_string());
-    Picture::from_raw(canvas.into_raw(), 200, 48).unwrap()
+    Image::from_raw(canvas.into_raw(), 200, 48).unwrap()
 }
 
 struct Rig {
@@ -108,7 +108,7 @@ struct Rig {
     wall: Wall,
     shots: Arc<Mutex<VecDeque<Shot>>>,
     wire: FakeTransport,
-    /// How often the camera was told that its pictures are done with, and that their readings are lost.
+    /// How often the camera was told that its images are done with, and that their readings are lost.
     done: Arc<[AtomicUsize; 2]>,
 }
 
@@ -187,14 +187,14 @@ impl Rig {
 }
 
 #[test]
-fn a_clock_that_jumps_disturbs_neither_order_nor_rates_and_is_told() {
+fn clock_jump_logged_order_and_rates_unaffected() {
     // A machine whose time service is not ready yet cannot say of any date that it is right.
     let synced = clock::is_synced(UNIX_EPOCH + Duration::from_millis(SET.unsigned_abs()));
     let mut rig = Rig::new();
     rig.wire.push(Event::Connected);
     rig.round(UNSET, 100, None);
     rig.arrived(1);
-    // Set while a picture is on its way from the camera to the record.
+    // Set while an image is on its way from the camera to the record.
     rig.round(UNSET + 1000, 101, Some(SET));
     rig.arrived(2);
     rig.round(SET + 1000, 102, None);
@@ -269,14 +269,14 @@ fn a_refused_reading_that_waited_comes_once() {
     rig.node.close(&Ok(Ended::Stopped));
 }
 
-/// Pictures of which something is to be known.
+/// Images of which something is to be known.
 struct Dark;
 
 impl FrameSource for Dark {
     fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
-        let (picture, captured_at) = (picture(100), SystemTime::now());
-        let full_px = [picture.width(), picture.height()];
-        Ok(Captured { picture, full_px, captured_at, notices: vec![Notice::NearlyBlack], name: "dark".into() })
+        let (image, captured_at) = (image(100), SystemTime::now());
+        let full_px = [image.width(), image.height()];
+        Ok(Captured { image, full_px, captured_at, notices: vec![Notice::NearlyBlack], name: "dark".into() })
     }
 
     fn describe(&self) -> String {
@@ -286,7 +286,7 @@ impl FrameSource for Dark {
 
 /// They were only in the log.
 #[test]
-fn reading_has_warnings_of_its_pictures() {
+fn reading_has_warnings_of_its_images() {
     let mut rig = Rig::with("vote = { frames = 3 }");
     rig.wire.push(Event::Connected);
     rig.node.source = Box::new(Dark);
@@ -294,14 +294,14 @@ fn reading_has_warnings_of_its_pictures() {
     let reading = &rig.arrived(1)[0];
     assert_eq!(
         (&reading["value"], &reading["warnings"]),
-        (&100.into(), &serde_json::json!(["the picture is nearly black"]))
+        (&100.into(), &serde_json::json!(["the image is nearly black"]))
     );
     rig.node.close(&Ok(Ended::Stopped));
 }
 
 /// It was deleted when its readings were in memory, and both were lost with the power.
 #[test]
-fn a_picture_stays_until_the_broker_has_its_readings() {
+fn an_image_stays_until_the_broker_has_its_readings() {
     let mut rig = Rig::new();
     rig.node.source_consumes_files = true;
     rig.round(SET, 100, None);
@@ -320,7 +320,7 @@ fn a_picture_stays_until_the_broker_has_its_readings() {
 }
 
 #[test]
-fn a_picture_stays_until_the_disk_has_its_readings() {
+fn an_image_stays_until_the_disk_has_its_readings() {
     for at_end in [false, true] {
         let root = tempfile::tempdir().unwrap();
         let blocked = root.path().join("blocked");
@@ -346,7 +346,7 @@ fn a_picture_stays_until_the_disk_has_its_readings() {
 
 /// It was deleted or moved because nothing waited any more.
 #[test]
-fn a_picture_whose_readings_were_dropped_stays() {
+fn an_image_whose_readings_were_dropped_stays() {
     let mut rig = Rig::with("[outbox]\nmax_record_bytes = 1");
     rig.node.source_consumes_files = true;
     rig.wire.push(Event::Connected);

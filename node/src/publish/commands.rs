@@ -5,7 +5,7 @@
 //! | `…/cmd/read` | nothing, or `{}` |
 //! | `…/cmd/set_value` | `{"field": "main", "value": 123.4}` |
 //! | `…/cmd/reload` | nothing, or `{}` |
-//! | `…/cmd/image` | nothing, or `{"field": "main"}` for the picture of that field |
+//! | `…/cmd/image` | nothing, or `{"field": "main"}` for the image of that field |
 //!
 //! Each may carry `"transaction"`, a number or a short string that comes back in the answer: `{"ok": true}` or `{"ok":
 //! false, "error": "one sentence"}` on `…/cmd/<verb>/result`, or with MQTT 5 on the response topic that the sender
@@ -33,7 +33,7 @@ const RESULT_EXPIRY_S: u32 = 60;
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Take a picture and read all fields now.
+    /// Take an image and read all fields now.
     Read,
     /// Give a field with numbers a new base value.
     SetValue {
@@ -44,7 +44,7 @@ pub enum Command {
     },
     /// Read the configuration again.
     Reload,
-    /// Publish a picture.
+    /// Publish an image.
     Image {
         /// Of this field only, which exists; `None` for the whole frame.
         field: Option<String>,

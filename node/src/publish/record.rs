@@ -20,13 +20,13 @@ pub struct Record {
     pub boot_id: String,
     /// Number within the run, from 0, over all fields.
     pub seq: u64,
-    /// When the picture was taken, milliseconds since 1970 by the node's clock.
+    /// When the image was taken, milliseconds since 1970 by the node's clock.
     pub captured_at_ms: i64,
     /// Whether that clock was known to be set.
     pub time_synced: bool,
     /// The reading.
     pub reading: Reading,
-    /// What may be missing in the pictures, one clause or sentence each: that one was cut off, or much reduced. Usually
+    /// What may be missing in the images, one clause or sentence each: that one was cut off, or much reduced. Usually
     /// none.
     pub warnings: Vec<String>,
 }

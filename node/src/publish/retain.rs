@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// For each class of messages, whether the broker keeps the last one. Commands, pictures and statistics are never kept:
+/// For each class of messages, whether the broker keeps the last one. Commands, images and statistics are never kept:
 /// a kept command would be carried out again after every restart, and the others would look fresh when they are not.
 ///
 /// Turning a class off does not clear what was kept before; [`clear_retained`](super::clear::clear_retained) does.

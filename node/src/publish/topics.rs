@@ -108,13 +108,13 @@ pub fn node_id_of(machine_id: &str) -> String {
 /// What can be asked of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
-    /// Take a picture and read it now.
+    /// Take an image and read it now.
     Read,
     /// Give a field a new base value.
     SetValue,
     /// Read the configuration again.
     Reload,
-    /// Publish a picture.
+    /// Publish an image.
     Image,
     /// Stands for all others, which are refused.
     Unknown,
@@ -186,12 +186,12 @@ impl Topics {
         self.join(&["/stats"])
     }
 
-    /// Whether the camera gives pictures.
+    /// Whether the camera gives images.
     pub fn camera_status(&self) -> Topic {
         self.join(&["/camera/status"])
     }
 
-    /// The last picture.
+    /// The last image.
     pub fn camera_image(&self) -> Topic {
         self.join(&["/camera/image"])
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// What happens to a message that cannot be delivered at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Qos {
-    /// Sent once, perhaps lost: pictures, statistics, logs.
+    /// Sent once, perhaps lost: images, statistics, logs.
     AtMostOnce,
     /// Sent until acknowledged.
     AtLeastOnce,

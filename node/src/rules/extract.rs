@@ -96,7 +96,7 @@ impl Extractor {
         };
         if fit.value.clone().map(|i| text[i].ch.len_utf8()).sum::<usize>() > MAX_VALUE_BYTES {
             return Err(format!(
-                "the value has more than {MAX_VALUE_BYTES} bytes; take less of the picture as the field's roi"
+                "the value has more than {MAX_VALUE_BYTES} bytes; take less of the image as the field's roi"
             ));
         }
         let minus = if self.numeric { self.minus(&text, &fit)? } else { None };

@@ -89,10 +89,10 @@ impl Field {
         }
     }
 
-    /// The reading of a round without a picture.
+    /// The reading of a round without an image.
     pub fn camera_failed(&mut self, at: Moment) -> Reading {
         self.see(at);
-        self.refuse(Round::default(), Status::Camera, "there was no picture".into(), at)
+        self.refuse(Round::default(), Status::Camera, "there was no image".into(), at)
     }
 
     /// Takes a value that a person read as the new base. The next good reading is flagged as rebased if this goes

@@ -107,7 +107,7 @@ impl Meter {
             Point { value: number.value(), decimals: number.decimals(), step: number.step(), at: Stamp::now(at) };
         let points = if confident { POINTS.0 } else { POINTS.1 };
         let Some(base) = self.base else { return self.first(point, points, at) };
-        // Of stored pictures, whose times are those of their files: it says nothing against what a person saw later.
+        // Of stored images, whose times are those of their files: it says nothing against what a person saw later.
         if base.is_by_hand() && base.at.is_after(at) {
             let reason = format!("it is older than the value {} that was set by hand", show(&base));
             return Verdict::Refused { status: Status::Rate, reason };

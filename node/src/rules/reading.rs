@@ -68,7 +68,7 @@ pub enum Status {
     NegativeRate,
     /// The check digit is wrong.
     CheckDigit,
-    /// There was no picture.
+    /// There was no image.
     Camera,
     /// There has been no good reading for longer than allowed.
     Stale,

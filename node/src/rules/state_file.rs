@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_or_missing_disk_is_not_tried_at_every_reading() {
+    fn failed_disk_retried_with_backoff() {
         let root = tempfile::tempdir().unwrap();
         let (mut file, _) = StateFile::open(root.path().join("gone/state"), &StateConfig::default());
         let mut field = field();

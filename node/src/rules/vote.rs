@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_without_the_form_count_in_the_total_and_are_candidates() {
+    fn unformed_frames_count_in_total_and_as_candidates() {
         let spoilt = [("1 glare".to_owned(), 0.5)];
         let outcome = vote(&[ballot("12", 0.5), ballot("13", 0.4)], &spoilt, |_, _| true).unwrap();
         assert!((outcome.share - 0.5 / 1.4).abs() < 1e-6);

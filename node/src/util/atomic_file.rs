@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_replaced_or_left_and_nothing_stays_beside_it() {
+    fn atomic_write_replaces_or_leaves_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("numbers.prom");
         for (replace, text) in [(replace as fn(&Path, &[u8]) -> _, "one"), (replace_durably, "two")] {

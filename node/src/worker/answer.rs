@@ -108,9 +108,9 @@ mod tests {
             (&ok["job"], &ok["status"], &ok["result"]["lines"]),
             (&id.into(), &"ok".into(), &serde_json::json!([]))
         );
-        let failure = Failure::new("bad_picture", "it's \"no\" picture");
+        let failure = Failure::new("bad_picture", "it's \"no\" image");
         let bad: serde_json::Value = serde_json::from_slice(&names.envelope(id, Err(&failure))).unwrap();
-        assert_eq!((&bad["code"], &bad["error"]), (&"bad_picture".into(), &"it's \"no\" picture".into()));
+        assert_eq!((&bad["code"], &bad["error"]), (&"bad_picture".into(), &"it's \"no\" image".into()));
         assert_eq!(bad.get("result"), None);
     }
 }

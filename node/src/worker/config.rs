@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
 
-/// Packets that are taken from the broker in any case, 16 MiB: as long as pictures are that anybody may send by mistake.
+/// Packets that are taken from the broker in any case, 16 MiB: as long as images are that anybody may send by mistake.
 const LEAST_PACKET_BYTES: u32 = 16 << 20;
 
 /// What `edge-ocr worker` reads from its file.
@@ -22,7 +22,7 @@ pub struct WorkerConfig {
     pub group: String,
     /// Topics begin with it: `<base>/jobs/<job>`, `<base>/results/<job>`, `<base>/workers/<id>/status`.
     pub base: String,
-    /// Longest picture of a job, 1,024 to 16,000,000 bytes. A longer one is answered and dropped at once if its packet has no more than
+    /// Longest image of a job, 1,024 to 16,000,000 bytes. A longer one is answered and dropped at once if its packet has no more than
     /// four times as many bytes, or 16 MiB. With MQTT 5 the broker drops what is longer than that, and mosquitto sends no more
     /// jobs after [`receive_maximum`](Self::receive_maximum) of them; with 3.1.1 one ends the connection. So set the broker's own limit.
     pub max_job_bytes: u32,
@@ -31,7 +31,7 @@ pub struct WorkerConfig {
     pub receive_maximum: u16,
     /// Jobs that wait, 1 to 256.
     pub max_waiting: usize,
-    /// Bytes of their pictures, at least `max_job_bytes`, at most 268,435,456.
+    /// Bytes of their images, at least `max_job_bytes`, at most 268,435,456.
     pub max_waiting_bytes: usize,
     /// Whether results go to the response topic that a job names (MQTT 5), instead of `<base>/results/<job>`. With it
     /// whoever may send jobs can have this worker publish anywhere the broker lets it, so it is off by default;
@@ -43,7 +43,7 @@ pub struct WorkerConfig {
     pub chars: bool,
     /// How long the job that is being read may take at the end, 0 to 60,000 ms.
     pub grace_ms: u32,
-    /// How pictures are read.
+    /// How images are read.
     pub pipeline: Config,
 }
 

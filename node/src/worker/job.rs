@@ -8,11 +8,11 @@ use crate::publish::mqtt::topic_fault;
 /// Longest job id in bytes: it is part of a topic and of the result.
 const MAX_ID_BYTES: usize = 128;
 
-/// A picture to be read, or the reason why it will not be.
+/// An image to be read, or the reason why it will not be.
 pub(super) struct Job {
     pub id: String,
-    pub picture: Result<Vec<u8>, Failure>,
-    /// Of the picture, as it came.
+    pub image: Result<Vec<u8>, Failure>,
+    /// Of the image, as it came.
     checksum: u32,
     /// What is acknowledged when the result is out; without its payload.
     pub delivery: Delivery,
@@ -30,7 +30,7 @@ impl Job {
             return Err(delivery);
         };
         let checksum = crc32fast::hash(&payload);
-        let picture = if id.len() > MAX_ID_BYTES {
+        let image = if id.len() > MAX_ID_BYTES {
             Err(Failure::new(
                 "bad_id",
                 format!("the job's id is longer than {MAX_ID_BYTES} bytes; choose a shorter one"),
@@ -40,7 +40,7 @@ impl Job {
             Err(Failure::new(
                 "too_large",
                 format!(
-                    "the picture has {length} bytes, more than the limit of {limit}; send a smaller one, or raise max_job_bytes"
+                    "the image has {length} bytes, more than the limit of {limit}; send a smaller one, or raise max_job_bytes"
                 ),
             ))
         } else {
@@ -49,10 +49,10 @@ impl Job {
         let requested =
             delivery.response_topic.as_deref().filter(|topic| config.response_topics && usable(topic, config));
         let topic = requested.map_or_else(|| format!("{}/results/{id}", config.base), Into::into);
-        Ok(Job { id, picture, checksum, delivery, topic })
+        Ok(Job { id, image, checksum, delivery, topic })
     }
 
-    /// Whether it is the other one once more: the same picture by the same id, to be answered in the same way.
+    /// Whether it is the other one once more: the same image by the same id, to be answered in the same way.
     pub fn repeats(&self, other: &Job) -> bool {
         self.id == other.id
             && self.checksum == other.checksum
@@ -62,7 +62,7 @@ impl Job {
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        self.picture.as_ref().map_or(0, Vec::len)
+        self.image.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn results_go_where_they_are_wanted_but_never_among_the_jobs() {
+    fn response_topic_used_but_never_job_topic() {
         let config = WorkerConfig { response_topics: true, ..WorkerConfig::default() };
         let closed = WorkerConfig::default();
         for (requested, expected) in [
@@ -119,10 +119,10 @@ mod tests {
     fn what_is_too_large_is_not_read() {
         let config = WorkerConfig { max_job_bytes: 9, ..WorkerConfig::default() };
         let job = Job::of(delivery("ocr/jobs/7"), &config).unwrap();
-        assert_eq!(job.picture.as_ref().unwrap_err().code, "too_large");
+        assert_eq!(job.image.as_ref().unwrap_err().code, "too_large");
         assert_eq!(job.bytes(), 0, "and not kept");
         let long = Job::of(delivery(&format!("ocr/jobs/{}", "x".repeat(200))), &WorkerConfig::default()).unwrap();
-        assert_eq!(long.picture.unwrap_err().code, "bad_id");
+        assert_eq!(long.image.unwrap_err().code, "bad_id");
     }
 
     /// Two senders that choose the same id must each get what they asked for.

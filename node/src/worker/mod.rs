@@ -1,4 +1,4 @@
-//! A worker of a fleet: takes pictures from a broker, reads them, publishes the results.
+//! A worker of a fleet: takes images from a broker, reads them, publishes the results.
 //!
 //! ```text
 //! $share/<group>/<base>/jobs/+ → queue → reader (a thread) → <base>/results/<job> → PUBACK → the job is acknowledged
@@ -35,7 +35,7 @@ use edge_ocr::error::Error;
 
 /// Works until `stop` is set. On the way out the job that is being read is finished, its result published and the job
 /// acknowledged, if that takes no longer than [`grace_ms`](WorkerConfig::grace_ms), a new connection included; the
-/// broker passes on what waits. A picture that takes longer is given up unacknowledged: its reader goes on in a
+/// broker passes on what waits. An image that takes longer is given up unacknowledged: its reader goes on in a
 /// thread that ends with the process.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Pictures to results.
+//! Images to results.
 
 use edge_ocr::config::Config;
 use edge_ocr::error::Error;
@@ -7,23 +7,23 @@ use edge_ocr::output::{self, Document, Format, Part, Writer};
 use edge_ocr::pipeline::{Frame, Pipeline};
 use std::time::Instant;
 
-/// Reads the picture of a job.
+/// Reads the image of a job.
 pub trait Read: Send {
-    /// The JSON object for an encoded picture, or the array of them for one with several pages. `job` is its name in
+    /// The JSON object for an encoded image, or the array of them for one with several pages. `job` is its name in
     /// the result.
     ///
     /// # Errors
-    /// [`ReadError`]; the next picture may be fine.
-    fn read(&mut self, job: &str, picture: &[u8]) -> Result<Vec<u8>, ReadError>;
+    /// [`ReadError`]; the next image may be fine.
+    fn read(&mut self, job: &str, image: &[u8]) -> Result<Vec<u8>, ReadError>;
 }
 
-/// Why a picture was not read. One sentence.
+/// Why an image was not read. One sentence.
 #[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
 pub enum ReadError {
-    /// The picture cannot be used.
+    /// The image cannot be used.
     #[error("{0}")]
-    Picture(String),
-    /// The engine failed; the picture is not the cause.
+    Image(String),
+    /// The engine failed; the image is not the cause.
     #[error("{0}")]
     Engine(String),
 }
@@ -54,9 +54,9 @@ impl PipelineReader {
     }
 
     /// One page that cannot be read is an error for all: a result never lacks a page silently.
-    fn document(&mut self, job: &str, picture: &[u8]) -> Result<Vec<u8>, Error> {
+    fn document(&mut self, job: &str, image: &[u8]) -> Result<Vec<u8>, Error> {
         let (limits, max_bytes) = (self.pipeline.config().limits, self.pipeline.config().max_decoded_bytes());
-        let mut pages = Pages::new(picture, limits, max_bytes)?;
+        let mut pages = Pages::new(image, limits, max_bytes)?;
         let mut bytes = Vec::new();
         let options = output::Options { chars: self.chars, ..output::Options::default() };
         let mut writer = Writer::new(Format::Json, options, &mut bytes);
@@ -65,9 +65,9 @@ impl PipelineReader {
         loop {
             let start = Instant::now();
             let Some(decoded) = pages.next() else { break };
-            let Decoded { picture, full_px, page: page_number, notices } = decoded?;
+            let Decoded { image, full_px, page: page_number, notices } = decoded?;
             let decode_ms = start.elapsed().as_secs_f32() * 1e3;
-            let page = self.pipeline.run(Frame { full_px, decode_ms, ..Frame::new(picture.view()) })?;
+            let page = self.pipeline.run(Frame { full_px, decode_ms, ..Frame::new(image.view()) })?;
             let warnings: Vec<String> = notices.iter().map(Notice::to_string).collect();
             let part = Part { page_number, page_count: pages.page_count(), warnings: &warnings };
             let (models, params, engine) = (&self.models, &self.params, self.engine);
@@ -80,9 +80,9 @@ impl PipelineReader {
 }
 
 impl Read for PipelineReader {
-    fn read(&mut self, job: &str, picture: &[u8]) -> Result<Vec<u8>, ReadError> {
-        self.document(job, picture).map_err(|error| match error {
-            Error::Image(_) | Error::Source(_) => ReadError::Picture(error.to_string()),
+    fn read(&mut self, job: &str, image: &[u8]) -> Result<Vec<u8>, ReadError> {
+        self.document(job, image).map_err(|error| match error {
+            Error::Image(_) | Error::Source(_) => ReadError::Image(error.to_string()),
             _ => ReadError::Engine(error.to_string()),
         })
     }
@@ -94,8 +94,8 @@ mod tests {
 
     const PAGES: &[u8] = include_bytes!("../../../tests/cases/three_pages.tif");
 
-    fn result(reader: &mut PipelineReader, picture: &[u8]) -> Result<serde_json::Value, ReadError> {
-        reader.read("7", picture).map(|json| serde_json::from_slice(&json).expect("JSON"))
+    fn result(reader: &mut PipelineReader, image: &[u8]) -> Result<serde_json::Value, ReadError> {
+        reader.read("7", image).map(|json| serde_json::from_slice(&json).expect("JSON"))
     }
 
     #[test]
@@ -109,6 +109,6 @@ mod tests {
         assert!(one["lines"][0]["text"].is_string() && one["pages"] == 1, "an object");
         // Where the last directory would be.
         let error = result(&mut reader, &PAGES[..PAGES.len() - 60]).unwrap_err();
-        assert!(matches!(&error, ReadError::Picture(sentence) if sentence.contains("after page 2")), "{error}");
+        assert!(matches!(&error, ReadError::Image(sentence) if sentence.contains("after page 2")), "{error}");
     }
 }

@@ -17,7 +17,7 @@ fn a_job_is_acknowledged_after_its_result() {
     let (counters, fake) = with_worker(WorkerConfig::default(), |fake, _, _| {
         fake.until("online", |wire| wire.published.iter().any(|m| m.payload == b"online" && m.retain));
         fake.wire().slow = true;
-        fake.job("7", b"picture", 70);
+        fake.job("7", b"image", 70);
         let wire = fake.when("the result", |wire| wire.in_flight.is_some());
         assert_eq!(wire.acked, [0u64; 0], "not before the broker has the result");
         let result = wire.published.last().unwrap();
@@ -38,9 +38,9 @@ fn errors_are_results_too() {
     let config = WorkerConfig { max_job_bytes: 1024, ..WorkerConfig::default() };
     let (counters, fake) = with_worker(config, |fake, _, _| {
         let large = [0; 1025];
-        let pictures: [&[u8]; 6] = [b"bad", b"ill", b"panic", b"long", &large, b"good"];
-        for (i, picture) in pictures.into_iter().enumerate() {
-            fake.job(&i.to_string(), picture, i as u64);
+        let images: [&[u8]; 6] = [b"bad", b"ill", b"panic", b"long", &large, b"good"];
+        for (i, image) in images.into_iter().enumerate() {
+            fake.job(&i.to_string(), image, i as u64);
         }
         fake.until("all results", |wire| wire.acked.len() == 6);
     });
@@ -54,7 +54,7 @@ fn what_is_kept_or_elsewhere_is_no_job() {
     let (counters, _) = with_worker(WorkerConfig::default(), |fake, _, _| {
         let kept = Delivery {
             topic: "ocr/jobs/1".into(),
-            payload: b"picture".to_vec(),
+            payload: b"image".to_vec(),
             retain: true,
             duplicate: false,
             response_topic: None,
@@ -104,7 +104,7 @@ fn bytes_are_bounded_too() {
 }
 
 #[test]
-fn a_result_survives_a_lost_connection_and_waiting_jobs_go_elsewhere() {
+fn result_resent_after_reconnect_jobs_released() {
     let (counters, fake) = with_worker(WorkerConfig::default(), |fake, reader, _| {
         fake.job("1", b"slow", 1);
         fake.job("2", b"slow", 2);
@@ -130,7 +130,7 @@ fn answers_go_where_they_were_wanted() {
     with_worker(config, |fake, _, _| {
         fake.push(Event::Received(Delivery {
             topic: "ocr/jobs/1".into(),
-            payload: b"picture".to_vec(),
+            payload: b"image".to_vec(),
             retain: false,
             duplicate: false,
             response_topic: Some("desk/answers".into()),
@@ -148,7 +148,7 @@ fn answers_go_where_they_were_wanted() {
 fn result_too_large_for_broker_becomes_an_error() {
     with_worker(WorkerConfig::default(), |fake, _, _| {
         fake.wire().slow = true;
-        fake.job("1", b"picture", 1);
+        fake.job("1", b"image", 1);
         let ticket = fake.when("the result", |wire| wire.in_flight.is_some()).in_flight.unwrap();
         fake.push(Event::TooLarge(ticket, "it is too large".into()));
         fake.push(Event::Lost("closed".into()));
@@ -160,7 +160,7 @@ fn result_too_large_for_broker_becomes_an_error() {
 }
 
 #[test]
-fn the_job_in_hand_is_finished_at_the_end_but_not_for_ever() {
+fn shutdown_finishes_current_job_within_grace() {
     let (counters, fake) = with_worker(WorkerConfig::default(), |fake, _, stop| {
         fake.job("1", b"slow", 1);
         fake.job("2", b"slow", 2);
@@ -202,7 +202,7 @@ fn result_is_published_by_next_connection_at_end() {
     assert_eq!(fake.wire().subscribed.len(), 1, "no new jobs at the end");
 }
 
-/// Says when it has a picture, and reads it until the test ends.
+/// Says when it has an image, and reads it until the test ends.
 struct Stuck(mpsc::Sender<()>, mpsc::Receiver<()>);
 
 impl Read for Stuck {
@@ -213,9 +213,9 @@ impl Read for Stuck {
     }
 }
 
-/// The end waited for the reader's thread, however long a picture took.
+/// The end waited for the reader's thread, however long an image took.
 #[test]
-fn a_reader_that_is_busy_after_the_grace_time_is_left_behind() {
+fn busy_reader_abandoned_after_grace() {
     let (fake, stop) = (Fake::default(), Stop::default());
     let ((busy, is_busy), (free, waiting), (done, ended)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
     let (mut transport, stop_it) = (fake.clone(), stop.clone());
@@ -226,7 +226,7 @@ fn a_reader_that_is_busy_after_the_grace_time_is_left_behind() {
     });
     fake.push(Event::Connected);
     fake.job("1", b"large", 1);
-    is_busy.recv_timeout(DEADLINE).expect("a picture for the reader");
+    is_busy.recv_timeout(DEADLINE).expect("an image for the reader");
     stop.set();
     let counters = ended.recv_timeout(DEADLINE).expect("the end, while the reader is busy");
     let wire = fake.wire();

@@ -36,7 +36,7 @@ pub struct Counters {
     pub lost: u64,
 }
 
-/// A picture on its way to the reader, with the job's id.
+/// An image on its way to the reader, with the job's id.
 type Order = (String, Vec<u8>);
 type Outcome = Result<Vec<u8>, ReadError>;
 
@@ -64,7 +64,7 @@ pub(super) fn work(
     let (job_sender, job_receiver) = mpsc::sync_channel(1);
     let (outcomes, outcome) = mpsc::sync_channel(1);
     let waker = transport.waker();
-    // Nobody waits for it: a picture cannot be given up in the middle.
+    // Nobody waits for it: an image cannot be given up in the middle.
     std::thread::Builder::new()
         .name("reader".into())
         .spawn(move || read_all(reader, &job_receiver, &outcomes, &waker))?;
@@ -86,9 +86,9 @@ pub(super) fn work(
 
 /// The reader's thread; ends when there will be no more orders.
 fn read_all(mut reader: impl Read, jobs: &Receiver<Order>, outcomes: &SyncSender<Outcome>, waker: &Waker) {
-    while let Ok((job, picture)) = jobs.recv() {
-        let outcome = catch_panic(|| reader.read(&job, &picture)).unwrap_or_else(|panic| {
-            Err(ReadError::Engine(format!("reading the picture failed ({panic}); this is a mistake in edge-ocr")))
+    while let Ok((job, image)) = jobs.recv() {
+        let outcome = catch_panic(|| reader.read(&job, &image)).unwrap_or_else(|panic| {
+            Err(ReadError::Engine(format!("reading the image failed ({panic}); this is a mistake in edge-ocr")))
         });
         if outcomes.send(outcome).is_err() {
             return;
@@ -145,7 +145,7 @@ impl Worker<'_> {
             && let Some(current) = &mut self.current
         {
             let result = outcome.map_err(|error| match error {
-                ReadError::Picture(sentence) => Failure::new("bad_picture", sentence),
+                ReadError::Image(sentence) => Failure::new("bad_picture", sentence),
                 ReadError::Engine(sentence) => Failure::new("engine", sentence),
             });
             current.settle(result.as_deref(), self.names, self.config.result_expiry_s);
@@ -169,12 +169,12 @@ impl Worker<'_> {
     }
 
     fn begin(&mut self, mut job: Job) {
-        let picture = std::mem::replace(&mut job.picture, Ok(Vec::new()));
+        let image = std::mem::replace(&mut job.image, Ok(Vec::new()));
         let mut current = Current { job, answer: None, failed: false, ticket: None };
-        match picture {
-            Ok(picture) => {
+        match image {
+            Ok(image) => {
                 // There is room: the reader has answered all orders before.
-                if self.job_sender.try_send((current.job.id.clone(), picture)).is_err() {
+                if self.job_sender.try_send((current.job.id.clone(), image)).is_err() {
                     let failure = Failure::new("engine", "the reader has ended; start the worker again");
                     current.settle(Err(&failure), self.names, self.config.result_expiry_s);
                 }
@@ -314,7 +314,7 @@ impl Current {
 
     fn settle(&mut self, result: Result<&[u8], &Failure>, names: &Names, expiry_s: u32) {
         if let Err(failure) = &result {
-            // The sender is told; who sends much that is no picture is not to fill the log.
+            // The sender is told; who sends much that is no image is not to fill the log.
             let level = if failure.code == "engine" { log::Level::Warn } else { log::Level::Info };
             log::log!(level, "job {}: {}", self.job.id, failure.sentence);
         }

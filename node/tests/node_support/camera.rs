@@ -41,7 +41,7 @@ pub enum Behaviour {
 /// How a stream is made.
 #[derive(Clone, Debug)]
 pub struct Mjpeg {
-    /// The pictures.
+    /// The images.
     pub frames: Vec<Vec<u8>>,
     /// Whether each part says how long it is.
     pub content_length: bool,
@@ -49,11 +49,11 @@ pub struct Mjpeg {
     pub boundary: &'static str,
     /// Whether the type has the hyphens too, as of many cameras, and in quotes.
     pub odd_header: bool,
-    /// Between pictures.
+    /// Between images.
     pub interval: Duration,
-    /// Whether it begins again after the last picture; otherwise the connection is closed.
+    /// Whether it begins again after the last image; otherwise the connection is closed.
     pub repeat: bool,
-    /// After so many pictures nothing comes any more, though the connection stays.
+    /// After so many images nothing comes any more, though the connection stays.
     pub stall_after: Option<usize>,
 }
 
@@ -326,9 +326,9 @@ fn whole(mut stream: &TcpStream, kind: &str, body: &[u8]) -> Option<()> {
 
 /// A JPEG of one colour; `shade` tells one from another.
 pub fn jpeg(width: u32, height: u32, shade: u8) -> Vec<u8> {
-    let picture = image::RgbImage::from_pixel(width, height, image::Rgb([shade, shade, shade]));
+    let image = image::RgbImage::from_pixel(width, height, image::Rgb([shade, shade, shade]));
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
+    image.write_to(&mut bytes, image::ImageFormat::Jpeg).expect("a JPEG");
     bytes.into_inner()
 }
 

@@ -210,7 +210,7 @@ mod tests {
         };
         let pixels: Vec<u8> = (0..6 * 5 * 3).map(|i| (i * 73 % 251) as u8).collect();
         let before = run(&graph, &pixels, 6, 5, Mode::Float).unwrap().1;
-        let mut live = vec![crate::interpreter::picture(&graph, &pixels, 6, 5, Mode::Float).unwrap()];
+        let mut live = vec![crate::interpreter::image(&graph, &pixels, 6, 5, Mode::Float).unwrap()];
         for (i, n) in graph.nodes.iter().enumerate() {
             let inputs: Vec<_> = n.inputs.iter().map(|id| &live[id.index()]).collect();
             let out = run_node(&graph, i, &inputs, Mode::Float).unwrap();

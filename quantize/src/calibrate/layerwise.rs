@@ -11,7 +11,7 @@ use crate::graph::{Conv, ConvKind, CtcHead, DType, Graph, Node, Op, TensorId, We
 use crate::interpreter::{self, Feature, Mode, parallel};
 use std::collections::HashMap;
 
-/// One picture in both networks.
+/// One image in both networks.
 #[derive(Default)]
 struct State {
     float: HashMap<TensorId, Feature>,
@@ -28,7 +28,7 @@ pub(super) fn run(
     let mut states = Vec::new();
     for sample in samples {
         let mut state = State::default();
-        let put = |graph: &Graph, mode| interpreter::picture(graph, &sample.bytes, sample.h, sample.w, mode);
+        let put = |graph: &Graph, mode| interpreter::image(graph, &sample.bytes, sample.h, sample.w, mode);
         state.float.insert(float.input, put(float, Mode::Float)?);
         state.quantised.insert(float.input, put(quantised, Mode::Int)?);
         states.push(state);
@@ -78,7 +78,7 @@ fn both(
     parallel(states.len(), threads, |i| run(&states[i])).into_iter().collect()
 }
 
-/// Sums over all pictures, joined in their order.
+/// Sums over all images, joined in their order.
 fn gather(
     conv: &Conv,
     node: &Node,

@@ -1,7 +1,7 @@
-//! Float graph and pictures to a quantised graph.
+//! Float graph and images to a quantised graph.
 //!
-//! Two passes over the calibration pictures. The first runs the float network and counts values, from which every
-//! tensor's range follows. The second goes node by node, with all pictures side by side in the float and in the
+//! Two passes over the calibration images. The first runs the float network and counts values, from which every
+//! tensor's range follows. The second goes node by node, with all images side by side in the float and in the
 //! quantised network: a convolution's weights are rounded for the inputs that the quantised network really gives it, so
 //! that each layer makes up for what those before it lost, and its bias takes over the rest of the mean error.
 
@@ -50,7 +50,7 @@ pub struct Options {
     pub correct_bias: bool,
     /// Nodes that give floats although they could give bytes.
     pub islands: BTreeSet<String>,
-    /// Patches of all pictures together that weights are rounded for.
+    /// Patches of all images together that weights are rounded for.
     pub patches: usize,
     /// Threads; they do not change the result.
     pub threads: usize,
@@ -83,15 +83,15 @@ pub struct Calibrated {
 /// Quantises a float graph.
 ///
 /// # Errors
-/// A picture does not fit the network, there is none, or an island is not possible.
+/// An image does not fit the network, there is none, or an island is not possible.
 pub fn calibrate(graph: &Graph, samples: &[Sample], options: &Options) -> Result<Calibrated, Error> {
     if samples.is_empty() {
-        return Err(Error::Usage("there is no calibration picture; check the list and the data folder".into()));
+        return Err(Error::Usage("there is no calibration image; check the list and the data folder".into()));
     }
     let mut float = graph.clone();
     if options.equalise > 0.0 {
-        // Channels are counted on some of the pictures: only their extent is wanted.
-        let some = spread(samples, EQUALISE_PICTURES);
+        // Channels are counted on some of the images: only their extent is wanted.
+        let some = spread(samples, EQUALISE_IMAGES);
         let channels = count(&float, &some, options.threads, channel_histograms)?;
         let is = dtypes::quantised(&float, &BTreeSet::new());
         equalise::equalise(&mut float, &channels, &is, options.equalise);
@@ -111,8 +111,8 @@ pub fn spread(samples: &[Sample], count: usize) -> Vec<&Sample> {
     samples.iter().step_by(samples.len().div_ceil(count.max(1)).max(1)).collect()
 }
 
-/// Pictures for the ranges of single channels.
-const EQUALISE_PICTURES: usize = 32;
+/// Images for the ranges of single channels.
+const EQUALISE_IMAGES: usize = 32;
 
 fn histogram(values: &[f32]) -> Histogram {
     let mut histogram = Histogram::default();
@@ -132,7 +132,7 @@ fn channel_histograms(out: &Feature) -> Vec<Histogram> {
     (0..out.shape.c).map(channel).collect()
 }
 
-/// First pass: histograms for each tensor of the float network, joined over the pictures.
+/// First pass: histograms for each tensor of the float network, joined over the images.
 fn count(
     graph: &Graph,
     samples: &[&Sample],
@@ -163,7 +163,7 @@ fn count_one(
     let mut histograms = vec![Vec::new(); graph.tensors.len()];
     let last = graph.last_uses();
     let mut live: HashMap<TensorId, Feature> = HashMap::new();
-    live.insert(graph.input, interpreter::picture(graph, &sample.bytes, sample.h, sample.w, Mode::Float)?);
+    live.insert(graph.input, interpreter::image(graph, &sample.bytes, sample.h, sample.w, Mode::Float)?);
     for (i, node) in graph.nodes.iter().enumerate() {
         let inputs: Vec<&Feature> = node.inputs.iter().filter_map(|id| live.get(id)).collect();
         // The head's classes are many and stay float.

@@ -13,7 +13,7 @@ pub struct LayerReport {
     pub op: &'static str,
     /// Type of its output.
     pub dtype: DType,
-    /// Signal to quantisation noise of its output over the calibration pictures, with everything before it quantised.
+    /// Signal to quantisation noise of its output over the calibration images, with everything before it quantised.
     pub sqnr_db: f64,
     /// The same of its weights against the float ones.
     pub weight_sqnr_db: Option<f64>,

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn compensation_keeps_the_output_where_inputs_go_together() {
+    fn compensation_keeps_output_of_correlated_inputs() {
         let xs: Vec<[f64; 3]> = (0..64)
             .map(|i| {
                 let a = f64::from(i) / 8.0;

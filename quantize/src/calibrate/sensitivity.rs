@@ -31,7 +31,7 @@ fn distance(a: &[f32], b: &[f32], channels: usize) -> f64 {
 /// of a step, or difference of a pixel's probability.
 ///
 /// # Errors
-/// A picture does not fit.
+/// An image does not fit.
 pub fn loss(float: &Graph, quantised: &Graph, samples: &[&Sample], threads: usize) -> Result<f64, Error> {
     let one = |i: usize| -> Result<f64, Error> {
         let run = |graph, mode| interpreter::run(graph, &samples[i].bytes, samples[i].h, samples[i].w, mode);
@@ -49,7 +49,7 @@ fn mean(values: Vec<Result<f64, Error>>) -> Result<f64, Error> {
 /// What each quantised layer costs by itself, in order of the graph.
 ///
 /// # Errors
-/// A picture does not fit.
+/// An image does not fit.
 pub fn sensitivity(of: &Calibrated, samples: &[&Sample], threads: usize) -> Result<Vec<Cost>, Error> {
     let (float, quantised) = (&of.float, &of.graph);
     let is_layer = |i: usize| matches!(&quantised.nodes[i].op, Op::Conv(Conv { weights: Weights::I8 { .. }, .. }));
@@ -79,7 +79,7 @@ pub fn sensitivity(of: &Calibrated, samples: &[&Sample], threads: usize) -> Resu
 /// Every tensor of the float network.
 fn all_values(float: &Graph, sample: &Sample) -> Result<Vec<Option<Feature>>, Error> {
     let mut values: Vec<Option<Feature>> = vec![None; float.tensors.len()];
-    values[float.input.index()] = Some(interpreter::picture(float, &sample.bytes, sample.h, sample.w, Mode::Float)?);
+    values[float.input.index()] = Some(interpreter::image(float, &sample.bytes, sample.h, sample.w, Mode::Float)?);
     for (i, node) in float.nodes.iter().enumerate() {
         let inputs: Vec<&Feature> = node.inputs.iter().filter_map(|id| values[id.index()].as_ref()).collect();
         values[node.output.index()] = Some(interpreter::run_node(float, i, &inputs, Mode::Float)?);
@@ -144,13 +144,13 @@ impl Choice {
     }
 }
 
-/// Pictures whose answers are compared.
-pub const PICTURES: usize = 24;
+/// Images whose answers are compared.
+pub const IMAGES: usize = 24;
 /// Numbers of islands tried, one after the other.
 const STEPS: [usize; 5] = [1, 2, 4, 8, 16];
 
 /// Calibrates, then leaves the dearest layers float, as few of them as hold [`loss`] below `budget` on some of the
-/// pictures. Without any that do, the choice with the least loss.
+/// images. Without any that do, the choice with the least loss.
 ///
 /// # Errors
 /// As of [`calibrate`].
@@ -160,7 +160,7 @@ pub fn within(
     options: &Options,
     budget: f64,
 ) -> Result<(Calibrated, Choice), Error> {
-    let some = spread(samples, PICTURES);
+    let some = spread(samples, IMAGES);
     let mut best = calibrate(graph, samples, options)?;
     let mut least = loss(&best.float, &best.graph, &some, options.threads)?;
     let mut choice = Choice { tried: vec![(options.islands.len(), least)], ..Choice::default() };

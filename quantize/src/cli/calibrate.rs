@@ -9,7 +9,7 @@ use edge_ocr_quantize::q8::{Kind, Model, Provenance};
 use edge_ocr_quantize::{Error, import, onnx};
 use std::path::{Path, PathBuf};
 
-/// Quantise an ONNX network with calibration pictures
+/// Quantise an ONNX network with calibration images
 #[derive(ClapArgs)]
 pub struct Args {
     /// ONNX file
@@ -18,7 +18,7 @@ pub struct Args {
     /// Its manifest
     #[arg(long)]
     manifest: PathBuf,
-    /// List of calibration pictures
+    /// List of calibration images
     #[arg(long)]
     images: PathBuf,
     /// Folder that the list's paths start from
@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',')]
     islands: Vec<String>,
     /// Leave the dearest layers float until the mean distance from the float network's answers (total variation of a
-    /// step's probabilities; difference of a pixel's) is at most this, on calibration pictures
+    /// step's probabilities; difference of a pixel's) is at most this, on calibration images
     #[arg(long)]
     budget: Option<f64>,
     /// Go on with the least loss if the budget cannot be held
@@ -98,7 +98,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     // Of what the list says, not of the file: remarks do not change what is learnt.
     let list_crc = crc32(entries.iter().map(|e| list::line(e) + "\n").collect::<String>().as_bytes());
     let outside = manifest.normalisation().outside();
-    let pictures = samples::load(&args.data, &entries, kind, &manifest.input(), outside)?;
+    let images = samples::load(&args.data, &entries, kind, &manifest.input(), outside)?;
     let options = Options {
         ranges: match args.ranges {
             RangeRule::MinMax => Ranges::MinMax,
@@ -118,7 +118,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     };
     // Without a budget nothing is too dear.
     let budget = args.budget.unwrap_or(f64::INFINITY);
-    let (Calibrated { graph, report, .. }, choice) = within(&graph, &pictures, &options, budget)?;
+    let (Calibrated { graph, report, .. }, choice) = within(&graph, &images, &options, budget)?;
     for (count, loss) in &choice.tried {
         println!("{name}: loss {loss:.5} with {count} float islands");
     }
@@ -136,13 +136,13 @@ pub fn run(args: Args) -> Result<(), Error> {
             sha256,
             licence: manifest.origin.licence,
             tool: format!("edge-ocr-quantize {}", env!("CARGO_PKG_VERSION")),
-            calibration: format!("{} pictures, CRC-32 of their list {list_crc:08x}", pictures.len()),
+            calibration: format!("{} images, CRC-32 of their list {list_crc:08x}", images.len()),
         },
         graph,
     };
     let bytes = model.to_bytes()?;
     std::fs::write(&args.out, &bytes).map_err(|e| Error::file(&args.out, e))?;
-    println!("{}: {} bytes, {} classes, {} pictures", model.name, bytes.len(), model.classes.len(), pictures.len());
+    println!("{}: {} bytes, {} classes, {} images", model.name, bytes.len(), model.classes.len(), images.len());
     if let Some(folder) = &args.report {
         std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
         for (extension, text) in [("txt", report.text()), ("csv", report.csv()), ("sensitivity.csv", choice.csv())] {

@@ -1,4 +1,4 @@
-//! `quantize eval`: a quantised model against its float original on pictures that calibration did not see.
+//! `quantize eval`: a quantised model against its float original on images that calibration did not see.
 
 use clap::Args as ClapArgs;
 use edge_ocr_quantize::charset::{self, Charset};
@@ -22,7 +22,7 @@ pub struct Args {
     /// Its manifest
     #[arg(long)]
     manifest: PathBuf,
-    /// List of pictures
+    /// List of images
     #[arg(long)]
     images: PathBuf,
     /// Folder that the list's paths start from
@@ -31,7 +31,7 @@ pub struct Args {
     /// Recogniser: compare with the classes cut to latin, digits, full, or the characters of a text file
     #[arg(long, default_value = "full")]
     charset: String,
-    /// Take every so many pictures only
+    /// Take every so many images only
     #[arg(long, default_value_t = 1)]
     every: usize,
     /// Show the lines that differ, and each page
@@ -56,11 +56,11 @@ pub fn run(args: Args) -> Result<(), Error> {
     }
     let entries: Vec<list::Entry> = list::read(&args.images)?.into_iter().step_by(args.every.max(1)).collect();
     let outside = manifest.normalisation().outside();
-    let pictures = samples::load(&args.data, &entries, model.kind, &model.input, outside)?;
+    let images = samples::load(&args.data, &entries, model.kind, &model.input, outside)?;
     match model.kind {
-        Kind::Recogniser => lines(&model, &float, &pictures, &args),
-        Kind::Detector => maps(&model, &float, &pictures, args.verbose),
-        Kind::Classifier => labels(&model, &float, &pictures),
+        Kind::Recogniser => lines(&model, &float, &images, &args),
+        Kind::Detector => maps(&model, &float, &images, args.verbose),
+        Kind::Classifier => labels(&model, &float, &images),
     }
 }
 
@@ -102,14 +102,14 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn lines(model: &Model, float: &Graph, pictures: &[Sample], args: &Args) -> Result<(), Error> {
+fn lines(model: &Model, float: &Graph, images: &[Sample], args: &Args) -> Result<(), Error> {
     let read = |i: usize| -> Result<(String, String, f64), Error> {
-        let f = answer(float, &pictures[i], Mode::Float)?;
-        let q = answer(&model.graph, &pictures[i], Mode::Int)?;
+        let f = answer(float, &images[i], Mode::Float)?;
+        let q = answer(&model.graph, &images[i], Mode::Int)?;
         let kl = divergence(&f, &q) / (f.len() / model.classes.len()).max(1) as f64;
         Ok((decode(&f, &model.classes), decode(&q, &model.classes), kl))
     };
-    let texts = parallel(pictures.len(), 2, read).into_iter().collect::<Result<Vec<_>, Error>>()?;
+    let texts = parallel(images.len(), 2, read).into_iter().collect::<Result<Vec<_>, Error>>()?;
     let kl = texts.iter().map(|t| t.2).sum::<f64>() / texts.len().max(1) as f64;
     // Labels of receipts are upper case whatever the print: compare without case.
     let fold = |t: &str| t.to_lowercase();
@@ -117,14 +117,14 @@ fn lines(model: &Model, float: &Graph, pictures: &[Sample], args: &Args) -> Resu
     let (mut wrong, mut label_chars, mut exact) = ([0, 0], 0, [0, 0]);
     // Lines that the float network can read: what it gives for others is noise, and flips at a touch.
     let (mut legible_apart, mut legible_chars) = (0, 0);
-    for ((f, q, _), picture) in texts.iter().zip(pictures) {
+    for ((f, q, _), image) in texts.iter().zip(images) {
         equal += usize::from(f == q);
         apart += distance(f, q);
         chars += f.chars().count();
         if f != q && args.verbose {
-            println!("{}\n  float {f}\n  int8  {q}", picture.name);
+            println!("{}\n  float {f}\n  int8  {q}", image.name);
         }
-        if let Some(label) = &picture.text {
+        if let Some(label) = &image.text {
             label_chars += label.chars().count();
             if 2 * distance(&fold(f), &fold(label)) <= label.chars().count() {
                 legible_apart += distance(f, q);
@@ -140,8 +140,8 @@ fn lines(model: &Model, float: &Graph, pictures: &[Sample], args: &Args) -> Resu
     let percent = |a: usize, b: usize| 100.0 * a as f64 / b.max(1) as f64;
     println!(
         "{} lines, {chars} characters: same text {:.2} %, characters apart {:.3} % (of lines that float reads at least half right {:.3} %), divergence {kl:.5} per step; against labels CER {:.3} -> {:.3} %, exact {} -> {}",
-        pictures.len(),
-        percent(equal, pictures.len()),
+        images.len(),
+        percent(equal, images.len()),
         percent(apart, chars),
         percent(legible_apart, legible_chars),
         percent(wrong[0], label_chars),
@@ -152,11 +152,11 @@ fn lines(model: &Model, float: &Graph, pictures: &[Sample], args: &Args) -> Resu
     Ok(())
 }
 
-fn maps(model: &Model, float: &Graph, pictures: &[Sample], verbose: bool) -> Result<(), Error> {
+fn maps(model: &Model, float: &Graph, images: &[Sample], verbose: bool) -> Result<(), Error> {
     const THRESHOLD: f32 = 0.3;
     let one = |i: usize| -> Result<[f64; 5], Error> {
-        let f = answer(float, &pictures[i], Mode::Float)?;
-        let q = answer(&model.graph, &pictures[i], Mode::Int)?;
+        let f = answer(float, &images[i], Mode::Float)?;
+        let q = answer(&model.graph, &images[i], Mode::Int)?;
         let mut sums = [0.0; 5];
         for (a, b) in f.iter().zip(&q) {
             let (pa, pb) = (*a > THRESHOLD, *b > THRESHOLD);
@@ -168,10 +168,10 @@ fn maps(model: &Model, float: &Graph, pictures: &[Sample], verbose: bool) -> Res
         }
         Ok(sums)
     };
-    let all = parallel(pictures.len(), 2, one).into_iter().collect::<Result<Vec<_>, Error>>()?;
+    let all = parallel(images.len(), 2, one).into_iter().collect::<Result<Vec<_>, Error>>()?;
     let total: [f64; 5] = std::array::from_fn(|i| all.iter().map(|s| s[i]).sum());
     let f1 = |s: &[f64; 5]| 2.0 * s[1] / (s[2] + s[3]).max(1.0);
-    for (sums, p) in all.iter().zip(pictures).filter(|_| verbose) {
+    for (sums, p) in all.iter().zip(images).filter(|_| verbose) {
         let [difference, _, float, int8, pixels] = sums;
         let apart = difference / pixels;
         println!(
@@ -182,10 +182,10 @@ fn maps(model: &Model, float: &Graph, pictures: &[Sample], verbose: bool) -> Res
             f1(sums)
         );
     }
-    let worst = all.iter().zip(pictures).filter(|(s, _)| s[2] > 100.0).min_by(|a, b| f1(a.0).total_cmp(&f1(b.0)));
+    let worst = all.iter().zip(images).filter(|(s, _)| s[2] > 100.0).min_by(|a, b| f1(a.0).total_cmp(&f1(b.0)));
     println!(
         "{} pages: mean |difference| {:.6}, pixels above {THRESHOLD}: F1 {:.4}; worst page {} {:.4}",
-        pictures.len(),
+        images.len(),
         total[0] / total[4].max(1.0),
         f1(&total),
         worst.map_or("-", |(_, p)| &p.name),
@@ -197,16 +197,16 @@ fn maps(model: &Model, float: &Graph, pictures: &[Sample], verbose: bool) -> Res
 /// Lines are turned only when the classifier is as sure of it as this (`classifier.thresh` of its manifest).
 const SURE: f32 = 0.9;
 
-fn labels(model: &Model, float: &Graph, pictures: &[Sample]) -> Result<(), Error> {
+fn labels(model: &Model, float: &Graph, images: &[Sample]) -> Result<(), Error> {
     let one = |i: usize| -> Result<[f32; 2], Error> {
         let turned = |v: Vec<f32>| v.get(1).copied().unwrap_or(0.0);
-        Ok([turned(answer(float, &pictures[i], Mode::Float)?), turned(answer(&model.graph, &pictures[i], Mode::Int)?)])
+        Ok([turned(answer(float, &images[i], Mode::Float)?), turned(answer(&model.graph, &images[i], Mode::Int)?)])
     };
-    let all = parallel(pictures.len(), 2, one).into_iter().collect::<Result<Vec<_>, Error>>()?;
+    let all = parallel(images.len(), 2, one).into_iter().collect::<Result<Vec<_>, Error>>()?;
     let percent = |n: usize| 100.0 * n as f64 / all.len().max(1) as f64;
     let same = |limit: f32| percent(all.iter().filter(|[f, q]| (*f > limit) == (*q > limit)).count());
     let right = |which: usize, limit: f32| {
-        percent(all.iter().zip(pictures).filter(|(p, picture)| (p[which] > limit) == picture.turned).count())
+        percent(all.iter().zip(images).filter(|(p, image)| (p[which] > limit) == image.turned).count())
     };
     let mean = all.iter().map(|[f, q]| f64::from((f - q).abs())).sum::<f64>() / all.len().max(1) as f64;
     println!(

@@ -1,23 +1,23 @@
-//! `quantize list`: chooses calibration or held-out pictures from the data folder.
+//! `quantize list`: chooses calibration or held-out images from the data folder.
 
 use clap::Args as ClapArgs;
 use edge_ocr_quantize::Error;
 use edge_ocr_quantize::data::list;
 use std::path::PathBuf;
 
-/// Choose pictures: every fourth for calibration, the others for evaluation
+/// Choose images: every fourth for calibration, the others for evaluation
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Folder with labelled pictures
+    /// Folder with labelled images
     #[arg(long)]
     data: PathBuf,
-    /// The pictures that calibration must not see
+    /// The images that calibration must not see
     #[arg(long)]
     held_out: bool,
-    /// Cuts of text lines instead of whole pictures
+    /// Cuts of text lines instead of whole images
     #[arg(long)]
     lines: bool,
-    /// With --lines: at most so many of a picture
+    /// With --lines: at most so many of an image
     #[arg(long, default_value_t = 8)]
     per_image: usize,
 }

@@ -31,7 +31,7 @@ pub struct Args {
     /// Where the memory map goes, as text
     #[arg(long)]
     map: Option<PathBuf>,
-    /// Where a picture of the lifetimes and offsets goes; with more than one size, -HxW is added to its name
+    /// Where an image of the lifetimes and offsets goes; with more than one size, -HxW is added to its name
     #[arg(long)]
     svg: Option<PathBuf>,
     /// Threads, for the sizes in the memory map [default: those of the target's file, or 1]

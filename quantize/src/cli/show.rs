@@ -19,7 +19,7 @@ pub struct Args {
     /// Height and width of the input
     #[arg(long, num_args = 2, default_values_t = [48, 320])]
     size: Vec<usize>,
-    /// Bytes of the picture (height x width x 3, in the order the network reads); writes the output as little-endian
+    /// Bytes of the image (height x width x 3, in the order the network reads); writes the output as little-endian
     /// f32
     #[arg(long, requires = "out")]
     run: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Lists of pictures: one a line, relative to the data folder, with the corners of a cut where one line of text is
+//! Lists of images: one a line, relative to the data folder, with the corners of a cut where one line of text is
 //! meant.
 //!
 //! `receipts/img/a.jpg` or `receipts/img/a.jpg<TAB>x,y x,y x,y x,y<TAB>text`; `#` begins a comment.
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct Entry {
     /// Relative to the data folder.
     pub image: PathBuf,
-    /// Upper left, upper right, lower right, lower left, in pixels; none: the whole picture.
+    /// Upper left, upper right, lower right, lower left, in pixels; none: the whole image.
     pub quad: Option<[[f32; 2]; 4]>,
     /// What is written there, if known.
     pub text: Option<String>,
@@ -76,16 +76,16 @@ struct LabelBox {
     ignore: bool,
 }
 
-/// Which pictures of a folder: every fourth calibrates, the others evaluate.
+/// Which images of a folder: every fourth calibrates, the others evaluate.
 const EVERY: usize = 4;
 
-/// Chooses from the data folder, in order of the labels. `held_out` takes the pictures that calibration must not see;
-/// `lines` gives cuts of text lines, at most `per_image` of a picture, instead of whole pictures.
+/// Chooses from the data folder, in order of the labels. `held_out` takes the images that calibration must not see;
+/// `lines` gives cuts of text lines, at most `per_image` of an image, instead of whole images.
 ///
 /// # Errors
 /// The labels cannot be read.
 pub fn choose(data: &Path, held_out: bool, lines: bool, per_image: usize) -> Result<Vec<Entry>, Error> {
-    // Of the many pictures of single words and digits only some, or they would outweigh the rest.
+    // Of the many images of single words and digits only some, or they would outweigh the rest.
     let folders: &[(&str, usize)] = if lines {
         &[
             ("receipts", 1),
@@ -116,7 +116,7 @@ pub fn choose(data: &Path, held_out: bool, lines: bool, per_image: usize) -> Res
             let label: Label = serde_json::from_str(json).map_err(|e| Error::file(&path, e))?;
             let image = Path::new(folder).join(&label.image);
             if !lines || label.boxes.is_empty() {
-                // A text of several lines is no single line; a picture without text teaches nothing.
+                // A text of several lines is no single line; an image without text teaches nothing.
                 let text = Some(label.text).filter(|t| lines && !t.is_empty() && !t.contains(['\n', '\t']));
                 let single = text.is_some() && !["receipts", "documents", "scene"].contains(folder);
                 if !lines || single {

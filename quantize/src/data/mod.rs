@@ -1,8 +1,8 @@
-//! Pictures for calibration and evaluation, prepared as the OCR pipeline prepares them.
+//! Images for calibration and evaluation, prepared as the OCR pipeline prepares them.
 
+mod image;
 pub mod list;
 pub mod manifest;
-mod picture;
 pub mod samples;
 
-pub use picture::Picture;
+pub use image::Image;

@@ -1,6 +1,6 @@
 //! List entries to network inputs.
 
-use super::Picture;
+use super::Image;
 use super::list::Entry;
 use crate::error::Error;
 use crate::interpreter::parallel;
@@ -35,17 +35,17 @@ const WIDTHS_PX: [usize; 9] = [320, 400, 480, 560, 640, 800, 960, 1200, 1600];
 /// and on its head: it must know both, and the lists hold what is upright.
 ///
 /// # Errors
-/// A picture cannot be read.
+/// An image cannot be read.
 pub fn load(data: &Path, entries: &[Entry], kind: Kind, input: &Input, outside: u8) -> Result<Vec<Sample>, Error> {
     let one = |entry: &Entry| -> Result<Vec<Sample>, Error> {
-        let picture = Picture::load(&data.join(&entry.image))?;
+        let image = Image::load(&data.join(&entry.image))?;
         let cut = match &entry.quad {
-            Some(quad) => picture.prune(quad),
-            None => Some(picture),
+            Some(quad) => image.prune(quad),
+            None => Some(image),
         };
         let Some(cut) = cut else { return Ok(Vec::new()) };
         let h = input.height_px.unwrap_or(48) as usize;
-        let sample = |placed: Picture, turned| Sample {
+        let sample = |placed: Image, turned| Sample {
             name: entry.image.display().to_string(),
             text: entry.text.clone(),
             turned,
@@ -59,7 +59,7 @@ pub fn load(data: &Path, entries: &[Entry], kind: Kind, input: &Input, outside: 
             Kind::Classifier => {
                 let w = input.width_px.unwrap_or(192) as usize;
                 let columns = ((h as f64 * cut.w as f64 / cut.h as f64).ceil() as usize).clamp(1, w);
-                let place = |cut: Picture| cut.resize(columns, h).on_canvas(w, h, outside);
+                let place = |cut: Image| cut.resize(columns, h).on_canvas(w, h, outside);
                 vec![sample(place(cut.turned_over()), true), sample(place(cut), false)]
             }
         })
@@ -69,33 +69,33 @@ pub fn load(data: &Path, entries: &[Entry], kind: Kind, input: &Input, outside: 
 }
 
 /// The canvases that a page is searched on.
-fn canvases(picture: &Picture) -> impl Iterator<Item = [usize; 2]> {
-    let large = picture.w.max(picture.h) > CANVAS_PX[0] * 3 / 2;
-    let pixels = |canvas: &[usize; 2]| fit(picture, *canvas).iter().product::<usize>();
+fn canvases(image: &Image) -> impl Iterator<Item = [usize; 2]> {
+    let large = image.w.max(image.h) > CANVAS_PX[0] * 3 / 2;
+    let pixels = |canvas: &[usize; 2]| fit(image, *canvas).iter().product::<usize>();
     let large = LARGE_CANVASES_PX.into_iter().max_by_key(pixels).filter(|_| large);
     [Some(CANVAS_PX), large].into_iter().flatten()
 }
 
-/// Width and height of a picture that is fitted into a canvas.
-fn fit(picture: &Picture, canvas: [usize; 2]) -> [usize; 2] {
-    let scales = [canvas[0] as f64 / picture.w as f64, canvas[1] as f64 / picture.h as f64, MAX_UPSCALE];
+/// Width and height of an image that is fitted into a canvas.
+fn fit(image: &Image, canvas: [usize; 2]) -> [usize; 2] {
+    let scales = [canvas[0] as f64 / image.w as f64, canvas[1] as f64 / image.h as f64, MAX_UPSCALE];
     let scale = scales.into_iter().fold(f64::INFINITY, f64::min);
     let side = |v: usize, max: usize| ((v as f64 * scale).round() as usize).clamp(1, max);
-    [side(picture.w, canvas[0]), side(picture.h, canvas[1])]
+    [side(image.w, canvas[0]), side(image.h, canvas[1])]
 }
 
-fn page(picture: &Picture, canvas: [usize; 2], outside: u8) -> Picture {
-    let [w, h] = fit(picture, canvas);
-    picture.resize(w, h).on_canvas(canvas[0], canvas[1], outside)
+fn page(image: &Image, canvas: [usize; 2], outside: u8) -> Image {
+    let [w, h] = fit(image, canvas);
+    image.resize(w, h).on_canvas(canvas[0], canvas[1], outside)
 }
 
-fn line(picture: &Picture, h: usize, outside: u8) -> Picture {
-    let natural = h as f64 * picture.w as f64 / picture.h.max(1) as f64;
+fn line(image: &Image, h: usize, outside: u8) -> Image {
+    let natural = h as f64 * image.w as f64 / image.h.max(1) as f64;
     if natural <= WIDTHS_PX[0] as f64 {
         let columns = (natural.ceil() as usize).clamp(1, WIDTHS_PX[0]);
-        return picture.resize(columns, h).on_canvas(WIDTHS_PX[0], h, outside);
+        return image.resize(columns, h).on_canvas(WIDTHS_PX[0], h, outside);
     }
     let stretch = |w: usize| (w as f64 / natural).ln().abs();
     let width = WIDTHS_PX.into_iter().min_by(|a, b| stretch(*a).total_cmp(&stretch(*b))).unwrap_or(WIDTHS_PX[0]);
-    picture.resize(width, h)
+    image.resize(width, h)
 }

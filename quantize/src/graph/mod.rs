@@ -1,7 +1,7 @@
 //! The networks as this tool sees them: a list of fused operations over tensors of batch 1 in NHWC.
 //!
 //! The graph is shape-neutral: it holds channels, kernels and strides, and [`Graph::shapes`] gives heights and widths
-//! for any input size. A sequence of `t` tokens with `k` numbers each is a picture of height 1, width `t` and `k`
+//! for any input size. A sequence of `t` tokens with `k` numbers each is an image of height 1, width `t` and `k`
 //! channels: the bytes lie the same way, so a matrix product is a 1×1 convolution.
 //!
 //! The same types hold the float network and the quantised one: a tensor's [`DType`] says whether it is `f32` or
@@ -35,7 +35,7 @@ impl TensorId {
 pub struct Quant {
     /// Step between neighbouring values; positive and finite.
     pub scale: f32,
-    /// The `u8` that stands for 0; also what a convolution reads outside the picture.
+    /// The `u8` that stands for 0; also what a convolution reads outside the image.
     pub zero: u8,
 }
 
@@ -84,7 +84,7 @@ pub struct Node {
 
 /// A network: nodes in an order in which they can be run.
 ///
-/// The input tensor is the picture as bytes: 3 channels, `scale` 1, `zero` the byte that stands for "outside". The
+/// The input tensor is the image as bytes: 3 channels, `scale` 1, `zero` the byte that stands for "outside". The
 /// normalisation is folded into the first convolution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
@@ -92,7 +92,7 @@ pub struct Graph {
     pub tensors: Vec<Tensor>,
     /// All operations, producers before consumers.
     pub nodes: Vec<Node>,
-    /// The picture.
+    /// The image.
     pub input: TensorId,
     /// The answer.
     pub output: TensorId,

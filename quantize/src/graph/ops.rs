@@ -101,7 +101,7 @@ pub enum ConvKind {
     Transposed,
 }
 
-/// Rows and columns that are read as 0 around the picture.
+/// Rows and columns that are read as 0 around the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Pad {
@@ -201,9 +201,9 @@ impl Conv {
 /// Which pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PoolKind {
-    /// Largest of the pixels inside the picture.
+    /// Largest of the pixels inside the image.
     Max,
-    /// Mean of the pixels inside the picture.
+    /// Mean of the pixels inside the image.
     Average,
 }
 
@@ -216,7 +216,7 @@ pub struct Pool {
     pub kernel: [u32; 2],
     /// Down, across.
     pub stride: [u32; 2],
-    /// Pixels around the picture that count for nothing.
+    /// Pixels around the image that count for nothing.
     pub pad: Pad,
 }
 

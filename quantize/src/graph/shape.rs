@@ -42,14 +42,14 @@ pub struct ShapeError {
     pub reason: String,
 }
 
-/// No picture or feature map is larger than this on a side.
+/// No image or feature map is larger than this on a side.
 const MAX_SIDE: usize = 1 << 16;
 
 /// No feature map is larger than this.
 const MAX_ELEMENTS: usize = 1 << 30;
 
 impl Graph {
-    /// The shape of every tensor for a picture of `h` × `w`. Tensors that no node writes have no pixels.
+    /// The shape of every tensor for an image of `h` × `w`. Tensors that no node writes have no pixels.
     pub fn shapes(&self, h: usize, w: usize) -> Result<Vec<Shape>, ShapeError> {
         let mut shapes: Vec<Shape> =
             self.tensors.iter().map(|t| Shape { h: 0, w: 0, c: t.channels as usize }).collect();

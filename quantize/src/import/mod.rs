@@ -116,10 +116,10 @@ pub fn import(model: &RawModel, normalisation: &Normalisation, ctc: bool) -> Res
     let ([input], [output]) = (&model.inputs[..], &model.outputs[..]) else {
         return Err(ImportError::Graph("it has not one input and one output".into()));
     };
-    let picture = DType::U8(Quant { scale: 1.0, zero: normalisation.outside() });
+    let image = DType::U8(Quant { scale: 1.0, zero: normalisation.outside() });
     let mut importer = Importer {
         graph: Graph {
-            tensors: vec![Tensor { name: input.clone(), channels: 3, dtype: picture }],
+            tensors: vec![Tensor { name: input.clone(), channels: 3, dtype: image }],
             nodes: Vec::new(),
             input: TensorId(0),
             output: TensorId(0),
@@ -202,7 +202,7 @@ impl Importer {
         }
     }
 
-    fn picture(&self, node: &RawNode, at: usize) -> Result<TensorId, String> {
+    fn image(&self, node: &RawNode, at: usize) -> Result<TensorId, String> {
         match self.feature(node, at)? {
             (id, Layout::Nchw) => Ok(id),
             (_, layout) => Err(format!("its input {at} has axes {layout:?}, not NCHW")),

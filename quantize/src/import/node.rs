@@ -64,7 +64,7 @@ impl Importer {
             let parts = (0..node.inputs.len()).map(|i| self.ints(node, i)).collect::<Result<Vec<_>, _>>()?;
             return Ok(Value::Ints(parts.concat()));
         }
-        let ids = (0..node.inputs.len()).map(|i| self.picture(node, i)).collect::<Result<Vec<_>, _>>()?;
+        let ids = (0..node.inputs.len()).map(|i| self.image(node, i)).collect::<Result<Vec<_>, _>>()?;
         if node.int("axis") != Some(1) {
             return Err("it does not join channels".into());
         }

@@ -1,4 +1,4 @@
-//! The picture's normalisation, folded into the first convolution so that the network reads bytes.
+//! The image's normalisation, folded into the first convolution so that the network reads bytes.
 
 use super::ImportError;
 use crate::graph::{ConvKind, Graph, Op, Weights};
@@ -13,17 +13,17 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// The byte that reads most like "outside the picture", which is 0 after normalisation.
+    /// The byte that reads most like "outside the image", which is 0 after normalisation.
     ///
     /// A tensor has one zero point, so all channels share the byte nearest to their middle mean. For means of 0.5 (all
     /// PP-OCR recognisers, the v4 and v6 detectors) it is half a byte off; for ImageNet means at most 10 bytes, 0.17
-    /// after normalisation. Only the outermost row and column of the first convolution read outside the picture.
+    /// after normalisation. Only the outermost row and column of the first convolution read outside the image.
     pub fn outside(&self) -> u8 {
         let (low, high) = self.mean.iter().fold((f32::MAX, f32::MIN), |(l, h), m| (l.min(*m), h.max(*m)));
         (127.5 * (low + high)).round_ties_even().clamp(0.0, 255.0) as u8
     }
 
-    /// Rewrites every convolution that reads the picture so that it reads `byte - outside()`.
+    /// Rewrites every convolution that reads the image so that it reads `byte - outside()`.
     pub(super) fn fold(&self, graph: &mut Graph) -> Result<(), ImportError> {
         let outside = f64::from(self.outside());
         let input = graph.input;

@@ -45,7 +45,7 @@ impl Importer {
     }
 
     pub(super) fn conv(&mut self, node: &RawNode) -> Result<Value, String> {
-        let x = self.picture(node, 0)?;
+        let x = self.image(node, 0)?;
         let ic = self.channels(x);
         let (values, [oc, per_group, kh, kw]) = self.weights(node)?;
         if pair(node.ints("dilations"), 1)? != [1, 1] {
@@ -89,7 +89,7 @@ impl Importer {
     }
 
     pub(super) fn conv_transpose(&mut self, node: &RawNode) -> Result<Value, String> {
-        let x = self.picture(node, 0)?;
+        let x = self.image(node, 0)?;
         let (values, [ic, oc, kh, kw]) = self.weights(node)?;
         let plain = node.ints("pads").is_none_or(|p| p.iter().all(|v| *v == 0))
             && node.ints("output_padding").is_none_or(|p| p.iter().all(|v| *v == 0))
@@ -156,7 +156,7 @@ impl Importer {
     }
 
     pub(super) fn pool(&mut self, node: &RawNode) -> Result<Value, String> {
-        let x = self.picture(node, 0)?;
+        let x = self.image(node, 0)?;
         let kernel = pair(node.ints("kernel_shape"), 1)?;
         let stride = pair(node.ints("strides"), 1)?;
         let pad = padding(node, kernel, stride)?;
@@ -171,13 +171,13 @@ impl Importer {
     }
 
     pub(super) fn global_mean(&mut self, node: &RawNode) -> Result<Value, String> {
-        let x = self.picture(node, 0)?;
+        let x = self.image(node, 0)?;
         let channels = self.channels(x);
         Ok(Value::Feature(self.emit(node, Op::GlobalMean, vec![x], channels), Layout::Nchw))
     }
 
     pub(super) fn resize(&mut self, node: &RawNode) -> Result<Value, String> {
-        let x: TensorId = self.picture(node, 0)?;
+        let x: TensorId = self.image(node, 0)?;
         let exact = node.text("mode").unwrap_or("nearest") == "nearest"
             && node.text("coordinate_transformation_mode") == Some("asymmetric")
             && node.text("nearest_mode") == Some("floor");

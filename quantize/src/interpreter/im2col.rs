@@ -1,4 +1,4 @@
-//! Patches of a picture as rows of a matrix.
+//! Patches of an image as rows of a matrix.
 
 use crate::graph::{Conv, ConvKind, Shape};
 

@@ -1,5 +1,5 @@
 //! Interpreters of a graph: float, and bit-exact integer. Single-threaded and deterministic: sums run in a fixed order,
-//! so that calibration gives the same bytes on every machine. Threads belong around whole pictures ([`parallel`]).
+//! so that calibration gives the same bytes on every machine. Threads belong around whole images ([`parallel`]).
 
 mod act;
 mod common;
@@ -84,11 +84,11 @@ pub fn run_node(graph: &Graph, node: usize, inputs: &[&Feature], mode: Mode) -> 
     }
 }
 
-/// The picture (tight bytes, 3 channels in the order the network reads) as the network's input tensor.
-pub fn picture(graph: &Graph, pixels: &[u8], h: usize, w: usize, mode: Mode) -> Result<Feature, Error> {
+/// The image (tight bytes, 3 channels in the order the network reads) as the network's input tensor.
+pub fn image(graph: &Graph, pixels: &[u8], h: usize, w: usize, mode: Mode) -> Result<Feature, Error> {
     let shape = Shape { h, w, c: graph.tensor(graph.input).channels as usize };
     if pixels.len() != shape.len() {
-        return Err(Error::Usage(format!("a picture of {h}x{w} has {} bytes, not {}", shape.len(), pixels.len())));
+        return Err(Error::Usage(format!("an image of {h}x{w} has {} bytes, not {}", shape.len(), pixels.len())));
     }
     let input = Feature { shape, data: Data::U8(pixels.to_vec()) };
     Ok(match mode {
@@ -97,12 +97,12 @@ pub fn picture(graph: &Graph, pixels: &[u8], h: usize, w: usize, mode: Mode) -> 
     })
 }
 
-/// Runs the whole network on a picture and gives the output's numbers as real ones.
+/// Runs the whole network on an image and gives the output's numbers as real ones.
 pub fn run(graph: &Graph, pixels: &[u8], h: usize, w: usize, mode: Mode) -> Result<(Shape, Vec<f32>), Error> {
     graph.shapes(h, w)?;
     let last = graph.last_uses();
     let mut live: HashMap<TensorId, Feature> = HashMap::new();
-    live.insert(graph.input, picture(graph, pixels, h, w, mode)?);
+    live.insert(graph.input, image(graph, pixels, h, w, mode)?);
     for (i, node) in graph.nodes.iter().enumerate() {
         let missing = || Error::Exec { node: node.name.clone(), reason: "an input is missing".into() };
         let inputs = node.inputs.iter().map(|id| live.get(id).ok_or_else(missing)).collect::<Result<Vec<_>, _>>()?;

@@ -1,4 +1,4 @@
-//! The memory map of a plan, as text and as a picture.
+//! The memory map of a plan, as text and as an image.
 
 use super::{Compiled, CompiledVariant};
 use crate::q8::Model;

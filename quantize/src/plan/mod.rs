@@ -6,7 +6,7 @@
 //! | `constants` | packed weights, biases and tables as one block, shared by all input sizes |
 //! | `buffer_assignment` | slots to buffers: concatenations as views, results in the place of dead inputs |
 //! | [`memory_planner`] | buffers to offsets |
-//! | `map` | the memory map as text and as a picture |
+//! | `map` | the memory map as text and as an image |
 //!
 //! Nothing here needs tract; this is what `build/main.rs` calls. To add an operation: its case in `lower`, and the
 //! engine's step.

@@ -41,7 +41,7 @@ pub struct Lowered {
     pub slots: Vec<Slot>,
     /// All steps.
     pub steps: Vec<Draft>,
-    /// The picture.
+    /// The image.
     pub input: SlotId,
     /// The answer.
     pub output: SlotId,

@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 256 << 20;
 /// What the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// Picture to text probability per pixel.
+    /// Image to text probability per pixel.
     Detector,
     /// Line to class probabilities per step.
     Recogniser,
@@ -31,7 +31,7 @@ pub enum Kind {
     Classifier,
 }
 
-/// The picture that the network reads.
+/// The image that the network reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Input {
     /// Channels are blue, green, red instead of red, green, blue.
@@ -55,7 +55,7 @@ pub struct Provenance {
     pub licence: String,
     /// Release of this tool.
     pub tool: String,
-    /// Number of calibration pictures and CRC-32 of their list.
+    /// Number of calibration images and CRC-32 of their list.
     pub calibration: String,
 }
 

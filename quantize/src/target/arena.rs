@@ -3,16 +3,16 @@
 use super::Target;
 use crate::plan::Compiled;
 
-/// The longest side of the picture at which the program looks a second time.
+/// The longest side of the image at which the program looks a second time.
 const SMOOTHED_SIDE_PX: usize = 1280;
-/// The widest picture that the program decodes unless it is told to.
+/// The widest image that the program decodes unless it is told to.
 const WIDEST_PX: usize = 32_768;
 
 /// Bytes of a target's static arena, which is used for finding text, then for reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arena {
     /// Finding: the scaled page (RGB8), its map (f32), the detector's tensors; at a second look beside a smoothed
-    /// picture.
+    /// image.
     pub detect_bytes: usize,
     /// Reading, for each thread: two line images (RGB8), the tensors of recogniser or classifier.
     pub read_bytes: usize,
@@ -32,7 +32,7 @@ impl Arena {
         let canvas = target.detector.canvases_px.iter().map(|[w, h]| w * h).max().unwrap_or(0);
         let page = canvas.max(target.detector.max_side_px.pow(2));
         let search = |page: usize| room(page * 3) + room(page * 4) + room(tensors(det, target.threads));
-        // The program's `pipeline::second_look`: a smoothed picture and the sums of a picture's columns, beside a
+        // The program's `pipeline::second_look`: a smoothed image and the sums of an image's columns, beside a
         // search of it.
         let smoothed = target.detector.max_side_px.min(SMOOTHED_SIDE_PX).pow(2);
         let second_look = room(smoothed * 3) + room(WIDEST_PX * 12) + search(canvas.max(smoothed));

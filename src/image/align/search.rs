@@ -1,4 +1,4 @@
-//! Where a small grey picture lies in a larger one: zero-mean normalised cross-correlation, coarse to fine.
+//! Where a small grey image lies in a larger one: zero-mean normalised cross-correlation, coarse to fine.
 //!
 //! `imageproc::template_matching` has the normalised correlation without the means taken out, which prefers bright
 //! places to similar ones and changes with the brightness of the scene, and no pyramid: at every place of a window of
@@ -29,7 +29,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// The brightness of a picture.
+    /// The brightness of an image.
     pub fn of(view: PixelView<'_>) -> Result<Plane, ImageError> {
         Ok(Plane { data: enhance::grey_plane(view)?, width: view.width(), height: view.height() })
     }

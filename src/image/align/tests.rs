@@ -1,11 +1,11 @@
 use super::*;
-use crate::image::{CHANNELS, Picture, warp};
+use crate::image::{CHANNELS, Image, warp};
 use proptest::prelude::*;
 
 const SIDES: [usize; 2] = [480, 320];
 
 /// A scene of random rectangles, some large, some small; the same for the same seed.
-fn scene(seed: u64) -> Picture {
+fn scene(seed: u64) -> Image {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut random = |below: usize| {
         state ^= state << 13;
@@ -14,28 +14,28 @@ fn scene(seed: u64) -> Picture {
         (state >> 33) as usize % below
     };
     let [width, height] = SIDES;
-    let mut picture = Picture::new(width, height, [120; 3]).unwrap();
+    let mut image = Image::new(width, height, [120; 3]).unwrap();
     for i in 0..400 {
         let most = if i < 100 { 70 } else { 14 };
         let (w, h, grey) = (3 + random(most), 3 + random(most), 40 + random(176) as u8);
         let (left, top) = (random(width), random(height));
         for y in top..(top + h).min(height) {
             for x in left..(left + w).min(width) {
-                *picture.pixel_mut(x, y).unwrap() = [grey; 3];
+                *image.pixel_mut(x, y).unwrap() = [grey; 3];
             }
         }
     }
-    picture
+    image
 }
 
 /// The scene as a camera sees it that has moved: points go by `by`; brightness `gain · v + offset`.
-fn seen(scene: &Picture, by: Similarity, gain: f32, offset: f32) -> Picture {
+fn seen(scene: &Image, by: Similarity, gain: f32, offset: f32) -> Image {
     let [w, h] = SIDES;
     // The warp counts from the middles of pixels.
     let half = 0.5 * (by.a - by.b) + by.dx - 0.5;
     let half_y = 0.5 * (by.b + by.a) + by.dy - 0.5;
     let matrix = [[by.a, -by.b, half], [by.b, by.a, half_y], [0.0, 0.0, 1.0]];
-    let mut out = Picture::new(w, h, [0; 3]).unwrap();
+    let mut out = Image::new(w, h, [0; 3]).unwrap();
     warp::warp_cubic(scene.view(), &matrix, out.as_raw_mut(), w, h).unwrap();
     for v in out.as_raw_mut() {
         *v = (f32::from(*v) * gain + offset).round() as u8;
@@ -45,7 +45,7 @@ fn seen(scene: &Picture, by: Similarity, gain: f32, offset: f32) -> Picture {
 
 const PLACES: [[u32; 2]; 2] = [[70, 60], [340, 200]];
 
-fn aligner(scene: &Picture, count: usize, search_px: u32) -> Aligner {
+fn aligner(scene: &Image, count: usize, search_px: u32) -> Aligner {
     let marks = PLACES.map(|[x, y]| scene.view().crop(x as usize, y as usize, 60, 60).unwrap());
     let marks: Vec<_> = marks.into_iter().zip(PLACES).take(count).collect();
     Aligner::new(&marks, AlignParams { search_px, ..AlignParams::default() }).unwrap()
@@ -100,7 +100,7 @@ fn another_scene_is_not_aligned_and_nothing_is_moved() {
             assert_eq!(found.transform, Similarity::IDENTITY);
             assert_eq!(found.marks.len(), count);
         }
-        let flat = Picture::new(SIDES[0], SIDES[1], [90; 3]).unwrap();
+        let flat = Image::new(SIDES[0], SIDES[1], [90; 3]).unwrap();
         let found = aligner(&scene(9), count, 40).locate(flat.view()).unwrap();
         assert!(!found.aligned && found.score == 0.0, "{found:?}");
     }
@@ -110,7 +110,7 @@ fn another_scene_is_not_aligned_and_nothing_is_moved() {
 fn marks_that_cannot_be_found_are_refused() {
     let scene = scene(1);
     let view = |x, y, w, h| scene.view().crop(x, y, w, h).unwrap();
-    let flat = Picture::new(40, 40, [7; 3]).unwrap();
+    let flat = Image::new(40, 40, [7; 3]).unwrap();
     let good = (view(0, 0, 40, 40), [0, 0]);
     let params = AlignParams::default();
     let made = |marks: &[(PixelView<'_>, [u32; 2])]| Aligner::new(marks, params).map(|_| ()).unwrap_err();
@@ -137,7 +137,7 @@ fn marks_that_cannot_be_found_are_refused() {
 /// Noise has no detail left at half its size; it must be searched at its full one.
 #[test]
 fn noise_is_found_too() {
-    let mut noise = Picture::new(200, 160, [0; 3]).unwrap();
+    let mut noise = Image::new(200, 160, [0; 3]).unwrap();
     let mut state = 1u32;
     for pixel in noise.as_raw_mut().as_chunks_mut::<CHANNELS>().0 {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -3,9 +3,9 @@
 use super::ground;
 use ::image::ColorType;
 
-/// Sixteen-bit pictures whose greatest value has at most so many bits are stretched: cameras with samples of 10 or 12
+/// Sixteen-bit images whose greatest value has at most so many bits are stretched: cameras with samples of 10 or 12
 /// bits write them as they are, and taken for sixteen bits they are nearly black. With 13 bits text is still read as
-/// it is (measured on the golden receipt and word), and the picture may well be a dark one that is meant so.
+/// it is (measured on the golden receipt and word), and the image may well be a dark one that is meant so.
 const MAX_STRETCHED_BITS: u32 = 12;
 
 /// Turns the `width`×`height` pixels of type `color` at the start of `data` into RGB8 where they lie, and shortens
@@ -38,7 +38,7 @@ pub(super) fn to_rgb8(data: &mut Vec<u8>, color: ColorType, width: usize, height
     data.shrink_to_fit();
 }
 
-/// The sixteen-bit value that becomes 255: 65535, or the greatest of the bits in use where these are few. A picture
+/// The sixteen-bit value that becomes 255: 65535, or the greatest of the bits in use where these are few. An image
 /// of one value has nothing to stretch.
 fn white_level(data: &[u8], color: ColorType, pixels: usize) -> u16 {
     let (samples, colours) = match color {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn white_level_ordinary_picture_unchanged() {
+    fn white_level_ordinary_image_unchanged() {
         assert_eq!(grey16(&[0, 257, 65535]), [0, 1, 255]);
         assert_eq!(grey16(&[0, 0x2000, 0x3FFF]), [0, 32, 64]);
         // One value all over, and the noise of a frame without light.

@@ -3,14 +3,14 @@
 use super::patched::Patched;
 use super::{Job, indexed};
 use crate::image::header::tiff::orientation;
-use crate::image::{ImageError, Picture, header};
+use crate::image::{Image, ImageError, header};
 use ::image::codecs::{bmp, gif, tiff, webp};
 use ::image::metadata::Orientation;
 use ::image::{ExtendedColorType, ImageDecoder, ImageFormat};
 use std::io::Cursor;
 
 impl Job<'_> {
-    pub(super) fn other(&self, format: ImageFormat) -> Result<Picture, ImageError> {
+    pub(super) fn other(&self, format: ImageFormat) -> Result<Image, ImageError> {
         match format {
             ImageFormat::WebP => self.webp(),
             ImageFormat::Tiff => self.tiff(),
@@ -22,14 +22,14 @@ impl Job<'_> {
         }
     }
 
-    fn webp(&self) -> Result<Picture, ImageError> {
+    fn webp(&self) -> Result<Image, ImageError> {
         let header = header::webp::walk(self.bytes);
         let decoder = self.check(webp::WebPDecoder::new(Cursor::new(self.bytes)))?;
         let (width, height) = decoder.dimensions();
         if header.frame_disagrees || header.lossy_size.is_some_and(|size| size != (width, height)) {
             return Err(ImageError::Damaged { format: self.name, reason: "its parts disagree about its size".into() });
         }
-        // Bytes a pixel beside the result: planes of a lossy picture 1.5, a lossless one 4 and its block data 1, the
+        // Bytes a pixel beside the result: planes of a lossy image 1.5, a lossless one 4 and its block data 1, the
         // alpha plane while it is decoded 5; for a frame of an animation all of these, its pixels and the canvas.
         let each = match (header.animated, header.lossless, header.alpha) {
             (true, _, _) => 15,
@@ -42,7 +42,7 @@ impl Job<'_> {
         self.read(decoder, orientation(header.exif), extra)
     }
 
-    fn tiff(&self) -> Result<Picture, ImageError> {
+    fn tiff(&self) -> Result<Image, ImageError> {
         let page = match self.directory {
             Some(at) => header::tiff::Page::new(self.bytes, at),
             None => {
@@ -54,7 +54,7 @@ impl Job<'_> {
             return Err(ImageError::Damaged { format: self.name, reason });
         };
         if page.claims_too_much() {
-            let reason = "its directory claims more values than a picture can need".into();
+            let reason = "its directory claims more values than an image can need".into();
             return Err(ImageError::Damaged { format: self.name, reason });
         }
         if page.is_thumbnail_of_raw() {
@@ -80,7 +80,7 @@ impl Job<'_> {
         self.read(decoder, page.orientation(), extra)
     }
 
-    fn gif(&self) -> Result<Picture, ImageError> {
+    fn gif(&self) -> Result<Image, ImageError> {
         let decoder = self.check(gif::GifDecoder::new(Cursor::new(self.bytes)))?;
         let (width, height) = decoder.dimensions();
         // A first frame that does not fill the canvas is decoded by itself, as RGBA.

@@ -1,4 +1,4 @@
-//! What shows through where a picture is transparent.
+//! What shows through where an image is transparent.
 //!
 //! Dark letters without a ground were made for white paper, bright ones for a dark page. Which they are is seen at
 //! the edges between what is drawn and what is transparent: only there does the ground decide whether a shape is
@@ -8,7 +8,7 @@
 const REACH: usize = 4;
 /// Difference in brightness from which a shape stands out, in grey levels.
 const VISIBLE: u8 = 64;
-/// The grounds, best first. Grey is for pictures that have both dark and bright shapes.
+/// The grounds, best first. Grey is for images that have both dark and bright shapes.
 const GROUNDS: [u8; 3] = [255, 0, 128];
 /// White is kept while no more than one part in so many of the edges is lost on it.
 const TOLERATED: u64 = 20;

@@ -1,21 +1,21 @@
-//! TIFF pictures with a palette or with greys of two or four bits, which the decoder reads only as numbers.
+//! TIFF images with a palette or with greys of two or four bits, which the decoder reads only as numbers.
 //!
 //! It refuses palettes outright, so the file it is given is patched to call the numbers greys.
 
 use super::patched::Patched;
 use super::{Job, Pixels};
 use crate::image::header::tiff::Table;
-use crate::image::{ImageError, Picture, orient, reserve};
+use crate::image::{Image, ImageError, orient, reserve};
 use ::image::metadata::Orientation;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 
-/// Reads the picture and looks its numbers up in `table`.
+/// Reads the image and looks its numbers up in `table`.
 pub(super) fn decode(
     job: &Job<'_>,
     table: &Table,
     file: Patched<'_>,
     orientation: Orientation,
-) -> Result<Picture, ImageError> {
+) -> Result<Image, ImageError> {
     let format = job.name;
     let damaged = |reason: String| ImageError::Damaged { format, reason: super::one_line(&reason) };
     let (at, black_is_zero) = table.photometric;
@@ -97,9 +97,9 @@ mod tests {
 
     /// The first row's colours.
     fn row(file: &[u8]) -> Vec<[u8; 3]> {
-        let picture = decode(file, &Limits::default()).expect("a picture");
-        assert_eq!((picture.view().width(), picture.view().height()), (5, 2));
-        (0..5).map(|x| picture.pixel(x, 1).expect("inside")).collect()
+        let image = decode(file, &Limits::default()).expect("an image");
+        assert_eq!((image.view().width(), image.view().height()), (5, 2));
+        (0..5).map(|x| image.pixel(x, 1).expect("inside")).collect()
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! JPEG: what it costs, and whether a file that was cut holds any of its picture.
+//! JPEG: what it costs, and whether a file that was cut holds any of its image.
 
 use super::{Job, Pixels};
 use crate::image::header::jpeg::{Jpeg, walk};
 use crate::image::header::tiff::orientation;
-use crate::image::{CHANNELS, ImageError, Picture};
+use crate::image::{CHANNELS, Image, ImageError};
 use ::image::ImageDecoder;
 use ::image::codecs::jpeg::JpegDecoder;
 use std::io::Cursor;
@@ -12,7 +12,7 @@ use std::io::Cursor;
 const UNDECODED: [u8; CHANNELS] = [128; CHANNELS];
 
 impl Job<'_> {
-    pub(super) fn jpeg(mut self) -> Result<Picture, ImageError> {
+    pub(super) fn jpeg(mut self) -> Result<Image, ImageError> {
         let format = self.name;
         let damaged = || ImageError::Damaged { format, reason: "no frame or scan header was found".into() };
         let header = walk(self.bytes).ok_or_else(damaged)?;
@@ -46,7 +46,7 @@ impl Job<'_> {
         pixels.upright(turn)
     }
 
-    /// Refuses the picture of a file that was cut before its first row of blocks was whole: it is grey all over, and
+    /// Refuses the image of a file that was cut before its first row of blocks was whole: it is grey all over, and
     /// would be read as a page without text.
     fn refuse_undecoded(&self, header: &Jpeg<'_>, pixels: &Pixels) -> Result<(), ImageError> {
         if header.ends {

@@ -3,13 +3,13 @@
 use super::FIXED_BYTES;
 use crate::param::{Param, ParamError};
 
-/// What a picture may cost before it is refused.
+/// What an image may cost before it is refused.
 ///
 /// The defaults suit a board with 512 MB: an ordinary photograph of 24 megapixels passes, and a progressive one of 12.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Longest encoded picture in bytes. Default 64 000 000: more than any uncompressed one that `max_decode_bytes`
+    /// Longest encoded image in bytes. Default 64 000 000: more than any uncompressed one that `max_decode_bytes`
     /// admits.
     pub max_bytes: u64,
     /// Greatest width in pixels, before the EXIF turn. Default 32 768.
@@ -18,7 +18,7 @@ pub struct Limits {
     pub max_height_px: u32,
     /// Most pixels, width times height. Default 40 000 000, which take 120 MB as RGB8.
     pub max_pixels: u64,
-    /// Most memory in bytes while decoding: the encoded picture, the decoder's buffers and the result together, as
+    /// Most memory in bytes while decoding: the encoded image, the decoder's buffers and the result together, as
     /// far as the header tells. Default 144 000 000. A baseline JPEG takes 3 bytes a pixel plus twice its file; a
     /// progressive one 3 bytes more with halved colour (4:2:0), 6 with full colour.
     pub max_decode_bytes: u64,
@@ -44,7 +44,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses limits that no picture keeps.
+    /// Refuses limits that no image keeps.
     ///
     /// # Errors
     /// The first limit that is too low.
@@ -60,7 +60,7 @@ impl Limits {
         ];
         match limits.into_iter().find(|(_, limit, too_little)| limit <= too_little) {
             Some((param, limit, too_little)) => Err(ParamError::new(param, limit, format!("more than {too_little}"))
-                .saying(format!("{param} is {limit}, so no picture could be read; give more than {too_little}"))),
+                .saying(format!("{param} is {limit}, so no image could be read; give more than {too_little}"))),
             None => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! All pages of a file, and what of it was not decoded.
 
-use super::{Job, Limits, Picture, Reduced, check_file, decode_reduced, ends_early};
+use super::{Image, Job, Limits, Reduced, check_file, decode_reduced, ends_early};
 use crate::image::header::{gif, png, tiff, webp};
 use crate::image::{CHANNELS, ImageError};
 use ::image::ImageFormat;
@@ -8,15 +8,15 @@ use ::image::codecs::pnm;
 use std::fmt;
 use std::io::Cursor;
 
-/// A picture whose brightest channel is darker is nearly black, in grey levels.
+/// An image whose brightest channel is darker is nearly black, in grey levels.
 const NEARLY_BLACK: u8 = 16;
 
 /// A page.
 #[derive(Debug)]
 pub struct Decoded {
     /// The pixels.
-    pub picture: Picture,
-    /// Width and height in pixels of the file's picture, upright; see [`Reduced`].
+    pub image: Image,
+    /// Width and height in pixels of the file's image, upright; see [`Reduced`].
     pub full_px: [usize; 2],
     /// Number of the page in its file, from 1.
     pub page: usize,
@@ -24,13 +24,13 @@ pub struct Decoded {
     pub notices: Vec<Notice>,
 }
 
-/// What a person should know about a picture that was decoded. `Display` gives a clause.
+/// What a person should know about an image that was decoded. `Display` gives a clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The file was cut.
     EndsEarly,
-    /// The file holds further pictures (frames of an animation), which are not decoded.
-    FurtherPictures {
+    /// The file holds further images (frames of an animation), which are not decoded.
+    FurtherImages {
         /// How many, if the file says so.
         count: Option<u32>,
     },
@@ -49,18 +49,18 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Notice::EndsEarly => f.write_str("the file ends early; what is missing is grey or blurred"),
-            Notice::FurtherPictures { count: Some(count) } => {
+            Notice::FurtherImages { count: Some(count) } => {
                 write!(f, "the file is an animation; its first frame was read, and {count} further ones were not")
             }
-            Notice::FurtherPictures { count: None } => {
-                f.write_str("the file holds further pictures behind the first, which were not read")
+            Notice::FurtherImages { count: None } => {
+                f.write_str("the file holds further images behind the first, which were not read")
             }
-            Notice::NearlyBlack => f.write_str("the picture is nearly black"),
+            Notice::NearlyBlack => f.write_str("the image is nearly black"),
         }
     }
 }
 
-/// The pages of an encoded picture, decoded one after the other: those of a TIFF; of other formats the only one, or
+/// The pages of an encoded image, decoded one after the other: those of a TIFF; of other formats the only one, or
 /// the first frame. The bytes are dropped with the last page.
 ///
 /// A page that cannot be decoded is an error in its place, and the next ones follow.
@@ -122,18 +122,18 @@ impl<B: AsRef<[u8]>> Pages<B> {
     }
 
     fn decode(&self, file: &[u8], index: usize) -> Result<Decoded, ImageError> {
-        let Reduced { picture, full_px } = match self.format {
+        let Reduced { image, full_px } = match self.format {
             ImageFormat::Tiff => {
                 let directory = self.directories.get(index).copied().filter(|_| cfg!(feature = "formats"));
                 let job = Job { directory, ..Job::new(file, &self.limits, self.format) };
-                let picture = job.run_catching_panics(self.format)?;
-                let full_px = [picture.width(), picture.height()];
-                Reduced { picture, full_px }
+                let image = job.run_catching_panics(self.format)?;
+                let full_px = [image.width(), image.height()];
+                Reduced { image, full_px }
             }
             _ => decode_reduced(file, &self.limits, self.max_bytes)?,
         };
-        let notices = notices(file, self.format, &picture);
-        Ok(Decoded { picture, full_px, page: index + 1, notices })
+        let notices = notices(file, self.format, &image);
+        Ok(Decoded { image, full_px, page: index + 1, notices })
     }
 }
 
@@ -158,7 +158,7 @@ impl<B: AsRef<[u8]>> Iterator for Pages<B> {
     }
 }
 
-fn notices(file: &[u8], format: ImageFormat, picture: &Picture) -> Vec<Notice> {
+fn notices(file: &[u8], format: ImageFormat, image: &Image) -> Vec<Notice> {
     let further = match format {
         ImageFormat::Gif => Some(gif::frames(file).saturating_sub(1)),
         ImageFormat::WebP => Some(webp::walk(file).frames.saturating_sub(1)),
@@ -168,13 +168,13 @@ fn notices(file: &[u8], format: ImageFormat, picture: &Picture) -> Vec<Notice> {
     };
     let facts = [
         (ends_early(file), Notice::EndsEarly),
-        (further != Some(0), Notice::FurtherPictures { count: further }),
-        (picture.as_raw().iter().all(|&value| value < NEARLY_BLACK), Notice::NearlyBlack),
+        (further != Some(0), Notice::FurtherImages { count: further }),
+        (image.as_raw().iter().all(|&value| value < NEARLY_BLACK), Notice::NearlyBlack),
     ];
     facts.into_iter().filter(|(holds, _)| *holds).map(|(_, notice)| notice).collect()
 }
 
-/// Whether another picture follows the first one of a binary PNM.
+/// Whether another image follows the first one of a binary PNM.
 fn has_further_pnm(file: &[u8]) -> bool {
     use pnm::{PnmSubtype, SampleEncoding::Binary};
     let rest = || {

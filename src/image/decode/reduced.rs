@@ -1,21 +1,21 @@
 //! Large JPEGs at a half, a quarter or an eighth of their size, straight from their frequencies.
 //!
-//! The usual decoder always makes the whole picture, 3 bytes a pixel: 104 MB for a page scanned at 600 dots an inch,
-//! of which the detector sees a ninth. This one never holds more than the reduced picture and its planes.
+//! The usual decoder always makes the whole image, 3 bytes a pixel: 104 MB for a page scanned at 600 dots an inch,
+//! of which the detector sees a ninth. This one never holds more than the reduced image and its planes.
 
 use super::{GAVE_UP, Job, Limits, Pixels, one_line};
 use crate::image::header::tiff::orientation;
-use crate::image::{ImageError, Picture, header, orient};
+use crate::image::{Image, ImageError, header, orient};
 use ::image::ImageFormat;
 use jpeg_decoder::{Decoder, PixelFormat};
 use std::io::Cursor;
 
-/// A picture and the size it was made from.
+/// An image and the size it was made from.
 #[derive(Debug)]
 pub struct Reduced {
     /// The pixels.
-    pub picture: Picture,
-    /// Width and height in pixels of the file's picture, upright: those of `picture`, or up to eight times as large.
+    pub image: Image,
+    /// Width and height in pixels of the file's image, upright: those of `image`, or up to eight times as large.
     pub full_px: [usize; 2],
 }
 
@@ -24,7 +24,7 @@ pub struct Reduced {
 /// eighth.
 ///
 /// # Errors
-/// As [`super::decode`]. [`Limits::max_pixels`] and the sides' limits hold for the whole picture,
+/// As [`super::decode`]. [`Limits::max_pixels`] and the sides' limits hold for the whole image,
 /// [`Limits::max_decode_bytes`] for what is decoded.
 pub fn decode_reduced(bytes: &[u8], limits: &Limits, max_bytes: u64) -> Result<Reduced, ImageError> {
     let jpeg = ::image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg);
@@ -36,12 +36,12 @@ pub fn decode_reduced(bytes: &[u8], limits: &Limits, max_bytes: u64) -> Result<R
             return Ok(reduced);
         }
     }
-    let picture = super::decode(bytes, limits)?;
-    let full_px = [picture.width(), picture.height()];
-    Ok(Reduced { picture, full_px })
+    let image = super::decode(bytes, limits)?;
+    let full_px = [image.width(), image.height()];
+    Ok(Reduced { image, full_px })
 }
 
-/// `None` if the picture is small enough, cut, or not of the kinds that are reduced.
+/// `None` if the image is small enough, cut, or not of the kinds that are reduced.
 fn reduce(job: &Job<'_>, max_bytes: u64) -> Result<Option<Reduced>, ImageError> {
     let Some(header) = header::jpeg::walk(job.bytes) else { return Ok(None) };
     let (width, height) = (header.width, header.height);
@@ -60,7 +60,7 @@ fn reduce(job: &Job<'_>, max_bytes: u64) -> Result<Option<Reduced>, ImageError> 
     let n = [2, 4].into_iter().find(fits).unwrap_or(8);
     let (w, h) = (side(width, n), side(height, n));
     let turn = orientation(header.exif);
-    // Planes as they are stored, one byte a sample; then rows of colours from them. A progressive picture's
+    // Planes as they are stored, one byte a sample; then rows of colours from them. A progressive image's
     // coefficients lie beside the planes.
     let planes = header.coefficients() / u64::from(n * n);
     let kept = if header.keeps_coefficients() { header.coefficients() * 2 } else { 0 };
@@ -89,12 +89,12 @@ fn reduce(job: &Job<'_>, max_bytes: u64) -> Result<Option<Reduced>, ImageError> 
         }
         _ => return Err(damaged("its samples are not bytes".into())),
     }
-    let picture = Pixels { data, width: w as usize, height: h as usize }.upright(turn)?;
+    let image = Pixels { data, width: w as usize, height: h as usize }.upright(turn)?;
     let (width, height) = (width as usize, height as usize);
     // Where the orientation makes columns of rows, the sides have changed places; a square is the same either way.
-    let same = (picture.width(), picture.height()) == (w as usize, h as usize);
+    let same = (image.width(), image.height()) == (w as usize, h as usize);
     let full_px = if same { [width, height] } else { [height, width] };
-    Ok(Some(Reduced { picture, full_px }))
+    Ok(Some(Reduced { image, full_px }))
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use ::image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 
-    /// A smooth picture, in which every place can be told from every other.
+    /// A smooth image, in which every place can be told from every other.
     fn ramp(w: usize, h: usize, channels: usize) -> Vec<u8> {
         let pixel = |i: usize| [(i % w * 255 / w) as u8, (i / w * 255 / h) as u8, 90];
         (0..w * h).flat_map(|i| pixel(i).into_iter().take(channels)).collect()
@@ -123,7 +123,7 @@ mod tests {
         file
     }
 
-    fn mean_difference(small: &Picture, whole: &Picture, n: usize) -> f64 {
+    fn mean_difference(small: &Image, whole: &Image, n: usize) -> f64 {
         let mut sum = 0.0;
         let (w, h) = (whole.width() / n, whole.height() / n);
         for (x, y) in (0..h).flat_map(|y| (0..w).map(move |x| (x, y))) {
@@ -152,24 +152,24 @@ mod tests {
             for (max_bytes, n) in [(43_803, 1), (43_802, 2), (11_139, 2), (11_138, 4), (2_879, 8), (0, 8)] {
                 let reduced = decode_reduced(&file, &limits, max_bytes).expect("decoded");
                 assert_eq!(reduced.full_px, [whole.width(), whole.height()]);
-                let sides = [reduced.picture.width(), reduced.picture.height()];
+                let sides = [reduced.image.width(), reduced.image.height()];
                 assert_eq!(sides, reduced.full_px.map(|side| side.div_ceil(n)), "{max_bytes} bytes");
-                // Blocks are counted from the stored picture's corner: turned, they may lie n - 1 pixels off, in
+                // Blocks are counted from the stored image's corner: turned, they may lie n - 1 pixels off, in
                 // which the ramp rises by 2 a pixel.
                 let bound = if exif.is_some() { 2 * n } else { 3 };
-                let difference = mean_difference(&reduced.picture, &whole, n);
+                let difference = mean_difference(&reduced.image, &whole, n);
                 assert!(difference < bound as f64, "{color:?} {exif:?} 1/{n}: {difference}");
             }
         }
     }
 
     #[test]
-    fn other_pictures_and_limits_are_as_ever() {
+    fn other_images_and_limits_are_as_ever() {
         let limits = Limits::default();
         let mut file = Vec::new();
         let png = ::image::codecs::png::PngEncoder::new(&mut file);
         ::image::ImageEncoder::write_image(png, &ramp(30, 20, 3), 30, 20, ExtendedColorType::Rgb8).expect("encoded");
-        assert_eq!(decode_reduced(&file, &limits, 0).expect("decoded").picture.width(), 30);
+        assert_eq!(decode_reduced(&file, &limits, 0).expect("decoded").image.width(), 30);
         assert!(matches!(decode_reduced(&[], &limits, 0), Err(ImageError::Empty)));
         let file = jpeg(300, 200, ExtendedColorType::Rgb8, None);
         let within = |limits: Limits| decode_reduced(&file, &limits, 1000);

@@ -41,7 +41,7 @@ const LOSSY_WEBP: &[u8] = &[
 const WIDTH: u32 = 17;
 const HEIGHT: u32 = 9;
 
-/// A picture without sharp edges, so that lossy formats keep near it.
+/// An image without sharp edges, so that lossy formats keep near it.
 fn colour() -> RgbImage {
     RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb([(x * 15) as u8, (y * 28) as u8, ((x + y) * 10) as u8]))
 }
@@ -52,10 +52,10 @@ fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn decoded(bytes: &[u8]) -> Picture {
-    let picture = decode(bytes, &Limits::default()).unwrap();
-    assert_eq!((picture.width(), picture.height()), (WIDTH as usize, HEIGHT as usize));
-    picture
+fn decoded(bytes: &[u8]) -> Image {
+    let image = decode(bytes, &Limits::default()).unwrap();
+    assert_eq!((image.width(), image.height()), (WIDTH as usize, HEIGHT as usize));
+    image
 }
 
 /// One valid file of every format and main variety.
@@ -79,8 +79,8 @@ fn every_format_gives_its_pixels() {
     }
     let lossy = [encode(expected.clone(), ImageFormat::Jpeg), PROGRESSIVE_JPEG.to_vec(), LOSSY_WEBP.to_vec()];
     for (index, bytes) in lossy.into_iter().enumerate() {
-        let picture = decoded(&bytes);
-        let error: u32 = picture.as_raw().iter().zip(expected.as_raw()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        let image = decoded(&bytes);
+        let error: u32 = image.as_raw().iter().zip(expected.as_raw()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
         assert!(error < 12 * 3 * WIDTH * HEIGHT, "lossy sample {index}: mean error {error} / {}", 3 * WIDTH * HEIGHT);
     }
 }
@@ -148,13 +148,13 @@ fn the_photographs_promised_fit() {
 }
 
 #[test]
-fn what_is_no_picture_is_refused_in_one_sentence() {
+fn what_is_no_image_is_refused_in_one_sentence() {
     let arithmetic = [0xFF, 0xD8, 0xFF, 0xC9, 0, 8, 8, 0, 1, 0, 1, 0];
     let mut cut = encode(colour(), ImageFormat::Png);
     cut.truncate(cut.len() / 2);
     for (bytes, words) in [
         (&b""[..], "0 bytes"),
-        (b"not a picture", "not a picture in a format"),
+        (b"not an image", "not an image in a format"),
         (b"\x89PNG\r\n\x1a\n", "IHDR"),
         (b"\xFF\xD8\xFF\xD9", "no frame"),
         (&arithmetic, "arithmetic-coded"),
@@ -170,10 +170,10 @@ fn a_gif_frame_stands_at_its_place_on_white() {
     // A canvas of 3x2, red as its background colour; one frame of 1x1, blue, at (2, 1).
     let mut gif = b"GIF89a\x03\0\x02\0\x80\0\0\xFF\0\0\0\0\xFF".to_vec();
     gif.extend(b"\x2C\x02\0\x01\0\x01\0\x01\0\0\x02\x02\x4C\x01\0\x3B");
-    let picture = decode(&gif, &Limits::default()).unwrap();
-    assert_eq!((picture.width(), picture.height()), (3, 2));
-    assert_eq!(picture.pixel(2, 1), Some([0, 0, 255]));
-    assert_eq!(picture.pixel(1, 1), Some([255; 3]));
+    let image = decode(&gif, &Limits::default()).unwrap();
+    assert_eq!((image.width(), image.height()), (3, 2));
+    assert_eq!(image.pixel(2, 1), Some([0, 0, 255]));
+    assert_eq!(image.pixel(1, 1), Some([255; 3]));
 }
 
 #[test]
@@ -217,7 +217,7 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         match decode(&bytes, &small()) {
-            Ok(picture) => prop_assert!(picture.width() * picture.height() <= 1_000_000),
+            Ok(image) => prop_assert!(image.width() * image.height() <= 1_000_000),
             Err(error) => prop_assert!(error != gave_up(&bytes)),
         }
     }

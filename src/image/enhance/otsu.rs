@@ -1,7 +1,7 @@
-//! One threshold for a whole picture: what is ink, and what is ground.
+//! One threshold for a whole image: what is ink, and what is ground.
 
 use super::grey_plane;
-use crate::image::{CHANNELS, ImageError, Picture};
+use crate::image::{CHANNELS, Image, ImageError};
 use ::image::GrayImage;
 use imageproc::contrast::otsu_level;
 
@@ -13,7 +13,7 @@ pub(super) struct Ink {
 }
 
 impl Ink {
-    /// By the level that separates the picture's dark pixels from its bright ones best (Otsu's method).
+    /// By the level that separates the image's dark pixels from its bright ones best (Otsu's method).
     pub fn of(grey: &GrayImage) -> Ink {
         let level = otsu_level(grey);
         let dark = grey.as_raw().iter().filter(|&&value| value <= level).count();
@@ -27,16 +27,16 @@ impl Ink {
 }
 
 /// Ink becomes black and all else white, whichever of the two was darker.
-pub(super) fn threshold(mut picture: Picture) -> Result<Picture, ImageError> {
-    let (Ok(width), Ok(height)) = (u32::try_from(picture.width()), u32::try_from(picture.height())) else {
-        return Ok(picture);
+pub(super) fn threshold(mut image: Image) -> Result<Image, ImageError> {
+    let (Ok(width), Ok(height)) = (u32::try_from(image.width()), u32::try_from(image.height())) else {
+        return Ok(image);
     };
-    let Some(grey) = GrayImage::from_raw(width, height, grey_plane(picture.view())?) else { return Ok(picture) };
+    let Some(grey) = GrayImage::from_raw(width, height, grey_plane(image.view())?) else { return Ok(image) };
     let ink = Ink::of(&grey);
-    for (pixel, &value) in picture.as_raw_mut().as_chunks_mut().0.iter_mut().zip(grey.as_raw()) {
+    for (pixel, &value) in image.as_raw_mut().as_chunks_mut().0.iter_mut().zip(grey.as_raw()) {
         *pixel = [if ink.has(value) { 0 } else { 255 }; CHANNELS];
     }
-    Ok(picture)
+    Ok(image)
 }
 
 #[cfg(test)]
@@ -44,17 +44,17 @@ mod tests {
     use super::*;
 
     /// A display of one colour with strokes of another, and unlit segments between.
-    fn display(ground: [u8; 3], lit: [u8; 3], unlit: [u8; 3]) -> Picture {
-        let mut picture = Picture::new(200, 60, ground).unwrap();
+    fn display(ground: [u8; 3], lit: [u8; 3], unlit: [u8; 3]) -> Image {
+        let mut image = Image::new(200, 60, ground).unwrap();
         for x in (10..190).step_by(20) {
             for y in 10..50 {
                 for dx in 0..4 {
-                    *picture.pixel_mut(x + dx, y).unwrap() = lit;
-                    *picture.pixel_mut(x + dx + 8, y).unwrap() = unlit;
+                    *image.pixel_mut(x + dx, y).unwrap() = lit;
+                    *image.pixel_mut(x + dx + 8, y).unwrap() = unlit;
                 }
             }
         }
-        picture
+        image
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn otsu_one_colour_white() {
         for fill in [[0; 3], [255; 3], [7, 200, 9]] {
-            assert_eq!(threshold(Picture::new(9, 7, fill).unwrap()).unwrap(), Picture::new(9, 7, [255; 3]).unwrap());
+            assert_eq!(threshold(Image::new(9, 7, fill).unwrap()).unwrap(), Image::new(9, 7, [255; 3]).unwrap());
         }
     }
 }

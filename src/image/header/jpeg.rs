@@ -1,8 +1,8 @@
 //! The segments of a JPEG before its first scan, and how many scans there are.
 
-/// So many scans are read of any picture; encoders make up to some twelve.
+/// So many scans are read of any image; encoders make up to some twelve.
 const SCANS: u64 = 16;
-/// More of them only while they go over no more pixels than this in all: each goes over the whole picture, and takes
+/// More of them only while they go over no more pixels than this in all: each goes over the whole image, and takes
 /// next to no bytes.
 const SCANNED_PIXELS: u64 = 1 << 28;
 
@@ -21,7 +21,7 @@ pub(in crate::image) struct Jpeg<'a> {
     pub first_scan_components: u8,
     /// The TIFF structure of the first EXIF segment.
     pub exif: Option<&'a [u8]>,
-    /// Whether the picture's end follows: without it, the file was cut.
+    /// Whether the image's end follows: without it, the file was cut.
     pub ends: bool,
     /// Bytes of coded data in the first scan.
     pub first_scan_bytes: usize,
@@ -54,7 +54,7 @@ impl Jpeg<'_> {
         (self.first_scan_bytes as u64) * 8 < units * blocks * bits
     }
 
-    /// Number of DCT coefficients of the whole picture, each component padded to whole MCUs.
+    /// Number of DCT coefficients of the whole image, each component padded to whole MCUs.
     pub fn coefficients(&self) -> u64 {
         let across = self.sampling.iter().map(|s| s.0).max().unwrap_or(1).max(1);
         let down = self.sampling.iter().map(|s| s.1).max().unwrap_or(1).max(1);
@@ -119,7 +119,7 @@ fn coded_bytes(bytes: &[u8]) -> usize {
     bytes.windows(2).position(marker).unwrap_or(bytes.len())
 }
 
-/// Scans from the first one's marker on, up to the picture's end.
+/// Scans from the first one's marker on, up to the image's end.
 fn scans(mut bytes: &[u8]) -> u64 {
     let mut count = 0;
     loop {
@@ -159,7 +159,7 @@ mod tests {
 
     /// A scan of some tens of bytes over forty megapixels, a thousand times: minutes of work in a small file.
     #[test]
-    fn a_small_file_cannot_ask_for_many_passes_over_a_large_picture() {
+    fn small_file_with_many_jpeg_scans_refused() {
         let file = |width: u16, scans: usize| {
             let [high, low] = width.to_be_bytes();
             let mut file = vec![0xFF, 0xD8, 0xFF, 0xC2, 0, 11, 8, high, low, high, low, 1, 1, 0x11, 0];

@@ -9,7 +9,7 @@ pub(in crate::image) struct Png<'a> {
     pub height: u32,
     /// Content of the eXIf chunk.
     pub exif: Option<&'a [u8]>,
-    /// Frames of an animation beside the picture that decoders give.
+    /// Frames of an animation beside the image that decoders give.
     pub further_frames: u32,
 }
 
@@ -23,7 +23,7 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> Option<Png<'_>> {
     }
     let (width, height) = (u32::from_be_bytes(*width), u32::from_be_bytes(*height.first_chunk()?));
     let mut found = Png { width, height, exif: None, further_frames: 0 };
-    // Whether the picture itself has been passed, and whether it is a frame of the animation.
+    // Whether the image itself has been passed, and whether it is a frame of the animation.
     let (mut passed, mut is_frame) = (false, false);
     let mut rest = bytes.get(8..)?;
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_beside_the_picture_are_counted() {
+    fn frames_beside_the_image_are_counted() {
         let further = |chunks: &[&[u8]]| {
             let start = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x07\0\0\0\x09\x08\0\0\0\0crc.".to_vec();
             let file = [start, chunks.concat()].concat();
@@ -72,9 +72,9 @@ mod tests {
             walk(&file).unwrap().further_frames
         };
         let animation = b"\0\0\0\x08acTL\0\0\0\x05\0\0\0\0crc.";
-        let (frame, picture) = (b"\0\0\0\x01fcTLxcrc.", b"\0\0\0\x02IDATxxcrc.");
-        assert_eq!(further(&[animation, frame, picture, frame]), 4);
-        assert_eq!(further(&[animation, picture, frame]), 5, "the picture stands for programs without animations");
-        assert_eq!(further(&[picture]), 0);
+        let (frame, image) = (b"\0\0\0\x01fcTLxcrc.", b"\0\0\0\x02IDATxxcrc.");
+        assert_eq!(further(&[animation, frame, image, frame]), 4);
+        assert_eq!(further(&[animation, image, frame]), 5, "the image stands for programs without animations");
+        assert_eq!(further(&[image]), 0);
     }
 }

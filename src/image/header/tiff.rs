@@ -14,7 +14,7 @@ const MASK: u32 = 4;
 const WIDTH: u16 = 256;
 /// Height in pixels.
 const HEIGHT: u16 = 257;
-/// Directories below this one, where raw files have their picture.
+/// Directories below this one, where raw files have their image.
 const SUB_DIRECTORIES: u16 = 330;
 /// Tag of the orientation.
 const ORIENTATION: u16 = 0x0112;
@@ -130,7 +130,7 @@ impl<'a> Page<'a> {
         self.number(SUBFILE_TYPE).is_some_and(|kind| kind & (REDUCED | MASK) != 0)
     }
 
-    /// Whether it is a small copy of a picture that is not among the pages.
+    /// Whether it is a small copy of an image that is not among the pages.
     pub fn is_thumbnail_of_raw(&self) -> bool {
         self.is_auxiliary() && self.entries().any(|entry| entry.tag == SUB_DIRECTORIES)
     }

@@ -8,13 +8,13 @@ pub(in crate::image) struct WebP<'a> {
     pub animated: bool,
     /// Number of such chunks.
     pub frames: u32,
-    /// Has a lossless picture.
+    /// Has a lossless image.
     pub lossless: bool,
     /// Has a separate plane of alpha.
     pub alpha: bool,
-    /// Width and height by the bitstream of the lossy picture outside the frames.
+    /// Width and height by the bitstream of the lossy image outside the frames.
     pub lossy_size: Option<(u32, u32)>,
-    /// The first frame is a lossy picture of another size than the frame: the decoder allocates by the former and
+    /// The first frame is a lossy image of another size than the frame: the decoder allocates by the former and
     /// writes by the latter.
     pub frame_disagrees: bool,
     /// Content of the EXIF chunk.
@@ -63,20 +63,20 @@ fn lossy_size(data: &[u8]) -> Option<(u32, u32)> {
     Some((side(w0, w1), side(h0, h1)))
 }
 
-/// Whether the lossy picture of a frame differs in size from the frame.
+/// Whether the lossy image of a frame differs in size from the frame.
 fn frame_disagrees(frame: &[u8]) -> bool {
     let three = |at: usize| {
         let bytes = *frame.get(at..)?.first_chunk::<3>()?;
         Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]) + 1)
     };
     let mut parts = chunks(frame.get(16..).unwrap_or_default());
-    let picture = match parts.next() {
+    let image = match parts.next() {
         Some((b"VP8 ", data)) => lossy_size(data),
-        // The decoder takes what follows alpha for a lossy picture whatever it is called.
+        // The decoder takes what follows alpha for a lossy image whatever it is called.
         Some((b"ALPH", _)) => parts.next().and_then(|(_, data)| lossy_size(data)),
         _ => None,
     };
-    picture.is_some_and(|(width, height)| (Some(width), Some(height)) != (three(6), three(9)))
+    image.is_some_and(|(width, height)| (Some(width), Some(height)) != (three(6), three(9)))
 }
 
 #[cfg(test)]

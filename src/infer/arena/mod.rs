@@ -100,9 +100,9 @@ struct ArenaSession {
     prepared: engine::PreparedPlan<'static>,
     input: Shape,
     output: Shape,
-    /// Where the picture lies in the arena.
+    /// Where the image lies in the arena.
     offset: usize,
-    /// Byte that pads a picture: what the network takes for 0.
+    /// Byte that pads an image: what the network takes for 0.
     padding: u8,
 }
 
@@ -111,7 +111,7 @@ impl ArenaSession {
         let (input, output) = (prepared.input(), prepared.output().shape);
         let DType::U8 { zero, .. } = input.dtype else { return None };
         let (tokens, offset) = (output.h * output.w, input.offset);
-        let input = (input.shape.c == CHANNELS).then(|| Shape::picture(input.shape.h, input.shape.w))?;
+        let input = (input.shape.c == CHANNELS).then(|| Shape::image(input.shape.h, input.shape.w))?;
         let output = match kind {
             Kind::Detector => Shape::from_slice(&[1, output.c, output.h, output.w]),
             Kind::Recogniser => Shape::from_slice(&[1, tokens, output.c]),
@@ -146,7 +146,7 @@ impl Session for ArenaSession {
         columns: &[usize],
         pool: Option<&mut Pool>,
     ) -> Result<Answer<'a>, InferError> {
-        let &[_, _, _, width] = self.input.axes() else { return Err(self.failed("it takes no picture".into())) };
+        let &[_, _, _, width] = self.input.axes() else { return Err(self.failed("it takes no image".into())) };
         let columns = columns.first().copied().unwrap_or(width);
         if columns < width {
             for row in self.input(memory)?.chunks_exact_mut(width * CHANNELS) {

@@ -37,7 +37,7 @@ pub struct TractModel {
 }
 
 impl TractModel {
-    /// Reads the bytes of an ONNX file with embedded weights, which takes pictures normalised as `input` says. `name`
+    /// Reads the bytes of an ONNX file with embedded weights, which takes images normalised as `input` says. `name`
     /// is used in error messages; at most `max_plans` (at least 1) are kept.
     pub fn read(name: &str, bytes: &[u8], input: &Input, max_plans: usize) -> Result<TractModel, ReadError> {
         let (graph, metadata) = catch_tract_panic(|| {
@@ -157,7 +157,7 @@ impl Session for TractSession {
         self.output
     }
 
-    /// The pictures and the answer; all else tract takes from the heap.
+    /// The images and the answer; all else tract takes from the heap.
     fn memory_bytes(&self) -> usize {
         aligned_size(self.input.elements()) + self.output.elements() * size_of::<f32>()
     }
@@ -170,7 +170,7 @@ impl Session for TractSession {
         let (pixels, output) =
             borrow_aligned(&self.name, memory, self.memory_bytes())?.split_at_mut(aligned_size(self.input.elements()));
         let output: &mut [f32] = bytemuck::cast_slice_mut(output);
-        let &[_, channels, height, width] = self.input.axes() else { return Err(self.failed("no picture".into())) };
+        let &[_, channels, height, width] = self.input.axes() else { return Err(self.failed("no image".into())) };
         catch_tract_panic(|| {
             let one = channels * height * width;
             let mut tensor = Tensor::zero::<f32>(self.input.axes())?;

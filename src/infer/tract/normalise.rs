@@ -18,7 +18,7 @@ impl Normaliser {
         }))
     }
 
-    /// One picture `[H][W][3]` to planes `[3][H][W]`. What is right of `columns` becomes 0, which is mid-grey *after*
+    /// One image `[H][W][3]` to planes `[3][H][W]`. What is right of `columns` becomes 0, which is mid-grey *after*
     /// normalisation: padding comes last.
     pub fn fill(&self, pixels: &[u8], width: usize, columns: usize, planes: &mut [f32]) {
         let columns = columns.min(width);
@@ -41,7 +41,7 @@ mod tests {
     use crate::models::manifest::ChannelOrder;
 
     #[test]
-    fn padding_is_zero_after_normalisation_and_each_plane_has_its_table() {
+    fn padding_normalises_to_zero_per_plane_table() {
         let input = Input {
             channels: 3,
             channel_order: ChannelOrder::Bgr,

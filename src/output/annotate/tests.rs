@@ -16,29 +16,28 @@ fn bytes_that_are_no_font_are_refused() {
 
 const GREY: image::Rgb<u8> = image::Rgb([128, 128, 128]);
 
-/// How many pixels of a part of a picture are dark, as letters are.
-fn ink(picture: &image::RgbImage, xs: std::ops::Range<u32>, ys: std::ops::Range<u32>) -> usize {
+/// How many pixels of a part of an image are dark, as letters are.
+fn ink(image: &image::RgbImage, xs: std::ops::Range<u32>, ys: std::ops::Range<u32>) -> usize {
     let pixels = xs.flat_map(|x| ys.clone().map(move |y| (x, y)));
-    pixels.filter(|&(x, y)| picture.get_pixel(x, y).0.iter().all(|value| *value < 130)).count()
+    pixels.filter(|&(x, y)| image.get_pixel(x, y).0.iter().all(|value| *value < 130)).count()
 }
 
 #[test]
-fn annotated_text_stands_beside_picture_at_its_place() {
+fn annotated_text_stands_beside_image_at_its_place() {
     let font = shipped_font();
     let mut page = page(&[]);
     let (box_of, green) = (rect(20.0, 40.0, 100.0, 60.0), image::Rgb([0, 140, 60]));
     push(&mut page, "Hi", box_of, 0, 0.95);
-    let picture = annotate(&page, image::RgbImage::from_pixel(200, 140, GREY), &font).expect("memory");
-    assert_eq!(picture.dimensions(), (402, 140));
+    let image = annotate(&page, image::RgbImage::from_pixel(200, 140, GREY), &font).expect("memory");
+    assert_eq!(image.dimensions(), (402, 140));
     for x in [0, 202] {
-        assert_eq!(*picture.get_pixel(x + 70, 100), green, "the box");
-        assert_eq!(*picture.get_pixel(x + 70, 101), green);
+        assert_eq!(*image.get_pixel(x + 70, 100), green, "the box");
+        assert_eq!(*image.get_pixel(x + 70, 101), green);
     }
-    let covered =
-        (0..200).flat_map(|x| (0..140).map(move |y| (x, y))).filter(|&(x, y)| *picture.get_pixel(x, y) != GREY);
-    assert!(covered.clone().all(|(x, y)| *picture.get_pixel(x, y) == green), "nothing but boxes on the picture");
-    assert!(ink(&picture, 224..320, 44..98) > 100, "letters in the box");
-    assert_eq!(ink(&picture, 202..402, 0..40) + ink(&picture, 202..402, 102..140), 0, "and nowhere else");
+    let covered = (0..200).flat_map(|x| (0..140).map(move |y| (x, y))).filter(|&(x, y)| *image.get_pixel(x, y) != GREY);
+    assert!(covered.clone().all(|(x, y)| *image.get_pixel(x, y) == green), "nothing but boxes on the image");
+    assert!(ink(&image, 224..320, 44..98) > 100, "letters in the box");
+    assert_eq!(ink(&image, 202..402, 0..40) + ink(&image, 202..402, 102..140), 0, "and nowhere else");
 }
 
 #[test]
@@ -51,36 +50,33 @@ fn annotated_text_fits_its_box_and_its_direction() {
     ] {
         let mut page = page(&[]);
         push(&mut page, text, quad, turns, 0.5);
-        let picture = annotate(&page, image::RgbImage::from_pixel(200, 140, GREY), &font).expect("memory");
+        let image = annotate(&page, image::RgbImage::from_pixel(200, 140, GREY), &font).expect("memory");
         let ([left, top], [right, bottom]) = (quad[0].map(|v| v as u32), quad[2].map(|v| v as u32));
-        let all = ink(&picture, 202..402, 0..140);
+        let all = ink(&image, 202..402, 0..140);
         assert!(all > 30, "{text}: {all} pixels");
-        assert_eq!(ink(&picture, 202 + left..203 + right, top..bottom + 1), all, "{text}: all in the box");
+        assert_eq!(ink(&image, 202 + left..203 + right, top..bottom + 1), all, "{text}: all in the box");
         // The letters fill the length.
         let (half, long) = ((bottom - top) / 2, bottom - top > right - left);
         let ends = if long {
             [
-                ink(&picture, 202 + left..202 + right, top..top + half),
-                ink(&picture, 202 + left..202 + right, top + half..bottom),
+                ink(&image, 202 + left..202 + right, top..top + half),
+                ink(&image, 202 + left..202 + right, top + half..bottom),
             ]
         } else {
             let middle = (left + right) / 2;
-            [
-                ink(&picture, 202 + left..202 + middle, top..bottom),
-                ink(&picture, 202 + middle..202 + right, top..bottom),
-            ]
+            [ink(&image, 202 + left..202 + middle, top..bottom), ink(&image, 202 + middle..202 + right, top..bottom)]
         };
         assert!(ends.iter().all(|end| *end > 10), "{text}: {ends:?}");
     }
 }
 
 #[test]
-fn annotated_wide_picture_has_texts_below() {
+fn annotated_wide_image_has_texts_below() {
     let mut page = page(&[]);
     push(&mut page, "Hi", rect(20.0, 10.0, 100.0, 30.0), 0, 0.95);
-    let picture = annotate(&page, image::RgbImage::from_pixel(300, 60, GREY), &shipped_font()).expect("memory");
-    assert_eq!(picture.dimensions(), (300, 122));
-    assert!(ink(&picture, 20..120, 74..102) > 50);
+    let image = annotate(&page, image::RgbImage::from_pixel(300, 60, GREY), &shipped_font()).expect("memory");
+    assert_eq!(image.dimensions(), (300, 122));
+    assert!(ink(&image, 20..120, 74..102) > 50);
 }
 
 #[test]

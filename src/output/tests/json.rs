@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn json_of_one_picture_is_an_object() {
+fn json_of_one_image_is_an_object() {
     let mut page = page(&[]);
     page.timing = Timing { decode_ms: 1.234_56, total_ms: f32::NAN, ..Timing::default() };
     push(&mut page, "a b", rect(1.26, 2.0, 30.0, 10.0), 2, 0.987_654_3);
@@ -55,7 +55,7 @@ fn json_has_the_outline_if_there_is_one() {
 }
 
 #[test]
-fn json_of_several_pictures_is_an_array() {
+fn json_of_several_images_is_an_array() {
     let page = page(&["x"]);
     for format in [Format::Json, Format::Paddle] {
         assert_eq!(parsed(&written(format, false, &[])), json!([]));

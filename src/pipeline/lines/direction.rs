@@ -1,4 +1,4 @@
-//! Which way up the lines of a picture are: as most of them are, unless one of them says otherwise with good evidence.
+//! Which way up the lines of an image are: as most of them are, unless one of them says otherwise with good evidence.
 //!
 //! The classifier looks at each line alone and misses short and faint ones; read the wrong way up, they come out as
 //! nonsense of a middling score. Lying and tall lines are counted apart, since a spine may be read in either direction.

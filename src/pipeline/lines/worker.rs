@@ -68,7 +68,7 @@ pub(super) struct Worker {
     pub result: Result<(), StageError>,
 }
 
-/// A line of a batch: cut out, or the picture itself.
+/// A line of a batch: cut out, or the image itself.
 enum Source<'a> {
     Crop(Crop<'a>),
     Whole(PixelView<'a>),
@@ -105,7 +105,7 @@ impl Worker {
         })
     }
 
-    /// Forgets what was read, for another picture.
+    /// Forgets what was read, for another image.
     pub fn clear(&mut self) {
         self.read.lines.clear();
         self.read.chars.clear();

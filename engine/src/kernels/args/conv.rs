@@ -47,7 +47,7 @@ pub struct PanelArgs {
     pub first: usize,
     /// Output pixels.
     pub count: usize,
-    /// Value outside the picture.
+    /// Value outside the image.
     pub zero: u8,
     /// Panel.
     pub dst: *mut u8,
@@ -66,9 +66,9 @@ pub struct Window {
     pub sh: usize,
     /// Horizontal stride.
     pub sw: usize,
-    /// Rows above the picture.
+    /// Rows above the image.
     pub pad_top: usize,
-    /// Columns left of the picture.
+    /// Columns left of the image.
     pub pad_left: usize,
 }
 
@@ -203,7 +203,7 @@ pub struct DepthwiseArgs {
     pub y0: usize,
     /// Past the last output row.
     pub y1: usize,
-    /// Value outside the picture.
+    /// Value outside the image.
     pub zero: u8,
     /// `[c/16][tap][16]`.
     pub weights: *const i8,

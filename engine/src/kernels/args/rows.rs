@@ -120,7 +120,7 @@ pub struct PoolArgs {
     pub out_stride: usize,
     /// Scale change (for maxima: none is a plain maximum).
     pub requant: Option<Requant>,
-    /// Average: divide by kh*kw instead of by the pixels inside the picture (which then count as real zero).
+    /// Average: divide by kh*kw instead of by the pixels inside the image (which then count as real zero).
     pub include_pad: bool,
 }
 

@@ -208,7 +208,7 @@ pub unsafe fn softmax<L: Lanes>(a: &NormArgs) {
     }
 }
 
-/// Depthwise convolution: sums run over the taps inside the picture in ascending order, starting from the bias.
+/// Depthwise convolution: sums run over the taps inside the image in ascending order, starting from the bias.
 ///
 /// # Safety
 /// The contract of [`crate::kernels::args`] for [`DepthwiseF32Args`].

@@ -96,7 +96,7 @@ fn inside(a: &PanelArgs, ix: usize) -> usize {
 /// the larger part of the work.
 ///
 /// # Safety
-/// `n` windows lie inside the picture from `src` on, and `dst` has room for their panel rows; both as [`panel`] says.
+/// `n` windows lie inside the image from `src` on, and `dst` has room for their panel rows; both as [`panel`] says.
 #[inline(always)]
 unsafe fn narrow<P: PanelFormat>(a: &PanelArgs, mut src: *const u8, n: usize, mut dst: *mut u8) {
     let (row, kernel_row) = (a.w * a.c, a.window.kw * a.c * P::ELEM);

@@ -12,7 +12,7 @@ fn clip(o: usize, s: usize, pad: usize, k: usize, n: usize) -> (usize, usize) {
     (start.min(end), end)
 }
 
-/// Maximum over the pixels inside the picture.
+/// Maximum over the pixels inside the image.
 ///
 /// # Safety
 /// The contract of [`crate::kernels::args`] for [`PoolArgs`].
@@ -72,7 +72,7 @@ unsafe fn max_2x2<L: Lanes>(a: &PoolArgs, mut src: *const u8, done: usize, c: us
     }
 }
 
-/// Mean: `(sum - pixels * zero) * (mul / divisor)`, where pixels are those inside the picture.
+/// Mean: `(sum - pixels * zero) * (mul / divisor)`, where pixels are those inside the image.
 ///
 /// # Safety
 /// The contract of [`crate::kernels::args`] for [`PoolArgs`].

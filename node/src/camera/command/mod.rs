@@ -22,10 +22,10 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CommandFormat {
-    /// JPEGs. With `once`, a picture in any format that is read.
+    /// JPEGs. With `once`, an image in any format that is read.
     #[default]
     Jpeg,
-    /// Binary PNM (P4, P5, P6). With `once`, a picture in any format that is read.
+    /// Binary PNM (P4, P5, P6). With `once`, an image in any format that is read.
     Pnm,
     /// Raw [`Layout::Rgb`].
     Rgb,
@@ -103,9 +103,7 @@ impl CommandConfig {
         let Some(layout) = self.format.layout() else {
             return match (self.width_px, self.height_px) {
                 (0, 0) => Ok(()),
-                _ => {
-                    Err("width_px and height_px are for raw formats; leave them out, the picture tells its size".into())
-                }
+                _ => Err("width_px and height_px are for raw formats; leave them out, the image tells its size".into()),
             };
         };
         within("width_px", self.width_px.into(), 1, common.limits.max_width_px.into())?;
@@ -124,7 +122,7 @@ impl CommandConfig {
     }
 }
 
-/// Decodes the program's output into pictures.
+/// Decodes the program's output into images.
 struct OutputDecoder {
     decoder: FrameDecoder,
     /// Shape and length of raw frames.
@@ -145,7 +143,7 @@ impl OutputDecoder {
         OutputDecoder { decoder: FrameDecoder::new(common), raw, name }
     }
 
-    fn picture(&self, bytes: &[u8]) -> Result<Upright, CameraError> {
+    fn image(&self, bytes: &[u8]) -> Result<Upright, CameraError> {
         match &self.raw {
             Some((shape, _)) => self.decoder.raw(&self.name, bytes, shape),
             None => self.decoder.decode(&self.name, bytes),

@@ -97,7 +97,7 @@ impl Once {
                     "it has more than the {bytes} bytes of its format and size: check format, width_px and height_px"
                 )
             }
-            None => format!("it has more than {} bytes: ask for a smaller picture or raise max_bytes", self.max_bytes),
+            None => format!("it has more than {} bytes: ask for a smaller image or raise max_bytes", self.max_bytes),
         };
         CameraError::BadFrame { source_name: self.output_decoder.name.clone(), reason }
     }
@@ -111,8 +111,8 @@ impl FrameSource for Once {
         self.retry.note(&run);
         let (bytes, at) = run?;
         self.count += 1;
-        let picture = self.output_decoder.picture(&bytes)?;
-        Ok(captured(picture, at, format!("{} frame {}", self.output_decoder.name, self.count)))
+        let image = self.output_decoder.image(&bytes)?;
+        Ok(captured(image, at, format!("{} frame {}", self.output_decoder.name, self.count)))
     }
 
     fn describe(&self) -> String {

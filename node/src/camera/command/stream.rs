@@ -93,8 +93,8 @@ impl FrameSource for Stream {
             waited_ms: timeout.as_millis() as u64,
             mend: "run the program by hand, or raise timeout_ms".into(),
         })?;
-        let picture = self.output_decoder.picture(&frame.frame)?;
-        Ok(captured(picture, frame.at, format!("{} frame {}", self.output_decoder.name, frame.number)))
+        let image = self.output_decoder.image(&frame.frame)?;
+        Ok(captured(image, frame.at, format!("{} frame {}", self.output_decoder.name, frame.number)))
     }
 
     fn describe(&self) -> String {

@@ -81,12 +81,12 @@ fn a_frame_for_every_run() {
     let mut source = stage.open("echo taking >&2; cat 3.png", |_, _| {});
     for count in 1..=3 {
         let frame = next(&mut source).unwrap();
-        assert_eq!((frame.picture.as_raw()[0], frame.name), (3, format!("command sh frame {count}")));
+        assert_eq!((frame.image.as_raw()[0], frame.name), (3, format!("command sh frame {count}")));
     }
     let mut raw = stage.open("cat 7.raw", |config, _| {
         (config.format, config.width_px, config.height_px) = (CommandFormat::Rgb, 1, 2);
     });
-    assert_eq!(next(&mut raw).unwrap().picture.as_raw(), [7; 6]);
+    assert_eq!(next(&mut raw).unwrap().image.as_raw(), [7; 6]);
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn kill(process: &Path) {
 }
 
 #[test]
-fn a_frame_does_not_wait_for_what_the_program_leaves_behind() {
+fn frame_does_not_wait_for_orphaned_children() {
     let stage = Stage::new();
     let mut source = stage.open(&format!("{LEAVE_ONE_BEHIND}; cat 3.png"), |_, _| {});
     let start = Instant::now();
-    assert_eq!(next(&mut source).unwrap().picture.as_raw()[0], 3);
+    assert_eq!(next(&mut source).unwrap().image.as_raw()[0], 3);
     assert!(start.elapsed() < LONG / 2);
     let stranger = stage.process();
     eventually("threads and descriptors are gone", || !hears(&stranger));
@@ -160,7 +160,7 @@ fn a_frame_does_not_wait_for_what_the_program_leaves_behind() {
     // One in the program's group is ended with it, and what was written before is taken whole.
     fs::remove_file(stage.path("pid")).unwrap();
     let mut source = stage.open("sleep 1000 & echo $! > pid; cat 4.png", |_, _| {});
-    assert_eq!(next(&mut source).unwrap().picture.as_raw()[0], 4);
+    assert_eq!(next(&mut source).unwrap().image.as_raw()[0], 4);
     let process = stage.process();
     eventually("it is ended", || !process.exists());
     // A failure is told as one.
@@ -171,7 +171,7 @@ fn a_frame_does_not_wait_for_what_the_program_leaves_behind() {
 }
 
 #[test]
-fn a_stream_does_not_wait_for_what_the_program_leaves_behind() {
+fn stream_does_not_wait_for_orphaned_children() {
     let stage = Stage::new();
     let mut source =
         stage.stream(CommandFormat::Jpeg, &format!("test -e pid && exit 7; {LEAVE_ONE_BEHIND}; cat 5.jpg; exit 7"));
@@ -216,7 +216,7 @@ fn a_run_is_killed_when_the_node_ends() {
 fn a_flood_of_messages_does_not_block() {
     let stage = Stage::new();
     let mut source = stage.open("yes complaint | head -c 1000000 >&2; cat 2.png", |_, _| {});
-    assert_eq!(next(&mut source).unwrap().picture.as_raw()[0], 2);
+    assert_eq!(next(&mut source).unwrap().image.as_raw()[0], 2);
 }
 
 #[test]
@@ -226,10 +226,10 @@ fn streams_of_every_format() {
     let mut source =
         stage.stream(CommandFormat::Jpeg, &format!("cat 1.jpg 2.jpg; head -c 300 3.jpg; cat 4.jpg{sleep}"));
     let whole = edge_ocr::image::decode::decode(&jpeg(4), &Default::default()).unwrap();
-    eventually("the last", || next(&mut source).is_ok_and(|frame| frame.picture.as_raw() == whole.as_raw()));
+    eventually("the last", || next(&mut source).is_ok_and(|frame| frame.image.as_raw() == whole.as_raw()));
     for (format, ending) in [(CommandFormat::Pnm, "pgm"), (CommandFormat::Rgb, "raw")] {
         let mut source = stage.stream(format, &format!("cat 1.{ending} 2.{ending} 5.{ending}{sleep}"));
-        eventually("the last", || next(&mut source).is_ok_and(|frame| frame.picture.as_raw() == [5; 6]));
+        eventually("the last", || next(&mut source).is_ok_and(|frame| frame.image.as_raw() == [5; 6]));
     }
 }
 
@@ -283,7 +283,7 @@ fn a_stream_in_the_wrong_format_is_told() {
 }
 
 #[test]
-fn the_newest_frame_is_given_and_the_program_never_waits() {
+fn stream_gives_newest_frame_without_blocking() {
     let stage = Stage::new();
     // More than any pipe holds; then it says that it got rid of all of it.
     let script = "i=0; while test $i -lt 300; do cat 1.jpg; i=$((i+1)); done; cat 9.jpg; echo x > written; sleep 1000";
@@ -291,7 +291,7 @@ fn the_newest_frame_is_given_and_the_program_never_waits() {
     assert!(next(&mut source).is_ok());
     eventually("all is written", || stage.path("written").exists());
     let whole = edge_ocr::image::decode::decode(&jpeg(9), &Default::default()).unwrap();
-    eventually("the newest", || next(&mut source).is_ok_and(|frame| frame.picture.as_raw() == whole.as_raw()));
+    eventually("the newest", || next(&mut source).is_ok_and(|frame| frame.image.as_raw() == whole.as_raw()));
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn inherits() {
     let mut source =
         stage.open("sleep 1000 > /dev/null 2>&1 & (sleep 1000 & sleep 1000) > /dev/null 2>&1 & cat 1.png", |_, _| {});
     for _ in 0..3 {
-        assert_eq!(next(&mut source).unwrap().picture.as_raw()[0], 1);
+        assert_eq!(next(&mut source).unwrap().image.as_raw()[0], 1);
         let child = waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT);
         assert_eq!(child.err(), Some(rustix::io::Errno::CHILD), "none is left, alive or dead");
     }

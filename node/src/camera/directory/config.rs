@@ -41,7 +41,7 @@ pub struct DirectoryConfig {
     /// Time between two lists in milliseconds, 50 to 3 600 000. Default 1000.
     pub poll_ms: u64,
     /// How long size and time of a file must stand still before it is read, in milliseconds, 10 to 600 000; not needed
-    /// where the system says that it was closed after writing. Default 1000. What is no whole picture then is tried
+    /// where the system says that it was closed after writing. Default 1000. What is no whole image then is tried
     /// again, and is taken for broken when it has stood still for 60 times as long, or for 15 times if it was closed;
     /// never while it is open for writing.
     pub settle_ms: u64,
@@ -54,7 +54,7 @@ pub struct DirectoryConfig {
     pub after: After,
     /// Folder for `after = "move"`.
     pub move_to: Option<PathBuf>,
-    /// Folder for files that are no picture; without, they stay and are reported once. A file that cannot be read at
+    /// Folder for files that are no image; without, they stay and are reported once. A file that cannot be read at
     /// all (rights, a bad disk) stays in any case, and is tried again.
     pub failed_to: Option<PathBuf>,
 }

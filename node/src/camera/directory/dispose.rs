@@ -198,10 +198,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("from"), root.path().join("to"));
         fs::create_dir(&to).unwrap();
-        fs::write(&from, b"picture").unwrap();
+        fs::write(&from, b"image").unwrap();
         let name = OsString::from("x".repeat(251) + ".png");
         move_across(&from, &to, &name).unwrap();
-        assert_eq!((fs::read(to.join(&name)).unwrap().as_slice(), from.exists()), (&b"picture"[..], false));
+        assert_eq!((fs::read(to.join(&name)).unwrap().as_slice(), from.exists()), (&b"image"[..], false));
         assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "nothing is left beside it");
         // What cannot be removed here is not there either: `from` is a folder now, which can be neither read nor
         // removed as a file.

@@ -261,7 +261,7 @@ impl FileTracker {
         before.is_none()
     }
 
-    /// A file that was given is no picture. False if it may only be unfinished: then it will be given again when
+    /// A file that was given is no image. False if it may only be unfinished: then it will be given again when
     /// something happens to it, and after a while. `is_open`: it is being written to.
     pub fn is_broken(&mut self, file: &File, is_open: bool, now: Instant) -> bool {
         let Some(known) = self.tracked.get(&file.name) else { return true };
@@ -307,9 +307,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_read_is_news_once_and_tried_more_and_more_seldom() {
+    fn unreadable_file_logged_once_retried_with_backoff() {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("a"), b"picture").unwrap();
+        fs::write(root.path().join("a"), b"image").unwrap();
         let mut tracker = FileTracker::new(true, Duration::ZERO);
         let none = WriteStatus { complete: HashSet::new(), is_open: &|_| false };
         let (mut now, start) = (Instant::now(), Instant::now());
@@ -326,7 +326,7 @@ mod tests {
         }
         let seconds = (now - start).as_secs();
         assert!((2 + 4 + 8 + 16 + 32 + 60 + 60..200).contains(&seconds), "{seconds}");
-        fs::write(root.path().join("a"), b"another picture").unwrap();
+        fs::write(root.path().join("a"), b"another image").unwrap();
         tracker.list(root.path(), &none, now).unwrap();
         let other = tracker.take().unwrap();
         assert!(tracker.try_later(&other, now), "of another file");
@@ -335,7 +335,7 @@ mod tests {
     /// What was given of one file, second by second, and when it counted as broken.
     fn retry(status: &WriteStatus<'_>, seconds: u64) -> (Vec<u64>, Option<u64>) {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("a"), b"half a picture").unwrap();
+        fs::write(root.path().join("a"), b"half an image").unwrap();
         let mut tracker = FileTracker::new(true, Duration::from_secs(1));
         let (start, mut given) = (Instant::now(), Vec::new());
         for second in 0..seconds {

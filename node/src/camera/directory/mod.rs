@@ -2,7 +2,7 @@
 //!
 //! A file counts as complete when the system says that it was closed after writing or renamed into the folder, or when
 //! its size and time stood still for a while and the system does not say that it is open. One that is no whole
-//! picture then may still be unfinished: it is tried again, and stays untouched, until it has stood still for long.
+//! image then may still be unfinished: it is tried again, and stays untouched, until it has stood still for long.
 //!
 //! An event names its file, and only that one is looked at; so is a file that should stand still by now. The folder,
 //! which may hold very many, is listed at the start, when events were lost, and now and then in any case: network
@@ -200,7 +200,7 @@ impl Directory {
             if open.pages.page_count() > 1 {
                 name = format!("{name} (page {} of {})", page.page, open.pages.page_count());
             }
-            let frame = Upright { picture: page.picture, full_px: page.full_px, notices: page.notices };
+            let frame = Upright { image: page.image, full_px: page.full_px, notices: page.notices };
             Ok(captured(frame, open.file.modified, name))
         });
         if open.pages.is_done() {
@@ -223,7 +223,7 @@ impl Directory {
         }
     }
 
-    /// Whether a file that is no picture will not become one either: it has stood still for long. Otherwise it is
+    /// Whether a file that is no image will not become one either: it has stood still for long. Otherwise it is
     /// given again.
     fn is_broken(&mut self, file: &File) -> bool {
         let is_open = self.watch.as_ref().is_some_and(|watch| watch.is_open(&file.name));

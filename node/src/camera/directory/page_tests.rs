@@ -33,7 +33,7 @@ impl Folder {
     }
 
     fn next(&mut self) -> Result<u8, CameraError> {
-        self.source.next(LONG, &Stop::default()).map(|frame| frame.picture.as_raw()[0])
+        self.source.next(LONG, &Stop::default()).map(|frame| frame.image.as_raw()[0])
     }
 
     fn has(&self, name: &str) -> bool {
@@ -98,7 +98,7 @@ fn file_with_a_damaged_page_stays() {
 }
 
 #[test]
-fn file_without_a_readable_page_is_no_picture() {
+fn file_without_a_readable_page_is_no_image() {
     let mut folder = Folder::new(&tiff(&[50])[..40], After::Delete);
     assert!(matches!(folder.next(), Err(CameraError::BadFrame { .. })));
     assert!(!folder.has("in/file") && folder.has("failed/file"));

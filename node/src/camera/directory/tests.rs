@@ -41,7 +41,7 @@ impl Folder {
 
     pub(super) fn next(&mut self) -> u8 {
         match self.source.next(LONG, &Stop::default()) {
-            Ok(frame) => frame.picture.as_raw()[0],
+            Ok(frame) => frame.image.as_raw()[0],
             Err(e) => panic!("{e}"),
         }
     }
@@ -163,7 +163,7 @@ fn done_deletes_moves_or_keeps() {
 }
 
 #[test]
-fn a_file_that_changed_after_it_was_read_is_not_deleted() {
+fn file_changed_after_read_not_deleted() {
     let mut folder = Folder::new(|c, _| c.after = After::Delete);
     folder.put("a.png", 1);
     assert_eq!(folder.next(), 1);
@@ -175,7 +175,7 @@ fn a_file_that_changed_after_it_was_read_is_not_deleted() {
 }
 
 #[test]
-fn a_file_that_is_not_done_is_not_given_again_but_after_a_restart() {
+fn unfinished_file_given_again_only_after_restart() {
     let mut folder = Folder::new(|c, _| c.after = After::Delete);
     folder.put("a.png", 1);
     assert_eq!(folder.next(), 1);
@@ -201,11 +201,11 @@ fn a_broken_file_is_reported_once() {
     }
 }
 
-/// It counted as no picture, was moved to `failed_to`, and lay there when it could be read. Here the folder is
+/// It counted as no image, was moved to `failed_to`, and lay there when it could be read. Here the folder is
 /// another thing for a moment.
 #[cfg(unix)]
 #[test]
-fn a_file_that_cannot_be_read_for_a_moment_is_tried_again_and_stays() {
+fn briefly_unreadable_file_retried_and_kept() {
     let mut folder = Folder::new(|c, root| {
         (c.after, c.failed_to) = (After::Delete, Some(root.join("bad")));
         (c.watch, c.poll_ms) = (WatchBy::Poll, 3_600_000);
@@ -261,13 +261,13 @@ fn a_folder_may_come_and_go() {
             got = folder.source.next(Duration::from_millis(20), &Stop::default()).ok();
             got.is_some()
         });
-        assert_eq!(got.unwrap().picture.as_raw()[0], 2);
+        assert_eq!(got.unwrap().image.as_raw()[0], 2);
     });
 }
 
 /// It was told as a failure of the camera, and left for ever.
 #[test]
-fn what_cannot_be_put_away_is_tried_again_and_not_read_again() {
+fn failed_disposal_retried_file_not_reread() {
     let mut folder = Folder::new(|c, root| (c.after, c.move_to) = (After::Move, Some(root.join("file/out"))));
     fs::write(folder.path("file"), b"in the way").unwrap();
     for (name, value) in [("a.png", 1), ("b.png", 2)] {

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-/// Writes half of a picture, waits until that has been looked at several times, writes the rest.
+/// Writes half of an image, waits until that has been looked at several times, writes the rest.
 fn write_with_a_pause(folder: &mut Folder, path: &Path, reopen: bool) {
     let whole = png(7);
     let mut file = fs::File::create(path).unwrap();

@@ -218,7 +218,7 @@ impl Client {
             Error::Io(e) => self.explain_io(&e),
             Error::BodyExceedsLimit(limit) => self.failed(
                 &format!("its answer is longer than {limit} bytes"),
-                "ask for a smaller picture or raise max_bytes",
+                "ask for a smaller image or raise max_bytes",
             ),
             Error::LargeResponseHeader(..) => {
                 self.failed("the headers of its answer have no end", "check what serves the url")

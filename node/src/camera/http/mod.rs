@@ -1,4 +1,4 @@
-//! A network camera that gives a picture when asked.
+//! A network camera that gives an image when asked.
 
 mod challenge;
 mod client;
@@ -51,7 +51,7 @@ pub enum Redirects {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
-    /// Address of the picture or stream, `http`, or `https` with the feature `tls`; without user and password. Its
+    /// Address of the image or stream, `http`, or `https` with the feature `tls`; without user and password. Its
     /// query is never shown.
     pub url: String,
     /// Authority that has signed an `https` camera's certificate, PEM; those that the system trusts if not given. The
@@ -73,7 +73,7 @@ pub struct HttpConfig {
     pub auth: Auth,
     /// Longest time for a connection in milliseconds, 50 to 60 000. Default 3000.
     pub connect_timeout_ms: u64,
-    /// Whether to ask only for pictures that are new by their `ETag`; an old one is [`CameraError::NothingNew`].
+    /// Whether to ask only for images that are new by their `ETag`; an old one is [`CameraError::NothingNew`].
     /// Default false: some cameras give the same tag for ever. For `http`.
     pub use_etag: bool,
 }
@@ -117,7 +117,7 @@ impl HttpConfig {
     /// One sentence that names the key.
     pub fn validate(&self) -> Result<(), String> {
         if self.url.is_empty() {
-            return Err("url is missing; give the address of the camera's picture".into());
+            return Err("url is missing; give the address of the camera's image".into());
         }
         url::Url::parse(&self.url).map_err(|reason| format!("url cannot be used because {reason}"))?;
         within("connect_timeout_ms", self.connect_timeout_ms, 50, 60_000)?;
@@ -157,7 +157,7 @@ impl HttpConfig {
 /// An answer of the thread that asks the camera.
 type Answer = Result<Fetched, CameraError>;
 
-/// A picture as it came, and when.
+/// An image as it came, and when.
 struct Fetched {
     bytes: Vec<u8>,
     at: SystemTime,
@@ -254,8 +254,8 @@ impl FrameSource for Snapshot {
         self.retry.note(&fetched);
         let fetched = fetched?;
         self.count += 1;
-        let picture = self.decoder.decode(&self.name, &fetched.bytes)?;
-        Ok(captured(picture, fetched.at, format!("{} frame {}", self.name, self.count)))
+        let image = self.decoder.decode(&self.name, &fetched.bytes)?;
+        Ok(captured(image, fetched.at, format!("{} frame {}", self.name, self.count)))
     }
 
     fn describe(&self) -> String {
@@ -278,7 +278,7 @@ impl Fetcher {
             return Err(CameraError::NothingNew { source_name: self.client.name().into() });
         }
         if text(response.headers(), "Content-Type").is_some_and(|kind| kind.trim_start().starts_with("multipart/")) {
-            return Err(self.client.failed("it gives a stream, not a picture", "set kind = \"mjpeg\""));
+            return Err(self.client.failed("it gives a stream, not an image", "set kind = \"mjpeg\""));
         }
         let etag = text(response.headers(), "ETag").filter(|tag| tag.len() <= 256);
         let body = response.into_body().into_with_config().limit(self.max_bytes).read_to_vec();

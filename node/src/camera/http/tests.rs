@@ -23,7 +23,7 @@ fn with_user(config: &mut HttpConfig) {
 }
 
 fn next(source: &mut Snapshot) -> Result<u8, CameraError> {
-    source.next(LONG, &Stop::default()).map(|frame| frame.picture.as_raw()[0])
+    source.next(LONG, &Stop::default()).map(|frame| frame.image.as_raw()[0])
 }
 
 /// What is said of a server that answers like this.
@@ -43,7 +43,7 @@ fn said_within(timeout_ms: u64, answer: impl Fn(&Request, &mut TcpStream) -> boo
 }
 
 #[test]
-fn pictures_over_one_connection() {
+fn images_over_one_connection() {
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_, stream| {
         // Told by its bytes: the header is wrong.
@@ -53,7 +53,7 @@ fn pictures_over_one_connection() {
     let mut source = open(&server, |_| {});
     let before = SystemTime::now();
     let frame = source.next(LONG, &Stop::default()).unwrap();
-    assert!(frame.captured_at >= before && frame.picture.as_raw()[0] == 1);
+    assert!(frame.captured_at >= before && frame.image.as_raw()[0] == 1);
     assert!(frame.name.ends_with("/shot?… frame 1"), "{}", frame.name);
     assert_eq!([next(&mut source), next(&mut source)], [Ok(2), Ok(3)]);
     assert_eq!(server.connections(), 1);
@@ -62,7 +62,7 @@ fn pictures_over_one_connection() {
 }
 
 #[test]
-fn a_connection_that_was_closed_meanwhile_is_made_again() {
+fn idle_connection_closed_reconnects() {
     let server = Server::start(|_, stream| {
         respond(stream, "200 OK", &[], &png(5));
         false
@@ -73,7 +73,7 @@ fn a_connection_that_was_closed_meanwhile_is_made_again() {
 }
 
 #[test]
-fn a_connection_that_is_closed_by_the_request_is_made_again_once() {
+fn connection_closed_on_request_retried_once() {
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_, stream| {
         // The second and the fourth and all later requests get no answer.
@@ -223,7 +223,7 @@ fn answers_that_go_wrong() {
         while stream.write_all(&[7; 8192]).is_ok() {}
         false
     };
-    assert!(said(endless).contains("longer than 100000 bytes; ask for a smaller picture or raise max_bytes"));
+    assert!(said(endless).contains("longer than 100000 bytes; ask for a smaller image or raise max_bytes"));
     let short = |_: &Request, stream: &mut TcpStream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nabc");
         false
@@ -237,21 +237,21 @@ fn answers_that_go_wrong() {
     let text = said(headers);
     assert!(text.contains("headers") || text.contains("rules of HTTP"), "{text}");
     assert!(said(|_, stream| stream.write_all(b"220 ftp ready\r\n\r\n").is_err()).contains("rules of HTTP"));
-    assert!(said(|_, stream| respond(stream, "200 OK", &[], b"<html>")).contains("not a picture"));
+    assert!(said(|_, stream| respond(stream, "200 OK", &[], b"<html>")).contains("not an image"));
     assert!(said(|_, stream| respond(stream, "200 OK", &[], b"")).contains("empty"));
     let stream = ["Content-Type: multipart/x-mixed-replace; boundary=x"];
     assert!(said(move |_, s| respond(s, "200 OK", &stream, b"")).contains("kind = \"mjpeg\""));
 }
 
 #[test]
-fn a_picture_of_absurd_size_is_refused_by_its_header() {
+fn an_image_of_absurd_size_is_refused_by_its_header() {
     let mut bomb = png(0);
     bomb[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);
     assert!(said(move |_, stream| respond(stream, "200 OK", &[], &bomb)).contains("60000x60000"));
 }
 
 #[test]
-fn a_jpeg_that_ends_with_its_connection_is_a_bad_frame() {
+fn jpeg_cut_off_by_connection_is_bad_frame() {
     let jpeg = jpeg(1);
     let cut = said(move |_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").and_then(|()| stream.write_all(&jpeg[..jpeg.len() - 99]));
@@ -298,7 +298,7 @@ fn an_ending_node_does_not_wait_for_the_camera() {
 }
 
 #[test]
-fn unchanged_pictures_are_not_sent_again() {
+fn unchanged_images_are_not_sent_again() {
     let server = Server::start(|request, stream| match request.header("If-None-Match") {
         Some("\"a\"") => stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n").is_ok(),
         _ => respond(stream, "200 OK", &["ETag: \"a\""], &png(1)),

@@ -61,7 +61,7 @@ mod tests {
         [env!("CARGO_MANIFEST_DIR"), "../tests/support/tls", name].iter().collect()
     }
 
-    /// Answers one request on a connection with a picture; gives the request's lines.
+    /// Answers one request on a connection with an image; gives the request's lines.
     fn answer(config: Arc<ServerConfig>, stream: TcpStream) -> Option<Vec<String>> {
         let mut tls = BufReader::new(StreamOwned::new(ServerConnection::new(config).ok()?, stream));
         let mut lines = Vec::new();
@@ -111,7 +111,7 @@ mod tests {
         let mut config = HttpConfig { url, ca_file: Some(file("ca.pem")), ..HttpConfig::default() };
         change(&mut config);
         let mut source = Snapshot::open(&config, &Common { timeout_ms: 20_000, ..Common::default() }).unwrap();
-        source.next(Duration::from_secs(20), &Stop::default()).map(|frame| frame.picture.as_raw()[0])
+        source.next(Duration::from_secs(20), &Stop::default()).map(|frame| frame.image.as_raw()[0])
     }
 
     #[test]

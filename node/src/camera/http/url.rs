@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_cannot_be_are_told_without_repeating_them() {
+    fn invalid_url_error_does_not_repeat_url() {
         for (text, word) in [
             ("rtsp://hunter2/x", "http://"),
             ("http://user:hunter2@cam/", "username"),

@@ -72,7 +72,7 @@ pub fn choose(offers: &[Offer], format: V4l2Format, width: u32, height: u32) -> 
     choices.min_by_key(|choice| distance((choice.width, choice.height), width, height)).ok_or_else(|| {
         let have: Vec<String> = offers.iter().map(|offer| fourcc_name(offer.fourcc)).collect();
         match have.is_empty() {
-            true => "it offers no picture formats".into(),
+            true => "it offers no image formats".into(),
             false => format!("it offers only {}", have.join(", ")),
         }
     })
@@ -111,7 +111,7 @@ mod tests {
         Offer { fourcc: *fourcc, sizes: Sizes::Some(sizes.to_vec()) }
     }
 
-    /// As a common webcam: large pictures only as JPEG.
+    /// As a common webcam: large images only as JPEG.
     fn webcam() -> Vec<Offer> {
         vec![
             offer(b"MJPG", &[(1920, 1080), (1280, 720), (640, 480)]),
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(of(V4l2Format::Yuyv, 1280, 720), (*b"YUYV", 640, 480), "what is asked for holds");
         let said = choose(&webcam(), V4l2Format::Grey, 1, 1).unwrap_err();
         assert_eq!(said, "it offers only MJPG, YUYV, H264");
-        assert!(choose(&[], V4l2Format::Auto, 1, 1).unwrap_err().contains("no picture formats"));
+        assert!(choose(&[], V4l2Format::Auto, 1, 1).unwrap_err().contains("no image formats"));
     }
 
     #[test]

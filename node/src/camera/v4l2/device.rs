@@ -60,11 +60,11 @@ impl FrameSource for Camera {
             mend: "check the camera's cable, or raise timeout_ms".into(),
         })?;
         let (bytes, shape) = &frame.frame;
-        let picture = match shape {
+        let image = match shape {
             Some(shape) => self.decoder.raw(&self.name, bytes, shape)?,
             None => self.decoder.decode(&self.name, bytes)?,
         };
-        Ok(captured(picture, frame.at, format!("{} frame {}", self.name, frame.number)))
+        Ok(captured(image, frame.at, format!("{} frame {}", self.name, frame.number)))
     }
 
     fn describe(&self) -> String {
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_frame_is_there_until_the_camera_is_unplugged() {
+    fn newest_frame_given_until_camera_unplugged() {
         let frames = vec![good(1), good(2), good(3), Ok(None), good(4), Err(errno(19))];
         let (said, frame) = ended(frames);
         assert!(said.contains("it is gone; plug the camera in again"), "{said}");
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_sends_nothing_or_only_broken_frames_is_opened_anew() {
+    fn silent_or_broken_camera_reopened() {
         for frames in [vec![], vec![good(1), good(2)], vec![Ok(None), Ok(None)]] {
             let (said, frame) = ended(frames);
             assert!(said.contains("no frame") && said.contains("reopened"), "{said}");
@@ -375,11 +375,11 @@ mod tests {
         assert_eq!(stride(0).unwrap(), 320, "not told");
         assert!(stride(u32::MAX).unwrap_err().to_string().contains("max_bytes"));
         assert!(reader.shape(Layout::Grey, 1000, 101, 0).unwrap_err().to_string().contains("101000 bytes"));
-        // The picture is what was sent, without the padding.
+        // The image is what was sent, without the padding.
         let shape = reader.shape(Layout::Yuyv, 2, 2, 6).unwrap();
         let bytes = [235, 128, 16, 128, 9, 9, 16, 128, 235, 128];
         let frame = FrameDecoder::new(&Common::default()).raw("x", &bytes, &shape).unwrap();
-        assert_eq!(frame.picture.as_raw(), [[255; 3], [0; 3], [0; 3], [255; 3]].as_flattened());
+        assert_eq!(frame.image.as_raw(), [[255; 3], [0; 3], [0; 3], [255; 3]].as_flattened());
     }
 
     #[test]

@@ -227,7 +227,7 @@ mod tests {
 
     /// A byte now and then keeps no client, and keeps nobody from being answered.
     #[test]
-    fn a_client_that_dribbles_is_sent_away_and_others_are_answered_meanwhile() {
+    fn slow_metrics_client_times_out_others_served() {
         let (address, _server) = start();
         let begun = Instant::now();
         let mut slow = TcpStream::connect(address).unwrap();
@@ -257,7 +257,7 @@ mod tests {
 
     /// Those that came first and never asked kept all others out, for ever if they came again.
     #[test]
-    fn there_are_few_clients_at_a_time_and_the_oldest_goes() {
+    fn metrics_clients_limited_oldest_dropped() {
         let (address, _server) = start();
         let mut waiting: Vec<_> = (0..=MAX_CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();
         let mut oldest = waiting.remove(0);

@@ -129,7 +129,7 @@ fn cron_in_the_time_zone_of_the_place() {
 }
 
 #[test]
-fn a_clock_that_is_set_forward_leaves_out_what_it_jumps_over() {
+fn clock_set_forward_skips_missed_runs() {
     let mut clock = Clock::new();
     let mut plan = schedule(&cron("35 12 * * *"), &clock);
     clock.rounds(&mut plan, 10.0);

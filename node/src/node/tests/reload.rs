@@ -106,9 +106,9 @@ fn reload_keeps_what_the_folder_source_has_read() {
     let source = format!("kind = 'directory'\npath = '{}'\nsettle_ms = 10\n", folder.display());
     let config = CONFIG.replace("kind = 'http'\nurl = 'http://127.0.0.1:9/'\n", &source);
     let put = |name: &str, number: u32| {
-        let picture = picture(number);
-        let (w, h) = (picture.width() as u32, picture.height() as u32);
-        RgbImage::from_raw(w, h, picture.into_raw()).unwrap().save(folder.join(name)).unwrap();
+        let image = image(number);
+        let (w, h) = (image.width() as u32, image.height() as u32);
+        RgbImage::from_raw(w, h, image.into_raw()).unwrap().save(folder.join(name)).unwrap();
     };
     let round = |node: &mut Node| {
         let end = Instant::now() + Duration::from_secs(30);

@@ -6,7 +6,7 @@ use super::*;
 /// A watchdog for which each sign of life counts.
 const IMPATIENT: Duration = Duration::from_nanos(1);
 
-/// A camera that is waited for: so many slices before each picture.
+/// A camera that is waited for: so many slices before each image.
 struct Slow {
     slices: usize,
 }
@@ -14,9 +14,9 @@ struct Slow {
 impl FrameSource for Slow {
     fn next(&mut self, _: Duration, stop: &Stop) -> Result<Captured, CameraError> {
         assert!((0..self.slices).all(|_| !stop.is_set()));
-        let picture = picture(100);
-        let full_px = [picture.width(), picture.height()];
-        Ok(Captured { picture, full_px, captured_at: SystemTime::now(), notices: Vec::new(), name: "slow".into() })
+        let image = image(100);
+        let full_px = [image.width(), image.height()];
+        Ok(Captured { image, full_px, captured_at: SystemTime::now(), notices: Vec::new(), name: "slow".into() })
     }
 
     fn describe(&self) -> String {

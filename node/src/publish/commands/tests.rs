@@ -106,8 +106,8 @@ fn answers_find_their_way() {
     let done = request.reply.done();
     assert_eq!((done.topic.as_str(), done.expiry_s), ("ocr/a/cmd/read/result", Some(60)));
     assert_eq!(json(&done), serde_json::json!({"ok": true, "command": "read", "transaction": 17}));
-    let failed = request.reply.failed("the camera gave no picture; see the log");
-    assert_eq!(json(&failed)["error"], "the camera gave no picture; see the log");
+    let failed = request.reply.failed("the camera gave no image; see the log");
+    assert_eq!(json(&failed)["error"], "the camera gave no image; see the log");
 
     let Incoming::Refused { result, .. } = parsed(&delivery("read", r#"{"transaction":"x","y":1}"#)) else { panic!() };
     assert_eq!(json(&result)["transaction"], "x", "wrong commands are told apart too");

@@ -32,7 +32,7 @@ pub struct DiscoveryConfig {
     pub name: String,
     /// Room that is proposed for it.
     pub suggested_area: Option<String>,
-    /// Also the last picture, and a button that asks for one.
+    /// Also the last image, and a button that asks for one.
     pub image: bool,
     /// Also temperature, memory, times and counters of the node; each has to be turned on in Home Assistant.
     pub diagnostics: bool,
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_home_assistant_alone_is_free_without_it() {
+    fn home_assistant_keys_unchecked_when_disabled() {
         let mut field = water();
         field.labels.device_class = Some("watre".into());
         let config = DiscoveryConfig::default();

@@ -227,7 +227,7 @@ fn templates_of_text_and_events() {
 }
 
 #[test]
-fn an_entity_that_changes_its_platform_is_removed_first() {
+fn entity_with_new_platform_removed_first() {
     let of = |platform: &str| Component { key: "x".into(), platform: platform.into() };
     assert_eq!(removals(&[of("sensor")], &[of("binary_sensor")]), [of("sensor")]);
     assert!(removals(&[of("sensor")], &[of("sensor")]).is_empty());

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_valid_and_an_empty_table_is_the_default() {
+    fn default_config_valid_and_equals_empty_table() {
         assert_eq!(parse("").unwrap(), MqttConfig::default());
         assert_eq!(parse("").unwrap().port(), 1883);
         assert_eq!(parse("host = '::1'").unwrap().broker(), "[::1]:1883");

@@ -36,7 +36,7 @@ impl SharedOutbox {
         self.outbox().status()
     }
 
-    /// Makes everything added so far durable: before a picture is deleted whose readings are in the outbox. Says what
+    /// Makes everything added so far durable: before an image is deleted whose readings are in the outbox. Says what
     /// became of all that was added since it last said anything but [`Flushed::Waiting`].
     #[must_use]
     pub fn flush(&self) -> Flushed {

@@ -11,7 +11,7 @@ use serde::Serialize;
 /// Name and version of the node's description.
 const INFO_SCHEMA: &str = "edge-ocr.info/1";
 
-/// Seconds after which nobody needs a picture any more that could not be delivered (MQTT 5).
+/// Seconds after which nobody needs an image any more that could not be delivered (MQTT 5).
 const IMAGE_EXPIRY_S: u32 = 300;
 
 /// What a node is. Nothing in it may be secret: whoever may subscribe reads it. Names come from the configuration,
@@ -38,7 +38,7 @@ pub struct Info {
     pub source: String,
     /// What is read.
     pub fields: Vec<InfoField>,
-    /// The picture that is published, if any.
+    /// The image that is published, if any.
     pub image: Option<ImageInfo>,
     /// Hash of the configuration in force, hexadecimal: tells nodes of a fleet apart that run another one.
     pub config_sha256: String,
@@ -57,7 +57,7 @@ pub struct InfoField {
     pub topic: String,
 }
 
-/// The picture of a node.
+/// The image of a node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ImageInfo {
     /// Its topic.
@@ -87,12 +87,12 @@ pub fn will(topics: &Topics, retain: &RetainConfig) -> Message {
     offline(topics, retain)
 }
 
-/// Whether the camera gives pictures.
+/// Whether the camera gives images.
 pub fn camera_status(topics: &Topics, online: bool, retain: &RetainConfig) -> Message {
     presence(&topics.camera_status(), online, retain)
 }
 
-/// A picture, never kept by the broker.
+/// An image, never kept by the broker.
 pub fn camera_image(topics: &Topics, jpeg: Vec<u8>) -> Message {
     Message {
         qos: Qos::AtMostOnce,
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_and_statistics_are_not_kept() {
+    fn images_and_statistics_are_not_kept() {
         let zone = TimeZone::UTC;
         for message in [camera_image(&topics(), vec![0xff, 0xd8]), stats(&topics(), &Stats::default(), 0, &zone)] {
             assert!(!message.retain && message.qos == Qos::AtMostOnce, "{}", message.topic);

@@ -14,7 +14,7 @@ pub(super) const STATS_SCHEMA: &str = "edge-ocr.stats/1";
 pub struct Stats {
     /// Seconds since the node started.
     pub uptime_s: u64,
-    /// Pictures that the source gave.
+    /// Images that the source gave.
     pub frames: u64,
     /// Attempts that gave none.
     pub frames_failed: u64,

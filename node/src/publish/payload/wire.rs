@@ -26,7 +26,7 @@
 //! | 18 | changed | byte 0 or 1 |
 //! | 19 | rate each second | option of an f64 |
 //! | 20 | why, for people; often empty | string |
-//! | 21 | what may be missing in the pictures | varint count, then strings |
+//! | 21 | what may be missing in the images | varint count, then strings |
 //!
 //! The version comes first and rises with every change of the table, so a reader can refuse what it does not know.
 

@@ -145,7 +145,7 @@ struct Running {
 }
 
 impl Handle {
-    /// A message that does not go through the outbox: status, picture, statistics, result of a command. It replaces
+    /// A message that does not go through the outbox: status, image, statistics, result of a command. It replaces
     /// one of the same topic that still waits, and waits for a connection if there is none.
     pub fn send(&self, message: Message) {
         let dropped = self.shared.latest_messages().push(message);

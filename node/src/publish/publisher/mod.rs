@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! on each connection:  subscribe → birth messages (online, discovery, info)
-//! then:                volatile messages (status, picture, statistics): the latest of each topic
+//! then:                volatile messages (status, image, statistics): the latest of each topic
 //!                      outbox records: the oldest first, several before the first is acknowledged
 //! at the end:          what can be sent within the grace time → farewell (offline) → DISCONNECT
 //! ```
@@ -57,7 +57,7 @@ impl<F: Fn(&Record, bool, i64) -> Message + Send> Encode for F {
 pub struct PublisherConfig {
     /// A reading that is sent later than this after it was taken is marked as historical, 1,000 to 3,600,000 ms.
     pub late_after_ms: u32,
-    /// Most status, picture and statistics messages that wait, each for another topic, 8 to 1,024. The oldest goes
+    /// Most status, image and statistics messages that wait, each for another topic, 8 to 1,024. The oldest goes
     /// first.
     pub max_volatile: usize,
     /// Most bytes of their payloads, 65,536 to 67,108,864.

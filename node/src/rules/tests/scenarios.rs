@@ -85,7 +85,7 @@ fn stuck_pre_value_that_is_too_low() {
 
 /// The same with readings that are hardly sure: it takes four times as many, but not for ever.
 #[test]
-fn stuck_pre_value_and_a_bad_picture() {
+fn stuck_pre_value_and_a_bad_image() {
     let mut field = field(METER);
     show(&mut field, 0, 300, &["923.45"]);
     let statuses: Vec<_> = (1..=12).map(|i| field.judge(&[seen("123.45", 0.6)], at(i * 300)).status).collect();
@@ -292,7 +292,7 @@ fn value_set_by_hand() {
 
 /// A file that waited, or was read again, undid what a person had set since.
 #[test]
-fn older_picture_does_not_move_value_set_by_hand() {
+fn older_image_does_not_move_value_set_by_hand() {
     let mut field = field("number = {}");
     show(&mut field, 0, 1, &["100"]);
     field.set_value(104.0, at(400)).unwrap();

@@ -43,10 +43,10 @@ impl Fake {
         self.0.1.notify_all();
     }
 
-    pub fn job(&self, id: &str, picture: &[u8], token: u64) {
+    pub fn job(&self, id: &str, image: &[u8], token: u64) {
         self.push(Event::Received(Delivery {
             topic: format!("ocr/jobs/{id}"),
-            payload: picture.to_vec(),
+            payload: image.to_vec(),
             retain: false,
             duplicate: false,
             response_topic: None,
@@ -146,9 +146,9 @@ impl FakeReader {
 }
 
 impl Read for FakeReader {
-    fn read(&mut self, _: &str, picture: &[u8]) -> Result<Vec<u8>, ReadError> {
-        match picture {
-            b"bad" => Err(ReadError::Picture("this is no picture".into())),
+    fn read(&mut self, _: &str, image: &[u8]) -> Result<Vec<u8>, ReadError> {
+        match image {
+            b"bad" => Err(ReadError::Image("this is no image".into())),
             b"ill" => Err(ReadError::Engine("the engine is ill".into())),
             b"panic" => panic!("boom"),
             b"long" => Ok(format!("\"{}\"", "x".repeat(3000)).into_bytes()),

@@ -194,7 +194,7 @@ impl Lowering<'_, '_> {
             (PoolKind::Max, Some(from), Some(to)) => {
                 self.push(Step::MaxPool { x, y, window, requant: requant_between(from, to) });
             }
-            // Windows that never leave the picture: a depthwise convolution with weights of 1, which also gives f32.
+            // Windows that never leave the image: a depthwise convolution with weights of 1, which also gives f32.
             (PoolKind::Average, Some(from), to)
                 if pool.pad == graph::Pad::default() && window.kh <= 16 && window.kw <= 16 =>
             {

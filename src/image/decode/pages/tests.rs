@@ -30,7 +30,7 @@ fn directories(file: &[u8]) -> Vec<usize> {
 /// Decodes all pages: the first grey value of each, or its error.
 fn all(file: &[u8], limits: Limits) -> Result<Vec<Result<u8, String>>, ImageError> {
     let pages = Pages::new(file, limits, u64::MAX)?;
-    Ok(pages.map(|page| page.map(|page| page.picture.as_raw()[0]).map_err(|e| e.to_string())).collect())
+    Ok(pages.map(|page| page.map(|page| page.image.as_raw()[0]).map_err(|e| e.to_string())).collect())
 }
 
 #[test]
@@ -42,9 +42,9 @@ fn pages_of_tiff_all_decoded() {
         assert!(!pages.is_done());
         let page = pages.next().unwrap().unwrap();
         let width = n + 1;
-        assert_eq!((page.page, page.full_px, page.picture.width()), (n, [width, 3], width));
+        assert_eq!((page.page, page.full_px, page.image.width()), (n, [width, 3], width));
         let want: Vec<u8> = (0..3 * width).map(|i| (n + i) as u8).collect();
-        assert!(page.picture.as_raw().iter().step_by(CHANNELS).eq(&want), "page {n}");
+        assert!(page.image.as_raw().iter().step_by(CHANNELS).eq(&want), "page {n}");
     }
     assert!(pages.is_done() && pages.bytes.is_none() && pages.next().is_none());
     assert_eq!(decode(&file, &Limits::default()).unwrap().width(), 2, "the first");
@@ -58,7 +58,7 @@ fn pages_of_mixed_kinds_all_decoded() {
     encoder.write_image::<colortype::Gray16>(2, 1, &[0x1234, 0xFFFF]).unwrap();
     encoder.write_image::<colortype::RGBA8>(2, 1, &[9, 9, 9, 255, 7, 8, 9, 255]).unwrap();
     let pages = Pages::new(file.into_inner(), Limits::default(), u64::MAX).unwrap();
-    let pixels: Vec<Vec<u8>> = pages.map(|page| page.unwrap().picture.into_raw()).collect();
+    let pixels: Vec<Vec<u8>> = pages.map(|page| page.unwrap().image.into_raw()).collect();
     assert_eq!(pixels, [[1, 2, 3, 4, 5, 6], [18, 18, 18, 255, 255, 255], [9, 9, 9, 7, 8, 9]]);
 }
 
@@ -72,7 +72,7 @@ fn damaged_page_leaves_the_others() {
     let pages = all(&file, Limits::default()).unwrap();
     assert_eq!((&pages[0], &pages[2], pages.len()), (&Ok(1), &Ok(3), 3));
     let error = pages[1].clone().unwrap_err();
-    assert!(error.starts_with("page 2 of 3: this TIFF picture is damaged"), "{error}");
+    assert!(error.starts_with("page 2 of 3: this TIFF image is damaged"), "{error}");
 }
 
 #[test]
@@ -120,24 +120,24 @@ fn frames_that_are_not_read_are_noticed() {
         file
     };
     assert!(noticed(&gif(1)).is_empty());
-    assert_eq!(noticed(&gif(4)), [Notice::FurtherPictures { count: Some(3) }]);
+    assert_eq!(noticed(&gif(4)), [Notice::FurtherImages { count: Some(3) }]);
     assert!(noticed(&gif(4))[0].to_string().contains("3 further"));
     for one in [&b"P5 2 1 255\n\x99\x98"[..], b"P6 1 1 255\n\x99\x98\x97", b"P4 3 1\n\x60", b"P5 1 1 65535\n\x99\x98"] {
         assert!(noticed(one).is_empty(), "{}", one.escape_ascii());
         let two = [one, b"\n", one].concat();
-        assert_eq!(noticed(&two), [Notice::FurtherPictures { count: None }], "{}", one.escape_ascii());
+        assert_eq!(noticed(&two), [Notice::FurtherImages { count: None }], "{}", one.escape_ascii());
     }
 }
 
 #[test]
-fn nearly_black_picture_is_noticed() {
+fn nearly_black_image_is_noticed() {
     let file = |value: u8| [b"P5 2 1 255\n", &[0, value][..]].concat();
     assert_eq!((noticed(&file(15)), noticed(&file(16))), (vec![Notice::NearlyBlack], vec![]));
     // Ten bits in sixteen are stretched.
     assert!(noticed(b"P5 2 1 65535\n\x00\x00\x03\xFF").is_empty());
 }
 
-/// A picture in which every place differs from its neighbours.
+/// An image in which every place differs from its neighbours.
 fn noise(width: u32, height: u32) -> RgbImage {
     let mut state = 1_u32;
     RgbImage::from_fn(width, height, |_, _| {
@@ -169,8 +169,8 @@ fn cut_file_is_never_taken_for_whole() {
     let mut files: Vec<Vec<u8>> = formats.map(|format| encode(image.clone(), format)).into();
     files.extend([jpeg(&image), tiff(3)]);
     for file in files {
-        let whole: Vec<Picture> =
-            Pages::new(&file, Limits::default(), u64::MAX).unwrap().map(|page| page.unwrap().picture).collect();
+        let whole: Vec<Image> =
+            Pages::new(&file, Limits::default(), u64::MAX).unwrap().map(|page| page.unwrap().image).collect();
         for end in (0..file.len()).rev().step_by(file.len() / 150 + 1) {
             for max_bytes in [u64::MAX, 1000] {
                 let Ok(pages) = Pages::new(&file[..end], Limits::default(), max_bytes) else { continue };
@@ -179,7 +179,7 @@ fn cut_file_is_never_taken_for_whole() {
                     Err(_) => true,
                     Ok(page) => page.notices.iter().any(|notice| notice.is_loss()),
                 });
-                let complete = || pages.iter().flatten().map(|page| &page.picture).eq(&whole);
+                let complete = || pages.iter().flatten().map(|page| &page.image).eq(&whole);
                 assert!(said || complete(), "{:?} cut at {end} of {}", ::image::guess_format(&file), file.len());
             }
         }
@@ -214,8 +214,8 @@ fn jpeg_without_any_pixels_is_refused() {
 fn cut_jpeg_to_be_reduced_gives_what_is_there() {
     let file = jpeg(&noise(200, 100));
     let page = all_reduced(&file[..file.len() * 2 / 3], 1000).unwrap();
-    assert_eq!((page.picture.width(), page.notices.as_slice()), (200, &[Notice::EndsEarly][..]));
-    assert_eq!(all_reduced(&file, 1000).unwrap().picture.width(), 25, "reduced to an eighth");
+    assert_eq!((page.image.width(), page.notices.as_slice()), (200, &[Notice::EndsEarly][..]));
+    assert_eq!(all_reduced(&file, 1000).unwrap().image.width(), 25, "reduced to an eighth");
 }
 
 fn all_reduced(file: &[u8], max_bytes: u64) -> Result<Decoded, String> {
@@ -224,7 +224,7 @@ fn all_reduced(file: &[u8], max_bytes: u64) -> Result<Decoded, String> {
 }
 
 #[test]
-fn grey_picture_that_is_whole_is_read() {
+fn grey_image_that_is_whole_is_read() {
     let file = jpeg(&RgbImage::from_pixel(64, 64, Rgb([128; 3])));
     assert!(noticed(&file).is_empty());
     let blank = encode(GrayImage::from_pixel(64, 64, Luma([255])), ImageFormat::Jpeg);

@@ -78,7 +78,7 @@ fn a_broker_that_keeps_nothing_is_not_asked_to() {
 
 /// MQTT 3.1.1 has no word for it: mosquitto closes the connection.
 #[test]
-fn a_broker_that_keeps_nothing_and_says_nothing_is_found_out() {
+fn broker_without_retain_detected_by_probe() {
     let broker = FakeBroker::start(|conn| {
         let Some(connect) = conn.read() else { return };
         if connect.body[7] & 0x20 != 0 {
@@ -133,7 +133,7 @@ fn nobody_listening_is_explained() {
 }
 
 #[test]
-fn a_broker_that_does_not_answer_the_connection_is_given_up() {
+fn connack_missing_times_out() {
     for protocol in BOTH {
         let broker = FakeBroker::start(|conn| while conn.read().is_some() {});
         let mut mqtt = transport_with(broker.port, protocol, Options::default(), |s| {
@@ -162,7 +162,7 @@ fn failures_are_followed_by_a_pause() {
 }
 
 #[test]
-fn a_keep_alive_of_none_at_the_broker_is_no_flood_of_pings() {
+fn server_keep_alive_zero_sends_no_pings() {
     let broker = FakeBroker::start(|conn| {
         conn.read();
         conn.send(&[0x20, 6, 0, 0, 3, 0x13, 0, 0]);
@@ -179,7 +179,7 @@ fn a_keep_alive_of_none_at_the_broker_is_no_flood_of_pings() {
 }
 
 #[test]
-fn the_will_the_name_and_a_clean_session_are_in_the_greeting() {
+fn connect_has_will_client_id_clean_session() {
     for (protocol, clean) in [(Protocol::V311, 0b1110_1110), (Protocol::V5, 0b1110_1110)] {
         let broker = FakeBroker::start(good);
         let mut mqtt =

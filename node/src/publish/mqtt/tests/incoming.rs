@@ -39,11 +39,11 @@ fn messages_come_in_and_are_acknowledged_by_hand() {
     for protocol in BOTH {
         let broker = FakeBroker::start(|conn| {
             let Some(version) = conn.accept() else { return };
-            conn.publish("jobs/a", 7, b"picture", version, false);
+            conn.publish("jobs/a", 7, b"image", version, false);
             while let Some(packet) = conn.read() {
                 if packet.kind() == 4 {
                     // Answers the acknowledgement with another message.
-                    conn.publish("jobs/b", 8, b"picture", version, true);
+                    conn.publish("jobs/b", 8, b"image", version, true);
                 }
                 if conn.number == 0 && packet.is_publish() {
                     return;
@@ -55,7 +55,7 @@ fn messages_come_in_and_are_acknowledged_by_hand() {
         let mut mqtt = transport_with(broker.port, protocol, options, |_| {});
         assert_eq!(next(&mut mqtt), Event::Connected);
         let Event::Received(first) = next(&mut mqtt) else { panic!("no message") };
-        assert_eq!((first.topic.as_str(), first.payload.as_slice(), first.retain), ("jobs/a", &b"picture"[..], false));
+        assert_eq!((first.topic.as_str(), first.payload.as_slice(), first.retain), ("jobs/a", &b"image"[..], false));
         mqtt.ack(&first);
         let Event::Received(second) = next(&mut mqtt) else { panic!("no second message") };
         assert!(second.retain);
@@ -81,7 +81,7 @@ fn acknowledgements_keep_the_order_of_the_messages() {
         let broker = FakeBroker::start(|conn| {
             let Some(version) = conn.accept() else { return };
             for pkid in 1..=MESSAGES {
-                conn.publish("jobs/a", pkid, b"picture", version, false);
+                conn.publish("jobs/a", pkid, b"image", version, false);
             }
             while conn.serve(version) {}
         });
@@ -110,7 +110,7 @@ fn acknowledgements_keep_the_order_of_the_messages() {
 }
 
 #[test]
-fn refused_subscriptions_matter_to_those_who_need_them() {
+fn refused_subscription_fails_only_if_required() {
     for protocol in BOTH {
         for must_subscribe in [false, true] {
             let broker = FakeBroker::start(|conn| {
@@ -157,7 +157,7 @@ fn another_client_of_the_same_name_is_named() {
 
 /// rumqttc remembers each alias; 65,535 topics of 64 KiB are more than a board has.
 #[test]
-fn topic_aliases_that_were_not_allowed_end_the_connection() {
+fn unexpected_topic_alias_disconnects() {
     let broker = FakeBroker::start(|conn| {
         conn.accept();
         conn.send(&[0x30, 7, 0, 1, b'a', 3, 0x23, 0, 9]);

@@ -20,7 +20,7 @@ fn a_message_is_acknowledged() {
 }
 
 #[test]
-fn messages_at_most_once_do_not_wait_for_others_and_are_bounded() {
+fn qos0_messages_do_not_wait_and_are_bounded() {
     let broker = FakeBroker::start(|conn| {
         conn.accept();
         while conn.read().is_some() {}
@@ -28,23 +28,23 @@ fn messages_at_most_once_do_not_wait_for_others_and_are_bounded() {
     let mut mqtt = transport(broker.port, Protocol::V311);
     assert_eq!(next(&mut mqtt), Event::Connected);
     mqtt.publish(&message("waits")).unwrap();
-    let picture = Message { qos: Qos::AtMostOnce, ..Message::new("ocr/n/camera/image", "jpeg", Content::Jpeg) };
-    let taken = (0..100).take_while(|_| mqtt.publish(&picture).is_ok()).count();
+    let image = Message { qos: Qos::AtMostOnce, ..Message::new("ocr/n/camera/image", "jpeg", Content::Jpeg) };
+    let taken = (0..100).take_while(|_| mqtt.publish(&image).is_ok()).count();
     assert!((1..100).contains(&taken), "{taken}");
-    assert_eq!(mqtt.publish(&picture), Err(TransportError::Busy));
-    let pictures = || broker.packets().iter().filter(|p| p.is_publish() && p.topic().ends_with("image")).count();
+    assert_eq!(mqtt.publish(&image), Err(TransportError::Busy));
+    let images = || broker.packets().iter().filter(|p| p.is_publish() && p.topic().ends_with("image")).count();
     let (mut seen, end) = (0, Instant::now() + DEADLINE);
     while seen < taken && Instant::now() < end {
         mqtt.poll(Duration::from_millis(20));
-        seen += pictures();
+        seen += images();
     }
     assert_eq!(seen, taken);
-    mqtt.publish(&picture).unwrap();
+    mqtt.publish(&image).unwrap();
 }
 
 /// rumqttc would keep the message in `pending` and throw it away when the broker says that there was no session.
 #[test]
-fn an_unacknowledged_message_is_given_back_and_nothing_of_it_reaches_the_next_connection() {
+fn unacked_publish_given_back_not_resent_by_link() {
     for protocol in BOTH {
         let broker = FakeBroker::start(|conn| match conn.number {
             0 => {
@@ -171,7 +171,7 @@ fn reasons_of_mqtt_5_are_told() {
 }
 
 #[test]
-fn a_half_open_connection_ends_within_twice_the_keep_alive() {
+fn half_open_connection_ends_in_two_keep_alives() {
     for protocol in BOTH {
         let broker = FakeBroker::start(|conn| {
             conn.accept();
@@ -189,7 +189,7 @@ fn a_half_open_connection_ends_within_twice_the_keep_alive() {
 }
 
 #[test]
-fn a_message_that_is_never_acknowledged_ends_the_connection() {
+fn missing_puback_disconnects() {
     let broker = FakeBroker::start(|conn| {
         let Some(version) = conn.accept() else { return };
         while let Some(packet) = conn.read() {
@@ -208,7 +208,7 @@ fn a_message_that_is_never_acknowledged_ends_the_connection() {
 }
 
 #[test]
-fn a_caller_that_was_busy_elsewhere_does_not_lose_the_connection() {
+fn busy_caller_keeps_connection() {
     let broker = FakeBroker::start(good);
     let mut mqtt =
         transport_with(broker.port, Protocol::V311, Options::default(), |s| s.silence = Duration::from_millis(700));
@@ -263,7 +263,7 @@ fn a_poll_can_be_ended_from_another_thread() {
 /// The farewell could not be sent while a message was under way, and an orderly end then made the broker forget the
 /// will.
 #[test]
-fn a_broker_that_acknowledges_nothing_hears_the_farewell() {
+fn broker_without_pubacks_gets_offline_message() {
     for protocol in BOTH {
         let broker = FakeBroker::start(|conn| {
             conn.accept();

@@ -125,7 +125,7 @@ fn without_a_directory_the_memory_is_bounded() {
 }
 
 #[test]
-fn waiting_records_are_synced_in_batches_and_before_they_are_sent() {
+fn records_synced_in_batches_before_sending() {
     let disk = FakeDisk::default();
     let mut outbox = open(&disk);
     let start = Instant::now();
@@ -173,7 +173,7 @@ fn steady_state_wear() {
 }
 
 #[test]
-fn a_kill_brings_back_few_that_were_removed_and_an_orderly_end_none() {
+fn kill_resends_few_orderly_stop_none() {
     let disk = FakeDisk::default();
     let mut outbox = open(&disk);
     for i in 0..200 {
@@ -246,9 +246,9 @@ fn two_threads_share_it() {
     assert_eq!((outbox.len(), outbox.status().damaged_total), (0, 0));
 }
 
-/// An empty memory was taken for everything being safe, and the picture went.
+/// An empty memory was taken for everything being safe, and the image went.
 #[test]
-fn what_was_dropped_since_it_was_last_asked_is_told_once() {
+fn dropped_count_reported_once() {
     let mut outbox = Outbox::open(None, &small()).unwrap();
     outbox.append(&[0; 1001]);
     assert_eq!([outbox.flush(), outbox.flush()], [Flushed::Dropped, Flushed::Safe], "too long");
@@ -262,7 +262,7 @@ fn what_was_dropped_since_it_was_last_asked_is_told_once() {
     assert_eq!(outbox.flush(), Flushed::Safe);
 }
 
-/// What goes for a new record when the disk's quota is used up was told of, and its picture went, long ago.
+/// What goes for a new record when the disk's quota is used up was told of, and its image went, long ago.
 #[test]
 fn older_records_that_go_are_none_of_those_asked_for() {
     let disk = FakeDisk::default();

@@ -29,7 +29,7 @@ fn with(files: &std::collections::BTreeMap<u64, Node>) -> FakeDisk {
 }
 
 #[test]
-fn a_flipped_bit_costs_at_most_one_record_wherever_it_is() {
+fn flipped_bit_costs_at_most_one_record() {
     let (disk, waiting) = filled();
     let files = disk.state().files.clone();
     for (&number, node) in &files {
@@ -48,7 +48,7 @@ fn a_flipped_bit_costs_at_most_one_record_wherever_it_is() {
 }
 
 #[test]
-fn damage_after_the_start_is_noticed_when_the_record_is_read() {
+fn damage_after_start_detected_on_read() {
     let (disk, waiting) = filled();
     let mut outbox = open(&disk);
     assert_eq!(outbox.peek().as_ref(), waiting.first());

@@ -110,7 +110,7 @@ impl Rig {
 }
 
 #[test]
-fn birth_comes_first_and_each_record_waits_for_the_one_before() {
+fn birth_sent_first_records_in_order() {
     let mut rig = rig();
     for seq in 0..2 {
         rig.add(&record(seq, 100_000));
@@ -167,7 +167,7 @@ fn what_was_not_acknowledged_is_sent_again_as_it_was() {
 /// A kept message that is too large ends each connection as soon as there is a subscription; so does a birth message
 /// that is not liked.
 #[test]
-fn readings_get_through_though_every_beginning_ends_the_connection() {
+fn readings_sent_despite_disconnecting_birth() {
     let mut rig = rig();
     rig.add(&record(0, 100_000));
     for begun in 1..=3 {
@@ -271,7 +271,7 @@ fn what_the_broker_does_not_allow_waits_until_it_does() {
 }
 
 #[test]
-fn the_latest_volatile_message_of_a_topic_is_sent_after_birth() {
+fn latest_message_per_topic_sent_after_birth() {
     let mut rig = rig();
     let say = |rig: &Rig, topic: &str, payload: &str, qos| {
         rig.shared.latest_messages().push(Message { qos, ..Message::new(topic, payload, Content::Text) });
@@ -282,7 +282,7 @@ fn the_latest_volatile_message_of_a_topic_is_sent_after_birth() {
     rig.add(&record(0, 100_000));
     rig.connect();
     rig.step();
-    // The picture waits for nothing; the status and the record take turns.
+    // The image waits for nothing; the status and the record take turns.
     assert_eq!(rig.transport.payloads(), ["jpeg", "online"]);
     say(&rig, "camera/status", "offline", Qos::AtLeastOnce);
     rig.transport.ack();

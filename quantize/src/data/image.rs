@@ -4,31 +4,31 @@
 use crate::error::Error;
 use std::path::Path;
 
-/// An RGB8 picture without gaps.
+/// An RGB8 image without gaps.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
-pub struct Picture {
+pub struct Image {
     pub w: usize,
     pub h: usize,
     pub rgb: Vec<u8>,
 }
 
-/// Larger pictures are not used.
+/// Larger images are not used.
 const MAX_SIDE: u32 = 12_000;
 
-impl Picture {
+impl Image {
     /// Decodes a file.
     ///
     /// # Errors
-    /// It is no picture, or larger than 12,000 pixels on a side.
-    pub fn load(path: &Path) -> Result<Picture, Error> {
+    /// It is no image, or larger than 12,000 pixels on a side.
+    pub fn load(path: &Path) -> Result<Image, Error> {
         let mut reader =
             image::ImageReader::open(path).and_then(|r| r.with_guessed_format()).map_err(|e| Error::file(path, e))?;
         let mut limits = image::Limits::default();
         (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
         reader.limits(limits);
         let rgb = reader.decode().map_err(|e| Error::file(path, e))?.into_rgb8();
-        Ok(Picture { w: rgb.width() as usize, h: rgb.height() as usize, rgb: rgb.into_raw() })
+        Ok(Image { w: rgb.width() as usize, h: rgb.height() as usize, rgb: rgb.into_raw() })
     }
 
     fn at(&self, x: usize, y: usize, c: usize) -> f32 {
@@ -49,7 +49,7 @@ impl Picture {
     }
 
     /// Bilinear resize, centres aligned (cv2.INTER_LINEAR).
-    pub fn resize(&self, w: usize, h: usize) -> Picture {
+    pub fn resize(&self, w: usize, h: usize) -> Image {
         let mut rgb = Vec::with_capacity(w * h * 3);
         for y in 0..h {
             let sy = (y as f32 + 0.5) * self.h as f32 / h as f32 - 0.5;
@@ -58,11 +58,11 @@ impl Picture {
                 rgb.extend(self.sample(sx, sy));
             }
         }
-        Picture { w, h, rgb }
+        Image { w, h, rgb }
     }
 
     /// Cuts a quad (upper left, upper right, lower right, lower left) out, upright; a tall one is laid down.
-    pub fn prune(&self, quad: &[[f32; 2]; 4]) -> Option<Picture> {
+    pub fn prune(&self, quad: &[[f32; 2]; 4]) -> Option<Image> {
         let side = |a: usize, b: usize| (quad[a][0] - quad[b][0]).hypot(quad[a][1] - quad[b][1]);
         let w = side(0, 1).max(side(3, 2)) as usize;
         let h = side(0, 3).max(side(1, 2)) as usize;
@@ -80,33 +80,33 @@ impl Picture {
                 );
             }
         }
-        let cut = Picture { w, h, rgb };
+        let cut = Image { w, h, rgb };
         Some(if h as f32 / w as f32 >= 1.5 { cut.turned_left() } else { cut })
     }
 
-    fn turned_left(&self) -> Picture {
+    fn turned_left(&self) -> Image {
         let mut rgb = Vec::with_capacity(self.rgb.len());
         for x in (0..self.w).rev() {
             for y in 0..self.h {
                 rgb.extend_from_slice(&self.rgb[(y * self.w + x) * 3..][..3]);
             }
         }
-        Picture { w: self.h, h: self.w, rgb }
+        Image { w: self.h, h: self.w, rgb }
     }
 
     /// On its head.
-    pub fn turned_over(&self) -> Picture {
-        Picture { rgb: self.rgb.chunks_exact(3).rev().flatten().copied().collect(), ..*self }
+    pub fn turned_over(&self) -> Image {
+        Image { rgb: self.rgb.chunks_exact(3).rev().flatten().copied().collect(), ..*self }
     }
 
     /// On a canvas of `w` × `h` whose rest is `fill`, at its upper left.
-    pub fn on_canvas(&self, w: usize, h: usize, fill: u8) -> Picture {
+    pub fn on_canvas(&self, w: usize, h: usize, fill: u8) -> Image {
         let mut rgb = vec![fill; w * h * 3];
         let row = self.w.min(w) * 3;
         for (target, source) in rgb.chunks_exact_mut(w * 3).zip(self.rgb.chunks_exact(self.w * 3)) {
             target[..row].copy_from_slice(&source[..row]);
         }
-        Picture { w, h, rgb }
+        Image { w, h, rgb }
     }
 
     /// The bytes in the order in which the network reads channels.
@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn an_upright_quad_is_a_copy() {
-        let picture = Picture { w: 6, h: 4, rgb: (0..72).collect() };
-        let cut = picture.prune(&[[1., 1.], [4., 1.], [4., 3.], [1., 3.]]).unwrap();
+        let image = Image { w: 6, h: 4, rgb: (0..72).collect() };
+        let cut = image.prune(&[[1., 1.], [4., 1.], [4., 3.], [1., 3.]]).unwrap();
         assert_eq!((cut.w, cut.h), (3, 2));
-        assert_eq!(cut.rgb[..3], picture.rgb[7 * 3..8 * 3]);
-        assert_eq!(picture.prune(&[[1., 1.]; 4]), None);
-        assert_eq!(picture.resize(6, 4), picture);
-        assert_eq!(picture.turned_over().rgb[..3], picture.rgb[69..]);
-        assert_eq!(picture.turned_over().turned_over(), picture);
+        assert_eq!(cut.rgb[..3], image.rgb[7 * 3..8 * 3]);
+        assert_eq!(image.prune(&[[1., 1.]; 4]), None);
+        assert_eq!(image.resize(6, 4), image);
+        assert_eq!(image.turned_over().rgb[..3], image.rgb[69..]);
+        assert_eq!(image.turned_over().turned_over(), image);
     }
 }
