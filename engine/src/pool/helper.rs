@@ -1,5 +1,6 @@
 //! What a helper thread does: rounds of work, sleep, and rests where its core is crowded.
 
+use super::cores::Affinity;
 use super::shares::thread_time;
 use super::wait::{Presence, Waits, spin};
 use super::{RoundOutcome, Shared, discard};
@@ -13,6 +14,7 @@ pub(super) fn worker_loop(shared: &Shared, thread: usize) {
     let stop = || shared.stop.load(Ordering::SeqCst);
     let ready = || stop() || shared.rounds.has_work();
     let (mut presence, mut waits, mut last) = (Presence::new(), Waits::default(), Duration::ZERO);
+    let mut affinity = Affinity::default();
     let (mut crowded, mut cpu) = (false, Duration::ZERO);
     while !stop() {
         if presence.is_crowded() != crowded {
@@ -28,7 +30,12 @@ pub(super) fn worker_loop(shared: &Shared, thread: usize) {
             shared.helped.fetch_add(now.saturating_sub(cpu).as_nanos() as u64, Ordering::Relaxed);
             cpu = now;
             presence.rest(&shared.away[thread], stop);
-            shared.cores.part(thread);
+            match presence.is_crowded() {
+                true => shared.cores.part(thread, &mut affinity),
+                false => affinity.restore(),
+            }
+            // Moving to another core may have taken as long as another program's slice.
+            presence.slept();
         }
         let start = Instant::now();
         match shared.run_round(thread, &mut |_| {}, &|| presence.may_work()) {

@@ -194,7 +194,7 @@ impl Pool {
     pub fn new(threads: usize) -> std::io::Result<Pool> {
         let threads = threads.clamp(1, MAX_WORKERS);
         let shared = Arc::new(Shared::new(threads));
-        let mut pool = Pool { shared, shares: Shares::new(), helpers: Vec::with_capacity(threads - 1) };
+        let mut pool = Pool { shared, shares: Shares::default(), helpers: Vec::with_capacity(threads - 1) };
         for thread in 1..threads {
             let shared = pool.shared.clone();
             let name = format!("edge-ocr-{thread}");
@@ -295,6 +295,9 @@ impl Pool {
         // Where all cores are free there is nothing to measure.
         let measured = shared.crowded.load(Ordering::Relaxed) && self.threads() > 1;
         let begin = if measured { thread_time().map(|cpu| (Instant::now(), cpu)) } else { None };
+        if begin.is_none() {
+            shared.helped.store(0, Ordering::Relaxed);
+        }
         let mut result = Ok(());
         // The lifetime is lost; see `Shared::run_round`. Nothing below unwinds before `over`.
         let job: *const &dyn Job = &job;

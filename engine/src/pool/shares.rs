@@ -1,30 +1,27 @@
 //! Whether helpers are of use while other programs want all cores.
 //!
-//! A scheduler spreads threads evenly. Three of them on two cores may lie so that the caller has a core of its own;
-//! with a helper there are four, and the caller shares its core, too: two halves instead of a whole one, and waits
-//! for each other besides. Which it is depends on where the system puts them, so it is measured: how much of a core
-//! the caller gets with helpers, and how much without them.
+//! A scheduler spreads threads evenly. Three of them on two cores mostly lie so that the caller has a core of its own;
+//! with a helper there are four, and the caller shares its core, too: two halves instead of a whole one, and whenever
+//! the system stops one of the two, the other soon waits for it. Which it is depends on where the system puts them, so
+//! it is measured how much of the cores the pool gets. Below a limit helpers stay away for some time.
 
 use std::time::{Duration, Instant};
 
 /// How long it is measured what the pool gets, in time of work.
-const WINDOW: Duration = Duration::from_millis(64);
+const WINDOW: Duration = Duration::from_millis(32);
 
-/// So much of a core is more than the caller can have alone. A little less than one, because no measurement is exact.
-const MORE_THAN_ALONE: f64 = 0.95;
+/// With so many cores together helpers are worth it: the caller has about one, and they add to that. With fewer the
+/// caller is as fast alone, or faster (two to four busy programs on two cores, measured).
+const WORTH_HELPERS: f64 = 1.1;
 
-/// How long what was found holds.
-const HOLDS: Duration = Duration::from_secs(1);
+/// How long helpers stay away before they are tried again.
+const STAY_AWAY: Duration = Duration::from_secs(2);
 
-/// Whether the caller works with helpers, and how much of a core they get.
-#[derive(Debug)]
+/// Whether the caller works with helpers.
+#[derive(Debug, Default)]
 pub(super) struct Shares {
-    /// Helpers stay away.
-    alone: bool,
-    /// Until when that is not asked again.
-    until: Option<Instant>,
-    /// Cores that all threads had together, in the last window with helpers.
-    together: f64,
+    /// Until when helpers stay away. `None`: they work.
+    away_until: Option<Instant>,
     /// The system is given a window's time to place the threads anew.
     settling: bool,
     wall: Duration,
@@ -32,46 +29,23 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    pub fn new() -> Shares {
-        Shares { alone: false, until: None, together: 0.0, settling: false, wall: Duration::ZERO, cpu: Duration::ZERO }
-    }
-
     /// The pool worked for `wall`, and its threads had cores for `cpu`. True when helpers are to stay away from now
     /// on.
     pub fn worked(&mut self, wall: Duration, cpu: Duration, now: Instant) -> bool {
         self.wall += wall;
         self.cpu += cpu;
-        if self.wall >= WINDOW {
+        if let Some(until) = self.away_until {
+            if now >= until {
+                *self = Shares { settling: true, ..Shares::default() };
+            }
+        } else if self.wall >= WINDOW {
             let cores = self.cpu.as_secs_f64() / self.wall.as_secs_f64();
             (self.wall, self.cpu) = (Duration::ZERO, Duration::ZERO);
-            if !std::mem::take(&mut self.settling) {
-                self.decide(cores, now);
+            if !std::mem::take(&mut self.settling) && cores < WORTH_HELPERS {
+                self.away_until = Some(now + STAY_AWAY);
             }
         }
-        self.alone
-    }
-
-    fn decide(&mut self, cores: f64, now: Instant) {
-        let holds = self.until.is_some_and(|until| now < until);
-        let (alone, until) = match self.alone {
-            false => {
-                self.together = cores;
-                // Alone it may be more.
-                if holds || cores >= MORE_THAN_ALONE { (false, self.until) } else { (true, None) }
-            }
-            true if cores <= self.together => (false, Some(now + HOLDS)),
-            true if self.until.is_none() => (true, Some(now + HOLDS)),
-            // Whether that still is so is seen by trying.
-            true => {
-                if holds {
-                    (true, self.until)
-                } else {
-                    (false, None)
-                }
-            }
-        };
-        self.settling = alone != self.alone;
-        (self.alone, self.until) = (alone, until);
+        self.away_until.is_some()
     }
 }
 
@@ -93,39 +67,36 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// What becomes of a pool that gets `together` cores with helpers, and `alone` without: in how many of a
-    /// thousand windows helpers stayed away.
-    fn windows_alone(together: f64, alone: f64) -> usize {
-        let (mut shares, start, mut away) = (Shares::new(), Instant::now(), false);
-        let mut window = |i| {
-            let cores = if away { alone } else { together };
-            away = shares.worked(WINDOW, WINDOW.mul_f64(cores), start + WINDOW * i);
-            away
-        };
-        (0..1000).filter(|i| window(*i)).count()
+    /// A pool works for `windows` windows and gets so many cores in each of them: in how many helpers stayed away.
+    fn windows_away(shares: &mut Shares, start: Instant, windows: u32, cores: f64) -> usize {
+        let mut window = |i| shares.worked(WINDOW, WINDOW.mul_f64(cores), start + WINDOW * i);
+        (0..windows).filter(|i| window(*i)).count()
     }
 
     #[test]
     fn helpers_stay_where_they_add_to_a_core() {
-        assert_eq!(windows_alone(1.3, 1.0), 0);
+        assert_eq!(windows_away(&mut Shares::default(), Instant::now(), 1000, 1.3), 0);
     }
 
     #[test]
-    fn helpers_go_where_caller_has_more_alone() {
-        let alone = windows_alone(0.8, 1.0);
-        assert!((900..1000).contains(&alone), "{alone}");
+    fn helpers_go_where_they_add_little() {
+        let away = windows_away(&mut Shares::default(), Instant::now(), 1000, 0.95);
+        assert!((900..1000).contains(&away), "{away}");
     }
 
     #[test]
-    fn helpers_return_where_caller_has_less_alone() {
-        let alone = windows_alone(0.8, 0.5);
-        assert!((1..200).contains(&alone), "{alone}");
+    fn helpers_return_when_cores_are_free() {
+        let (mut shares, start) = (Shares::default(), Instant::now());
+        windows_away(&mut shares, start, 10, 0.95);
+        let away = windows_away(&mut shares, start + WINDOW * 10, 1000, 1.9);
+        assert!(WINDOW * away as u32 <= STAY_AWAY, "{away}");
     }
 
     #[test]
     fn short_jobs_are_added_up() {
-        let (mut shares, now) = (Shares::new(), Instant::now());
-        let alone: Vec<bool> = (0..64).map(|_| shares.worked(MS, MS / 2, now)).collect();
-        assert!(alone[63] && !alone[62]);
+        let (mut shares, now) = (Shares::default(), Instant::now());
+        let jobs = (WINDOW.as_millis() / MS.as_millis()) as usize;
+        let away: Vec<bool> = (0..jobs).map(|_| shares.worked(MS, MS / 2, now)).collect();
+        assert!(away[jobs - 1] && !away[jobs - 2]);
     }
 }
