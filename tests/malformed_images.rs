@@ -56,7 +56,7 @@ fn hostile_files_get_what_they_deserve() {
             ("decode", Err(ImageError::Unsupported { format, .. }))
                 if cfg!(not(feature = "formats")) && ["BMP", "GIF", "TIFF", "WebP"].contains(&format) => {}
             ("decode", Err(error)) => wrong.push(format!("{image} should decode: {error}")),
-            ("error", Ok(image)) => wrong.push(format!("{image} should be refused: {image:?}")),
+            ("error", Ok(decoded)) => wrong.push(format!("{image} should be refused: {decoded:?}")),
             ("decode" | "error" | "error_or_bounded" | "any", _) => {}
             (expect, _) => wrong.push(format!("{image} expects {expect}, which this test does not know")),
         }
@@ -84,11 +84,11 @@ fn exif_orientations_come_out_upright() {
         for label in labels.iter().filter(|label| text(label, "image").contains(series)) {
             let image = text(label, "image");
             let bytes = fs::read(folder.join(image)).expect("the file of the label");
-            let image = decode(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{image}: {error}"));
-            let first = first.get_or_insert_with(|| image.clone());
+            let decoded = decode(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{image}: {error}"));
+            let first = first.get_or_insert_with(|| decoded.clone());
             let size = |p: &Image| (p.width(), p.height());
-            assert_eq!(size(&image), size(first), "{image}");
-            let found = difference(&image, first);
+            assert_eq!(size(&decoded), size(first), "{image}");
+            let found = difference(&decoded, first);
             assert!(found < allowed, "{image} differs by {found}");
         }
         assert!(first.is_some(), "no image of {series}");
