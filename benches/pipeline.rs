@@ -6,7 +6,7 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use edge_ocr::config::{Memory, Mode, ModelChoice};
+use edge_ocr::config::{Memory, Mode};
 use edge_ocr::{Config, Frame, Pipeline};
 use support::{engines, golden, image, root};
 
@@ -16,14 +16,11 @@ fn images(c: &mut Criterion) {
         let expected = std::fs::read_to_string(golden(name).with_extension("expected.txt")).expect(name);
         let mut group = support::group(c, name);
         for (engine_name, engine) in engines() {
-            let config = Config {
-                engine,
-                mode,
-                // Plans of the float engine that are dropped and made again are not what is measured here.
-                memory: Memory::Large,
-                models: ModelChoice { folder: Some(root().join("models")), ..ModelChoice::default() },
-                ..Config::default()
-            };
+            let mut config = Config::default();
+            (config.engine, config.mode) = (engine, mode);
+            // Plans of the float engine that are dropped and made again are not what is measured here.
+            config.memory = Memory::Large;
+            config.models.folder = Some(root().join("models"));
             let mut pipeline = Pipeline::from_config(&config).expect("a pipeline");
             let page = pipeline.run(Frame::new(pixels.view())).expect("a page");
             let text: String = page.lines().map(|line| line.text().to_string() + "\n").collect();

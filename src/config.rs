@@ -4,6 +4,7 @@ use crate::detect::detector::DetectParams;
 use crate::detect::scale::ScaleRule;
 use crate::image::decode::Limits;
 use crate::image::enhance::Enhance;
+use crate::image::region::Region;
 use crate::infer::MAX_WORKERS;
 use crate::param::{Param, ParamError};
 use crate::recognise::{RecogniseParams, Widths};
@@ -11,9 +12,17 @@ use crate::target;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Everything that decides what comes out for given pixels. `Default` is the program's default.
+/// Everything that decides what comes out for given pixels. `Default` is the program's default, from which others are
+/// made by setting fields:
+///
+/// ```
+/// let mut config = edge_ocr::Config::default();
+/// config.threads = 1;
+/// config.recognise.allowed_chars = Some("0123456789.,".into());
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// Which engine runs the networks.
     pub engine: Engine,
@@ -35,8 +44,8 @@ pub struct Config {
     pub detect: DetectParams,
     /// Reading.
     pub recognise: RecogniseParams,
-    /// Regions `x,y,w,h` in pixels or per cent, read one after the other; none means the whole image.
-    pub regions: Vec<String>,
+    /// Parts of the image, read one after the other; none means the whole image.
+    pub regions: Vec<Region>,
     /// Degrees the image is turned clockwise before it is read: 0, 90, 180 or 270.
     pub rotate_deg: u16,
     /// Enhancements, in this order.
@@ -50,6 +59,7 @@ pub struct Config {
 /// Which engine runs the networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Engine {
     /// Our INT8 engine: the models and input sizes that the program was built with, in memory of fixed size.
     #[default]
@@ -61,6 +71,7 @@ pub enum Engine {
 /// Names of manifests, or paths of ONNX files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ModelChoice {
     /// Where the files are; see [`Store::new`](crate::models::Store::new) for where they are looked for if not given.
     pub folder: Option<PathBuf>,
@@ -88,6 +99,16 @@ pub enum Memory {
     /// All plans are kept, and as many tiles are searched side by side as there are threads. Images are decoded
     /// whole.
     Large,
+}
+
+impl Engine {
+    /// Its name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Arena => "arena",
+            Engine::Tract => "tract",
+        }
+    }
 }
 
 impl Memory {

@@ -1,17 +1,21 @@
-//! The errors of the library's facade.
+//! The errors of the library: [`Error`], and what its variants hold.
+
+pub use crate::image::ImageError;
+#[doc(inline)]
+pub use crate::infer::InferError;
+#[doc(inline)]
+pub use crate::memory::NoMemory;
+pub use crate::models::ModelError;
+pub use crate::param::ParamError;
+pub use crate::source::SourceError;
 
 use crate::detect::detector::{DetectError, DetectorError};
-use crate::image::ImageError;
-use crate::infer::InferError;
-use crate::memory::NoMemory;
-use crate::models::ModelError;
-use crate::param::ParamError;
 use crate::recognise::RecogniserError;
-use crate::source::SourceError;
 use crate::stage::StageError;
 
 /// Why an image was not read. Every message is one sentence: the thing, the reason, the mend.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Error {
     /// A parameter or a configuration that cannot be used.
     #[error("{0}")]

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 /// A parameter. Its `Display` is the name that [`name_by`] gave it, or else its [`key`](Self::key).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Param {
     /// The engine.
     Engine,
@@ -153,6 +154,7 @@ pub fn name_by(names: fn(Param) -> &'static str) {
 /// A value that a parameter cannot have. The message is one sentence.
 #[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
 #[error("{sentence}")]
+#[non_exhaustive]
 pub struct ParamError {
     /// The parameter.
     pub param: Param,

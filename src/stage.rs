@@ -5,6 +5,7 @@ use crate::infer::InferError;
 
 /// Why a stage that works on one line failed.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum StageError {
     /// The engine.
     #[error(transparent)]

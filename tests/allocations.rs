@@ -2,9 +2,9 @@
 
 use edge_ocr::config::Mode;
 use edge_ocr::image::decode::{self, Limits};
-use edge_ocr::image::roi::PixelRect;
+use edge_ocr::image::region::PixelRect;
 use edge_ocr::pipeline::ProfileConfig;
-use edge_ocr::{Config, Frame, Pipeline};
+use edge_ocr::{Config, Pipeline};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::path::Path;
@@ -41,7 +41,9 @@ fn a_frame_is_read_without_allocating() {
     let images = names
         .map(|name| decode::decode(&std::fs::read(folder.join(name)).expect(name), &Limits::default()).expect(name));
     for threads in [1, 3] {
-        let mut pipeline = Pipeline::from_config(&Config { threads, ..Config::default() }).expect("a pipeline");
+        let mut config = Config::default();
+        config.threads = threads;
+        let mut pipeline = Pipeline::from_config(&config).expect("a pipeline");
         let (mut lines, mut sizes) = (0, std::collections::HashSet::new());
         for i in 0..100 {
             // Another part of another image each time, down to a few pixels and up to pages of several tiles.
@@ -51,20 +53,19 @@ fn a_frame_is_read_without_allocating() {
             let view = view.crop((view.width() - w) / 2, (view.height() - h) / 3, w, h).expect("inside");
             sizes.insert([w, h]);
             let region = Region::new(ALLOCATOR);
-            let page = pipeline.run(Frame::new(view)).expect("a page");
+            let page = pipeline.run(view).expect("a page");
             let change = region.change();
             lines += page.len();
             let calls = change.allocations + change.deallocations + change.reallocations;
             assert_eq!(calls, 0, "frame {i}, {} of {w}x{h}, {threads} threads: {change:?}", names[i % names.len()]);
         }
         // The same pipeline reads regions under profiles of their own, alternately.
-        let digits = Some("0123456789.".to_string());
-        let configs = [
-            ProfileConfig::default(),
-            ProfileConfig { mode: Mode::Line, ..ProfileConfig::default() },
-            ProfileConfig { classify: false, allowed_chars: digits.clone(), ..ProfileConfig::default() },
-            ProfileConfig { mode: Mode::Line, allowed_chars: digits, ..ProfileConfig::default() },
-        ];
+        let mut configs = [const { None }; 4].map(|profile: Option<ProfileConfig>| profile.unwrap_or_default());
+        (configs[1].mode, configs[3].mode) = (Mode::Line, Mode::Line);
+        configs[2].classify = false;
+        for digits in &mut configs[2..] {
+            digits.allowed_chars = Some("0123456789.".to_string());
+        }
         let profiles = configs.each_ref().map(|config| pipeline.profile(config).expect("a profile"));
         let mut texts = [0; 4];
         for i in 0..80 {
@@ -72,7 +73,7 @@ fn a_frame_is_read_without_allocating() {
             let (w, h) = (view.width() * (1 + i % 7) / 7, view.height() * (1 + i % 9) / 9);
             let rect = (i % 3 != 0).then(|| PixelRect { x: view.width() - w.max(1), y: 0, w: w.max(1), h: h.max(1) });
             let region = Region::new(ALLOCATOR);
-            let page = pipeline.run_profile(Frame::new(view), &profiles[i / 2 % 4], rect).expect("a page");
+            let page = pipeline.run_profile(view, &profiles[i / 2 % 4], rect).expect("a page");
             let change = region.change();
             texts[i / 2 % 4] += page.len();
             let calls = change.allocations + change.deallocations + change.reallocations;

@@ -2,8 +2,7 @@
 //! raised marks, curves, letters larger than a tile.
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
-use edge_ocr::detect::detector::DetectParams;
-use edge_ocr::detect::scale::ScaleParams;
+use edge_ocr::detect::ScaleParams;
 use edge_ocr::image::{Image, decode};
 use edge_ocr::{Config, Frame, Pipeline};
 use image::{Rgb, RgbImage};
@@ -21,9 +20,9 @@ fn pipelines() -> [Pipeline; 2] {
     let all = ScaleParams::default().canvases_px;
     let square = all.iter().copied().filter(|[w, h]| w == h).collect();
     [all, square].map(|canvases_px| {
-        let detect =
-            DetectParams { scale: ScaleParams { canvases_px, ..ScaleParams::default() }, ..Default::default() };
-        Pipeline::from_config(&Config { detect, ..Config::default() }).expect("a pipeline")
+        let mut config = Config::default();
+        config.detect.scale.canvases_px = canvases_px;
+        Pipeline::from_config(&config).expect("a pipeline")
     })
 }
 

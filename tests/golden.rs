@@ -8,10 +8,10 @@ mod support;
 
 use edge_ocr::config::{Engine, Mode};
 use edge_ocr::image::decode::{self, Limits};
-use edge_ocr::image::roi::PixelRect;
+use edge_ocr::image::region::PixelRect;
 use edge_ocr::pipeline::ProfileConfig;
 use edge_ocr::{Config, Error, Frame, Pipeline};
-use support::root;
+use support::{root, with};
 
 fn check(config: &Config, images: &[&str]) {
     let folder = root().join("tests/golden");
@@ -42,8 +42,9 @@ fn float(config: &Config, images: &[&str]) {
     if support::models_missing() {
         return;
     }
-    let models = edge_ocr::config::ModelChoice { folder: Some(root().join("models")), ..config.models.clone() };
-    check(&Config { engine: Engine::Tract, models, ..config.clone() }, images);
+    let mut config = config.clone();
+    (config.engine, config.models.folder) = (Engine::Tract, Some(root().join("models")));
+    check(&config, images);
 }
 
 const PAGES: [&str; 9] = [
@@ -67,13 +68,13 @@ fn pages_are_read_in_order() {
 
 #[test]
 fn crops_are_read_as_lines() {
-    check(&Config { mode: Mode::Line, ..Config::default() }, &LINES);
+    check(&with(|config: &mut Config| config.mode = Mode::Line), &LINES);
 }
 
 #[test]
 fn any_number_of_threads_reads_the_same() {
     for threads in [1, 2, 5] {
-        check(&Config { threads, ..Config::default() }, &PAGES);
+        check(&with(|config: &mut Config| config.threads = threads), &PAGES);
     }
 }
 
@@ -81,7 +82,7 @@ fn any_number_of_threads_reads_the_same() {
 #[test]
 fn the_float_engine_reads_the_same() {
     float(&Config::default(), &PAGES);
-    float(&Config { mode: Mode::Line, ..Config::default() }, &LINES);
+    float(&with(|config: &mut Config| config.mode = Mode::Line), &LINES);
 }
 
 #[cfg(feature = "tract")]
@@ -106,7 +107,8 @@ fn a_reduced_image_is_told_in_its_whole_size() {
     // Whole: 1500 x 2000; then half of it.
     for max_bytes in [u64::MAX, 3_000_000] {
         let reduced = decode::decode_reduced(&bytes, &limits, max_bytes).expect("page.jpg");
-        let frame = Frame { full_px: reduced.full_px, ..Frame::new(reduced.image.view()) };
+        let mut frame = Frame::from(&reduced.image);
+        frame.full_px = reduced.full_px;
         let page = pipeline.run(frame).expect("page.jpg");
         assert_eq!((page.width_px, page.height_px), (1500, 2000));
         quads.push(page.lines().map(|line| line.quad).collect::<Vec<_>>());
@@ -124,12 +126,13 @@ fn shared_pipeline_reads_profiles_alike() {
     let pixels = decode::decode(&bytes, &Limits::default()).expect("receipt.jpg");
     let view = pixels.view();
     let half = PixelRect { x: 0, y: 0, w: view.width(), h: view.height() / 2 };
-    let digits = || Some("0123456789.".to_string());
-    let profiles = [
+    let profiles: [ProfileConfig; 4] = [
         ProfileConfig::default(),
-        ProfileConfig { mode: Mode::Line, rotate_deg: 180, ..ProfileConfig::default() },
-        ProfileConfig { allowed_chars: digits(), rec_score_thresh: Some(0.1), ..ProfileConfig::default() },
-        ProfileConfig { mode: Mode::Line, pattern: Some("99.99".into()), ..ProfileConfig::default() },
+        with(|p: &mut ProfileConfig| (p.mode, p.rotate_deg) = (Mode::Line, 180)),
+        with(|p: &mut ProfileConfig| {
+            (p.allowed_chars, p.rec_score_thresh) = (Some("0123456789.".into()), Some(0.1));
+        }),
+        with(|p: &mut ProfileConfig| (p.mode, p.pattern) = (Mode::Line, Some("99.99".into()))),
     ];
     let mut shared = Pipeline::for_profiles(&Config::default(), &profiles).expect("a pipeline");
     let made = profiles.each_ref().map(|profile| shared.profile(profile).expect("a profile"));
@@ -140,13 +143,9 @@ fn shared_pipeline_reads_profiles_alike() {
     // Twice, so that each comes after each other.
     for i in [0, 1, 2, 3, 0, 2, 1, 3, 1, 0] {
         let p = profiles[i].clone();
-        let mut config = Config {
-            mode: p.mode,
-            rec_score_thresh: p.rec_score_thresh,
-            rotate_deg: p.rotate_deg,
-            regions: vec![format!("0,0,{},{}", half.w, half.h)],
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        (config.mode, config.rec_score_thresh, config.rotate_deg) = (p.mode, p.rec_score_thresh, p.rotate_deg);
+        config.regions = vec![half.into()];
         (config.recognise.allowed_chars, config.recognise.pattern) = (p.allowed_chars, p.pattern);
         let alone = told(Pipeline::from_config(&config).expect("a pipeline").run(Frame::new(view)).expect("a page"));
         let here = told(shared.run_profile(Frame::new(view), &made[i], Some(half)).expect("a page"));
@@ -161,7 +160,7 @@ fn shared_pipeline_reads_profiles_alike() {
 
 #[test]
 fn a_pipeline_of_lines_has_no_detector_and_says_so() {
-    let line = ProfileConfig { mode: Mode::Line, ..ProfileConfig::default() };
+    let line = with(|profile: &mut ProfileConfig| profile.mode = Mode::Line);
     let page = ProfileConfig::default();
     let mut lines = Pipeline::for_profiles(&Config::default(), std::slice::from_ref(&line)).expect("lines");
     assert_eq!((&lines.names().det, &lines.names().cls), (&None, &None));
@@ -173,8 +172,10 @@ fn a_pipeline_of_lines_has_no_detector_and_says_so() {
         lines.run_profile(Frame::new(image.view()), &foreign, None).err(),
         lines.run(Frame::new(image.view())).err(),
         lines.profile(&page).err(),
-        lines.profile(&ProfileConfig { rotate_deg: 45, ..line.clone() }).err(),
-        lines.profile(&ProfileConfig { allowed_chars: Some("\u{1}".into()), ..line }).err(),
+        lines.profile(&with(|p: &mut ProfileConfig| (p.mode, p.rotate_deg) = (Mode::Line, 45))).err(),
+        lines
+            .profile(&with(|p: &mut ProfileConfig| (p.mode, p.allowed_chars) = (Mode::Line, Some("\u{1}".into()))))
+            .err(),
     ] {
         let error = error.expect("an error");
         assert!(matches!(error, Error::Config(_) | Error::Param(_)), "{error}");

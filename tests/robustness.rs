@@ -64,7 +64,8 @@ fn encoded() -> Vec<Vec<u8>> {
 
 #[test]
 fn images() {
-    let limits = Limits { max_pixels: 4_000_000, max_decode_bytes: 32_000_000, ..Limits::default() };
+    let mut limits = Limits::default();
+    (limits.max_pixels, limits.max_decode_bytes) = (4_000_000, 32_000_000);
     let files = encoded();
     let mut junk = Junk(0x9e37_79b9_7f4a_7c15);
     repeat(200, || {

@@ -80,6 +80,7 @@ pub fn engines() -> Vec<(&'static str, Engine)> {
 
 /// The program's own model of a kind, on one thread.
 pub fn load(engine: Engine, kind: Kind) -> Opened {
-    let config = Config { engine, ..Config::default() };
+    let mut config = Config::default();
+    config.engine = engine;
     open(&config, &Store::new(Some(&root().join("models"))), kind, 1, &mut Workspace::on_heap()).expect("a model")
 }

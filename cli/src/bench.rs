@@ -20,7 +20,7 @@ use edge_ocr::page::Timing;
 use edge_ocr::recognise::ctc::{self, Probabilities};
 use edge_ocr::sensors::{Meter, Reading, SYS};
 use edge_ocr::source::Input;
-use edge_ocr::{Error, Frame, Pipeline, network_input, target};
+use edge_ocr::{Error, Pipeline, network_input, target};
 use network::Single;
 use report::{Part, Report, SCHEMA, Stage, StageName};
 use stats::Stats;
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     config.validate()?;
     let kernels = match config.engine {
         Engine::Arena => Some(arena::isa()?.name()),
-        Engine::Tract => None,
+        _ => None,
     };
     let image = match &args.image {
         Some(name) if name == "-" => load::first(&Input::Stdin, config.limits)?,
@@ -95,10 +95,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         version: env!("CARGO_PKG_VERSION"),
         target: target::NAME,
         machine: machine::Machine::here(),
-        engine: match config.engine {
-            Engine::Arena => "arena",
-            Engine::Tract => "tract",
-        },
+        engine: config.engine.name(),
         kernels,
         charset: kernels.map(|_| target::CHARSET),
         threads: config.threads,
@@ -207,7 +204,7 @@ fn page(args: &Args, config: &Config, image: &Image) -> Result<Stage, Stop> {
     let mut first: Option<String> = None;
     let (times, joules) = args.repeat(|| -> Result<(f64, Timing), Stop> {
         let start = Instant::now();
-        let page = pipeline.run(Frame::new(image.view()))?;
+        let page = pipeline.run(image)?;
         let time = (ms(start), page.timing);
         let text: String = page.lines().map(|l| l.text().to_string() + "\n").collect();
         let first = first.get_or_insert_with(|| text.clone());

@@ -6,7 +6,7 @@ use super::{Stop, exit};
 use edge_ocr::config::Engine;
 use edge_ocr::image::decode;
 use edge_ocr::infer::arena::isa;
-use edge_ocr::{Frame, Pipeline, target};
+use edge_ocr::{Pipeline, target};
 use std::time::Instant;
 
 /// Rendered by `tests/golden/make.py`, with the text that is on it.
@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                 target::CHARSET
             );
         }
-        Engine::Tract => say!("engine     {} (f32), {threads} threads", names.engine),
+        _ => say!("engine     {} (f32), {threads} threads", names.engine),
     }
     let models = [names.det, names.cls, Some(names.rec)];
     say!("models     {}", models.into_iter().flatten().collect::<Vec<_>>().join(", "));
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let mut text = String::new();
     for _ in 0..args.repeat.clamp(1, 1000) {
         let start = Instant::now();
-        let page = pipeline.run(Frame::new(image.view()))?;
+        let page = pipeline.run(&image)?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
         text = page.lines().map(|l| l.text().to_string() + "\n").collect();
     }

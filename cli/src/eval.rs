@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         // Of a file with several pages all lines, in their order.
         for loaded in load::load(&input, loading) {
             let read = loaded.and_then(|loaded| {
-                let page = pipeline.run(loaded.frame())?;
+                let page = pipeline.run(&loaded)?;
                 let line = |l: LineRef<'_>| Line {
                     page: loaded.page,
                     text: l.text().to_string(),

@@ -35,6 +35,8 @@ pub fn of(error: &Error) -> u8 {
         | Error::NoEngine(_) => NO_ENGINE,
         Error::Model(_) | Error::Infer(_) => MODEL,
         Error::Image(_) | Error::Source(_) => INPUT,
+        // A kind of error that this program does not know.
+        _ => FAILED,
     }
 }
 

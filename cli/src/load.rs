@@ -1,31 +1,9 @@
-//! One input to its pages, as frames with the time that each took.
+//! One input to its pages.
 
+use edge_ocr::Error;
 use edge_ocr::image::Image;
-use edge_ocr::image::decode::{self, Decoded, Limits, Notice, Pages};
+use edge_ocr::image::decode::{self, Decoded, Limits, Pages};
 use edge_ocr::source::{self, Input};
-use edge_ocr::{Error, Frame};
-use std::time::Instant;
-
-/// A decoded page.
-pub struct Loaded {
-    pub image: Image,
-    /// Width and height of the file's image, which may have been decoded at a reduced size.
-    full_px: [usize; 2],
-    /// Of decoding, not of reading the file.
-    decode_ms: f32,
-    /// Number of the page, from 1.
-    pub page: usize,
-    /// Number of pages of the file.
-    pub pages: usize,
-    /// What of the file is not in the image, and what else is odd about it.
-    pub notices: Vec<Notice>,
-}
-
-impl Loaded {
-    pub fn frame(&self) -> Frame<'_> {
-        Frame { decode_ms: self.decode_ms, full_px: self.full_px, ..Frame::new(self.image.view()) }
-    }
-}
 
 /// How inputs are decoded.
 #[derive(Clone, Copy)]
@@ -38,7 +16,7 @@ pub struct Loading {
 }
 
 /// Reads an input and decodes its pages one after the other. Notices are logged.
-pub fn load(input: &Input, loading: Loading) -> impl Iterator<Item = Result<Loaded, Error>> {
+pub fn load(input: &Input, loading: Loading) -> impl Iterator<Item = Result<Decoded, Error>> {
     let opened = source::read(input, loading.limits.max_bytes)
         .map_err(Error::from)
         .and_then(|bytes| Ok(Pages::new(bytes, loading.limits, loading.max_bytes)?));
@@ -47,22 +25,15 @@ pub fn load(input: &Input, loading: Loading) -> impl Iterator<Item = Result<Load
         Err(error) => (None, Some(Err(error))),
     };
     let name = input.name().into_owned();
-    let read = pages.into_iter().flat_map(move |mut pages| {
-        let (name, count) = (name.clone(), pages.page_count());
-        std::iter::from_fn(move || {
-            let start = Instant::now();
-            let decoded = pages.next()?;
-            let decode_ms = start.elapsed().as_secs_f32() * 1e3;
-            Some(decoded.map_err(Error::from).map(|Decoded { mut image, full_px, page, notices }| {
-                for notice in &notices {
-                    log::warn!("{name}: {notice}");
-                }
-                if loading.mirror {
-                    image.mirror();
-                }
-                Loaded { image, full_px, decode_ms, page, pages: count, notices }
-            }))
-        })
+    let read = pages.into_iter().flatten().map(move |decoded| -> Result<Decoded, Error> {
+        let mut decoded = decoded?;
+        for notice in &decoded.notices {
+            log::warn!("{name}: {notice}");
+        }
+        if loading.mirror {
+            decoded.image.mirror();
+        }
+        Ok(decoded)
     });
     error.into_iter().chain(read)
 }

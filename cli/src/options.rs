@@ -2,13 +2,14 @@
 //! Stems are PaddleOCR's where it has the same thing.
 
 use clap::{Args, ValueEnum};
+use edge_ocr::Error;
 use edge_ocr::config::{Config, Engine, FAMILIES, Memory, Mode, ModelChoice, Order};
-use edge_ocr::detect::scale::{LimitType, ScaleParams, ScaleRule};
-use edge_ocr::detect::{BoxMode, DbOverrides, ScoreMode, detector::DetectParams};
+use edge_ocr::detect::{BoxMode, DetectParams, LimitType, ScaleRule, ScoreMode};
+use edge_ocr::image::ImageError;
 use edge_ocr::image::decode::Limits;
 use edge_ocr::recognise::{RecogniseParams, Widths};
-use edge_ocr::{Error, image::enhance::Enhance};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 #[derive(Args)]
 pub struct Options {
@@ -236,48 +237,40 @@ struct LimitFlags {
 
 impl Options {
     fn limits(&self) -> Limits {
-        let l = &self.limits;
-        Limits {
-            max_bytes: l.max_bytes,
-            max_width_px: l.max_width,
-            max_height_px: l.max_height,
-            max_pixels: l.max_pixels,
-            max_decode_bytes: l.max_decode_bytes,
-            max_pages: l.max_pages,
-            max_total_pixels: l.max_total_pixels,
-        }
+        let (flags, mut limits) = (&self.limits, Limits::default());
+        limits.max_bytes = flags.max_bytes;
+        limits.max_width_px = flags.max_width;
+        limits.max_height_px = flags.max_height;
+        limits.max_pixels = flags.max_pixels;
+        limits.max_decode_bytes = flags.max_decode_bytes;
+        limits.max_pages = flags.max_pages;
+        limits.max_total_pixels = flags.max_total_pixels;
+        limits
     }
 
     /// The configuration these flags describe.
     pub fn config(&self) -> Result<Config, Error> {
-        let defaults = Config::default();
-        let mut config = Config {
-            engine: Engine::Arena,
-            models: self.models.choice()?,
-            threads: self.models.threads.unwrap_or(defaults.threads),
-            memory: match self.models.memory {
-                MemoryName::Small => Memory::Small,
-                MemoryName::Large => Memory::Large,
-            },
-            mode: if self.image.line { Mode::Line } else { Mode::Page },
-            classify: !self.recognition.no_cls,
-            cls_thresh: self.recognition.cls_thresh,
-            rec_score_thresh: self.recognition.rec_score_thresh,
-            detect: self.detection.params()?,
-            recognise: self.recognition.params(matches!(self.detection.scale, ScaleName::Reference))?,
-            regions: self.image.roi.clone(),
-            rotate_deg: self.image.rotate,
-            enhance: self
-                .image
-                .enhance
-                .iter()
-                .map(|how| how.parse::<Enhance>().map_err(|e| Error::Config(e.to_string())))
-                .collect::<Result<_, _>>()?,
-            limits: self.limits(),
-            order: match self.image.order {
-                OrderName::Reading => Order::Reading,
-                OrderName::Rapidocr => Order::Rapidocr,
-            },
+        let (image, recognition) = (&self.image, &self.recognition);
+        let mut config = Config::default();
+        config.models = self.models.choice()?;
+        config.threads = self.models.threads.unwrap_or(config.threads);
+        config.memory = match self.models.memory {
+            MemoryName::Small => Memory::Small,
+            MemoryName::Large => Memory::Large,
+        };
+        config.mode = if image.line { Mode::Line } else { Mode::Page };
+        config.classify = !recognition.no_cls;
+        config.cls_thresh = recognition.cls_thresh;
+        config.rec_score_thresh = recognition.rec_score_thresh;
+        config.detect = self.detection.params()?;
+        config.recognise = recognition.params(matches!(self.detection.scale, ScaleName::Reference))?;
+        config.regions = parsed(&image.roi)?;
+        config.rotate_deg = image.rotate;
+        config.enhance = parsed(&image.enhance)?;
+        config.limits = self.limits();
+        config.order = match image.order {
+            OrderName::Reading => Order::Reading,
+            OrderName::Rapidocr => Order::Rapidocr,
         };
         config.engine = match self.models.engine {
             Some(EngineName::Arena) => Engine::Arena,
@@ -296,7 +289,8 @@ impl Options {
 
 impl Models {
     fn choice(&self) -> Result<ModelChoice, Error> {
-        let mut choice = ModelChoice { folder: self.models_dir.clone(), dict: self.dict.clone(), ..Default::default() };
+        let mut choice = ModelChoice::default();
+        (choice.folder, choice.dict) = (self.models_dir.clone(), self.dict.clone());
         if let Some(family) = &self.model {
             let (_, det, rec) = FAMILIES.iter().find(|(name, ..)| name == family).ok_or_else(|| {
                 let names: Vec<&str> = FAMILIES.iter().map(|(name, ..)| *name).collect();
@@ -317,46 +311,43 @@ impl Models {
 
 impl Detection {
     fn params(&self) -> Result<DetectParams, Error> {
-        let defaults = ScaleParams::default();
-        let canvases = self.det_canvas.iter().map(|text| canvas(text)).collect::<Result<Vec<_>, _>>()?;
-        Ok(DetectParams {
-            scale: ScaleParams {
-                rule: match self.scale {
-                    ScaleName::Tiled => ScaleRule::Tiled,
-                    ScaleName::Reference => ScaleRule::Reference,
-                },
-                canvases_px: if canvases.is_empty() { defaults.canvases_px } else { canvases },
-                overlap_px: self.det_overlap.unwrap_or(defaults.overlap_px),
-                max_upscale: self.det_max_upscale.unwrap_or(defaults.max_upscale),
-                max_side_px: self.max_side_len.unwrap_or(defaults.max_side_px),
-                min_side_px: self.min_side_len.unwrap_or(defaults.min_side_px),
-                limit_side_len_px: self.det_limit_side_len.unwrap_or(defaults.limit_side_len_px),
-                limit_type: match self.det_limit_type {
-                    None => defaults.limit_type,
-                    Some(LimitName::Min) => LimitType::Min,
-                    Some(LimitName::Max) => LimitType::Max,
-                    Some(LimitName::ResizeLong) => LimitType::ResizeLong,
-                },
-                cap_side_px: defaults.cap_side_px,
-            },
-            db: DbOverrides {
-                thresh: self.det_thresh,
-                box_thresh: self.det_box_thresh,
-                unclip_ratio: self.det_unclip_ratio,
-                max_candidates: self.det_max_candidates,
-                min_side_px: self.det_min_size,
-                dilate: self.det_dilate,
-                score_mode: self.det_score_mode.map(|mode| match mode {
-                    ScoreName::Fast => ScoreMode::Fast,
-                    ScoreName::Slow => ScoreMode::Slow,
-                    ScoreName::Adaptive => ScoreMode::Adaptive,
-                }),
-                box_mode: self.det_box_type.map(|kind| match kind {
-                    BoxName::Quad => BoxMode::Quad,
-                    BoxName::Poly => BoxMode::Poly,
-                }),
-            },
-        })
+        let mut params = DetectParams::default();
+        let scale = &mut params.scale;
+        scale.rule = match self.scale {
+            ScaleName::Tiled => ScaleRule::Tiled,
+            ScaleName::Reference => ScaleRule::Reference,
+        };
+        if !self.det_canvas.is_empty() {
+            scale.canvases_px = self.det_canvas.iter().map(|text| canvas(text)).collect::<Result<_, _>>()?;
+        }
+        scale.overlap_px = self.det_overlap.unwrap_or(scale.overlap_px);
+        scale.max_upscale = self.det_max_upscale.unwrap_or(scale.max_upscale);
+        scale.max_side_px = self.max_side_len.unwrap_or(scale.max_side_px);
+        scale.min_side_px = self.min_side_len.unwrap_or(scale.min_side_px);
+        scale.limit_side_len_px = self.det_limit_side_len.unwrap_or(scale.limit_side_len_px);
+        scale.limit_type = match self.det_limit_type {
+            None => scale.limit_type,
+            Some(LimitName::Min) => LimitType::Min,
+            Some(LimitName::Max) => LimitType::Max,
+            Some(LimitName::ResizeLong) => LimitType::ResizeLong,
+        };
+        let db = &mut params.db;
+        db.thresh = self.det_thresh;
+        db.box_thresh = self.det_box_thresh;
+        db.unclip_ratio = self.det_unclip_ratio;
+        db.max_candidates = self.det_max_candidates;
+        db.min_side_px = self.det_min_size;
+        db.dilate = self.det_dilate;
+        db.score_mode = self.det_score_mode.map(|mode| match mode {
+            ScoreName::Fast => ScoreMode::Fast,
+            ScoreName::Slow => ScoreMode::Slow,
+            ScoreName::Adaptive => ScoreMode::Adaptive,
+        });
+        db.box_mode = self.det_box_type.map(|kind| match kind {
+            BoxName::Quad => BoxMode::Quad,
+            BoxName::Poly => BoxMode::Poly,
+        });
+        Ok(params)
     }
 }
 
@@ -368,13 +359,16 @@ impl Recognition {
             ["exact"] => Widths::Exact,
             ref list => Widths::Buckets(list.iter().map(|text| width(text)).collect::<Result<_, _>>()?),
         };
-        Ok(RecogniseParams {
-            allowed_chars: self.allowed_chars.clone(),
-            pattern: self.pattern.clone(),
-            batch: self.rec_batch,
-            widths,
-        })
+        let mut params = RecogniseParams::default();
+        (params.allowed_chars, params.pattern) = (self.allowed_chars.clone(), self.pattern.clone());
+        (params.batch, params.widths) = (self.rec_batch, widths);
+        Ok(params)
     }
+}
+
+/// Values of a flag.
+fn parsed<T: FromStr<Err = ImageError>>(texts: &[String]) -> Result<Vec<T>, Error> {
+    texts.iter().map(|text| text.parse().map_err(|e: ImageError| Error::Config(e.to_string()))).collect()
 }
 
 fn width(text: &str) -> Result<usize, Error> {

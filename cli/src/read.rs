@@ -1,12 +1,11 @@
 //! `edge-ocr read`: images in, text out.
 
 use super::interrupt::Guarded;
-use super::load::Loaded;
 use super::malloc_tuning;
 use super::options::Options;
 use super::{Stop, exit, load, overwrite, sink, write_failed};
 use clap::ValueEnum;
-use edge_ocr::image::decode::Notice;
+use edge_ocr::image::decode::Decoded;
 use edge_ocr::output::{self, Document, Font, Format, Layout, Part, Writer};
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Page, Pipeline};
@@ -102,7 +101,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         let sentence = "--layout rows joins lines of text, and the other formats have boxes instead; leave it out, or give --format text";
         return Err(Error::Config(sentence.into()).into());
     }
-    let source::Expanded { inputs, unreadable } = source::expand(&args.inputs, args.recursive)?;
+    let source::Expanded { inputs, unreadable, .. } = source::expand(&args.inputs, args.recursive)?;
     malloc_tuning::apply(&config, inputs.len());
     let several = inputs.len() + unreadable.len() > 1;
     if args.annotate.as_deref() == Some(Path::new("-")) {
@@ -120,11 +119,12 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let mut params = serde_json::to_value(pipeline.config())
         .map_err(|e| Stop::Failed(format!("the parameters could not be written: {e}")))?;
     params["mirror"] = args.mirror.into();
-    let names = pipeline.names().clone();
-    let models = output::Models { det: names.det, cls: names.cls, rec: names.rec };
+    let models = output::Models::from(pipeline.names());
+    let engine = pipeline.names().engine;
 
     let (target, out) = sink::create(output)?;
-    let options = output::Options { chars: args.chars, layout: args.layout.into() };
+    let mut options = output::Options::default();
+    (options.chars, options.layout) = (args.chars, args.layout.into());
     let writer = Writer::new(args.format.into(), options, out);
     let writer = if several { writer.several() } else { writer };
     let progress = progress(inputs.len());
@@ -147,20 +147,16 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         progress.set_message(name.to_string());
         let (mut failed, mut texts) = (false, false);
         for loaded in load::load(input, loading) {
-            let read = loaded.and_then(|loaded| pipeline.run(loaded.frame()).map(|page| (page, loaded)));
+            let read = loaded.and_then(|loaded| pipeline.run(&loaded).map(|page| (page, loaded)));
             match read {
                 Ok((page, loaded)) => {
                     texts |= !page.is_empty();
                     for notice in page.notices() {
                         log::warn!("{name}: {notice}");
                     }
-                    let part = Part {
-                        page_number: loaded.page,
-                        page_count: loaded.pages,
-                        warnings: &loaded.notices.iter().map(Notice::to_string).collect::<Vec<_>>(),
-                    };
-                    let engine = names.engine;
-                    let document = Document { source: &name, page, models: &models, params: &params, engine, part };
+                    let warnings = loaded.warnings();
+                    let mut document = Document::new(&name, page, &models, &params, engine);
+                    document.part = Part::of(&loaded, &warnings);
                     results.with(|writer| {
                         writer.document(&document).map_err(write_failed(&target))?;
                         annotator.as_mut().map_or(Ok(()), |annotator| annotator.draw(input, page, loaded))
@@ -268,7 +264,7 @@ impl Annotator {
         self.target.join(name)
     }
 
-    fn draw(&mut self, input: &Input, page: &Page, loaded: Loaded) -> Result<(), Stop> {
+    fn draw(&mut self, input: &Input, page: &Page, loaded: Decoded) -> Result<(), Stop> {
         let path = self.path(input, loaded.page);
         let (width, height) = (page.width_px, page.height_px);
         let Some(canvas) = image::RgbImage::from_raw(width, height, loaded.image.into_raw()) else {

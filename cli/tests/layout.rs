@@ -89,7 +89,9 @@ fn long_line_is_read_without_a_letter_twice() {
     let image = image("long_line.png");
     let want = std::fs::read_to_string(root().join("tests/cases/long_line.txt")).expect("long_line.txt");
     for mode in [Mode::Line, Mode::Page] {
-        let got = read(Config { mode, ..Config::default() }, &image);
+        let mut config = Config::default();
+        config.mode = mode;
+        let got = read(config, &image);
         assert_eq!(got, [want.trim()], "{mode:?}");
     }
 }

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// An operation's arguments do not fit together. Nothing was written when an operation returns this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// Two shapes disagree, or a shape is impossible (zero, too large, more channels than the pixel stride holds).
     Shape {

@@ -84,7 +84,8 @@ fn jobs_are_spread_and_each_has_a_result(ports: [u16; 2]) {
         let base = if protocol == Protocol::V5 { "five" } else { "four" };
         let stop = Stop::default();
         let workers = ["w1", "w2"].map(|id| {
-            let pipeline = Config { mode: Mode::Line, threads: 1, ..Config::default() };
+            let mut pipeline = Config::default();
+            (pipeline.mode, pipeline.threads) = (Mode::Line, 1);
             let config = WorkerConfig {
                 id: Some(id.into()),
                 base: base.into(),

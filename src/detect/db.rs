@@ -12,8 +12,9 @@ use super::unclip::{OffsetScratch, distance, offset, start_as_clipper, union};
 use super::{FOR, Point};
 use crate::memory::{NoMemory, try_vec_with_capacity};
 
-/// A piece of text found on the page.
+/// A piece of text found on the page; made of four corners if it was found elsewhere.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TextBox {
     /// Corners in page pixels, x and y, whole numbers within `0..=width-1` and `0..=height-1`: top left, top right, bottom
     /// right, bottom left as seen on the page (not as the text runs).
@@ -22,6 +23,13 @@ pub struct TextBox {
     pub polygon: Vec<[f32; 2]>,
     /// Mean probability of the candidate before it was widened, 0 to 1.
     pub score: f32,
+}
+
+impl From<[[f32; 2]; 4]> for TextBox {
+    /// A box with these corners, in the order of [`quad`](Self::quad), and the score 1.
+    fn from(quad: [[f32; 2]; 4]) -> TextBox {
+        TextBox { quad, polygon: Vec::new(), score: 1.0 }
+    }
 }
 
 /// Buffers of [`boxes_from_map`]. They grow to what the largest map so far needed and are used again; those made

@@ -22,6 +22,7 @@ use std::time::Instant;
 /// How text is found.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct DetectParams {
     /// The size at which the network sees the page.
     pub scale: ScaleParams,
@@ -53,6 +54,7 @@ pub struct Detector {
 
 /// Why a page could not be searched.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum DetectError {
     /// The engine.
     #[error(transparent)]
@@ -67,6 +69,7 @@ pub enum DetectError {
 
 /// Why a detector cannot be made.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum DetectorError {
     /// The network is no detector.
     #[error(transparent)]

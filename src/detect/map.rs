@@ -5,6 +5,7 @@ pub const MAX_MAP_SIDE: usize = 1 << 15;
 
 /// Why a slice cannot be a probability map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MapError {
     /// The slice does not hold `width * height` values.
     #[error("probability map of {width}x{height} needs {} values, but {len} were given", width * height)]

@@ -36,16 +36,25 @@ mod glance;
 mod overrides;
 mod overview;
 
+#[doc(hidden)]
 pub mod detector;
+#[doc(hidden)]
 pub mod scale;
 
 #[cfg(test)]
 mod tests;
 
-pub use db::{DbScratch, TextBox, boxes_from_map};
+pub use db::TextBox;
+#[doc(hidden)]
+pub use db::{DbScratch, boxes_from_map};
+#[doc(inline)]
+pub use detector::DetectParams;
+#[doc(hidden)]
 pub use map::{MAX_MAP_SIDE, MapError, MapView};
 pub use overrides::DbOverrides;
 pub use params::{BoxMode, DbParams, DbParamsError, ScoreMode};
+#[doc(inline)]
+pub use scale::{LimitType, ScaleParams, ScaleRule};
 
 /// What the buffers of this folder are for, in [`NoMemory`](crate::memory::NoMemory).
 const FOR: &str = "finding text";

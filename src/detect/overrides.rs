@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The fields of [`DbParams`], each of which may be left to the manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DbOverrides {
     /// See [`DbParams::thresh`].
     pub thresh: Option<f32>,

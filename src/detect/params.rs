@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Which pixels the score of a candidate is the mean of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ScoreMode {
     /// The pixels of the candidate's rotated rectangle (polygon mode: of its simplified polygon).
     #[default]
@@ -21,6 +22,7 @@ pub enum ScoreMode {
 /// What a text box is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum BoxMode {
     /// Four corners of a rotated rectangle.
     #[default]
@@ -35,6 +37,7 @@ pub enum BoxMode {
 /// PP-OCRv6's own evaluation 0.2 / 0.4 / 1.4, 3000 candidates, no dilation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DbParams {
     /// A pixel is text if its probability is greater than this. 0 to 1.
     pub thresh: f32,
@@ -72,6 +75,7 @@ impl Default for DbParams {
 /// A parameter that is out of its range.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("detection parameter {name} is {}, but must lie between {min} and {max}", Compact(*value))]
+#[non_exhaustive]
 pub struct DbParamsError {
     /// Field name.
     pub name: &'static str,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Which rule decides the detector's input size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ScaleRule {
     /// Fixed canvases and tiles.
     #[default]
@@ -22,6 +23,7 @@ pub enum ScaleRule {
 /// Which side `limit_side_len_px` holds for (reference rule).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum LimitType {
     /// The shorter side is at least that long.
     #[default]
@@ -35,6 +37,7 @@ pub enum LimitType {
 /// Parameters of both rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ScaleParams {
     /// The rule.
     pub rule: ScaleRule,

@@ -25,6 +25,7 @@ const SCALES: std::ops::RangeInclusive<f32> = 0.9..=1.1;
 
 /// Why marks cannot be used. Every message is one sentence: the thing, the reason, the mend.
 #[derive(thiserror::Error, Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum AlignError {
     /// Neither one nor two.
     #[error("{count} reference marks cannot be used; give one for shifts, or two for turns as well")]
@@ -89,6 +90,7 @@ pub enum AlignError {
 
 /// How marks are looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct AlignParams {
     /// Pixels from the expected place, in each direction; 1 to [`MAX_SEARCH_PX`]. The time goes with its square.
     pub search_px: u32,

@@ -31,6 +31,7 @@ const MAX_POINTS: usize = 60_000;
 /// One enhancement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Enhance {
     /// Stretch the grey levels so that 1 % of the pixels become black and 1 % white; the colours follow.
     Contrast,

@@ -4,6 +4,7 @@ use crate::param::Param;
 
 /// Why an image, or a request about one, cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ImageError {
     /// The data has no bytes at all.
     #[error("image is empty (0 bytes); give a file that holds an image")]
@@ -184,7 +185,7 @@ pub enum ImageError {
     #[error(
         "region '{text}' cannot be read because {reason}; write x,y,w,h, each in pixels (10) or per cent of the image (10%)"
     )]
-    RoiSyntax {
+    RegionSyntax {
         /// The region as given.
         text: String,
         /// What is wrong with it.
@@ -193,11 +194,11 @@ pub enum ImageError {
 
     /// A region of interest that does not lie in this image.
     #[error(
-        "region {roi} is {w}x{h} pixels at {x},{y} and so not inside the image of {width}x{height} pixels; choose one that is"
+        "region {region} is {w}x{h} pixels at {x},{y} and so not inside the image of {width}x{height} pixels; choose one that is"
     )]
-    RoiOutside {
+    RegionOutside {
         /// The region as given.
-        roi: String,
+        region: String,
         /// Left edge in pixels, after rounding.
         x: u64,
         /// Top edge in pixels, after rounding.

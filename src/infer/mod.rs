@@ -131,6 +131,7 @@ pub(crate) fn borrow_aligned<'a>(model: &str, memory: &'a mut [u8], bytes: usize
 
 /// Why an engine could not run a model.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum InferError {
     /// The network cannot take this input shape.
     #[error(

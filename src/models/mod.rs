@@ -11,6 +11,7 @@ pub use store::{Store, StoredModel};
 
 /// Why a model cannot be used.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum ModelError {
     /// No manifest of that name and no such file.
     #[error("there is no model {name}; give the name of one of `edge-ocr models list` or the path of an .onnx file")]

@@ -37,6 +37,7 @@ pub struct Font(FontVec);
 
 /// Bytes that are no usable font.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FontError {
     /// The parser refused them.
     #[error("the font cannot be read: {0}; give a TrueType or OpenType file (.ttf, .otf)")]

@@ -2,7 +2,8 @@
 //!
 //! Everything is serialised straight from the page, without a tree in between.
 
-use super::{Document, Models, round_ms, round_px, round_score};
+use super::{Document, Models};
+use crate::page::rounded::{round_px, round_score};
 use crate::page::{LineRef, Page, PlacedChar, Quad, Text, Timing, WordRef};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::io::{self, Write};
@@ -49,7 +50,7 @@ impl Serialize for Envelope<'_> {
             engine: &'a str,
             models: &'a Models,
             params: &'a serde_json::Value,
-            timing_ms: Milliseconds,
+            timing_ms: Timing,
             truncated: u32,
             lines: Lines<'a>,
         }
@@ -65,34 +66,11 @@ impl Serialize for Envelope<'_> {
             engine,
             models,
             params,
-            timing_ms: Milliseconds::from(page.timing),
+            timing_ms: page.timing,
             truncated: page.truncated,
             lines: Lines { page, chars: self.chars },
         }
         .serialize(serializer)
-    }
-}
-
-#[derive(serde::Serialize)]
-struct Milliseconds {
-    decode: f32,
-    prepare: f32,
-    detect: f32,
-    classify: f32,
-    recognise: f32,
-    total: f32,
-}
-
-impl From<Timing> for Milliseconds {
-    fn from(timing: Timing) -> Milliseconds {
-        Milliseconds {
-            decode: round_ms(timing.decode_ms),
-            prepare: round_ms(timing.prepare_ms),
-            detect: round_ms(timing.detect_ms),
-            classify: round_ms(timing.classify_ms),
-            recognise: round_ms(timing.recognise_ms),
-            total: round_ms(timing.total_ms),
-        }
     }
 }
 

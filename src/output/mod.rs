@@ -18,13 +18,16 @@ mod tests;
 #[cfg(feature = "annotate")]
 pub use annotate::{Font, FontError, annotate};
 
+use crate::image::decode::Decoded;
 use crate::page::Page;
+use crate::pipeline::Names;
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
 
 /// A format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// The text alone, one line for each line of the page; `==> name <==` before each of several images or pages.
     Text,
@@ -79,6 +82,7 @@ impl FromStr for Format {
 
 /// What to write beyond the lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// Words and characters with score and box in JSON and JSON lines. TSV and hOCR always have words.
     pub chars: bool,
@@ -88,6 +92,7 @@ pub struct Options {
 
 /// What a line of [`Format::Text`] is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Layout {
     /// A line of the page, one after the other in reading order: column after column.
     #[default]
@@ -97,8 +102,9 @@ pub enum Layout {
     Rows,
 }
 
-/// Names of the models in use.
+/// Names of the models in use; made of [`Pipeline::names`](crate::Pipeline::names).
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
 pub struct Models {
     /// The detector, if text was looked for.
     pub det: Option<String>,
@@ -108,8 +114,15 @@ pub struct Models {
     pub rec: String,
 }
 
+impl From<&Names> for Models {
+    fn from(names: &Names) -> Models {
+        Models { det: names.det.clone(), cls: names.cls.clone(), rec: names.rec.clone() }
+    }
+}
+
 /// The result of one image and how it came about.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Document<'a> {
     /// The image's name as it was given.
     pub source: &'a str,
@@ -124,6 +137,19 @@ pub struct Document<'a> {
     pub engine: &'a str,
     /// Which part of its file it is.
     pub part: Part<'a>,
+}
+
+impl<'a> Document<'a> {
+    /// The whole of a file; change [`part`](Self::part) for one of several pages.
+    pub fn new(
+        source: &'a str,
+        page: &'a Page,
+        models: &'a Models,
+        params: &'a serde_json::Value,
+        engine: &'a str,
+    ) -> Document<'a> {
+        Document { source, page, models, params, engine, part: Part::default() }
+    }
 }
 
 impl Document<'_> {
@@ -143,6 +169,7 @@ impl Document<'_> {
 
 /// Which page of its file an image is, and what of the file is not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Part<'a> {
     /// Number of the page, from 1.
     pub page_number: usize,
@@ -150,6 +177,13 @@ pub struct Part<'a> {
     pub page_count: usize,
     /// What a person should know, such as that only the first frame of an animation was read; one clause each.
     pub warnings: &'a [String],
+}
+
+impl<'a> Part<'a> {
+    /// Of a decoded page; `warnings` are those of [`Decoded::warnings`].
+    pub fn of(decoded: &Decoded, warnings: &'a [String]) -> Part<'a> {
+        Part { page_number: decoded.page, page_count: decoded.page_count, warnings }
+    }
 }
 
 impl Default for Part<'_> {
@@ -307,27 +341,4 @@ impl<W: Write> Writer<W> {
             _ => self.out.write_all(if first { b"[\n" } else { b",\n" }),
         }
     }
-}
-
-/// Coordinates to a tenth of a pixel.
-fn round_px(value: f32) -> f32 {
-    round_to(value, 10.0)
-}
-
-/// Scores to five decimals, as RapidOCR rounds them.
-fn round_score(value: f32) -> f32 {
-    round_to(value, 1e5)
-}
-
-/// Times to the microsecond.
-fn round_ms(value: f32) -> f32 {
-    round_to(value, 1e3)
-}
-
-/// Rounds to one part of `steps`; what is not a number, or none a file can hold, becomes 0.
-fn round_to(value: f32, steps: f32) -> f32 {
-    // In f64, so that the product neither overflows nor loses the digits that are kept. Adding 0
-    // turns -0 into 0.
-    let rounded = ((f64::from(value) * f64::from(steps)).round() / f64::from(steps)) as f32 + 0.0;
-    if rounded.is_finite() { rounded } else { 0.0 }
 }

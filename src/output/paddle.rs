@@ -4,7 +4,8 @@
 //! Parallel arrays, whole pixels. Lines below the score threshold are gone before a page is made, so
 //! `dt_polys` has the same entries as `rec_polys`.
 
-use super::{Document, round_score};
+use super::Document;
+use crate::page::rounded::round_score;
 use crate::page::{LineRef, Page, Quad, bounds};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;

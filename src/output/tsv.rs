@@ -30,7 +30,7 @@ pub(super) fn page(out: &mut dyn Write, page: &Page, number: usize) -> io::Resul
         structure(out, [4, number, 1, 1, at + 1, 0], bounds(&line.quad, width, height))?;
         for (word_at, word) in line.words().enumerate() {
             place(out, [5, number, 1, 1, at + 1, word_at + 1], bounds(&word.quad(), width, height))?;
-            let percent = super::round_to(word.score() * 100.0, 100.0);
+            let percent = crate::page::rounded::round_to(word.score() * 100.0, 100.0);
             writeln!(out, "{percent}\t{}", Plain(word.text().chars()))?;
         }
     }

@@ -1,5 +1,6 @@
 //! One line of text: what is stored, and the view that knows its characters.
 
+use super::LineDraft;
 use super::geometry::{self, Quad};
 use super::words::Words;
 use std::fmt::{self, Write};
@@ -7,6 +8,7 @@ use std::ops::Deref;
 
 /// One character of a line.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Char {
     /// The character.
     pub ch: char,
@@ -16,8 +18,8 @@ pub struct Char {
     pub start: f32,
     /// Where it ends, as `start`.
     pub end: f32,
-    /// The character that would have come next, of those that were allowed, and its probability, 0..=1; none where no other
-    /// has any, and of dictionary entries longer than a character.
+    /// The character that would have come next, of those that were allowed, and its probability, 0..=1; none where no
+    /// other has any, and of dictionary entries longer than a character.
     pub second: Option<(char, f32)>,
 }
 
@@ -94,6 +96,20 @@ pub struct Line {
 }
 
 impl Line {
+    /// A line with safe numbers: scores and extents in 0..=1 (NaN is 0), coordinates within ±10⁶ (NaN is 0), quarter
+    /// turns modulo 4.
+    pub(super) fn of(draft: &LineDraft<'_>, chars: Span, polygon: Span) -> Line {
+        Line {
+            quad: draft.quad.map(geometry::safe_point),
+            quarter_turns: draft.quarter_turns % 4,
+            score: geometry::unit(draft.score),
+            det_score: geometry::unit(draft.det_score),
+            chars,
+            polygon,
+            rank: 0,
+        }
+    }
+
     /// The box as it is read: the first corner is where the top left of the text is.
     pub fn reading_quad(&self) -> Quad {
         let turns = usize::from(self.quarter_turns);
@@ -151,6 +167,7 @@ impl<'a> LineRef<'a> {
 
 /// A character with its box.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct PlacedChar {
     /// The character.
     pub ch: char,

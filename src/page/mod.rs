@@ -13,7 +13,9 @@ mod gutters;
 mod layout;
 mod line;
 mod notice;
+mod owned;
 mod reading_order;
+pub(crate) mod rounded;
 mod rows;
 mod words;
 
@@ -25,12 +27,14 @@ mod tests;
 pub use geometry::{Bounds, Quad, bounds};
 pub use line::{Char, Line, LineRef, PlacedChar, Text};
 pub use notice::Notice;
+pub use owned::{OwnedChar, OwnedLine, OwnedPage, OwnedWord};
 pub use rows::Piece;
 pub use words::{WordRef, Words};
 
 use crate::memory::{self, NoMemory};
 use layout::Scratch;
 use line::Span;
+use serde::{Deserialize, Serialize};
 
 /// Most lines of one page: RapidOCR's limit of 1000 candidates, rounded up.
 pub const MAX_LINES: usize = 1024;
@@ -39,20 +43,28 @@ pub const MAX_CHARS: usize = 32_768;
 /// Most points of all curved outlines of one page together.
 pub const MAX_POLYGON_POINTS: usize = 8_192;
 
-/// Where the time of one image went, in milliseconds; a stage that did not run is 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Where the time of one image went, in milliseconds; a stage that did not run is 0. Serialised, its keys have no unit:
+/// `decode`, `prepare`, …
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Timing {
     /// File bytes to pixels.
+    #[serde(rename = "decode", serialize_with = "rounded::ms")]
     pub decode_ms: f32,
     /// Pixels to the detector's input.
+    #[serde(rename = "prepare", serialize_with = "rounded::ms")]
     pub prepare_ms: f32,
     /// The detector and its boxes.
+    #[serde(rename = "detect", serialize_with = "rounded::ms")]
     pub detect_ms: f32,
     /// The classifier that finds lines standing on their head.
+    #[serde(rename = "classify", serialize_with = "rounded::ms")]
     pub classify_ms: f32,
     /// Cutting out the lines and reading them.
+    #[serde(rename = "recognise", serialize_with = "rounded::ms")]
     pub recognise_ms: f32,
     /// From the first byte to the finished page; more than the sum of the stages.
+    #[serde(rename = "total", serialize_with = "rounded::ms")]
     pub total_ms: f32,
 }
 
@@ -83,6 +95,7 @@ pub struct LineDraft<'a> {
 #[error(
     "the page has no room for another line: it holds {lines} of {MAX_LINES} lines and {chars} of {MAX_CHARS} characters; raise the score thresholds or read the image in parts"
 )]
+#[non_exhaustive]
 pub struct PageFull {
     /// Lines on the page.
     pub lines: usize,
@@ -90,7 +103,8 @@ pub struct PageFull {
     pub chars: usize,
 }
 
-/// The result of one image, of fixed capacity (about 1 MiB, of which 0.75 are [`MAX_CHARS`] characters); see the [module](self).
+/// The result of one image, of fixed capacity (about 1 MiB, of which 0.75 are [`MAX_CHARS`] characters); see the
+/// [module](self).
 #[derive(Debug)]
 pub struct Page {
     /// Width of the image.
@@ -99,7 +113,8 @@ pub struct Page {
     pub height_px: u32,
     /// Lines dropped for lack of room since the last [`Page::clear`].
     pub truncated: u32,
-    /// At what part of its size the image was searched for text, or the most reduced of its regions; 1 if it was not reduced.
+    /// At what part of its size the image was searched for text, or the most reduced of its regions; 1 if it was not
+    /// reduced.
     pub searched_at: f32,
     /// Where the time went.
     pub timing: Timing,
@@ -190,21 +205,14 @@ impl Page {
         let polygon = Span::after(self.points.len(), outline.len());
         self.points.extend(outline.iter().map(|&point| geometry::safe_point(point)));
 
-        let line = Line {
-            quad: draft.quad.map(geometry::safe_point),
-            quarter_turns: draft.quarter_turns % 4,
-            score: geometry::unit(draft.score),
-            det_score: geometry::unit(draft.det_score),
-            chars,
-            polygon,
-            rank: 0,
-        };
+        let line = Line::of(&draft, chars, polygon);
         // Cannot fail: `is_full` was asked above.
         let _ = self.lines.push(line);
         Ok(())
     }
 
-    /// Takes some lines off the page; those behind them close up. Their characters keep their room until [`Page::clear`].
+    /// Takes some lines off the page; those behind them close up. Their characters keep their room until
+    /// [`Page::clear`].
     pub fn discard(&mut self, lines: std::ops::Range<usize>) {
         let end = lines.end.min(self.lines.len());
         let start = lines.start.min(end);

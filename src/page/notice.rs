@@ -9,6 +9,7 @@ const MUCH_REDUCED: f32 = 0.4;
 
 /// Something that may be missing on a page, and why.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Notice {
     /// Text was looked for in an image of this part of the page's size, so small text may be missing.
     Reduced(f32),

@@ -7,12 +7,17 @@
 //! One pipeline, with one set of networks and one arena, can read every region in its own way: [`Profile`].
 
 mod affine;
+mod frame;
 mod lines;
 mod open;
 mod profile;
+mod read;
 mod second_look;
+mod single;
 mod stages;
 
+pub use frame::Frame;
+#[doc(hidden)]
 pub use open::{Opened, open};
 pub use profile::{Profile, ProfileConfig};
 
@@ -20,8 +25,7 @@ use crate::classify::Classifier;
 use crate::config::{Config, Engine, Mode};
 use crate::detect::detector::Detector;
 use crate::error::Error;
-use crate::image::PixelView;
-use crate::image::roi::{PixelRect, Roi};
+use crate::image::region::PixelRect;
 use crate::infer::Pool;
 use crate::memory::{Workspace, try_vec_with_capacity};
 use crate::models::{Charset, Kind, ModelError, Store};
@@ -34,24 +38,6 @@ use stages::Stages;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// One image to read: borrowed RGB8 pixels.
-#[derive(Clone, Copy)]
-pub struct Frame<'a> {
-    /// The pixels, upright.
-    pub pixels: PixelView<'a>,
-    /// What decoding them took, to be told in the page's timing; 0 if nothing was decoded.
-    pub decode_ms: f32,
-    /// Width and height in which results are told: those of `pixels`, or of the image from which they were reduced.
-    pub full_px: [usize; 2],
-}
-
-impl<'a> Frame<'a> {
-    /// A frame of pixels that come from anywhere.
-    pub fn new(pixels: PixelView<'a>) -> Frame<'a> {
-        Frame { pixels, decode_ms: 0.0, full_px: [pixels.width(), pixels.height()] }
-    }
-}
-
 /// Is called, by any thread, when something is done; see [`Pipeline::on_progress`].
 pub type OnProgress = Arc<dyn Fn() + Send + Sync>;
 
@@ -61,7 +47,6 @@ const MAX_DICT_BYTES: u64 = 8 << 20;
 /// Reads images, one after the other.
 pub struct Pipeline {
     names: Names,
-    regions: Vec<Roi>,
     /// What the configuration asks for.
     profile: Profile,
     stages: Stages,
@@ -76,6 +61,7 @@ struct Needs {
 
 /// The models in use.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Names {
     /// Engine.
     pub engine: &'static str,
@@ -87,20 +73,27 @@ pub struct Names {
     pub cls: Option<String>,
 }
 
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("names", &self.names).field("config", self.config()).finish_non_exhaustive()
+    }
+}
+
 impl Pipeline {
     /// Reads the models and prepares them for their most usual shape.
     ///
     /// # Errors
     /// [`Error::Config`] for parameters out of range, [`Error::Model`] for models that are missing, damaged or of the
-    /// wrong kind, [`Error::NoEngine`] for an engine this program was built without, [`Error::Infer`] when there is no memory for it.
+    /// wrong kind, [`Error::NoEngine`] for an engine this program was built without, [`Error::Infer`] when there is no
+    /// memory for it.
     pub fn from_config(config: &Config) -> Result<Pipeline, Error> {
         let page = config.mode == Mode::Page;
         Pipeline::new(config, Needs { detector: page, classifier: page && config.classify })
     }
 
-    /// A pipeline for several ways of reading, each of which [`profile`](Self::profile) then makes. Detector and classifier are
-    /// loaded if one of them needs these, whatever [`Config::mode`] and [`Config::classify`] say; [`run`](Self::run), which goes
-    /// by `config`, may lack the detector then.
+    /// A pipeline for several ways of reading, each of which [`profile`](Self::profile) then makes. Detector and
+    /// classifier are loaded if one of them needs these, whatever [`Config::mode`] and [`Config::classify`] say;
+    /// [`run`](Self::run), which goes by `config`, may lack the detector then.
     ///
     /// # Errors
     /// As [`from_config`](Self::from_config).
@@ -111,12 +104,6 @@ impl Pipeline {
 
     fn new(config: &Config, needs: Needs) -> Result<Pipeline, Error> {
         config.validate()?;
-        let regions = config
-            .regions
-            .iter()
-            .map(|r| r.parse())
-            .collect::<Result<Vec<Roi>, _>>()
-            .map_err(|e| Error::Config(e.to_string()))?;
         let store = Store::new(config.models.folder.as_deref());
         let threads = config.threads;
         let mut bench = match config.engine {
@@ -171,10 +158,11 @@ impl Pipeline {
         let page = Page::try_boxed()?;
         let on_progress: OnProgress = Arc::new(|| {});
         let stages = Stages { config, detector, reader, boxes, page, bench, pool, on_progress, start: Instant::now() };
-        Ok(Pipeline { names, regions, profile, stages })
+        Ok(Pipeline { names, profile, stages })
     }
 
-    /// Makes the plans most often needed, as many as are kept, which otherwise the first image that needs one waits for.
+    /// Makes the plans most often needed, as many as are kept, which otherwise the first image that needs one waits
+    /// for.
     pub fn warm_up(&self) -> Result<(), Error> {
         let plans = self.stages.config.memory.plans();
         if let Some(detector) = &self.stages.detector {
@@ -203,8 +191,8 @@ impl Pipeline {
     /// Makes a profile for this pipeline; one made by another pipeline means other characters if its model is another.
     ///
     /// # Errors
-    /// [`Error::Config`] for a parameter out of range, characters that the model does not know, a pattern that is none, and
-    /// for [`Mode::Page`] without a detector.
+    /// [`Error::Config`] for a parameter out of range, characters that the model does not know, a pattern that is none,
+    /// and for [`Mode::Page`] without a detector.
     pub fn profile(&self, config: &ProfileConfig) -> Result<Profile, Error> {
         config.validate()?;
         if config.mode == Mode::Page && self.stages.detector.is_none() {
@@ -213,37 +201,47 @@ impl Pipeline {
         Ok(Profile::new(config, self.stages.reader.recogniser())?)
     }
 
-    /// Reads one image as the configuration says. The page is valid until the next call.
+    /// Reads one image as the configuration says: the lowest entry, which allocates nothing between pixels and page
+    /// (see [the crate's page](crate#memory) for exceptions). The page is valid until the next call;
+    /// [`Page::to_owned`] copies it.
     ///
     /// # Errors
     /// [`Error::Image`] for a region outside the image, [`Error::Infer`] if a network fails.
-    pub fn run(&mut self, frame: Frame<'_>) -> Result<&Page, Error> {
-        self.stages.begin(&frame);
-        if self.regions.is_empty() {
-            self.stages.read(&frame, stages::whole(&frame), &self.profile)?;
+    pub fn run<'a>(&mut self, frame: impl Into<Frame<'a>>) -> Result<&Page, Error> {
+        self.run_frame(frame.into())
+    }
+
+    fn run_frame(&mut self, frame: Frame<'_>) -> Result<&Page, Error> {
+        let Pipeline { profile, stages, .. } = self;
+        stages.begin(&frame);
+        if stages.config.regions.is_empty() {
+            stages.read(&frame, stages::whole(&frame), profile)?;
         }
-        for (i, region) in self.regions.iter().enumerate() {
-            let rect = region.resolve(frame.pixels.width(), frame.pixels.height())?;
-            let before = self.stages.page.len();
-            self.stages.read(&frame, rect, &self.profile)?;
-            log::debug!("region {}: {} lines", i + 1, self.stages.page.len() - before);
+        for i in 0..stages.config.regions.len() {
+            let [width, height] = frame.full_px;
+            let rect = stages.config.regions[i].resolve(width, height)?;
+            let rect = rect.scaled(frame.full_px, [frame.pixels.width(), frame.pixels.height()]);
+            let before = stages.page.len();
+            stages.read(&frame, rect, profile)?;
+            log::debug!("region {}: {} lines", i + 1, stages.page.len() - before);
         }
-        Ok(self.stages.finish())
+        Ok(stages.finish())
     }
 
     /// Reads one image, or the part `rect` of it, as `profile` says, which takes the place of the configuration's mode,
-    /// regions, restriction, score threshold, turn and enhancements. The page is valid until the next call; its coordinates are
-    /// those of the whole image. Profiles may change from call to call at no cost.
+    /// regions, restriction, score threshold, turn and enhancements. The page is valid until the next call; its
+    /// coordinates are those of the whole image. Profiles may change from call to call at no cost.
     ///
     /// # Errors
-    /// [`Error::Image`] for a part outside the image, [`Error::Config`] for a profile of mode page in a pipeline without a
-    /// detector, [`Error::Infer`] if a network fails.
-    pub fn run_profile(
+    /// [`Error::Image`] for a part outside the image, [`Error::Config`] for a profile of mode page in a pipeline
+    /// without a detector, [`Error::Infer`] if a network fails.
+    pub fn run_profile<'a>(
         &mut self,
-        frame: Frame<'_>,
+        frame: impl Into<Frame<'a>>,
         profile: &Profile,
         rect: Option<PixelRect>,
     ) -> Result<&Page, Error> {
+        let frame = frame.into();
         self.stages.begin(&frame);
         self.stages.read(&frame, rect.unwrap_or_else(|| stages::whole(&frame)), profile)?;
         Ok(self.stages.finish())

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What a [`Profile`] is made from; the keys mean what they mean in [`Config`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ProfileConfig {
     /// Find the text first, or take all as one line.
     pub mode: Mode,

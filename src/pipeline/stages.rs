@@ -5,17 +5,18 @@ use super::lines::{LineBox, LineReader, ReadOptions};
 use super::profile::Profile;
 use super::{Frame, OnProgress};
 use crate::config::{Config, Memory, Mode, Order};
+use crate::detect::TextBox;
 use crate::detect::detector::Detector;
 use crate::detect::scale::{self, ScaleRule};
 use crate::error::Error;
 use crate::image::enhance;
+use crate::image::region::PixelRect;
 use crate::image::resize::{self, ResizeScratch};
-use crate::image::roi::PixelRect;
 use crate::image::turn::{self, Turn};
 use crate::image::{Image, ImageError, PixelView};
 use crate::infer::Pool;
 use crate::memory::Workspace;
-use crate::page::{LineDraft, Page, ms};
+use crate::page::{Char, LineDraft, OwnedLine, Page, ms};
 use std::time::Instant;
 
 /// A page of more pixels takes more memory to search than the recogniser's plans, which are then given up for it.
@@ -115,6 +116,46 @@ impl Stages {
         self.page.timing.prepare_ms += inputs;
         self.page.timing.detect_ms += ms(start) - inputs;
         Ok(())
+    }
+
+    /// The boxes of text in an image as it is.
+    pub(super) fn detect(&mut self, view: PixelView<'_>) -> Result<Vec<TextBox>, Error> {
+        let reference = self.config.detect.scale.rule == ScaleRule::Reference;
+        let working = if reference { self.reference_image(view)? } else { None };
+        self.find(working.as_ref().map_or(view, |(image, _)| image.view()))?;
+        let (width, height) = (view.width(), view.height());
+        let back = working.map_or(AffineTransform::scaled(1.0, 1.0), |(_, back)| back);
+        let on_image = |p: &[f32; 2]| back.clamped(*p, width, height);
+        Ok(self
+            .boxes
+            .iter()
+            .map(|b| TextBox {
+                quad: b.quad.each_ref().map(on_image),
+                polygon: b.polygon.iter().map(on_image).collect(),
+                score: b.score,
+            })
+            .collect())
+    }
+
+    /// Reads the boxes of an image as it is, each of which gives a line.
+    pub(super) fn recognise(&mut self, view: PixelView<'_>, profile: &Profile) -> Result<Vec<OwnedLine>, Error> {
+        let options = ReadOptions {
+            restriction: &profile.restriction,
+            classify: profile.classify,
+            on_progress: &*self.on_progress,
+        };
+        self.reader.read(view, &self.boxes, options, &mut self.bench, &mut self.pool)?;
+        let boxes = &self.boxes;
+        let line = |text_box: &LineBox, quarter_turns: u8, score: f32, chars: &[Char]| {
+            let (quad, det_score, polygon) = (text_box.quad, text_box.score, &text_box.polygon);
+            OwnedLine::from(LineDraft { quad, quarter_turns, score, det_score, polygon, chars })
+        };
+        // Of a box without a pixel nothing is told.
+        let mut lines: Vec<OwnedLine> = boxes.iter().map(|text_box| line(text_box, 0, 0.0, &[])).collect();
+        self.reader.for_each(|read, chars| {
+            lines[read.index] = line(&boxes[read.index], read.quarter_turns, read.score, chars);
+        });
+        Ok(lines)
     }
 
     /// Reads the boxes and appends the lines to the page.

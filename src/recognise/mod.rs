@@ -4,13 +4,16 @@
 //! grey after normalisation (PaddleOCR `resize_norm_img`); a longer one is stretched by a few per cent to the nearest
 //! of the widths there are plans for; one that is longer than the widest of them is read in overlapping windows.
 
+#[doc(hidden)]
 pub mod ctc;
 mod long;
 pub mod pattern;
 mod restriction;
 mod widths;
 
+#[doc(hidden)]
 pub use long::Windows;
+#[doc(hidden)]
 pub use restriction::Restriction;
 pub use widths::{LONGEST_PX, SHORTEST_PX, Widths};
 
@@ -32,6 +35,7 @@ use std::sync::Arc;
 /// How lines are read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct RecogniseParams {
     /// Only these characters may come out; none given means all.
     pub allowed_chars: Option<String>,
@@ -51,6 +55,7 @@ impl Default for RecogniseParams {
 }
 
 /// A recogniser with its characters.
+#[doc(hidden)]
 pub struct Recogniser {
     model: Arc<dyn Model>,
     order: ChannelOrder,
@@ -67,10 +72,12 @@ pub struct Recogniser {
 }
 
 /// Most lines in one run of the network.
+#[doc(hidden)]
 pub const MAX_BATCH: usize = 64;
 
 /// What one thread needs to read lines besides the memory of the network; large enough from the start for the widths
 /// of the target, and grows beyond them.
+#[doc(hidden)]
 pub struct Scratch {
     resize: ResizeScratch,
     symbols: Vec<Symbol>,
@@ -110,7 +117,9 @@ impl Scratch {
 }
 
 /// Why a recogniser cannot be made.
+#[doc(hidden)]
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum RecogniserError {
     /// The model or its dictionary.
     #[error(transparent)]

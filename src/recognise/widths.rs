@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Which widths the network runs at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Widths {
     /// Fixed widths in pixels, ascending. A line shorter than the first is padded; any other is stretched or squeezed to
     /// the nearest, so that it has no padding: padding costs these networks spaces between words.

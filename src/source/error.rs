@@ -5,6 +5,7 @@ use crate::param::Param;
 
 /// Why an input cannot be found or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SourceError {
     /// No argument at all.
     #[error("no image was named; name files, a directory, a pattern such as '*.jpg', or - for standard input")]

@@ -16,6 +16,7 @@ const FOREIGN_EXTENSIONS: [&str; 35] = [
 
 /// What arguments name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Expanded {
     /// The inputs, in the order of the arguments.
     pub inputs: Vec<Input>,

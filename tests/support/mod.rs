@@ -11,6 +11,13 @@ pub fn root() -> &'static Path {
     here.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(here)
 }
 
+/// A default value with some fields changed: literals of the library's parameters are for the library only.
+pub fn with<T: Default>(change: impl FnOnce(&mut T)) -> T {
+    let mut value = T::default();
+    change(&mut value);
+    value
+}
+
 /// Whether a missing thing is a failure: yes in CI, where everything must be there; elsewhere the test says that it
 /// skips.
 pub fn skip(what: &str) -> bool {

@@ -1,7 +1,7 @@
 //! What the program runs on, as far as the system says.
 
 use edge_ocr::board::{self, value};
-use edge_ocr::config::{Config, Engine};
+use edge_ocr::config::Config;
 use serde::Serialize;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -44,12 +44,8 @@ pub fn peak_memory_bytes() -> Option<u64> {
 /// Milliseconds in which another process of this program starts, loads and reads the built-in image; nothing if it
 /// cannot be started (under an emulator) or reads something else.
 pub fn cold_start_ms(config: &Config) -> Option<f64> {
-    let engine = match config.engine {
-        Engine::Arena => "arena",
-        Engine::Tract => "tract",
-    };
     let mut check = Command::new(std::env::current_exe().ok()?);
-    check.args(["check", "--repeat", "1", "--engine", engine, "--threads", &config.threads.to_string()]);
+    check.args(["check", "--repeat", "1", "--engine", config.engine.name(), "--threads", &config.threads.to_string()]);
     if let Some(folder) = &config.models.folder {
         check.arg("--models-dir").arg(folder);
     }

@@ -42,6 +42,7 @@ const IN_ARENA: &str = "the tensors of a checked plan lie inside the arena";
 
 /// A run stopped. A checked plan's operations refuse nothing, so this is a worker that was lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum RunError {
     /// An operation refused.
     Op {

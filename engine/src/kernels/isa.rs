@@ -143,6 +143,7 @@ impl Name {
 
 /// An instruction set cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum IsaError {
     /// No instruction set has this name.
     Unknown(Name),

@@ -6,6 +6,7 @@ use core::fmt;
 
 /// A plan cannot be used, or not here.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum PlanError {
     /// The bytes do not start at a multiple of 64.
     Unaligned,

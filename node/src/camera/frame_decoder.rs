@@ -106,9 +106,9 @@ impl FrameDecoder {
     pub fn page(&self, source: &str, pages: &mut Pages<Vec<u8>>) -> Option<Result<Decoded, CameraError>> {
         let work = || {
             let Some(page) = pages.next() else { return Ok(None) };
-            let page = page.map_err(|e| e.to_string())?;
-            let (image, full_px) = self.turned(page.image, page.full_px).map_err(|e| e.to_string())?;
-            Ok(Some(Decoded { image, full_px, ..page }))
+            let mut page = page.map_err(|e| e.to_string())?;
+            (page.image, page.full_px) = self.turned(page.image, page.full_px).map_err(|e| e.to_string())?;
+            Ok(Some(page))
         };
         self.catch_decoder_panic(source, work).transpose()
     }

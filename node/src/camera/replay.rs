@@ -74,7 +74,7 @@ impl Replay {
             Some(path) => std::slice::from_ref(path),
             None => &config.files,
         };
-        let Expanded { inputs, unreadable } = expand(paths, false).map_err(|e| e.to_string())?;
+        let Expanded { inputs, unreadable, .. } = expand(paths, false).map_err(|e| e.to_string())?;
         if let Some(error) = unreadable.first() {
             return Err(error.to_string());
         }

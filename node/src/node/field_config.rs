@@ -3,7 +3,7 @@
 use edge_ocr::config::Mode;
 use edge_ocr::image::align::AlignParams;
 use edge_ocr::image::enhance::Enhance;
-use edge_ocr::image::roi::Roi;
+use edge_ocr::image::region::Region;
 use edge_ocr::pipeline::ProfileConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -93,21 +93,21 @@ impl FieldConfig {
     }
 
     /// The region, if it is not the whole frame.
-    pub(super) fn region(&self) -> Result<Option<Roi>, String> {
+    pub(super) fn region(&self) -> Result<Option<Region>, String> {
         self.roi.as_deref().map(str::parse).transpose().map_err(|e: edge_ocr::image::ImageError| format!("roi: {e}"))
     }
 
     /// How the pipeline reads it.
     pub(super) fn profile(&self) -> ProfileConfig {
-        ProfileConfig {
-            mode: self.mode,
-            classify: self.classify,
-            allowed_chars: self.allowed_chars.clone(),
-            pattern: self.pattern.clone(),
-            rec_score_thresh: self.rec_score_thresh,
-            rotate_deg: self.rotate_deg,
-            enhance: self.enhance.clone(),
-        }
+        let mut profile = ProfileConfig::default();
+        profile.mode = self.mode;
+        profile.classify = self.classify;
+        profile.allowed_chars = self.allowed_chars.clone();
+        profile.pattern = self.pattern.clone();
+        profile.rec_score_thresh = self.rec_score_thresh;
+        profile.rotate_deg = self.rotate_deg;
+        profile.enhance = self.enhance.clone();
+        profile
     }
 }
 
@@ -177,7 +177,7 @@ pub struct MarkConfig {
 
 impl Default for AlignConfig {
     fn default() -> Self {
-        let AlignParams { search_px, min_score } = AlignParams::default();
+        let AlignParams { search_px, min_score, .. } = AlignParams::default();
         AlignConfig { marks: Vec::new(), search_px, min_score, on_lost: OnLost::default() }
     }
 }
@@ -197,7 +197,9 @@ impl AlignConfig {
     }
 
     pub(super) fn params(&self) -> AlignParams {
-        AlignParams { search_px: self.search_px, min_score: self.min_score }
+        let mut params = AlignParams::default();
+        (params.search_px, params.min_score) = (self.search_px, self.min_score);
+        params
     }
 }
 

@@ -6,7 +6,7 @@ use edge_ocr::config::{Config, Mode};
 use edge_ocr::error::Error;
 use edge_ocr::image::align::{AlignError, Aligner, Alignment, Similarity};
 use edge_ocr::image::decode::{self, Limits};
-use edge_ocr::image::roi::{PixelRect, Roi};
+use edge_ocr::image::region::{PixelRect, Region};
 use edge_ocr::image::{CHANNELS, Image, ImageError, PixelView, reserve, warp};
 use edge_ocr::page::{Page, Quad, ms};
 use edge_ocr::pipeline::{Frame, Names, OnProgress, Pipeline, Profile};
@@ -91,7 +91,7 @@ pub enum FieldProblem {
 struct Field {
     name: String,
     /// None: the whole frame.
-    roi: Option<Roi>,
+    roi: Option<Region>,
     profile: Profile,
 }
 
@@ -244,7 +244,7 @@ impl FieldReader {
 
 /// Where a region is in a frame, or would be, and why it cannot be read there.
 fn locate(
-    roi: Option<Roi>,
+    roi: Option<Region>,
     frame: PixelView<'_>,
     full_px: [usize; 2],
     alignment: Option<&Alignment>,

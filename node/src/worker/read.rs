@@ -2,10 +2,8 @@
 
 use edge_ocr::config::Config;
 use edge_ocr::error::Error;
-use edge_ocr::image::decode::{Decoded, Notice, Pages};
 use edge_ocr::output::{self, Document, Format, Part, Writer};
-use edge_ocr::pipeline::{Frame, Pipeline};
-use std::time::Instant;
+use edge_ocr::pipeline::Pipeline;
 
 /// Reads the image of a job.
 pub trait Read: Send {
@@ -48,30 +46,25 @@ impl PipelineReader {
         let params = serde_json::to_value(pipeline.config()).map_err(|e| {
             Error::Config(format!("the parameters cannot be written as JSON ({e}); this is a mistake in edge-ocr"))
         })?;
-        let names = pipeline.names();
-        let models = output::Models { det: names.det.clone(), cls: names.cls.clone(), rec: names.rec.clone() };
-        Ok(PipelineReader { engine: names.engine, pipeline, params, models, chars })
+        let models = output::Models::from(pipeline.names());
+        Ok(PipelineReader { engine: pipeline.names().engine, pipeline, params, models, chars })
     }
 
     /// One page that cannot be read is an error for all: a result never lacks a page silently.
     fn document(&mut self, job: &str, image: &[u8]) -> Result<Vec<u8>, Error> {
-        let (limits, max_bytes) = (self.pipeline.config().limits, self.pipeline.config().max_decoded_bytes());
-        let mut pages = Pages::new(image, limits, max_bytes)?;
         let mut bytes = Vec::new();
-        let options = output::Options { chars: self.chars, ..output::Options::default() };
+        let mut options = output::Options::default();
+        options.chars = self.chars;
         let mut writer = Writer::new(Format::Json, options, &mut bytes);
         // Into memory: neither can fail.
         let written = |e| Error::Config(format!("the result cannot be written ({e}); free memory"));
-        loop {
-            let start = Instant::now();
-            let Some(decoded) = pages.next() else { break };
-            let Decoded { image, full_px, page: page_number, notices } = decoded?;
-            let decode_ms = start.elapsed().as_secs_f32() * 1e3;
-            let page = self.pipeline.run(Frame { full_px, decode_ms, ..Frame::new(image.view()) })?;
-            let warnings: Vec<String> = notices.iter().map(Notice::to_string).collect();
-            let part = Part { page_number, page_count: pages.page_count(), warnings: &warnings };
-            let (models, params, engine) = (&self.models, &self.params, self.engine);
-            writer.document(&Document { source: job, page, models, params, engine, part }).map_err(written)?;
+        for decoded in self.pipeline.pages(image)? {
+            let decoded = decoded?;
+            let page = self.pipeline.run(&decoded)?;
+            let warnings = decoded.warnings();
+            let mut document = Document::new(job, page, &self.models, &self.params, self.engine);
+            document.part = Part::of(&decoded, &warnings);
+            writer.document(&document).map_err(written)?;
         }
         writer.finish().map_err(written)?;
         bytes.truncate(bytes.trim_ascii_end().len());

@@ -8,6 +8,7 @@ use crate::param::{Param, ParamError};
 /// The defaults suit a board with 512 MB: an ordinary photograph of 24 megapixels passes, and a progressive one of 12.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Limits {
     /// Longest encoded image in bytes. Default 64 000 000: more than any uncompressed one that `max_decode_bytes`
     /// admits.

@@ -3,29 +3,44 @@
 use super::{Image, Job, Limits, Reduced, check_file, decode_reduced, ends_early};
 use crate::image::header::{gif, png, tiff, webp};
 use crate::image::{CHANNELS, ImageError};
+use crate::page::ms;
 use ::image::ImageFormat;
 use ::image::codecs::pnm;
 use std::fmt;
 use std::io::Cursor;
+use std::time::Instant;
 
 /// An image whose brightest channel is darker is nearly black, in grey levels.
 const NEARLY_BLACK: u8 = 16;
 
-/// A page.
+/// A page of a file, ready to be read: [`Pipeline::run`](crate::Pipeline::run) takes `&Decoded`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Decoded {
-    /// The pixels.
+    /// The pixels, upright.
     pub image: Image,
     /// Width and height in pixels of the file's image, upright; see [`Reduced`].
     pub full_px: [usize; 2],
     /// Number of the page in its file, from 1.
     pub page: usize,
+    /// Number of pages of the file, as far as they were found.
+    pub page_count: usize,
+    /// What decoding took, in milliseconds.
+    pub decode_ms: f32,
     /// What a person should know about it.
     pub notices: Vec<Notice>,
 }
 
+impl Decoded {
+    /// The notices as clauses.
+    pub fn warnings(&self) -> Vec<String> {
+        self.notices.iter().map(Notice::to_string).collect()
+    }
+}
+
 /// What a person should know about an image that was decoded. `Display` gives a clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Notice {
     /// The file was cut.
     EndsEarly,
@@ -122,6 +137,7 @@ impl<B: AsRef<[u8]>> Pages<B> {
     }
 
     fn decode(&self, file: &[u8], index: usize) -> Result<Decoded, ImageError> {
+        let start = Instant::now();
         let Reduced { image, full_px } = match self.format {
             ImageFormat::Tiff => {
                 let directory = self.directories.get(index).copied().filter(|_| cfg!(feature = "formats"));
@@ -133,7 +149,8 @@ impl<B: AsRef<[u8]>> Pages<B> {
             _ => decode_reduced(file, &self.limits, self.max_bytes)?,
         };
         let notices = notices(file, self.format, &image);
-        Ok(Decoded { image, full_px, page: index + 1, notices })
+        let page_count = self.page_count();
+        Ok(Decoded { image, full_px, page: index + 1, page_count, decode_ms: ms(start), notices })
     }
 }
 

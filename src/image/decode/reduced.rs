@@ -12,6 +12,7 @@ use std::io::Cursor;
 
 /// An image and the size it was made from.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Reduced {
     /// The pixels.
     pub image: Image,

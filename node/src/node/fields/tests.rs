@@ -114,7 +114,7 @@ fn fields_are_read_each_in_its_own_way() {
         let digits_only = f.name == "digits" || f.name == "pattern";
         assert!(!digits_only || seen.chars.iter().all(|c| c.second.is_some_and(|(ch, _)| ch.is_ascii_digit())));
     }
-    assert!(matches!(outside.problem, Some(FieldProblem::Image(ImageError::RoiOutside { .. }))));
+    assert!(matches!(outside.problem, Some(FieldProblem::Image(ImageError::RegionOutside { .. }))));
     assert!(outside.observation.text.is_empty());
     assert_eq!(page.region, [[0.0, 0.0], [760.0, 0.0], [760.0, 420.0], [0.0, 420.0]]);
 }

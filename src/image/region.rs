@@ -1,9 +1,9 @@
 //! The part of an image that is to be read, given in pixels or per cent.
 
+use super::ImageError;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-
-use super::ImageError;
 
 /// A length along one side of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,14 +46,49 @@ impl fmt::Display for Length {
     }
 }
 
-/// A region of interest as a user writes it: `x,y,w,h` from the upper left corner, each in pixels (`10`) or in per
-/// cent of the image's width or height (`10%`, `12.5%`). Spaces around the numbers do not count.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Roi {
+/// A part of an image: left edge, top edge, width and height, each in pixels or in per cent of the image's width or
+/// height.
+///
+/// As text, and in configurations, it is `x,y,w,h` with numbers such as `10` (pixels), `10%` or `12.5%`. Spaces around
+/// the numbers do not count.
+///
+/// ```
+/// use edge_ocr::Region;
+/// let right_half: Region = "50%, 0, 50%, 100%".parse()?;
+/// assert_eq!(right_half.to_string(), "50%,0,50%,100%");
+/// assert_eq!(right_half.resolve(640, 480)?.x, 320);
+/// assert_eq!(Region::pixels(120, 80, 400, 90).to_string(), "120,80,400,90");
+/// # Ok::<(), edge_ocr::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Region {
     x: Length,
     y: Length,
     w: Length,
     h: Length,
+}
+
+impl From<Region> for String {
+    fn from(region: Region) -> String {
+        region.to_string()
+    }
+}
+
+impl TryFrom<String> for Region {
+    type Error = ImageError;
+
+    fn try_from(text: String) -> Result<Region, ImageError> {
+        text.parse()
+    }
+}
+
+impl From<PixelRect> for Region {
+    /// Sides beyond 2^32 - 1, which no image has, become that.
+    fn from(rect: PixelRect) -> Region {
+        let [x, y, w, h] = [rect.x, rect.y, rect.w, rect.h].map(|v| u32::try_from(v).unwrap_or(u32::MAX));
+        Region::pixels(x, y, w, h)
+    }
 }
 
 /// A rectangle of whole pixels: left edge, top edge, width, height; never empty where this crate makes it.
@@ -88,7 +123,13 @@ impl PixelRect {
     }
 }
 
-impl Roi {
+impl Region {
+    /// A rectangle of pixels: left edge, top edge, width and height.
+    pub const fn pixels(x: u32, y: u32, w: u32, h: u32) -> Region {
+        use Length::Pixels;
+        Region { x: Pixels(x), y: Pixels(y), w: Pixels(w), h: Pixels(h) }
+    }
+
     /// Whether it sticks out of every image, as parts of the same side can.
     pub fn is_outside_any(&self) -> bool {
         // Less may be rounded away.
@@ -104,7 +145,7 @@ impl Roi {
     /// image.
     ///
     /// # Errors
-    /// [`ImageError::RoiOutside`] if it is empty after rounding or sticks out of the image.
+    /// [`ImageError::RegionOutside`] if it is empty after rounding or sticks out of the image.
     pub fn resolve(&self, width: usize, height: usize) -> Result<PixelRect, ImageError> {
         let (x, w) = span(self.x, self.w, width);
         let (y, h) = span(self.y, self.h, height);
@@ -115,7 +156,7 @@ impl Roi {
         };
         match (inside(x, w, width), inside(y, h, height)) {
             (Some((x, w)), Some((y, h))) => Ok(PixelRect { x, y, w, h }),
-            _ => Err(ImageError::RoiOutside { roi: self.to_string(), x, y, w, h, width, height }),
+            _ => Err(ImageError::RegionOutside { region: self.to_string(), x, y, w, h, width, height }),
         }
     }
 }
@@ -130,23 +171,24 @@ fn span(start: Length, length: Length, side: usize) -> (u64, u64) {
     (first, length.of(side).round() as u64)
 }
 
-impl FromStr for Roi {
+impl FromStr for Region {
     type Err = ImageError;
 
     fn from_str(text: &str) -> Result<Self, ImageError> {
-        let wrong = |reason| ImageError::RoiSyntax { text: text.to_owned(), reason };
+        let wrong = |reason| ImageError::RegionSyntax { text: text.to_owned(), reason };
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
         let [x, y, w, h] = parts[..] else { return Err(wrong("it does not have four parts")) };
         let length = |part: &str| part.parse().map_err(wrong);
-        let roi = Roi { x: length(x)?, y: length(y)?, w: length(w)?, h: length(h)? };
-        match [roi.w, roi.h].iter().any(|side| matches!(side, Length::Pixels(0)) || *side == Length::PerCent(0.0)) {
+        let region = Region { x: length(x)?, y: length(y)?, w: length(w)?, h: length(h)? };
+        match [region.w, region.h].iter().any(|side| matches!(side, Length::Pixels(0)) || *side == Length::PerCent(0.0))
+        {
             true => Err(wrong("it is empty")),
-            false => Ok(roi),
+            false => Ok(region),
         }
     }
 }
 
-impl fmt::Display for Roi {
+impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{},{},{},{}", self.x, self.y, self.w, self.h)
     }
@@ -159,7 +201,7 @@ mod tests {
     use super::*;
 
     fn resolve(text: &str, width: usize, height: usize) -> Result<PixelRect, ImageError> {
-        text.parse::<Roi>().and_then(|roi| roi.resolve(width, height))
+        text.parse::<Region>().and_then(|region| region.resolve(width, height))
     }
 
     #[test]
@@ -187,7 +229,7 @@ mod tests {
 
     #[test]
     fn parts_beyond_the_whole_are_outside_any_image() {
-        let outside = |text: &str| text.parse::<Roi>().unwrap().is_outside_any();
+        let outside = |text: &str| text.parse::<Region>().unwrap().is_outside_any();
         assert!(outside("60%,0,50%,1") && outside("0,0.2%,1,100%"));
         assert!(!outside("50%,33.3%,50%,66.7%") && !outside("5000,0,50%,100%"));
     }
@@ -206,7 +248,7 @@ mod tests {
             ("nan%,0,1,1", "0 to 100"),
             ("1,2,3,%", "0 to 100"),
         ] {
-            let error = text.parse::<Roi>().unwrap_err().to_string();
+            let error = text.parse::<Region>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
     }
@@ -218,6 +260,16 @@ mod tests {
         assert_eq!(scaled("0,0,4000,3001", [2000, 1501]), PixelRect { x: 0, y: 0, w: 2000, h: 1501 });
         assert_eq!(scaled("3999,3000,1,1", [500, 376]), PixelRect { x: 499, y: 375, w: 1, h: 1 });
         assert_eq!(scaled("7,7,30,40", [4000, 3001]), PixelRect { x: 7, y: 7, w: 30, h: 40 });
+    }
+
+    #[test]
+    fn region_is_a_text_in_configurations() {
+        let text = r#"["10,20%,30,40%","1,2,3,4"]"#;
+        let regions: Vec<Region> = serde_json::from_str(text).unwrap();
+        assert_eq!(regions[1], Region::from(PixelRect { x: 1, y: 2, w: 3, h: 4 }));
+        assert_eq!(serde_json::to_string(&regions).unwrap(), text);
+        let error = serde_json::from_str::<Region>("\"1,2,3\"").unwrap_err().to_string();
+        assert!(error.contains("region '1,2,3' cannot be read because it does not have four parts"), "{error}");
     }
 
     proptest! {
@@ -240,8 +292,8 @@ mod tests {
 
         #[test]
         fn what_is_shown_can_be_read(x: u32, y in 0.0f64..=100.0, w in 1u32.., h in 0.1f64..=100.0) {
-            let roi: Roi = format!("{x},{y}%,{w},{h}%").parse().unwrap();
-            prop_assert_eq!(roi, roi.to_string().parse().unwrap());
+            let region: Region = format!("{x},{y}%,{w},{h}%").parse().unwrap();
+            prop_assert_eq!(region, region.to_string().parse().unwrap());
         }
     }
 }
