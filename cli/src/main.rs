@@ -124,8 +124,8 @@ fn run() -> u8 {
         }
     };
     let level = ["warn", "info", "debug"][usize::from(cli.verbose.min(2))];
-    let queue = match logger::start(level, cli.verb.is_service()) {
-        Ok(queue) => queue,
+    let logger = match logger::start(level, cli.verb.is_service()) {
+        Ok(logger) => logger,
         Err(error) => {
             eprintln!("edge-ocr: the log cannot be written: {error}; free memory and processes");
             return exit::FAILED;
@@ -153,16 +153,7 @@ fn run() -> u8 {
         Err(Stop::NotBuiltIn(sentence)) => (Some(sentence.into()), exit::NO_ENGINE),
         Err(Stop::Error(error)) => (Some(error.to_string()), exit::of(&error)),
     };
-    let sentence = sentence.map(|sentence| format!("edge-ocr: {sentence}"));
-    match (sentence, queue) {
-        // After what was logged before, and not for ever if nobody reads.
-        (sentence, Some(queue)) => {
-            sentence.into_iter().for_each(|sentence| queue.push(logger::Line::plain(sentence)));
-            queue.finish();
-        }
-        (Some(sentence), None) => eprintln!("{sentence}"),
-        (None, None) => {}
-    }
+    logger.end(sentence.map(|sentence| format!("edge-ocr: {sentence}")));
     code
 }
 

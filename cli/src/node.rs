@@ -86,7 +86,7 @@ fn demo(messages: Option<u64>, signals: Signals) -> Result<u8, Ended> {
     write_images(folder.path()).map_err(Ended::Failed)?;
     let broker = Broker::start().map_err(Ended::Failed)?;
     say!("broker at {}, images in {}; what a subscriber to # gets:", broker.address, folder.path().display());
-    let stop = edge_ocr_node::util::shutdown::Stop::default();
+    let stop = edge_ocr_node::util::shutdown::Shutdown::default();
     let (config, ended) = (config(broker.address, folder.path()).map_err(Ended::Failed)?, stop.clone());
     let load: node::Load = Arc::new(|| Err("the demo has no configuration to read again".into()));
     let node = std::thread::spawn(move || node::run(config, ended, signals, &load));

@@ -4,7 +4,7 @@ use super::{Stop as Ended, exit};
 use edge_ocr::Error;
 use edge_ocr_node::node::stop_on_signals;
 use edge_ocr_node::util::config_file;
-use edge_ocr_node::util::shutdown::Stop;
+use edge_ocr_node::util::shutdown::Shutdown;
 use edge_ocr_node::util::signals::Signals;
 use edge_ocr_node::worker::{self, WorkerConfig};
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub fn run(args: &Args, signals: Option<Signals>) -> Result<u8, Ended> {
         say!("{} can be used", args.config.display());
         return Ok(exit::OK);
     }
-    let stop = Stop::default();
+    let stop = Shutdown::default();
     stop_on_signals(super::node::caught(signals)?, stop.clone())
         .map_err(|e| Ended::Failed(format!("signals cannot be listened for: {e}")))?;
     let counters = worker::run(&config, &stop)?;

@@ -79,6 +79,7 @@ impl Backlog {
             subscriptions: Vec::new(),
             birth: Box::new(|| vec![Message::new("t/status", "online", Content::Text)]),
             shutdown_messages: Vec::new(),
+            on_change: edge_ocr_node::publish::Waker::new(|| {}),
             clock: Box::new(node_support::wall_ms),
             config: PublisherConfig::default(),
         };

@@ -193,7 +193,8 @@ fn streams() {
     let frames = vec![large.into_inner()];
     camera.set(Behaviour::Mjpeg(Mjpeg { interval: Duration::ZERO, ..Mjpeg::new(frames) }));
     camera.drop_streams();
-    std::thread::sleep(Duration::from_secs(2));
+    let before = camera.frames();
+    assert!(wait_for(SOON, || camera.frames() >= before + 100), "the node reads on");
     camera.set(good);
     camera.drop_streams();
     scene.well("after a flood");

@@ -293,6 +293,7 @@ fn every_record_arrives_over_connections_that_are_cut() {
             subscriptions: Vec::new(),
             birth: Box::new(Vec::new),
             shutdown_messages: Vec::new(),
+            on_change: edge_ocr_node::publish::Waker::new(|| {}),
             clock: Box::new(node_support::wall_ms),
             config: PublisherConfig::default(),
         };

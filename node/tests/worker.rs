@@ -6,7 +6,7 @@ mod node_support;
 use edge_ocr::config::{Config, Mode};
 use edge_ocr_node::publish::mqtt::{self, MqttConfig, Options, Protocol};
 use edge_ocr_node::publish::{Content, Event, Message, Qos};
-use edge_ocr_node::util::shutdown::Stop;
+use edge_ocr_node::util::shutdown::Shutdown;
 use edge_ocr_node::worker::{self, WorkerConfig};
 use node_support::Mosquitto;
 use std::collections::{HashMap, HashSet};
@@ -82,7 +82,7 @@ fn jobs_are_spread_and_each_has_a_result(ports: [u16; 2]) {
     let image = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/digit.png")).unwrap();
     for (protocol, port) in [(Protocol::V311, ports[0]), (Protocol::V5, ports[1])] {
         let base = if protocol == Protocol::V5 { "five" } else { "four" };
-        let stop = Stop::default();
+        let stop = Shutdown::default();
         let workers = ["w1", "w2"].map(|id| {
             let mut pipeline = Config::default();
             (pipeline.mode, pipeline.threads) = (Mode::Line, 1);

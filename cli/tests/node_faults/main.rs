@@ -30,18 +30,65 @@ fn numbers(listener: &Subscriber) -> HashSet<u64> {
     listener.texts(STATE).iter().filter_map(number).collect()
 }
 
-/// Waits until a reading comes that was not there before.
-fn another(listener: &Subscriber) -> bool {
-    let before = listener.texts(STATE).len();
-    wait_for(SOON, || listener.texts(STATE).len() > before)
+/// A broker, somebody who hears all that is published there, and a folder for a node.
+struct Scene {
+    dir: tempfile::TempDir,
+    broker: Mosquitto,
+    listener: Subscriber,
 }
 
-/// Whether all readings up to the last are there; waits for it.
-fn complete(listener: &Subscriber) -> bool {
-    wait_for(SOON, || {
-        let numbers = numbers(listener);
-        numbers.iter().max().is_some_and(|last| numbers.len() as u64 == last + 1)
-    })
+impl Scene {
+    /// With a broker that lets everybody do everything; `None` where there is none.
+    fn new() -> Option<Scene> {
+        Scene::with_broker("allow_anonymous true\n")
+    }
+
+    /// With a broker of this configuration.
+    fn with_broker(config: &str) -> Option<Scene> {
+        if !Mosquitto::available() {
+            return None;
+        }
+        let broker = Mosquitto::with_config(config);
+        let listener = Subscriber::new(broker.port(), &["#"]);
+        Some(Scene { dir: folder(), broker, listener })
+    }
+
+    /// Starts a node with `more` in its [configuration](node_config).
+    fn node(&self, more: &str) -> Program {
+        self.configure(self.broker.port(), more);
+        Program::node(self.dir.path())
+    }
+
+    /// The same with a network between it and the broker that can be disturbed.
+    fn node_behind_proxy(&self, more: &str) -> (Program, Proxy) {
+        let proxy = Proxy::to(self.broker.port());
+        self.configure(proxy.port(), more);
+        (Program::node(self.dir.path()), proxy)
+    }
+
+    fn configure(&self, port: u16, more: &str) {
+        node_config(self.dir.path(), port, more);
+    }
+
+    /// Waits until a reading comes that was not there before.
+    fn another(&self) -> bool {
+        let before = self.listener.texts(STATE).len();
+        wait_for(SOON, || self.listener.texts(STATE).len() > before)
+    }
+
+    /// Whether all readings up to the last are there; waits for it.
+    fn complete(&self) -> bool {
+        wait_for(SOON, || {
+            let numbers = numbers(&self.listener);
+            numbers.iter().max().is_some_and(|last| numbers.len() as u64 == last + 1)
+        })
+    }
+
+    /// A number of the node's statistics on its outbox.
+    fn outbox(&self, key: &str) -> Option<Value> {
+        let last = self.listener.texts("ocr/n/stats").pop()?;
+        Some(serde_json::from_str::<Value>(&last).expect("JSON")["outbox"][key].clone())
+    }
 }
 
 fn passwords(file: &Path, password: &str) {
@@ -72,7 +119,8 @@ fn wrong_password_logged_once_and_retried() {
     broker.restart();
     let listener = Subscriber::with_login(broker.port(), &["#"], Some(("ocr", "hunter2")));
     assert!(listener.last(STATE).is_some(), "{:#?}", node.lines());
-    assert!(complete(&listener), "those from before too: {:?}", numbers(&listener));
+    let scene = Scene { dir, broker, listener };
+    assert!(scene.complete(), "those from before too: {:?}", numbers(&scene.listener));
 }
 
 #[test]
@@ -94,52 +142,56 @@ fn a_broker_that_comes_later_gets_everything() {
     let listener = Subscriber::new(broker.port(), &["#"]);
     proxy.pass();
     assert!(listener.last(STATE).is_some());
-    assert!(complete(&listener), "{:?}", numbers(&listener));
+    let scene = Scene { dir, broker, listener };
+    assert!(scene.complete(), "{:?}", numbers(&scene.listener));
     let lost = node.lines().len();
     assert!(lost < 8, "the broker's absence is told seldom: {:#?}", node.lines());
 }
 
+/// The readings that wait in the outbox, by a file with the node's metrics, which needs no broker.
+fn waiting(file: &Path) -> u64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("edge_ocr_outbox_waiting"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
 #[test]
 fn a_cut_network_loses_nothing() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (folder(), Mosquitto::start());
-    let (listener, proxy) = (Subscriber::new(broker.port(), &["#"]), Proxy::to(broker.port()));
-    node_config(dir.path(), proxy.port(), "");
-    let mut node = Program::node(dir.path());
-    assert!(another(&listener));
+    let Some(scene) = Scene::new() else { return };
+    let listener = &scene.listener;
+    let file = scene.dir.path().join("node.prom");
+    let metrics = format!("[metrics]\nfile = '{}'\nfile_interval_s = 1", file.display());
+    let (mut node, proxy) = scene.node_behind_proxy(&metrics);
+    assert!(scene.another());
     proxy.refuse();
     assert!(wait_for(SOON, || listener.texts("ocr/n/status").last().is_some_and(|text| text == "offline")), "the will");
-    std::thread::sleep(Duration::from_secs(if full() { 60 } else { 3 }));
-    let (before, back, back_ms) = (numbers(&listener).len(), Instant::now(), wall_ms());
+    // Five readings are made in a second.
+    let (missed, within) = if full() { (300, Duration::from_secs(180)) } else { (10, SOON) };
+    assert!(wait_for(within, || waiting(&file) >= missed), "{} wait: {:#?}", waiting(&file), node.lines());
+    let (before, back, back_ms) = (numbers(listener).len(), Instant::now(), wall_ms());
     proxy.pass();
     // They come in order: with one that was taken after the cut, those of the cut are there.
     let taken = |text: &String| serde_json::from_str::<Value>(text).expect("JSON")["captured_at_ms"].as_i64();
     assert!(wait_for(SOON, || listener.texts(STATE).last().and_then(taken).is_some_and(|at| at > back_ms)));
-    let came = numbers(&listener).len() - before;
+    let came = numbers(listener).len() - before;
     println!("{came} readings came within {:?} after the cut, none is missing", back.elapsed());
-    assert!(complete(&listener), "{:?}", numbers(&listener));
-    assert!(came >= if full() { 200 } else { 5 }, "what was read meanwhile: {came}");
+    assert!(scene.complete(), "{:?}", numbers(listener));
+    assert!(came as u64 >= missed, "what was read meanwhile: {came}");
     assert_eq!(listener.texts("ocr/n/status").last().map(String::as_str), Some("online"));
     assert!(node.runs());
 }
 
 #[test]
 fn a_cable_that_is_pulled_out_is_noticed() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (folder(), Mosquitto::start());
-    let (listener, proxy) = (Subscriber::new(broker.port(), &["#"]), Proxy::to(broker.port()));
+    let Some(scene) = Scene::new() else { return };
+    let listener = &scene.listener;
     // The smallest keep-alive that is allowed is 15 s; nothing is sent meanwhile, so that only it can notice.
-    node_config(dir.path(), proxy.port(), "[trigger]\ninterval_s = 1000\n[node]\nstats_interval_s = 0");
-    let node = Program::node(dir.path());
+    let (node, proxy) = scene.node_behind_proxy("[trigger]\ninterval_s = 1000\n[node]\nstats_interval_s = 0");
     assert!(listener.last(STATE).is_some());
     proxy.black_hole();
     let start = Instant::now();
     let noticed = wait_for(Duration::from_secs(40), || node.count("broker") > 0);
-    // Twice the keep-alive after what was heard last, and a second in which nobody looked.
+    // Twice the keep-alive after what was heard last, and a second of reserve.
     assert!(noticed && start.elapsed() < Duration::from_secs(32), "{:?} {:#?}", start.elapsed(), node.lines());
     let before = listener.texts("ocr/n/status").len();
     proxy.cut();
@@ -153,44 +205,29 @@ fn a_cable_that_is_pulled_out_is_noticed() {
 
 #[test]
 fn a_slow_network_delays_and_loses_nothing() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (folder(), Mosquitto::start());
-    let (listener, proxy) = (Subscriber::new(broker.port(), &["#"]), Proxy::to(broker.port()));
-    node_config(dir.path(), proxy.port(), "");
-    let mut node = Program::node(dir.path());
-    assert!(another(&listener));
+    let Some(scene) = Scene::new() else { return };
+    let (mut node, proxy) = scene.node_behind_proxy("");
+    assert!(scene.another());
     // Less than the readings need.
     proxy.throttle(1500);
     proxy.delay(Duration::from_millis(100));
-    std::thread::sleep(Duration::from_secs(5));
+    let waiting = || scene.outbox("waiting").and_then(|waiting| waiting.as_u64()).expect("statistics");
+    assert!(wait_for(SOON, || waiting() > 3), "they wait in the outbox");
     assert!(node.runs());
-    let waiting = |listener: &Subscriber| -> u64 {
-        let last = listener.texts("ocr/n/stats").pop().expect("statistics");
-        serde_json::from_str::<Value>(&last).expect("JSON")["outbox"]["waiting"].as_u64().expect("a number")
-    };
-    assert!(wait_for(SOON, || waiting(&listener) > 3), "they wait in the outbox");
     proxy.pass();
-    assert!(wait_for(SOON, || waiting(&listener) <= 1), "and are sent when they can be");
-    assert!(complete(&listener), "{:?}", numbers(&listener));
+    assert!(wait_for(SOON, || waiting() <= 1), "and are sent when they can be");
+    assert!(scene.complete(), "{:?}", numbers(&scene.listener));
     assert_eq!(proxy.accepted(), 1, "the connection held");
 }
 
 #[test]
 fn an_image_is_made_as_small_as_a_packet() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (folder(), Mosquitto::start());
-    let listener = Subscriber::new(broker.port(), &["#"]);
-    node_config(
-        dir.path(),
-        broker.port(),
+    let Some(scene) = Scene::new() else { return };
+    let listener = &scene.listener;
+    let node = scene.node(
         "max_packet_out_bytes = 8192\n[image]\nmax_bytes = 1000000\nquality = 100\n\
          [source]\nkind = 'replay'\npath = 'tests/golden/plate.jpg'\n[trigger]\ninterval_s = 1",
     );
-    let node = Program::node(dir.path());
     assert!(listener.last(STATE).is_some(), "{:#?}", node.lines());
     listener.publish("ocr/n/cmd/image", b"", false);
     let image = listener.last("ocr/n/camera/image").expect("an image");
@@ -199,7 +236,7 @@ fn an_image_is_made_as_small_as_a_packet() {
     assert!(result.text().contains("\"ok\":true"), "{}", result.text());
     // Images that come to it which are larger than it takes end the connection at most.
     listener.publish("ocr/n/cmd/image", &vec![b'x'; 1 << 20], false);
-    assert!(another(&listener) && another(&listener), "{:#?}", node.lines());
+    assert!(scene.another() && scene.another(), "{:#?}", node.lines());
 }
 
 /// A pipe that has room for nothing more, as those leave it who do not read.
@@ -216,22 +253,19 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 
 #[test]
 fn unread_stderr_does_not_block_node() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (folder(), Mosquitto::start());
-    let listener = Subscriber::new(broker.port(), &["#"]);
-    node_config(dir.path(), broker.port(), "");
+    let Some(scene) = Scene::new() else { return };
+    let listener = &scene.listener;
+    scene.configure(scene.broker.port(), "");
     let (_reader, writer) = full_pipe();
-    let mut node = Program::node_that_tells(dir.path(), writer);
-    assert!(another(&listener) && another(&listener), "it reads and publishes");
+    let mut node = Program::node_that_tells(scene.dir.path(), writer);
+    assert!(scene.another() && scene.another(), "it reads and publishes");
     listener.publish("ocr/n/cmd/explode", b"", false);
     assert!(listener.last("ocr/n/cmd/unknown/result").is_some(), "it answers");
-    let file = dir.path().join("node.toml");
+    let file = scene.dir.path().join("node.toml");
     let good = fs::read_to_string(&file).expect("a configuration");
     fs::write(&file, "no configuration").expect("written");
     node.signal(Signal::HUP);
-    assert!(another(&listener) && another(&listener), "it goes on");
+    assert!(scene.another() && scene.another(), "it goes on");
     fs::write(&file, good.replace("name = 'a'", "name = 'a'\n[[field]]\nname = 'b'")).expect("written");
     node.signal(Signal::HUP);
     assert!(listener.last("ocr/n/field/b/state").is_some(), "it begins anew");
@@ -243,26 +277,23 @@ fn unread_stderr_does_not_block_node() {
     // One that cannot even begin.
     fs::write(&file, "no configuration").expect("written");
     let (_reader, writer) = full_pipe();
-    let mut node = Program::node_that_tells(dir.path(), writer);
+    let mut node = Program::node_that_tells(scene.dir.path(), writer);
     assert_eq!(node.exit_code(SOON), Some(2));
 }
 
 #[test]
 fn what_was_said_meanwhile_is_there_when_it_is_read() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (folder(), Mosquitto::start());
-    let listener = Subscriber::new(broker.port(), &["#"]);
-    node_config(dir.path(), broker.port(), "");
+    let Some(scene) = Scene::new() else { return };
+    let listener = &scene.listener;
+    scene.configure(scene.broker.port(), "");
     let (reader, writer) = full_pipe();
-    let mut node = Program::node_that_tells(dir.path(), writer);
-    assert!(another(&listener));
+    let mut node = Program::node_that_tells(scene.dir.path(), writer);
+    assert!(scene.another());
     listener.publish("ocr/n/cmd/explode", b"", false);
     assert!(listener.last("ocr/n/cmd/unknown/result").is_some());
     node.read(reader);
     node.expect("a command was refused");
-    let file = dir.path().join("node.toml");
+    let file = scene.dir.path().join("node.toml");
     fs::write(&file, "no configuration").expect("written");
     node.signal(Signal::HUP);
     node.expect("the old configuration stays in force");
@@ -278,23 +309,20 @@ fn what_was_said_meanwhile_is_there_when_it_is_read() {
 /// The whole backlog was given up within seconds.
 #[test]
 fn a_mistake_in_the_access_list_loses_nothing() {
-    if !Mosquitto::available() {
-        return;
-    }
     let dir = folder();
     let file = dir.path().join("acl");
     fs::write(&file, "topic read #\ntopic readwrite ocr/n/status\n").expect("written");
-    let broker = Mosquitto::with_config(&format!("allow_anonymous true\nacl_file {}\n", file.display()));
-    let listener = Subscriber::new(broker.port(), &["#"]);
-    node_config(dir.path(), broker.port(), "protocol = '5'");
-    let mut node = Program::node(dir.path());
+    let config = format!("allow_anonymous true\nacl_file {}\n", file.display());
+    let Some(scene) = Scene::with_broker(&config) else { return };
+    let (broker, listener) = (&scene.broker, &scene.listener);
+    let mut node = scene.node("protocol = '5'");
     node.expect("access list");
     assert!(wait_for(SOON, || broker.log().matches("Denied PUBLISH").count() >= 3), "{}", broker.log());
     assert_eq!(listener.texts(STATE).len(), 0);
     fs::write(&file, "topic readwrite #\n").expect("written");
     broker.reload();
     assert!(listener.last("ocr/n/camera/status").is_some(), "what it says of itself too: {:#?}", node.lines());
-    assert!(another(&listener) && complete(&listener), "{:?} {:#?}", numbers(&listener), node.lines());
+    assert!(scene.another() && scene.complete(), "{:?} {:#?}", numbers(listener), node.lines());
     assert!(node.runs() && node.count("given up") == 0, "{:#?}", node.lines());
     assert_eq!(node.count("wait in the outbox"), 1, "{:#?}", node.lines());
 }
@@ -303,20 +331,15 @@ fn a_mistake_in_the_access_list_loses_nothing() {
 /// connection.
 #[test]
 fn broker_without_retain_logged_once_gets_all() {
-    if !Mosquitto::available() {
-        return;
-    }
     for protocol in ["5", "3.1.1"] {
-        let (dir, mut broker) = (folder(), Mosquitto::with_config("allow_anonymous true\nretain_available false\n"));
-        let listener = Subscriber::new(broker.port(), &["#"]);
-        node_config(dir.path(), broker.port(), &format!("protocol = '{protocol}'"));
-        let mut node = Program::node(dir.path());
-        assert!(another(&listener), "{protocol}: {:#?}", node.lines());
+        let Some(mut scene) = Scene::with_broker("allow_anonymous true\nretain_available false\n") else { return };
+        let mut node = scene.node(&format!("protocol = '{protocol}'"));
+        assert!(scene.another(), "{protocol}: {:#?}", node.lines());
         node.expect("keeps no messages, so");
-        broker.kill();
-        broker.restart();
-        let listener = Subscriber::new(broker.port(), &["#"]);
-        assert!(another(&listener), "{protocol}: {:#?}", node.lines());
+        scene.broker.kill();
+        scene.broker.restart();
+        scene.listener = Subscriber::new(scene.broker.port(), &["#"]);
+        assert!(scene.another(), "{protocol}: {:#?}", node.lines());
         assert!(node.runs());
         assert_eq!(node.count("keeps no messages, so"), 1, "{protocol}: {:#?}", node.lines());
         assert_eq!(node.count("asked to keep"), 1, "{protocol}: {:#?}", node.lines());
@@ -325,19 +348,15 @@ fn broker_without_retain_logged_once_gets_all() {
 
 #[test]
 fn too_large_message_reported_others_delivered() {
-    if !Mosquitto::available() {
-        return;
-    }
-    let (dir, broker) = (folder(), Mosquitto::with_config("allow_anonymous true\nmessage_size_limit 600\n"));
-    let listener = Subscriber::new(broker.port(), &["#"]);
+    let Some(scene) = Scene::with_broker("allow_anonymous true\nmessage_size_limit 600\n") else { return };
+    let (broker, listener) = (&scene.broker, &scene.listener);
     // The node's description is longer; readings are not.
-    node_config(dir.path(), broker.port(), "protocol = '5'\n[node]\nstats_interval_s = 0");
-    let mut node = Program::node(dir.path());
+    let mut node = scene.node("protocol = '5'\n[node]\nstats_interval_s = 0");
     node.expect("message_size_limit");
-    assert!(another(&listener), "{:#?}", node.lines());
+    assert!(scene.another(), "{:#?}", node.lines());
     assert!(listener.last("ocr/n/camera/status").is_some(), "what comes after it arrives too: {:#?}", node.lines());
     let before = broker.log().matches("New client connected").count();
-    assert!(another(&listener) && another(&listener) && node.runs());
+    assert!(scene.another() && scene.another() && node.runs());
     assert_eq!(broker.log().matches("New client connected").count(), before, "and the connection holds");
     assert_eq!(node.count("understood"), 0, "{:#?}", node.lines());
 }

@@ -1,4 +1,5 @@
-//! JPEG frames: the tables that cameras leave out, and where a frame ends in a stream of them.
+//! JPEG frames: the tables that cameras leave out, and where a frame ends in a stream of them. Decoders keep both to
+//! themselves: none takes a frame without tables, and none tells how long one is.
 
 use super::Part;
 use std::borrow::Cow;

@@ -1,8 +1,8 @@
 //! The newest frame of a stream: a place for one, between the thread that reads and whoever asks.
 
-use super::backoff::{POLL_INTERVAL, deadline};
-use super::{CameraError, Stop};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use super::{CameraError, Shutdown};
+use crate::util::latch::{Ended, Latch, Monitor, deadline};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// A frame as it came, not decoded.
@@ -22,68 +22,57 @@ struct State<T> {
     /// The stream's failure since its last frame, and whether it was told.
     failure: Option<(CameraError, bool)>,
     count: u64,
-    closed: bool,
 }
 
 /// Holds the newest frame or the newest failure. An older frame is dropped, so a stream of any speed takes the memory
 /// of one.
 #[derive(Debug)]
 pub(super) struct LatestFrame<T = Vec<u8>> {
-    state: Mutex<State<T>>,
-    changed: Condvar,
+    state: Arc<Monitor<State<T>>>,
+    closed: Latch,
 }
 
 impl<T> Default for LatestFrame<T> {
     fn default() -> Self {
-        let state = State { frame: None, failure: None, count: 0, closed: false };
-        LatestFrame { state: Mutex::new(state), changed: Condvar::new() }
+        let state = State { frame: None, failure: None, count: 0 };
+        LatestFrame { state: Arc::new(Monitor::new(state)), closed: Latch::default() }
     }
 }
 
-impl<T> LatestFrame<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing is half done when a thread panics: fields are set as wholes.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl<T: Send + 'static> LatestFrame<T> {
     /// Puts a frame that just came.
     pub fn put(&self, frame: T) {
-        let mut state = self.lock();
-        state.count += 1;
-        let frame = Encoded { frame, at: SystemTime::now(), number: state.count };
-        state.frame = Some((frame, Instant::now()));
-        state.failure = None;
-        self.changed.notify_all();
+        self.state.change(|state| {
+            state.count += 1;
+            let frame = Encoded { frame, at: SystemTime::now(), number: state.count };
+            state.frame = Some((frame, Instant::now()));
+            state.failure = None;
+        });
     }
 
     /// Puts a failure. A frame that came before stays until it is too old.
     pub fn fail(&self, error: CameraError) {
-        self.lock().failure = Some((error, false));
-        self.changed.notify_all();
+        self.state.change(|state| state.failure = Some((error, false)));
     }
 
     /// No more is wanted.
     pub fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
+        self.closed.set();
+    }
+
+    /// Set when no more is wanted.
+    pub fn closed(&self) -> &Latch {
+        &self.closed
     }
 
     /// Whether no more is wanted.
     pub fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.closed.is_set()
     }
 
     /// Waits for `pause` or until no more is wanted.
     pub fn pause(&self, pause: Duration) {
-        let end = deadline(pause);
-        let mut state = self.lock();
-        while !state.closed {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        self.closed.wait(deadline(pause));
     }
 
     /// Takes the newest frame, or waits for one that is not older than `max_age`. Each frame is given once.
@@ -95,31 +84,25 @@ impl<T> LatestFrame<T> {
         &self,
         timeout: Duration,
         max_age: Duration,
-        stop: &Stop,
+        stop: &Shutdown,
         too_late: impl FnOnce() -> CameraError,
     ) -> Result<Encoded<T>, CameraError> {
-        let end = deadline(timeout);
-        let mut state = self.lock();
-        loop {
-            if stop.is_set() {
-                return Err(CameraError::Stopped);
-            }
+        let news = |state: &mut State<T>| {
             if let Some((frame, since)) = state.frame.take()
                 && since.elapsed() <= max_age
             {
-                return Ok(frame);
+                return Some(Ok(frame));
             }
-            if let Some((error, reported)) = &mut state.failure
-                && !std::mem::replace(reported, true)
-            {
-                return Err(error.clone());
+            let (error, reported) = state.failure.as_mut()?;
+            (!std::mem::replace(reported, true)).then(|| Err(error.clone()))
+        };
+        match self.state.wait(deadline(timeout), stop, news) {
+            Ok(news) => news,
+            Err(Ended::Stopped) => Err(CameraError::Stopped),
+            Err(Ended::Timeout) => {
+                let failure = self.state.lock().failure.as_ref().map(|(error, _)| error.clone());
+                Err(failure.unwrap_or_else(too_late))
             }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let failure = state.failure.as_ref().map(|(error, _)| error.clone());
-                return Err(failure.unwrap_or_else(too_late));
-            }
-            state = self.changed.wait_timeout(state, left.min(POLL_INTERVAL)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -136,14 +119,14 @@ mod tests {
     }
 
     fn take(latest: &LatestFrame<u8>, timeout: Duration) -> Result<u8, CameraError> {
-        latest.take(timeout, LONG, &Stop::default(), late).map(|encoded| encoded.frame)
+        latest.take(timeout, LONG, &Shutdown::default(), late).map(|encoded| encoded.frame)
     }
 
     #[test]
     fn only_the_newest_and_only_once() {
         let latest = LatestFrame::default();
         (1..=3).for_each(|v| latest.put(v));
-        let got = latest.take(LONG, LONG, &Stop::default(), late).unwrap();
+        let got = latest.take(LONG, LONG, &Shutdown::default(), late).unwrap();
         assert_eq!((got.frame, got.number), (3, 3));
         assert_eq!(take(&latest, Duration::ZERO), Err(late()));
     }
@@ -153,7 +136,7 @@ mod tests {
         let latest = LatestFrame::default();
         latest.put(1);
         std::thread::sleep(Duration::from_millis(5));
-        let got = latest.take(Duration::ZERO, Duration::from_millis(1), &Stop::default(), late);
+        let got = latest.take(Duration::ZERO, Duration::from_millis(1), &Shutdown::default(), late);
         assert_eq!(got.map(|e| e.frame), Err(late()));
     }
 
@@ -176,7 +159,7 @@ mod tests {
         let thread = std::thread::spawn(move || take(&other, LONG));
         latest.put(7);
         assert_eq!(thread.join().unwrap(), Ok(7));
-        let stop = Stop::default();
+        let stop = Shutdown::default();
         stop.set();
         assert_eq!(latest.take(LONG, LONG, &stop, late).map(|e| e.frame), Err(CameraError::Stopped));
         latest.close();

@@ -1,12 +1,13 @@
 //! A network camera that sends images all the time. A thread stays connected and keeps the newest image only.
 
-use super::backoff::Backoff;
 use super::config::Common;
 use super::frame_decoder::{FrameDecoder, captured};
 use super::http::{Client, HttpConfig, Pace, text};
 use super::latest_frame::LatestFrame;
 use super::multipart::{Multipart, boundary_of};
-use super::{CameraError, Captured, FrameSource, Part, Stop};
+use super::retry_state::retry;
+use super::{CameraError, Captured, FrameSource, Part, Shutdown};
+use crate::util::retry::Retry;
 use edge_ocr::panics::catch_panic;
 use std::io::Read;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ impl Mjpeg {
             reader: Some(Reader {
                 client,
                 latest: latest.clone(),
-                backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
+                retry: retry(common.backoff_min_ms, common.backoff_max_ms),
                 timeout: Duration::from_millis(common.timeout_ms),
                 max_bytes: usize::try_from(common.max_bytes).unwrap_or(usize::MAX),
             }),
@@ -45,7 +46,7 @@ impl Mjpeg {
 }
 
 impl FrameSource for Mjpeg {
-    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, timeout: Duration, stop: &Shutdown) -> Result<Captured, CameraError> {
         if let Some(reader) = self.reader.take() {
             let thread = std::thread::Builder::new().name("mjpeg".into());
             if let Err(error) = thread.spawn(move || reader.run()) {
@@ -82,7 +83,7 @@ impl Drop for Mjpeg {
 struct Reader {
     client: Client,
     latest: Arc<LatestFrame>,
-    backoff: Backoff,
+    retry: Retry,
     timeout: Duration,
     max_bytes: usize,
 }
@@ -94,7 +95,7 @@ impl Reader {
                 .unwrap_or_else(|_| Err(self.client.failed("its answer made the client fail", "report this")));
             if let Err(error) = ended {
                 self.latest.fail(error);
-                self.latest.pause(self.backoff.failed(Instant::now()));
+                self.latest.pause(self.retry.failed(Instant::now()));
             }
         }
     }
@@ -118,12 +119,12 @@ impl Reader {
             if read == 0 {
                 return Err(self.client.failed("the stream has ended", "check the camera, or restart it"));
             }
-            let (latest, backoff, client, max_bytes) = (&self.latest, &mut self.backoff, &self.client, self.max_bytes);
+            let (latest, retry, client, max_bytes) = (&self.latest, &mut self.retry, &self.client, self.max_bytes);
             parts.push(&chunk[..read], &mut |part| {
                 last = Instant::now();
                 match part {
                     Part::Frame(frame) => {
-                        backoff.succeeded();
+                        retry.succeeded();
                         latest.put(frame);
                     }
                     part => latest.fail(part.to_error(client.name(), max_bytes)),
@@ -171,7 +172,7 @@ mod tests {
     }
 
     fn next(source: &mut Mjpeg) -> Result<u8, CameraError> {
-        source.next(LONG, &Stop::default()).map(|frame| frame.image.as_raw()[0])
+        source.next(LONG, &Shutdown::default()).map(|frame| frame.image.as_raw()[0])
     }
 
     /// A server that sends the frames that it is told to.
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(next(&mut source), Ok(1));
         (2..=5).for_each(|value| feed.send(png(value)).unwrap());
         eventually("all have come", || {
-            let latest = source.latest.take(LONG, LONG, &Stop::default(), || CameraError::Stopped).unwrap();
+            let latest = source.latest.take(LONG, LONG, &Shutdown::default(), || CameraError::Stopped).unwrap();
             let number = latest.number;
             if number == 5 {
                 source.latest.put(latest.frame);
@@ -214,7 +215,7 @@ mod tests {
         let (server, feed) = fed();
         let mut source = open(&server, |_, _| {});
         feed.send(without_tables(&jpeg(1))).unwrap();
-        let frame = source.next(LONG, &Stop::default()).unwrap();
+        let frame = source.next(LONG, &Shutdown::default()).unwrap();
         let whole = edge_ocr::image::decode::decode(&jpeg(1), &Default::default()).unwrap();
         assert_eq!(frame.image.as_raw(), whole.as_raw());
         assert!(!frame.name.contains("hunter2"), "{}", frame.name);

@@ -11,7 +11,6 @@
 //!
 //! All bytes become images in one place, `frame_decoder.rs`: within limits, and with panics of decoders caught.
 
-mod backoff;
 mod command;
 mod config;
 mod directory;
@@ -25,6 +24,7 @@ mod multipart;
 mod pixels;
 mod pnm;
 mod replay;
+mod retry_state;
 #[cfg(test)]
 mod testing;
 mod v4l2;
@@ -38,7 +38,7 @@ pub use pixels::{Layout, Range};
 pub use replay::ReplayConfig;
 pub use v4l2::{V4l2Config, V4l2Format};
 
-use crate::util::shutdown::Stop;
+use crate::util::shutdown::Shutdown;
 use edge_ocr::image::Image;
 use edge_ocr::image::decode::Notice;
 use std::time::{Duration, SystemTime};
@@ -57,20 +57,17 @@ pub struct Captured {
     pub name: String,
 }
 
-/// The longest that a waiting source leaves [`Stop::is_set`] unasked.
-pub const MAX_WAIT_SLICE: Duration = backoff::POLL_INTERVAL;
-
 /// A source of frames. One at a time; nothing is read ahead that would be old when it is asked for, unless the source
 /// is a stock of files.
 pub trait FrameSource: Send {
-    /// The next frame. Blocks for at most `timeout`, in slices of at most [`MAX_WAIT_SLICE`]: between two of them it
-    /// asks `stop`, by which the node sees that the source waits and does not hang, and the source that it is to
-    /// return.
+    /// The next frame. Blocks for at most `timeout`, in waits that `stop` ends: they also ask it now and then, by which
+    /// the node sees that the source waits and does not hang. A source of files that has none returns early when it is
+    /// [interrupted](Shutdown::interrupt).
     ///
     /// # Errors
     /// [`CameraError`]: a status of the camera, not the end of the node. The next call tries again; the source itself
     /// keeps to its back-off.
-    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError>;
+    fn next(&mut self, timeout: Duration, stop: &Shutdown) -> Result<Captured, CameraError>;
 
     /// The frames returned since the last call were read and their readings are safe: a directory source moves or
     /// deletes their files now.

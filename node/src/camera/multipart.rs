@@ -2,6 +2,7 @@
 //!
 //! Cameras write boundaries with and without the leading dashes, in quotes or not; lines end with CR LF or LF; parts
 //! have a `Content-Length` or end where the next boundary is. All of it is accepted, in pieces of any size.
+//! Crates for forms (`multer`) want CR LF and the boundary exactly as it was announced.
 
 use super::Part;
 

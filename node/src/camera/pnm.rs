@@ -1,4 +1,4 @@
-//! PNM frames: where one ends in a stream of them.
+//! PNM frames: where one ends in a stream of them. The crate `image` decodes one, and reads it from a whole file.
 
 use super::Part;
 

@@ -1,10 +1,10 @@
 //! Stored images, one after the other, as if a camera gave them: for demonstrations and tests. Each page of a file
 //! is a frame.
 
-use super::backoff::{deadline, wait};
 use super::config::Common;
 use super::frame_decoder::{FrameDecoder, Upright, captured};
-use super::{CameraError, Captured, FrameSource, Stop};
+use super::{CameraError, Captured, FrameSource, Shutdown};
+use crate::util::latch::deadline;
 use edge_ocr::image::decode::Pages;
 use edge_ocr::number_format::Compact;
 use edge_ocr::source::{Expanded, Input, expand, read};
@@ -100,7 +100,7 @@ impl Replay {
 }
 
 impl FrameSource for Replay {
-    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, timeout: Duration, stop: &Shutdown) -> Result<Captured, CameraError> {
         if self.next == self.inputs.len() && self.open.is_none() {
             if !self.repeat {
                 return Err(CameraError::End { source_name: self.name.clone() });
@@ -108,10 +108,10 @@ impl FrameSource for Replay {
             self.next = 0;
         }
         let end = deadline(timeout);
-        if !wait(self.due.min(end), stop) {
+        if !stop.wait_or_interrupt(self.due.min(end)) {
             return Err(CameraError::Stopped);
         }
-        if self.due > end {
+        if self.due > Instant::now() {
             return Err(CameraError::Timeout {
                 source_name: self.name.clone(),
                 waited_ms: timeout.as_millis() as u64,
@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn next(replay: &mut Replay) -> Result<u8, CameraError> {
-        replay.next(LONG, &Stop::default()).map(|frame| frame.image.as_raw()[0])
+        replay.next(LONG, &Shutdown::default()).map(|frame| frame.image.as_raw()[0])
     }
 
     #[test]
@@ -223,8 +223,8 @@ mod tests {
         assert!(start.elapsed() >= Duration::from_millis(55), "{:?}", start.elapsed());
         let mut slow = open(&root, |c| c.frames_per_s = Some(0.01)).unwrap();
         next(&mut slow).unwrap();
-        assert!(matches!(slow.next(Duration::from_millis(1), &Stop::default()), Err(CameraError::Timeout { .. })));
-        let stop = Stop::default();
+        assert!(matches!(slow.next(Duration::from_millis(1), &Shutdown::default()), Err(CameraError::Timeout { .. })));
+        let stop = Shutdown::default();
         stop.set();
         assert!(matches!(slow.next(LONG, &stop), Err(CameraError::Stopped)));
     }

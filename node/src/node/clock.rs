@@ -2,8 +2,6 @@
 
 use super::schedule::Now;
 use crate::publish::topics::node_id_of;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -78,11 +76,10 @@ pub fn is_plausible(at: SystemTime) -> bool {
     unix_ms(at) / 1000 >= BUILT_AFTER_S
 }
 
-/// 64 random bits in hexadecimal. From the system; without it (no `/dev/urandom`, not Unix) from the hash seeds of
-/// std, which come from there too.
+/// 64 random bits in hexadecimal. From the system; if that has none to give, from the hash seeds of std.
 fn random_id() -> String {
     let mut bytes = [0u8; 8];
-    if File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).is_err() {
+    if getrandom::fill(&mut bytes).is_err() {
         use std::hash::{BuildHasher, RandomState};
         bytes = RandomState::new().hash_one(SystemTime::now()).to_ne_bytes();
     }

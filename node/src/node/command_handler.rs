@@ -140,7 +140,7 @@ impl Node {
     pub(super) fn write_metrics(&mut self, now: Instant) {
         let config = &self.config.metrics;
         self.metrics_due = now + Duration::from_secs(u64::from(config.file_interval_s.max(1)));
-        if config.file.is_none() && config.listen.is_none() {
+        if !config.is_on() {
             return;
         }
         let text = metrics::text(&Snapshot {

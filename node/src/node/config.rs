@@ -6,7 +6,7 @@ use super::field_config::{AlignConfig, FieldConfig, validate_fields};
 use super::limits::CommandsConfig;
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
-use crate::camera::{After, SourceConfig, SourceKind};
+use crate::camera::{After, DirectoryConfig, SourceConfig, SourceKind};
 use crate::publish::mqtt::MqttConfig;
 use crate::publish::outbox::OutboxConfig;
 use crate::publish::{
@@ -240,8 +240,15 @@ impl NodeConfig {
 
     /// Whether the source's files are deleted or moved once their readings are safe.
     pub fn source_consumes_files(&self) -> bool {
-        let kind = self.source.as_ref().map(|source| &source.kind);
-        matches!(kind, Some(SourceKind::Directory(folder)) if folder.after != After::Keep)
+        self.directory().is_some_and(|folder| folder.after != After::Keep)
+    }
+
+    /// The source, if it is a folder.
+    fn directory(&self) -> Option<&DirectoryConfig> {
+        match &self.source.as_ref()?.kind {
+            SourceKind::Directory(folder) => Some(folder),
+            _ => None,
+        }
     }
 
     /// Without a disk the readings of one image wait in memory together, and no image goes of which one had no
@@ -260,8 +267,8 @@ impl NodeConfig {
     /// What can be used but is probably not meant; sentences.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let is_directory = self.source.as_ref().is_some_and(|source| matches!(source.kind, SourceKind::Directory(_)));
-        if let Some(field) = self.fields.iter().find(|field| is_directory && field.rules.vote.frames > 1) {
+        let votes = self.fields.iter().find(|field| field.rules.vote.frames > 1);
+        if let Some(field) = votes.filter(|_| self.directory().is_some()) {
             let name = &field.read.name;
             warnings.push(format!("field {name}: vote has no effect, because each file of a folder is a reading"));
         }
@@ -271,7 +278,7 @@ impl NodeConfig {
     /// Frames that one reading needs: the most that any field votes over. Each file of a directory is a reading of
     /// its own.
     pub fn frames(&self) -> u8 {
-        if self.source.as_ref().is_some_and(|source| matches!(source.kind, SourceKind::Directory(_))) {
+        if self.directory().is_some() {
             return 1;
         }
         self.fields.iter().map(|field| field.rules.vote.frames).max().unwrap_or(1).max(1)

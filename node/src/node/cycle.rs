@@ -9,8 +9,17 @@ use crate::publish::outbox::Flushed;
 use crate::rules::Status;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long one wait for a new file may take.
+/// How long one wait for a new file may take within a cycle.
 const FILE_WAIT: Duration = Duration::from_millis(500);
+
+/// How long to wait for a frame of a source of files.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// As long as a cycle may take for one.
+    Short,
+    /// As long as there is nothing else to do.
+    Until(Instant),
+}
 
 /// How long readings may be in memory only before it is logged that a file waits for them.
 const DISPOSAL_WARN_AFTER: Duration = Duration::from_secs(3);
@@ -21,6 +30,13 @@ pub struct PendingDisposal {
     name: String,
     since: Instant,
     warned: bool,
+}
+
+impl PendingDisposal {
+    /// When it is to be logged that the file waits, if it was not.
+    pub fn warn_at(&self) -> Option<Instant> {
+        (!self.warned).then(|| self.since + DISPOSAL_WARN_AFTER)
+    }
 }
 
 /// The result of a cycle.
@@ -42,6 +58,16 @@ impl Node {
     /// # Errors
     /// [`NodeError`] if a network fails or standard output is closed.
     pub(super) fn run_cycle(&mut self) -> Result<CycleOutcome, NodeError> {
+        self.cycle(Patience::Short)
+    }
+
+    /// The same, but where files are read as they come, the first is waited for until `until` or until there is something
+    /// else to do.
+    pub(super) fn run_cycle_until(&mut self, until: Instant) -> Result<CycleOutcome, NodeError> {
+        self.cycle(if self.schedule.is_none() { Patience::Until(until) } else { Patience::Short })
+    }
+
+    fn cycle(&mut self, mut patience: Patience) -> Result<CycleOutcome, NodeError> {
         if self.pending_disposal.is_some() {
             return Ok(CycleOutcome::NothingNew);
         }
@@ -50,7 +76,7 @@ impl Node {
         let mut seen = vec![Seen::default(); self.config.fields.len()];
         let mut taken = None;
         for _ in 0..wanted {
-            match self.frame(&mut seen)? {
+            match self.frame(&mut seen, std::mem::replace(&mut patience, Patience::Short))? {
                 Ok(frame) => taken = Some(frame),
                 Err(CameraError::Stopped) => return Ok(CycleOutcome::Stopped),
                 // The frames that were taken so far are enough.
@@ -116,13 +142,22 @@ impl Node {
     }
 
     /// Takes one frame and adds its observations to `seen`. Returns the time at which it was taken, and its name.
-    fn frame(&mut self, seen: &mut [Seen]) -> Result<Result<(SystemTime, String), CameraError>, NodeError> {
-        let timeout = match self.is_file_source {
-            true => FILE_WAIT,
-            false => Duration::from_millis(self.config.source.as_ref().map_or(10_000, |s| s.common.timeout_ms)),
+    fn frame(
+        &mut self,
+        seen: &mut [Seen],
+        patience: Patience,
+    ) -> Result<Result<(SystemTime, String), CameraError>, NodeError> {
+        let timeout = match (self.is_file_source, patience) {
+            (true, Patience::Short) => FILE_WAIT,
+            (true, Patience::Until(until)) => until.saturating_duration_since(Instant::now()),
+            (false, _) => Duration::from_millis(self.config.source.as_ref().map_or(10_000, |s| s.common.timeout_ms)),
         };
         let start = Instant::now();
-        let captured = match self.source.next(timeout, &self.waiting) {
+        let waiting = match patience {
+            Patience::Short => &self.waiting.uninterrupted(),
+            Patience::Until(_) => &self.waiting,
+        };
+        let captured = match self.source.next(timeout, waiting) {
             Ok(captured) => captured,
             // Files that have not come yet are no failure.
             Err(CameraError::Timeout { source_name, .. }) if self.is_file_source => {

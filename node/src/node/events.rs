@@ -1,7 +1,8 @@
 //! Events that interrupt the node's wait: signals, commands, the end of a check.
 
 use crate::publish::commands::{Command, Request};
-use crate::util::shutdown::Stop;
+use crate::util::latch::{Waker, deadline};
+use crate::util::shutdown::Shutdown;
 use crate::util::signals::{SignalRequest, Signals};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +47,8 @@ struct Flags {
     read_command: AtomicBool,
     reload_command: AtomicBool,
     home_assistant: AtomicBool,
+    /// The node is awake, or about to be.
+    wake_up: AtomicBool,
 }
 
 impl Flags {
@@ -63,6 +66,7 @@ impl Flags {
 pub struct EventReceiver {
     events: Receiver<NodeEvent>,
     flags: Arc<Flags>,
+    stop: Shutdown,
 }
 
 /// The sending end of the channel.
@@ -70,24 +74,40 @@ pub struct EventReceiver {
 pub struct EventSender {
     events: SyncSender<NodeEvent>,
     flags: Arc<Flags>,
+    stop: Shutdown,
 }
 
-/// A bounded channel of events.
-pub fn channel() -> (EventSender, EventReceiver) {
+/// A bounded channel of events. As long as some wait, those who wait for files by `stop` are interrupted.
+pub fn channel(stop: &Shutdown) -> (EventSender, EventReceiver) {
     let (sender, receiver) = sync_channel(WAITING);
     let flags = Arc::<Flags>::default();
-    (EventSender { events: sender, flags: flags.clone() }, EventReceiver { events: receiver, flags })
+    let event_sender = EventSender { events: sender, flags: flags.clone(), stop: stop.clone() };
+    (event_sender, EventReceiver { events: receiver, flags, stop: stop.clone() })
 }
 
 impl EventReceiver {
     /// The next event within `timeout`. With `reload` false, a SIGHUP stays pending until the current check has ended.
     pub fn next(&self, timeout: Duration, reload: bool) -> Option<NodeEvent> {
+        // Before the look: what is sent after it interrupts.
+        self.stop.resume();
+        let event = self.receive(timeout, reload);
+        if event.is_some() {
+            // There may be more.
+            self.stop.interrupt();
+        }
+        event
+    }
+
+    fn receive(&self, timeout: Duration, reload: bool) -> Option<NodeEvent> {
         let take_reload = || (reload && self.flags.reload.swap(false, Ordering::AcqRel)).then_some(NodeEvent::Reload);
         if let Some(event) = take_reload() {
             return Some(event);
         }
         match self.events.recv_timeout(timeout) {
-            Ok(NodeEvent::Wakeup) => Some(take_reload().unwrap_or(NodeEvent::Wakeup)),
+            Ok(NodeEvent::Wakeup) => {
+                self.flags.wake_up.store(false, Ordering::Release);
+                Some(take_reload().unwrap_or(NodeEvent::Wakeup))
+            }
             Ok(NodeEvent::HomeAssistant(within)) => {
                 self.flags.home_assistant.store(false, Ordering::Release);
                 Some(NodeEvent::HomeAssistant(within))
@@ -95,8 +115,8 @@ impl EventReceiver {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
-                // No sender is left, so nothing will interrupt the wait.
-                std::thread::sleep(timeout);
+                // No sender is left, so nothing but the end will interrupt the wait.
+                self.stop.wait(deadline(timeout));
                 None
             }
         }
@@ -111,9 +131,10 @@ impl EventReceiver {
 }
 
 impl EventSender {
-    /// Sends an event; false if the node has ended.
-    fn send(&self, event: NodeEvent) -> bool {
-        !matches!(self.events.try_send(event), Err(TrySendError::Disconnected(_)))
+    fn try_send(&self, event: NodeEvent) -> Result<(), TrySendError<NodeEvent>> {
+        let sent = self.events.try_send(event);
+        self.stop.interrupt();
+        sent
     }
 
     /// Queues a command.
@@ -125,7 +146,7 @@ impl EventSender {
         if flag.is_some_and(|flag| flag.swap(true, Ordering::AcqRel)) {
             return Err(Box::new((request, CommandRejected::Pending)));
         }
-        match self.events.try_send(NodeEvent::Command(request)) {
+        match self.try_send(NodeEvent::Command(request)) {
             Err(TrySendError::Full(NodeEvent::Command(request))) => {
                 if let Some(flag) = self.flags.of(&request.command) {
                     flag.store(false, Ordering::Release);
@@ -140,7 +161,7 @@ impl EventSender {
     /// Home Assistant has started.
     pub fn home_assistant(&self, within: Duration) {
         if !self.flags.home_assistant.swap(true, Ordering::AcqRel)
-            && matches!(self.events.try_send(NodeEvent::HomeAssistant(within)), Err(TrySendError::Full(_)))
+            && matches!(self.try_send(NodeEvent::HomeAssistant(within)), Err(TrySendError::Full(_)))
         {
             self.flags.home_assistant.store(false, Ordering::Release);
         }
@@ -153,9 +174,19 @@ impl EventSender {
         }
     }
 
+    /// Wakes the node when used.
+    pub fn waker(&self) -> Waker {
+        let event_sender = self.clone();
+        Waker::new(move || event_sender.wake_up())
+    }
+
     /// Wakes the node. If the channel is full it is awake anyway.
     pub fn wake_up(&self) {
-        self.send(NodeEvent::Wakeup);
+        if self.flags.wake_up.swap(true, Ordering::AcqRel) {
+            self.stop.interrupt();
+        } else if self.try_send(NodeEvent::Wakeup).is_err() {
+            self.flags.wake_up.store(false, Ordering::Release);
+        }
     }
 }
 
@@ -164,7 +195,7 @@ impl EventSender {
 ///
 /// # Errors
 /// The system's.
-pub fn listen_for_signals(signals: Signals, event_sender: EventSender, stop: Stop) -> std::io::Result<()> {
+pub fn listen_for_signals(signals: Signals, event_sender: EventSender, stop: Shutdown) -> std::io::Result<()> {
     signals.listen(move |signal| match signal {
         SignalRequest::Reload => event_sender.reload(),
         SignalRequest::Stop(signal) if stop.is_set() => {
@@ -173,7 +204,8 @@ pub fn listen_for_signals(signals: Signals, event_sender: EventSender, stop: Sto
         }
         SignalRequest::Stop(_) => {
             stop.set();
-            event_sender.send(NodeEvent::Stop);
+            // If the channel is full, the node is awake and asks `stop`.
+            let _ = event_sender.try_send(NodeEvent::Stop);
         }
     })
 }
@@ -207,9 +239,9 @@ mod tests {
 
     #[test]
     fn sighup_coalesces_and_survives_full_queue() {
-        let (event_sender, event_receiver) = channel();
+        let (event_sender, event_receiver) = channel(&Shutdown::default());
         for _ in 0..WAITING + 1 {
-            event_sender.send(NodeEvent::Stop);
+            let _ = event_sender.try_send(NodeEvent::Stop);
         }
         for _ in 0..10 * WAITING {
             event_sender.reload();
@@ -233,7 +265,7 @@ mod tests {
 
     #[test]
     fn second_read_is_refused_until_first_is_done() {
-        let (event_sender, event_receiver) = channel();
+        let (event_sender, event_receiver) = channel(&Shutdown::default());
         for verb in ["read", "reload"] {
             assert_eq!(refused(event_sender.command(request(verb))), None);
             assert_eq!(refused(event_sender.command(request(verb))), Some(CommandRejected::Pending));
@@ -252,8 +284,26 @@ mod tests {
     }
 
     #[test]
+    fn waiting_event_interrupts_until_taken() {
+        let stop = Shutdown::default();
+        let (event_sender, event_receiver) = channel(&stop);
+        // Once, however often it is woken: commands need the room.
+        for _ in 0..2 * WAITING {
+            event_sender.wake_up();
+        }
+        assert!(stop.is_interrupted());
+        assert_eq!(refused(event_sender.command(request("image"))), None);
+        assert!(matches!(event_receiver.next(Duration::ZERO, true), Some(NodeEvent::Wakeup)));
+        assert!(stop.is_interrupted(), "there may be more");
+        assert!(matches!(event_receiver.next(Duration::ZERO, true), Some(NodeEvent::Command(_))));
+        assert!(event_receiver.next(Duration::ZERO, true).is_none() && !stop.is_interrupted());
+        event_sender.wake_up();
+        assert!(stop.is_interrupted() && event_receiver.next(Duration::ZERO, true).is_some());
+    }
+
+    #[test]
     fn full_queue_refuses_commands() {
-        let (event_sender, event_receiver) = channel();
+        let (event_sender, event_receiver) = channel(&Shutdown::default());
         for _ in 0..WAITING {
             assert_eq!(refused(event_sender.command(request("image"))), None, "of these each counts");
         }

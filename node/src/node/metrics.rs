@@ -35,6 +35,11 @@ impl Default for MetricsConfig {
 }
 
 impl MetricsConfig {
+    /// Whether anybody is told the numbers.
+    pub fn is_on(&self) -> bool {
+        self.file.is_some() || self.listen.is_some()
+    }
+
     /// Checks what the types cannot; the error is a sentence.
     pub fn validate(&self) -> Result<(), String> {
         if self.listen.is_some_and(|address| !address.ip().is_loopback()) {

@@ -66,7 +66,7 @@ pub use limits::CommandsConfig;
 pub use reload::Load;
 pub use setup::timing;
 
-use crate::util::shutdown::Stop;
+use crate::util::shutdown::Shutdown;
 use crate::util::signals::Signals;
 use reload::Handover;
 use run::{Ended, Node, Process};
@@ -77,9 +77,9 @@ use std::time::Duration;
 ///
 /// # Errors
 /// The system's.
-pub fn stop_on_signals(signals: Signals, stop: Stop) -> std::io::Result<()> {
+pub fn stop_on_signals(signals: Signals, stop: Shutdown) -> std::io::Result<()> {
     // Nobody looks into the inbox: the flag is all that is wanted.
-    events::listen_for_signals(signals, events::channel().0, stop)
+    events::listen_for_signals(signals, events::channel(&stop).0, stop)
 }
 
 /// Whether a node could be made of this configuration: its values, its secrets, its networks. Neither camera nor
@@ -98,8 +98,8 @@ pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
 ///
 /// # Errors
 /// [`NodeError`].
-pub fn run(config: NodeConfig, stop: Stop, signals: Signals, load: &Load) -> Result<(), NodeError> {
-    let (event_sender, event_receiver) = events::channel();
+pub fn run(config: NodeConfig, stop: Shutdown, signals: Signals, load: &Load) -> Result<(), NodeError> {
+    let (event_sender, event_receiver) = events::channel(&stop);
     events::listen_for_signals(signals, event_sender.clone(), stop.clone())?;
     let process = Process {
         stop,

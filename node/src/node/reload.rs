@@ -20,8 +20,9 @@ use std::time::{Duration, Instant};
 
 /// How long the records in an old `state_dir` may take to be sent before it is left.
 const LEAVING: Duration = Duration::from_secs(5);
-/// How often that is checked meanwhile.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How often the watchdog is fed meanwhile.
+const FEEDING: Duration = Duration::from_secs(1);
 
 /// Reads the configuration as it is now; the error is a sentence.
 pub type Load = Arc<dyn Fn() -> Result<NodeConfig, String> + Send + Sync>;
@@ -130,13 +131,16 @@ impl Node {
     /// meanwhile.
     fn unsent(&mut self, timeout: Duration) -> usize {
         let end = Instant::now() + timeout;
+        let stop = &self.process.stop;
         loop {
+            // Before the look: the publisher interrupts when records have arrived.
+            stop.resume();
             let waiting = self.outbox.status().waiting;
-            if waiting == 0 || Instant::now() >= end || !self.publisher.connected() || self.process.stop.is_set() {
+            if waiting == 0 || Instant::now() >= end || !self.publisher.connected() || stop.is_set() {
                 return waiting;
             }
             self.progress.made();
-            std::thread::sleep(POLL_INTERVAL);
+            stop.wait_or_interrupt(end.min(Instant::now() + FEEDING));
         }
     }
 }

@@ -22,16 +22,16 @@ use crate::camera::FrameSource;
 use crate::publish::outbox::SharedOutbox;
 use crate::publish::{Handle, Record, Topics};
 use crate::rules::StateFile;
-use crate::util::shutdown::Stop;
+use crate::util::shutdown::Shutdown;
 use edge_ocr::image::Image;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// The longest sleep of the loop: time-based work (fsync, statistics) is checked this often.
-const TICK: Duration = Duration::from_secs(1);
-/// The same while a file waits for its readings to be safe, for which a connected broker takes some milliseconds.
-const DISPOSAL_POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest sleep of the loop, for what neither an event nor a time announces: a disk that failed in the publisher.
+const MAX_SLEEP: Duration = Duration::from_secs(10);
+/// The same where the wall clock says when a cycle begins: it may be set.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
 /// How long Home Assistant may take from the discovery of an entity to its subscription; it takes about a second.
 const SUBSCRIBE_DELAY: Duration = Duration::from_secs(5);
 
@@ -49,7 +49,7 @@ pub enum Ended {
 /// What outlives a configuration: the process's side of signals, commands and the service manager.
 #[derive(Clone)]
 pub struct Process {
-    pub(super) stop: Stop,
+    pub(super) stop: Shutdown,
     pub(super) event_sender: EventSender,
     pub(super) event_receiver: Rc<EventReceiver>,
     pub(super) manager: ServiceManager,
@@ -62,7 +62,7 @@ pub struct Node {
     pub(super) topics: Topics,
     pub(super) source: Box<dyn FrameSource>,
     /// The process's stop flag for the source: each check of it feeds the watchdog.
-    pub(super) waiting: Stop,
+    pub(super) waiting: Shutdown,
     /// Whether the source reads files: as they come, with the times at which they were taken.
     pub(super) is_file_source: bool,
     /// Whether the source moves or deletes a file that was read: then its readings have to be on disk first.
@@ -122,7 +122,8 @@ impl Node {
             if let Some(config) = self.checked() {
                 return Ok(Ended::Reload(config));
             }
-            let (due, wait) = self.next_cycle();
+            let (due, until) = self.next_cycle();
+            let wait = if due { Duration::ZERO } else { until.saturating_duration_since(Instant::now()) };
             match self.process.event_receiver.next(wait, self.check.is_none()) {
                 Some(NodeEvent::Stop) => return Ok(Ended::Stopped),
                 Some(NodeEvent::Reload) => self.begin_check(load, None),
@@ -131,7 +132,7 @@ impl Node {
                 Some(NodeEvent::Wakeup) | None => {}
             }
             if due {
-                match self.run_cycle()? {
+                match self.run_cycle_until(until)? {
                     CycleOutcome::Done | CycleOutcome::NothingNew => {}
                     CycleOutcome::End => return Ok(Ended::NoMoreFrames),
                     CycleOutcome::Stopped => return Ok(Ended::Stopped),
@@ -141,30 +142,46 @@ impl Node {
         }
     }
 
-    /// Whether a cycle is due now, and otherwise how long to wait for an event. Files without a schedule are read as
+    /// Whether a cycle is due now, and until when there is nothing else to do. Files without a schedule are read as
     /// they come: there the source does the waiting.
-    fn next_cycle(&mut self) -> (bool, Duration) {
+    fn next_cycle(&mut self) -> (bool, Instant) {
+        let until = self.next_housekeeping(Instant::now());
         if self.pending_disposal.is_some() {
-            return (false, DISPOSAL_POLL_INTERVAL);
+            return (false, until);
         }
-        let next = match &mut self.schedule {
-            Some(schedule) => schedule.next_after(self.clock.both()),
-            None => Next::Due,
-        };
-        match next {
-            Next::Due => (true, Duration::ZERO),
-            Next::Wait(at) => {
-                let feeding = self.process.manager.watchdog_interval().unwrap_or(TICK);
-                (false, at.saturating_duration_since(Instant::now()).min(TICK).min(feeding))
-            }
+        match self.schedule.as_mut().map_or(Next::Due, |schedule| schedule.next_after(self.clock.both())) {
+            Next::Due => (true, until),
+            Next::Wait(at) => (false, at.min(until)),
         }
+    }
+
+    /// When [`housekeeping`](Self::housekeeping) has something to do next, if nothing happens before: the publisher and
+    /// commands wake the loop.
+    pub(super) fn next_housekeeping(&self, now: Instant) -> Instant {
+        let longest = if self.config.trigger.cron.is_some() { CLOCK_CHECK } else { MAX_SLEEP };
+        let longest = longest.min(self.process.manager.watchdog_interval().unwrap_or(longest));
+        let states = self.states.as_ref().and_then(StateFile::next_save_ms).map(|at| {
+            let now_ms = self.evaluator.moment(self.clock.now()).monotonic_ms;
+            now + Duration::from_millis(at.saturating_sub(now_ms))
+        });
+        let disposal = self.pending_disposal.as_ref().and_then(PendingDisposal::warn_at);
+        // What waits for the outbox to be sent is announced by the publisher.
+        let republish = self.republish_at.filter(|at| *at > now);
+        let stats = (self.config.node.stats_interval_s > 0).then_some(self.stats_due);
+        let metrics = self.config.metrics.is_on().then_some(self.metrics_due);
+        [self.outbox.next_tick(), states, disposal, self.announce_at, republish, stats, metrics]
+            .into_iter()
+            .flatten()
+            .fold(now + longest, Instant::min)
     }
 
     /// Does all work that is due by time.
     pub(super) fn housekeeping(&mut self) {
         let now = Instant::now();
         let now_ms = self.clock.now_ms();
-        self.outbox.tick(now);
+        if self.outbox.tick(now) {
+            self.publisher.notify_outbox();
+        }
         self.release_files();
         self.progress.made();
         if !self.deferred_readings.is_empty() && self.publisher.connected() && self.outbox_is_sent() {

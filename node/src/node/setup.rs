@@ -25,7 +25,7 @@ use crate::publish::outbox::{Outbox, SharedOutbox};
 use crate::publish::payload::{self, ImageInfo, Info, InfoField};
 use crate::publish::{
     Content, Delivery, Encoder, FieldMeta, Handle, Message, PayloadFormat, Publisher, Queue, Record, Setup, Topics,
-    Transport,
+    Transport, Waker,
 };
 use crate::rules::{StateConfig, StateFile};
 use edge_ocr::error::Error;
@@ -213,7 +213,8 @@ impl Node {
             (true, None) => Some(StdoutWriter::new(std::io::stdout())?),
             (print, stdout_writer) => stdout_writer.filter(|_| print),
         };
-        let (publisher, deliveries) = publish(&config, &topics, &outbox, &announcements, &clock, transport)?;
+        let (publisher, deliveries) =
+            publish(&config, &topics, &outbox, &announcements, &clock, transport, process.event_sender.waker())?;
         let command_receiver =
             CommandReceiver::new(&topics, &metas, &config.discovery, process.event_sender.clone(), publisher.clone());
         if let Err(e) = command_receiver.start(deliveries) {
@@ -226,7 +227,9 @@ impl Node {
             let progress = progress.clone();
             move || progress.made()
         };
-        let waiting = process.stop.with_poll(on_progress.clone());
+        // Without a watchdog nobody has to see that a wait goes on.
+        let watched = |interval| process.stop.watched(interval, on_progress.clone());
+        let waiting = process.manager.watchdog_interval().map_or_else(|| process.stop.clone(), watched);
         reader.on_progress(Arc::new(on_progress));
         if let Some(read) = before.read_files.take() {
             source.resume(read);
@@ -303,6 +306,7 @@ fn publish(
     announcements: &Announcements,
     clock: &Clock,
     transport: Box<dyn Transport>,
+    on_change: Waker,
 ) -> std::io::Result<(Handle, Receiver<Delivery>)> {
     let speaker = announcements.clone();
     let encode = move |record: &Record, historical: bool, published_at_ms: i64| {
@@ -321,6 +325,7 @@ fn publish(
         boot_id: clock.boot_id().to_string(),
         subscriptions: topics.filters(config.discovery.birth_filter()),
         birth: Box::new(move || birth_announcements.birth_messages(!queue.is_empty(), birth_wall.now_ms())),
+        on_change,
         clock: Box::new(move || wall.now_ms()),
         shutdown_messages: announcements.shutdown_messages(),
         config: config.publish.clone(),

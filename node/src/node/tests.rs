@@ -13,7 +13,7 @@ use crate::camera::{CameraError, Captured, FrameSource};
 use crate::publish::Event;
 use crate::publish::publisher::fakes::FakeTransport;
 use crate::rules::Status;
-use crate::util::shutdown::Stop;
+use crate::util::shutdown::Shutdown;
 use ab_glyph::{FontRef, PxScale};
 use edge_ocr::image::Image;
 use edge_ocr::image::decode::Notice;
@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 mod commands;
+mod idle;
 mod reload;
 mod watchdog;
 
@@ -72,7 +73,7 @@ type Shot = (u32, Option<i64>);
 struct Camera(Wall, Arc<Mutex<VecDeque<Shot>>>, Arc<[AtomicUsize; 2]>);
 
 impl FrameSource for Camera {
-    fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, _: Duration, _: &Shutdown) -> Result<Captured, CameraError> {
         let (number, after) = self.1.lock().unwrap().pop_front().unwrap();
         let captured_at = self.0.now();
         if let Some(ms) = after {
@@ -113,8 +114,9 @@ struct Rig {
 }
 
 fn process(manager: ServiceManager) -> Process {
-    let (event_sender, event_receiver) = events::channel();
-    Process { stop: Stop::default(), event_sender, event_receiver: Rc::new(event_receiver), manager }
+    let stop = Shutdown::default();
+    let (event_sender, event_receiver) = events::channel(&stop);
+    Process { stop, event_sender, event_receiver: Rc::new(event_receiver), manager }
 }
 
 impl Rig {
@@ -273,7 +275,7 @@ fn a_refused_reading_that_waited_comes_once() {
 struct Dark;
 
 impl FrameSource for Dark {
-    fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, _: Duration, _: &Shutdown) -> Result<Captured, CameraError> {
         let (image, captured_at) = (image(100), SystemTime::now());
         let full_px = [image.width(), image.height()];
         Ok(Captured { image, full_px, captured_at, notices: vec![Notice::NearlyBlack], name: "dark".into() })

@@ -1,6 +1,6 @@
 //! The node's view of MQTT.
 
-use std::sync::Arc;
+pub use crate::util::latch::Waker;
 use std::time::Duration;
 
 /// What happens to a message that cannot be delivered at once.
@@ -97,7 +97,7 @@ pub enum Event {
     /// without an acknowledgement must be given to it again after the next [`Event::Connected`]. The text is one
     /// sentence.
     Lost(String),
-    /// Nothing happened in time, or the waker was used.
+    /// Nothing happened in time, or the waker was used, or there is room again for a message at most once.
     Idle,
 }
 
@@ -132,22 +132,6 @@ pub enum TransportError {
     },
 }
 
-/// Ends a [`Transport::poll`] early, from any thread.
-#[derive(Clone)]
-pub struct Waker(Arc<dyn Fn() + Send + Sync>);
-
-impl Waker {
-    /// Calls `wake` when used.
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Waker {
-        Waker(Arc::new(wake))
-    }
-
-    /// Ends the poll that runs now, or the next one.
-    pub fn wake(&self) {
-        (self.0)();
-    }
-}
-
 /// A connection to a broker that is made and made again by itself. Used by one thread, which must call
 /// [`poll`](Self::poll) often: nothing moves otherwise.
 pub trait Transport: Send {
@@ -175,6 +159,6 @@ pub trait Transport: Send {
     /// Sends `last` and ends the connection in an orderly way, in at most `timeout`.
     fn close(&mut self, last: &[Message], timeout: Duration);
 
-    /// Ends polls from other threads.
+    /// Ends a [`poll`](Self::poll) early, from any thread.
     fn waker(&self) -> Waker;
 }

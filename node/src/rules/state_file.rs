@@ -72,6 +72,8 @@ pub struct StateFile {
     saved: BTreeMap<String, FieldState>,
     /// By the monotonic clock; of the last attempt, so that a full disk is not tried at every reading.
     tried_ms: Option<u64>,
+    /// Whether something may be news that came too soon after the last attempt.
+    put_off: bool,
 }
 
 impl StateFile {
@@ -84,7 +86,7 @@ impl StateFile {
             Err(reason) => (BTreeMap::new(), Some(StateError::Read { path: path.clone(), reason })),
         };
         let interval_ms = config.save_interval_s.saturating_mul(1000);
-        (StateFile { path, interval_ms, saved, tried_ms: None }, error)
+        (StateFile { path, interval_ms, saved, tried_ms: None, put_off: false }, error)
     }
 
     /// The fields of which something was kept.
@@ -95,6 +97,11 @@ impl StateFile {
     /// What was kept of a field.
     pub fn get(&self, field: &str) -> Option<&FieldState> {
         self.saved.get(field)
+    }
+
+    /// When to [`save`](Self::save) next by the monotonic clock, if the last call came too soon or failed.
+    pub fn next_save_ms(&self) -> Option<u64> {
+        self.tried_ms.filter(|_| self.put_off).map(|tried| tried.saturating_add(self.interval_ms))
     }
 
     /// Writes the state of all fields if it says more than the file and the last attempt is long enough ago, or if it
@@ -110,7 +117,8 @@ impl StateFile {
         urgent: bool,
     ) -> Result<bool, StateError> {
         let due = self.tried_ms.is_none_or(|tried| at.monotonic_ms.saturating_sub(tried) >= self.interval_ms);
-        if !due && !urgent {
+        self.put_off = !due && !urgent;
+        if self.put_off {
             return Ok(false);
         }
         let fields: BTreeMap<String, FieldState> =
@@ -121,7 +129,10 @@ impl StateFile {
             return Ok(false);
         }
         self.tried_ms = Some(at.monotonic_ms);
-        write(&self.path, &fields).map_err(|reason| StateError::Write { path: self.path.clone(), reason })?;
+        if let Err(reason) = write(&self.path, &fields) {
+            self.put_off = true;
+            return Err(StateError::Write { path: self.path.clone(), reason });
+        }
         self.saved = fields;
         Ok(true)
     }

@@ -1,5 +1,7 @@
 //! Small files, replaced atomically: written beside the target and renamed, so that readers see the old or the new
 //! content. Also reads small files, with a limit.
+//!
+//! Not by `tempfile`: its names are random, so each power cut would leave one more file, and it gives the mode 0600.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

@@ -6,15 +6,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
-/// Where systems keep the authorities they trust: Debian and Alpine, Fedora, openSUSE, BSD.
-const SYSTEM_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+use std::path::Path;
 
 /// Longest file of certificates: several times the largest bundle in use.
 const MAX_PEM_BYTES: u64 = 4 << 20;
@@ -24,21 +16,20 @@ const MAX_PEM_BYTES: u64 = 4 << 20;
 /// # Errors
 /// One sentence that names the key and the file; also if none of them can be used.
 pub(crate) fn authorities(key: &str, file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
-    let bundle = match file {
-        Some(path) => path.to_owned(),
-        None => SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file()).ok_or_else(|| {
-            format!(
-                "{key} is not given and this system has no list of authorities in a known place; give the server's authority, or install \
-                 ca-certificates"
-            )
-        })?,
+    let found = match file {
+        Some(path) => certificates(key, path)?,
+        // Those that cannot be read are as good as not there.
+        None => rustls_native_certs::load_native_certs().certs,
     };
-    let found = certificates(key, &bundle)?;
     let (good, _) = RootCertStore::empty().add_parsable_certificates(found.iter().cloned());
-    match good {
-        0 => Err(format!(
+    match (good, file) {
+        (0, Some(path)) => Err(format!(
             "{key}: {} has no usable certificate in it; give a PEM file of the server's authority",
-            bundle.display()
+            path.display()
+        )),
+        (0, None) => Err(format!(
+            "{key} is not given and this system has no list of authorities in a known place; give the server's authority, or install \
+             ca-certificates"
         )),
         _ => Ok(found),
     }

@@ -30,7 +30,7 @@ pub use work::Counters;
 
 use crate::publish::Transport;
 use crate::publish::mqtt::{self, Options};
-use crate::util::shutdown::Stop;
+use crate::util::shutdown::Shutdown;
 use edge_ocr::error::Error;
 
 /// Works until `stop` is set. On the way out the job that is being read is finished, its result published and the job
@@ -42,7 +42,7 @@ use edge_ocr::error::Error;
 /// [`Error::Config`] for a configuration that cannot be used, and those of
 /// [`Pipeline::from_config`](edge_ocr::Pipeline::from_config). A broker that cannot be reached is no error: it is
 /// tried again.
-pub fn run(config: &WorkerConfig, stop: &Stop) -> Result<Counters, Error> {
+pub fn run(config: &WorkerConfig, stop: &Shutdown) -> Result<Counters, Error> {
     let Parts { id, names, reader, mut transport } = Parts::new(config)?;
     log::info!("worker {id} takes jobs from {}", config.filter());
     work::work(transport.as_mut(), reader, config, &names, stop).map_err(|e| {

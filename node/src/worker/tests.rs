@@ -216,7 +216,7 @@ impl Read for Stuck {
 /// The end waited for the reader's thread, however long an image took.
 #[test]
 fn busy_reader_abandoned_after_grace() {
-    let (fake, stop) = (Fake::default(), Stop::default());
+    let (fake, stop) = (Fake::default(), Shutdown::default());
     let ((busy, is_busy), (free, waiting), (done, ended)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
     let (mut transport, stop_it) = (fake.clone(), stop.clone());
     std::thread::spawn(move || {

@@ -5,15 +5,15 @@ use super::answer::{Failure, Names};
 use super::job::Job;
 use super::read::{Read, ReadError};
 use crate::publish::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
-use crate::util::shutdown::Stop;
+use crate::util::shutdown::Shutdown;
 use edge_ocr::panics::catch_panic;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-/// How often is looked whether the worker is to end.
-const ROUND: Duration = Duration::from_millis(200);
+/// Longest wait for news. What it waits for wakes it: the reader, the broker, the end.
+const ROUND: Duration = Duration::from_secs(60);
 /// The same loss is logged again after that.
 const REPEAT_LOG: Duration = Duration::from_secs(600);
 /// Time for the farewell.
@@ -59,11 +59,12 @@ pub(super) fn work(
     reader: impl Read + 'static,
     config: &WorkerConfig,
     names: &Names,
-    stop: &Stop,
+    stop: &Shutdown,
 ) -> io::Result<Counters> {
     let (job_sender, job_receiver) = mpsc::sync_channel(1);
     let (outcomes, outcome) = mpsc::sync_channel(1);
     let waker = transport.waker();
+    let _wake = stop.notify(waker.clone());
     // Nobody waits for it: an image cannot be given up in the middle.
     std::thread::Builder::new()
         .name("reader".into())
@@ -114,7 +115,7 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn run(&mut self, stop: &Stop) -> Counters {
+    fn run(&mut self, stop: &Shutdown) -> Counters {
         let mut end = None;
         loop {
             if end.is_none() && stop.is_set() {
@@ -128,8 +129,12 @@ impl Worker<'_> {
             {
                 break;
             }
-            self.advance();
-            let event = self.transport.poll(ROUND);
+            while self.advance() {}
+            if end.is_some() && self.current.is_none() {
+                continue;
+            }
+            let left = end.map_or(ROUND, |end| end.saturating_duration_since(Instant::now()).min(ROUND));
+            let event = self.transport.poll(left);
             self.handle(event, end.is_some());
         }
         if let Some(current) = &self.current {
@@ -139,8 +144,8 @@ impl Worker<'_> {
         self.counters
     }
 
-    /// Does what can be done without waiting.
-    fn advance(&mut self) {
+    /// Does what can be done without waiting. True if that made something else possible.
+    fn advance(&mut self) -> bool {
         if let Ok(outcome) = self.outcome.try_recv()
             && let Some(current) = &mut self.current
         {
@@ -156,7 +161,7 @@ impl Worker<'_> {
             self.begin(job);
         }
         if !self.up {
-            return;
+            return false;
         }
         if let Some(under_way @ None) = &mut self.hello {
             match self.transport.publish(&self.names.status(true)) {
@@ -165,7 +170,7 @@ impl Worker<'_> {
                 Err(_) => self.hello = None,
             }
         }
-        self.publish();
+        self.publish()
     }
 
     fn begin(&mut self, mut job: Job) {
@@ -184,19 +189,25 @@ impl Worker<'_> {
         self.current = Some(current);
     }
 
-    fn publish(&mut self) {
-        let Some(current) = &mut self.current else { return };
-        let (Some(answer), None) = (&current.answer, current.ticket) else { return };
+    /// Hands over the answer. True if that is not to be sent and there is another one, or another job.
+    fn publish(&mut self) -> bool {
+        let Some(current) = &mut self.current else { return false };
+        let (Some(answer), None) = (&current.answer, current.ticket) else { return false };
         match self.transport.publish(answer) {
-            Ok(ticket) => current.ticket = Some(ticket),
-            Err(TransportError::Busy | TransportError::NotConnected) => {}
+            Ok(ticket) => {
+                current.ticket = Some(ticket);
+                false
+            }
+            Err(TransportError::Busy | TransportError::NotConnected) => false,
             Err(error) if current.failed => {
                 log::error!("job {}: even its error cannot be sent: {error}", current.job.id);
                 self.finish(false);
+                true
             }
             Err(error) => {
                 let failure = Failure::new("result_too_large", error.to_string());
                 current.settle(Err(&failure), self.names, self.config.result_expiry_s);
+                true
             }
         }
     }

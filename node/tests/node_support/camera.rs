@@ -103,6 +103,8 @@ struct Shared {
     nonce: Mutex<u64>,
     /// Answers of earlier rounds end.
     round: AtomicUsize,
+    /// Frames of streams that were sent.
+    frames: AtomicUsize,
 }
 
 impl HttpCamera {
@@ -117,6 +119,7 @@ impl HttpCamera {
             stop,
             nonce,
             round: AtomicUsize::new(0),
+            frames: AtomicUsize::new(0),
         });
         let thread = std::thread::spawn({
             let shared = shared.clone();
@@ -151,6 +154,11 @@ impl HttpCamera {
     /// `http://127.0.0.1:PORT` and the path, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The frames of streams that were sent so far.
+    pub fn frames(&self) -> usize {
+        self.shared.frames.load(Ordering::Acquire)
     }
 
     /// The requests so far.
@@ -277,6 +285,7 @@ impl Shared {
             part.extend_from_slice(frame);
             part.extend_from_slice(b"\r\n");
             stream.write_all(&part).ok()?;
+            self.frames.fetch_add(1, Ordering::AcqRel);
             self.pause(*interval, stream)?;
             if self.round.load(Ordering::Acquire) != round {
                 return None;

@@ -1,11 +1,12 @@
 //! A child process that is never left behind.
 
 use super::messages::presentable;
-use super::pipe::{Pipe, ProcessExited};
+use super::pipe::Pipe;
+use crate::util::latch::Latch;
 use std::io::Read;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// How long a program has to end by itself after it was asked to.
@@ -14,7 +15,7 @@ const GRACE: Duration = Duration::from_millis(300);
 const REAP: Duration = Duration::from_secs(2);
 /// How long to wait for its last messages.
 const LAST_LINE_WAIT: Duration = Duration::from_millis(200);
-/// How often to check whether the program has ended.
+/// How often to look for killed processes that are not gone yet; and for the program where the system tells nothing.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// A line that is longer is taken for several.
 const MAX_READ_BYTES: usize = 4096;
@@ -25,10 +26,11 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// A running program in a process group of its own. Dropping it ends the group.
 pub struct Program {
     child: Option<Child>,
-    /// Set when the child has been reaped: its pipes then end, even if another process holds them.
-    exited: ProcessExited,
+    /// Set when it has ended, whether it is reaped or not: its pipes then end, even if another process holds them.
+    exited: Latch,
     last_line: Arc<Mutex<Vec<u8>>>,
-    relay: Option<JoinHandle<()>>,
+    /// Set when all of its messages are read.
+    relayed: Latch,
 }
 
 impl Program {
@@ -44,25 +46,54 @@ impl Program {
         std::os::unix::process::CommandExt::process_group(&mut start, 0);
         let mut child = start.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut program =
-            Program { child: Some(child), exited: ProcessExited::default(), last_line: Arc::default(), relay: None };
-        let Some(stdout) = stdout else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
-        if let Some(stderr) = stderr {
-            let (last_line, name) = (program.last_line.clone(), name.to_owned());
-            let stderr = Pipe::new(stderr, program.exited.clone());
-            let thread = std::thread::Builder::new().name("messages".into());
-            program.relay = Some(thread.spawn(move || relay(stderr, &last_line, &name))?);
-        }
+        let mut program = Program {
+            child: Some(child),
+            exited: Latch::default(),
+            last_line: Arc::default(),
+            relayed: Latch::default(),
+        };
+        #[cfg(unix)]
+        program.watch().inspect_err(|_| {
+            // Nothing would tell of its end.
+            program.signal(true);
+            let _ = program.child.take().map(|mut child| child.wait());
+        })?;
+        let (Some(stdout), Some(stderr)) = (stdout, stderr) else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
+        let (last_line, relayed, name) = (program.last_line.clone(), program.relayed.clone(), name.to_owned());
+        let stderr = Pipe::new(stderr, program.exited.clone());
+        Builder::new().name("messages".into()).spawn(move || {
+            relay(stderr, &last_line, &name);
+            relayed.set();
+        })?;
         let stdout = Pipe::new(stdout, program.exited.clone());
         Ok((program, stdout))
+    }
+
+    /// Sees when it ends, in a thread of its own: kernels before Linux 5.3 have no descriptor for that. It is not reaped
+    /// there, so that its number stays its own.
+    #[cfg(unix)]
+    fn watch(&self) -> std::io::Result<()> {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let Some(pid) = self.child.as_ref().map(Pid::from_child) else { return Ok(()) };
+        let exited = self.exited.clone();
+        let work = move || {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            while matches!(waitid(WaitId::Pid(pid), options), Err(rustix::io::Errno::INTR)) {}
+            exited.set();
+        };
+        Builder::new().name("exit".into()).spawn(work).map(drop)
+    }
+
+    /// Set when it has ended.
+    pub fn exited(&self) -> &Latch {
+        &self.exited
     }
 
     /// The last line of its messages, made fit for a sentence; empty if there was none.
     pub fn last_line(&self) -> String {
         // When the child has ended, its last messages may still be in the pipe for a moment.
-        let end = Instant::now() + LAST_LINE_WAIT;
-        while self.child.is_none() && self.relay.as_ref().is_some_and(|r| !r.is_finished()) && Instant::now() < end {
-            std::thread::sleep(POLL_INTERVAL);
+        if self.child.is_none() {
+            self.relayed.wait(Instant::now() + LAST_LINE_WAIT);
         }
         presentable(&self.last_line.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -80,7 +111,6 @@ impl Program {
         let status = child.try_wait().ok()?;
         if status.is_some() {
             self.child = None;
-            self.exited.set();
             #[cfg(unix)]
             reap(group);
         }
@@ -103,24 +133,14 @@ impl Program {
             self.exited.set();
             // In an uninterruptible call of a driver: whenever that returns.
             log::warn!("a killed program does not end; it is waited for in the background");
-            let _ = std::thread::Builder::new().name("reaper".into()).spawn(move || child.wait());
+            let _ = Builder::new().name("reaper".into()).spawn(move || child.wait());
         }
     }
 
     /// Whether the program ends before `end`, without reaping it.
     #[cfg(unix)]
-    fn leader_ended(&mut self, end: Instant) -> bool {
-        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-        let Some(child) = &self.child else { return true };
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match waitid(WaitId::Pid(Pid::from_child(child)), options) {
-                Ok(Some(_)) => return true,
-                Ok(None) if !left.is_zero() => std::thread::sleep(left.min(POLL_INTERVAL)),
-                _ => return false,
-            }
-        }
+    fn leader_ended(&self, end: Instant) -> bool {
+        self.child.is_none() || self.exited.wait(end)
     }
 
     #[cfg(not(unix))]
@@ -128,7 +148,10 @@ impl Program {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.child.as_mut().map(Child::try_wait) {
-                None | Some(Ok(Some(_))) => return true,
+                None | Some(Ok(Some(_))) => {
+                    self.exited.set();
+                    return true;
+                }
                 Some(Ok(None)) if !left.is_zero() => std::thread::sleep(left.min(POLL_INTERVAL)),
                 _ => return false,
             }

@@ -1,15 +1,18 @@
 //! One run of a program for every frame.
 
-use super::super::backoff::{POLL_INTERVAL, RetryState, deadline};
 use super::super::config::Common;
 use super::super::frame_decoder::captured;
-use super::super::{CameraError, Captured, FrameSource, Stop};
+use super::super::retry_state::RetryState;
+use super::super::{CameraError, Captured, FrameSource, Shutdown};
 use super::child::Program;
 use super::{CommandConfig, OutputDecoder, with_words};
+use crate::util::latch::deadline;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a program may go on after its output has ended.
 const LINGER: Duration = Duration::from_secs(2);
+/// And in any case, when the time is over: its end follows that of its output.
+const MIN_LINGER: Duration = Duration::from_millis(50);
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -38,7 +41,7 @@ impl Once {
     }
 
     /// Runs the program. It is gone when this returns.
-    fn run(&self, end: Instant, stop: &Stop) -> Result<(Vec<u8>, SystemTime), CameraError> {
+    fn run(&self, end: Instant, stop: &Shutdown) -> Result<(Vec<u8>, SystemTime), CameraError> {
         let output_decoder = &self.output_decoder;
         let start = Instant::now();
         let (mut program, mut stdout) =
@@ -50,9 +53,8 @@ impl Once {
             }
             // Once it has ended, so does its output: a process that it left behind may hold that open for ever.
             status = status.or_else(|| program.wait(Instant::now()));
-            let left = end.saturating_duration_since(Instant::now());
             let read = stdout
-                .read_within(&mut chunk, left.min(POLL_INTERVAL))
+                .read_until(&mut chunk, stop.slice(end), Some(stop.latch()))
                 .map_err(|e| output_decoder.failed(&format!("it cannot be read ({e})"), "", "start it by hand"))?;
             match read {
                 Some(0) => break,
@@ -63,7 +65,7 @@ impl Once {
                 program.end();
                 return Err(self.too_long());
             }
-            if left.is_zero() && status.is_none() {
+            if status.is_none() && Instant::now() >= end {
                 program.end();
                 let mend = "it was killed; run it by hand, or raise timeout_ms";
                 return Err(CameraError::Timeout {
@@ -76,7 +78,7 @@ impl Once {
         let at = SystemTime::now();
         // What it says about the frame counts, and it is not left running.
         let status =
-            status.or_else(|| program.wait((Instant::now() + LINGER).min(end.max(Instant::now() + POLL_INTERVAL))));
+            status.or_else(|| program.wait((Instant::now() + LINGER).min(end.max(Instant::now() + MIN_LINGER))));
         match status {
             Some(status) if !status.success() => {
                 let reason = format!("it ended with {status}");
@@ -104,7 +106,7 @@ impl Once {
 }
 
 impl FrameSource for Once {
-    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, timeout: Duration, stop: &Shutdown) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
         self.retry.wait(end, stop)?;
         let run = self.run(end.min(deadline(self.timeout)), stop);

@@ -1,24 +1,25 @@
 //! A program that writes frames continuously. One thread reads them and keeps the newest; another supervises the
 //! program.
 
-use super::super::backoff::Backoff;
 use super::super::config::Common;
 use super::super::frame_decoder::captured;
 use super::super::jpeg::JpegSplitter;
 use super::super::latest_frame::LatestFrame;
 use super::super::pnm::PnmSplitter;
-use super::super::{CameraError, Captured, FrameSource, Part, Stop};
+use super::super::retry_state::retry;
+use super::super::{CameraError, Captured, FrameSource, Part, Shutdown};
 use super::child::Program;
 use super::pipe::Pipe;
 use super::{CommandConfig, CommandFormat, OutputDecoder, with_words};
+use crate::util::latch::Monitor;
+use crate::util::retry::Retry;
+use edge_ocr::panics::catch_panic;
 use std::io::Read;
 use std::process::ChildStdout;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often the program is checked.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How long the end of the output is waited for when the program was ended. Longer only if something that left its
 /// group holds it.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -71,7 +72,7 @@ impl Stream {
             format: config.format,
             latest: latest.clone(),
             output_decoder: output_decoder.clone(),
-            backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
+            retry: retry(common.backoff_min_ms, common.backoff_max_ms),
             timeout: Duration::from_millis(common.timeout_ms),
             max_bytes: usize::try_from(common.max_bytes).unwrap_or(usize::MAX),
         };
@@ -81,7 +82,7 @@ impl Stream {
 }
 
 impl FrameSource for Stream {
-    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, timeout: Duration, stop: &Shutdown) -> Result<Captured, CameraError> {
         if let Some(supervisor) = self.supervisor.take() {
             match std::thread::Builder::new().name("program".into()).spawn(move || supervisor.run()) {
                 Ok(thread) => self.thread = Some(thread),
@@ -118,20 +119,27 @@ struct Supervisor {
     format: CommandFormat,
     latest: Arc<LatestFrame>,
     output_decoder: Arc<OutputDecoder>,
-    backoff: Backoff,
+    retry: Retry,
     timeout: Duration,
     max_bytes: usize,
 }
 
-/// When the last frame came, and how many came.
-type Progress = Arc<Mutex<(Instant, u64)>>;
+/// A run of the program.
+struct Session {
+    /// When the last frame came.
+    last: Instant,
+    /// How many came.
+    count: u64,
+    /// Set when its output has ended; why it cannot be cut into frames, if it is that.
+    ended: Option<Result<(), String>>,
+}
 
 impl Supervisor {
     fn run(mut self) {
         while !self.latest.is_closed() {
             if let Err(error) = self.session() {
                 self.latest.fail(error);
-                let pause = self.backoff.failed(Instant::now());
+                let pause = self.retry.failed(Instant::now());
                 self.latest.pause(pause);
             }
         }
@@ -142,31 +150,33 @@ impl Supervisor {
         let output_decoder = self.output_decoder.clone();
         let (mut program, stdout) =
             Program::start(&self.command, &output_decoder.name).map_err(|e| output_decoder.not_started(&e))?;
-        let progress: Progress = Arc::new(Mutex::new((Instant::now(), 0)));
-        let reader = self.read(stdout, progress.clone()).map_err(|e| output_decoder.not_started(&e))?;
-        let (mut seen, mut status) = (0, None);
-        loop {
-            self.latest.pause(POLL_INTERVAL);
+        let session = Arc::new(Monitor::new(Session { last: Instant::now(), count: 0, ended: None }));
+        let _wakers = [program.exited(), self.latest.closed()].map(|latch| latch.notify(session.waker()));
+        self.read(stdout, session.clone()).map_err(|e| output_decoder.not_started(&e))?;
+        let mut status = None;
+        let ended = loop {
+            let end = session.lock().last + self.timeout;
+            session.wait_until(end, |session| {
+                let exited = status.is_none() && program.exited().is_set();
+                (exited || session.ended.is_some() || self.latest.is_closed()).then_some(())
+            });
             // Once it has ended, so does its output: a process that it left behind may hold that open for ever.
             status = status.or_else(|| program.wait(Instant::now()));
-            let (last, count) = *progress.lock().unwrap_or_else(PoisonError::into_inner);
-            if count > seen {
-                seen = count;
-                self.backoff.succeeded();
-            }
             if self.latest.is_closed() {
                 program.end();
                 return Ok(());
             }
-            if reader.is_finished() {
-                break;
+            let (last, ended) = {
+                let session = &mut *session.lock();
+                (session.last, session.ended.take())
+            };
+            if let Some(ended) = ended {
+                break ended;
             }
-            if last.elapsed() > self.timeout {
+            if last.elapsed() >= self.timeout {
                 program.end();
-                let end = Instant::now() + DRAIN;
-                while !reader.is_finished() && Instant::now() < end {
-                    std::thread::sleep(POLL_INTERVAL);
-                }
+                session.wait_until(Instant::now() + DRAIN, |session| session.ended.as_ref().map(drop));
+                self.note_success(&session);
                 let mend = "it was killed and is restarted; run it by hand, or raise timeout_ms";
                 return Err(CameraError::Timeout {
                     source_name: output_decoder.name.clone(),
@@ -174,8 +184,9 @@ impl Supervisor {
                     mend: with_words(mend, &program.last_line()),
                 });
             }
-        }
-        let broken = reader.join().unwrap_or_else(|_| Err("its output made the reader fail".into())).err();
+        };
+        let seen = self.note_success(&session);
+        let broken = ended.err();
         let status = match broken {
             // It goes on writing what cannot be read.
             Some(_) => None,
@@ -197,39 +208,53 @@ impl Supervisor {
         Err(output_decoder.failed(&reason, &program.last_line(), mend))
     }
 
-    /// Starts the thread that reads; it gives `Err` if the output cannot be cut into frames.
-    fn read(
-        &self,
-        mut stdout: Pipe<ChildStdout>,
-        progress: Progress,
-    ) -> std::io::Result<JoinHandle<Result<(), String>>> {
+    /// Starts again with the shortest pause if there were frames. Gives their number.
+    fn note_success(&mut self, session: &Monitor<Session>) -> u64 {
+        let count = session.lock().count;
+        if count > 0 {
+            self.retry.succeeded();
+        }
+        count
+    }
+
+    /// Starts the thread that reads.
+    fn read(&self, mut stdout: Pipe<ChildStdout>, session: Arc<Monitor<Session>>) -> std::io::Result<()> {
         let mut splitter = match (self.format, &self.output_decoder.raw) {
             (_, Some((_, bytes))) => Splitter::Raw(*bytes, Vec::new()),
             (CommandFormat::Pnm, None) => Splitter::Pnm(PnmSplitter::new(self.max_bytes)),
             (_, None) => Splitter::Jpeg(JpegSplitter::new(self.max_bytes)),
         };
         let (latest, output_decoder, max_bytes) = (self.latest.clone(), self.output_decoder.clone(), self.max_bytes);
-        std::thread::Builder::new().name("frames".into()).spawn(move || {
-            let mut chunk = vec![0; CHUNK_BYTES];
-            loop {
-                let read = match stdout.read(&mut chunk) {
-                    Ok(0) => return Ok(()),
-                    Ok(read) => read,
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                    Err(e) => return Err(format!("its output cannot be read ({e})")),
-                };
-                splitter.push(&chunk[..read], &mut |part| {
-                    let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-                    progress.0 = Instant::now();
-                    match part {
-                        Part::Frame(frame) => {
-                            progress.1 += 1;
-                            latest.put(frame);
+        let split = {
+            let session = session.clone();
+            move || {
+                let mut chunk = vec![0; CHUNK_BYTES];
+                loop {
+                    let read = match stdout.read(&mut chunk) {
+                        Ok(0) => return Ok(()),
+                        Ok(read) => read,
+                        Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                        Err(e) => return Err(format!("its output cannot be read ({e})")),
+                    };
+                    splitter.push(&chunk[..read], &mut |part| {
+                        // Without waking the supervisor: it looks again when the last frame is too old.
+                        let mut session = session.lock();
+                        session.last = Instant::now();
+                        match part {
+                            Part::Frame(frame) => {
+                                session.count += 1;
+                                latest.put(frame);
+                            }
+                            part => latest.fail(part.to_error(&output_decoder.name, max_bytes)),
                         }
-                        part => latest.fail(part.to_error(&output_decoder.name, max_bytes)),
-                    }
-                })?;
+                    })?;
+                }
             }
-        })
+        };
+        let work = move || {
+            let ended = catch_panic(split).unwrap_or_else(|_| Err("its output made the reader fail".into()));
+            session.change(|session| session.ended = Some(ended));
+        };
+        std::thread::Builder::new().name("frames".into()).spawn(work).map(drop)
     }
 }

@@ -1,5 +1,5 @@
 use super::super::testing::{eventually, jpeg, png};
-use super::super::{Captured, Stop};
+use super::super::{Captured, Shutdown};
 use super::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ impl Stage {
 }
 
 fn next(source: &mut Box<dyn FrameSource>) -> Result<Captured, CameraError> {
-    source.next(LONG, &Stop::default())
+    source.next(LONG, &Shutdown::default())
 }
 
 fn said(source: &mut Box<dyn FrameSource>) -> String {
@@ -202,7 +202,7 @@ fn stream_does_not_wait_for_orphaned_children() {
 fn a_run_is_killed_when_the_node_ends() {
     let stage = Stage::new();
     let mut source = stage.open("echo $$ > pid; sleep 1000", |_, common| common.timeout_ms = 600_000);
-    let stop = Stop::default();
+    let stop = Shutdown::default();
     let (other, start) = (stop.clone(), Instant::now());
     let thread = std::thread::spawn(move || source.next(LONG, &other).err());
     let process = stage.process();

@@ -2,24 +2,31 @@
 
 use super::dispose::dispose;
 use super::file_tracker::File;
+use crate::util::retry::Retry;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Pause between two retries.
-const RETRY: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(60);
 /// Most files that are retried; further ones stay until the program restarts.
 const MAX_QUEUED: usize = 4096;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DisposalQueue {
     /// With the folder where each is to go; `None`: it is to be deleted.
     files: VecDeque<(File, Option<PathBuf>)>,
     /// When they are retried next.
-    pub due: Option<Instant>,
+    pub pause: Retry,
     /// The reason that was logged last.
     last_reason: Option<String>,
+}
+
+impl Default for DisposalQueue {
+    fn default() -> Self {
+        DisposalQueue { files: VecDeque::new(), pause: Retry::new(PAUSE, PAUSE), last_reason: None }
+    }
 }
 
 impl DisposalQueue {
@@ -33,7 +40,9 @@ impl DisposalQueue {
         if self.files.len() < MAX_QUEUED {
             self.files.push_back((file, to));
         }
-        self.due.get_or_insert_with(|| Instant::now() + RETRY);
+        if self.pause.until().is_none() {
+            self.pause.failed(Instant::now());
+        }
         if self.last_reason.as_ref() == Some(&reason) {
             log::debug!("{} cannot be put away because {reason}", path.display());
             return Err(None);
@@ -51,20 +60,21 @@ impl DisposalQueue {
     /// files that are gone.
     pub fn retry(&mut self, folder: &Path, now: Instant) -> Vec<File> {
         let mut gone = Vec::new();
-        if self.due.is_none_or(|due| now < due) {
+        if self.pause.until().is_none_or(|due| now < due) {
             return gone;
         }
         while let Some((file, to)) = self.files.pop_front() {
             if let Err(reason) = dispose(folder, &file, to.as_deref()) {
                 log::debug!("{} still cannot be put away because {reason}", folder.join(&file.name).display());
                 self.files.push_back((file, to));
-                self.due = Some(now + RETRY);
+                self.pause.failed(now);
                 return gone;
             }
             gone.push(file);
         }
         log::info!("what was left in {} is put away", folder.display());
-        (self.due, self.last_reason) = (None, None);
+        self.last_reason = None;
+        self.pause.succeeded();
         gone
     }
 }

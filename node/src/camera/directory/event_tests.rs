@@ -26,6 +26,21 @@ fn event_looks_at_its_file_only() {
     assert_eq!(folder.next(), 1, "by a list");
 }
 
+/// Otherwise a node would be deaf to commands as long as no file comes.
+#[test]
+fn interrupt_ends_the_wait_for_files() {
+    for watch in [WatchBy::Auto, WatchBy::Poll] {
+        let mut folder = Folder::new(|c, _| (c.watch, c.poll_ms) = (watch, RARELY));
+        let (stop, begun) = (Shutdown::default(), Instant::now());
+        let interrupted = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| folder.source.next(Duration::from_secs(60), &stop).err());
+            stop.interrupt();
+            waiting.join().unwrap()
+        });
+        assert!(matches!(interrupted, Some(CameraError::NothingNew { .. })) && begun.elapsed().as_secs() < 60);
+    }
+}
+
 /// A second name for a file is created and never closed; no list finds that it stands still.
 #[test]
 fn created_file_that_is_never_closed_is_read() {

@@ -1,5 +1,6 @@
 //! Tracks the files of the folder: which are complete, and which were read.
 
+use crate::util::retry::Retry;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -18,8 +19,8 @@ const MAX_WAITING: usize = 256;
 const SETTLE_LIMIT: u32 = 60;
 /// The same after a close event. Its writer may still open it again to go on.
 const SETTLE_LIMIT_CLOSED: u32 = 15;
-/// First and longest pause before an unreadable file is retried.
-const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// Pauses before an unreadable file is read again.
+const RETRY: Retry = Retry::new(Duration::from_secs(2), Duration::from_secs(60));
 /// Unreadable files alone are not looked at more often than this: there may be thousands.
 const REST: Duration = Duration::from_secs(1);
 /// Endings of files that are still being written.
@@ -70,16 +71,16 @@ struct Tracked {
     /// When it is to be read; `None`: when something happens to it.
     due: Option<Instant>,
     /// If it was read in vain.
-    retry: Option<Retry>,
+    retry: Option<Reread>,
 }
 
 /// When a file is read again.
-#[derive(Clone, Copy, Debug)]
-struct Retry {
+#[derive(Clone, Debug)]
+struct Reread {
     /// `None` while it is open for writing: nothing is gained by reading it before it is closed.
     at: Option<Instant>,
     /// How long after that, if it is in vain once more.
-    pause: Duration,
+    pauses: Retry,
 }
 
 /// What the file system's events say about files.
@@ -256,9 +257,11 @@ impl FileTracker {
     /// A file that was given could not be read, and will be given again after a while. True if that is news.
     pub fn try_later(&mut self, file: &File, now: Instant) -> bool {
         let before = self.retry(file);
-        let pause = before.map_or(RETRY.0, |retry| retry.pause);
-        self.set_retry(file, Retry { at: Some(now + pause), pause: (2 * pause).min(RETRY.1) });
-        before.is_none()
+        let news = before.is_none();
+        let mut pauses = before.map_or(RETRY, |retry| retry.pauses);
+        let at = Some(now + pauses.failed(now));
+        self.set_retry(file, Reread { at, pauses });
+        news
     }
 
     /// A file that was given is no image. False if it may only be unfinished: then it will be given again when
@@ -270,17 +273,18 @@ impl FileTracker {
         if !is_open && end <= now {
             return true;
         }
-        let pause = known.retry.map_or(RETRY.0, |retry| retry.pause);
+        let mut pauses = known.retry.as_ref().map_or(RETRY, |retry| retry.pauses.clone());
+        let pause = pauses.failed(now);
         let at = (!is_open).then(|| end.min(now + pause));
-        self.set_retry(file, Retry { at, pause: (2 * pause).min(RETRY.1) });
+        self.set_retry(file, Reread { at, pauses });
         false
     }
 
-    fn retry(&self, file: &File) -> Option<Retry> {
-        self.tracked.get(&file.name).filter(|known| known.file == *file).and_then(|known| known.retry)
+    fn retry(&self, file: &File) -> Option<Reread> {
+        self.tracked.get(&file.name).filter(|known| known.file == *file).and_then(|known| known.retry.clone())
     }
 
-    fn set_retry(&mut self, file: &File, retry: Retry) {
+    fn set_retry(&mut self, file: &File, retry: Reread) {
         self.untrack(file);
         if let Some(known) = self.tracked.get_mut(&file.name) {
             (known.waits, known.due, known.retry) = (false, retry.at, Some(retry));

@@ -16,10 +16,10 @@ mod dispose;
 mod file_tracker;
 mod watch;
 
-use super::backoff::deadline;
 use super::config::Common;
 use super::frame_decoder::{FrameDecoder, Upright, captured};
-use super::{CameraError, Captured, FrameSource, Stop};
+use super::{CameraError, Captured, FrameSource, Shutdown};
+use crate::util::latch::deadline;
 pub use config::{After, DirectoryConfig, WatchBy};
 use disposal_queue::DisposalQueue;
 use edge_ocr::image::decode::{Notice, Pages};
@@ -250,12 +250,12 @@ impl Directory {
 }
 
 impl FrameSource for Directory {
-    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, timeout: Duration, stop: &Shutdown) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
-        for file in self.disposal_queue.retry(&self.config.path, Instant::now()) {
-            self.tracker.untrack(&file);
-        }
         loop {
+            for file in self.disposal_queue.retry(&self.config.path, Instant::now()) {
+                self.tracker.untrack(&file);
+            }
             if stop.is_set() {
                 return Err(CameraError::Stopped);
             }
@@ -285,13 +285,13 @@ impl FrameSource for Directory {
                 continue;
             }
             let now = Instant::now();
-            if now >= end {
+            if now >= end || stop.is_interrupted() {
                 return Err(CameraError::NothingNew { source_name: self.name.clone() });
             }
-            let until = due.min(end);
+            let until = self.disposal_queue.pause.until().map_or(due, |retry| retry.min(due)).min(end);
             match &self.watch {
                 Some(watch) => watch.wait(until, stop),
-                None => drop(super::backoff::wait(until, stop)),
+                None => drop(stop.wait_or_interrupt(until)),
             }
         }
     }

@@ -39,16 +39,17 @@ impl Folder {
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
     }
 
+    pub(super) fn frame(&mut self) -> Result<Captured, CameraError> {
+        self.source.next(LONG, &Shutdown::default())
+    }
+
     pub(super) fn next(&mut self) -> u8 {
-        match self.source.next(LONG, &Stop::default()) {
-            Ok(frame) => frame.image.as_raw()[0],
-            Err(e) => panic!("{e}"),
-        }
+        self.frame().unwrap_or_else(|e| panic!("{e}")).image.as_raw()[0]
     }
 
     /// Nothing comes although there was time for several looks.
     pub(super) fn nothing(&mut self) {
-        let got = self.source.next(Duration::from_millis(250), &Stop::default());
+        let got = self.source.next(Duration::from_millis(250), &Shutdown::default());
         assert!(matches!(got, Err(CameraError::NothingNew { .. })), "{:?}", got.map(|f| f.name));
     }
 }
@@ -68,7 +69,7 @@ fn oldest_first_with_the_time_of_the_file() {
         folder.aged("a.png", 3, 3000);
         folder.aged("b.png", 1, 1000);
         folder.aged("c.png", 2, 2000);
-        let first = folder.source.next(LONG, &Stop::default()).unwrap();
+        let first = folder.source.next(LONG, &Shutdown::default()).unwrap();
         assert_eq!(first.captured_at, SystemTime::UNIX_EPOCH + Duration::from_secs(1000));
         assert!(first.name.ends_with("b.png"));
         assert_eq!([folder.next(), folder.next()], [2, 3]);
@@ -192,7 +193,7 @@ fn a_broken_file_is_reported_once() {
             c.failed_to = aside.then(|| root.join("bad"));
         });
         fs::write(folder.path("in/a.png"), &png(1)[..40]).unwrap();
-        let got = folder.source.next(LONG, &Stop::default());
+        let got = folder.source.next(LONG, &Shutdown::default());
         assert!(matches!(got, Err(CameraError::BadFrame { .. })));
         folder.source.done();
         folder.nothing();
@@ -216,7 +217,7 @@ fn briefly_unreadable_file_retried_and_kept() {
     folder.source.done();
     fs::rename(folder.path("in"), folder.path("away")).unwrap();
     fs::write(folder.path("in"), b"no folder").unwrap();
-    let said = folder.source.next(LONG, &Stop::default()).err().unwrap();
+    let said = folder.source.next(LONG, &Shutdown::default()).err().unwrap();
     assert!(matches!(said, CameraError::Failed { .. }), "{said}");
     let said = said.to_string();
     assert!(said.contains("b.png") && said.contains("cannot be read") && said.contains("tried again"), "{said}");
@@ -245,7 +246,7 @@ fn a_folder_may_come_and_go() {
         assert_eq!(folder.next(), 1);
         fs::remove_dir_all(folder.path("in")).unwrap();
         let mut said = String::new();
-        eventually("it is noticed", || match folder.source.next(Duration::from_millis(20), &Stop::default()) {
+        eventually("it is noticed", || match folder.source.next(Duration::from_millis(20), &Shutdown::default()) {
             Err(CameraError::NothingNew { .. }) => false,
             Err(e) => {
                 said = e.to_string();
@@ -258,7 +259,7 @@ fn a_folder_may_come_and_go() {
         folder.put("b.png", 2);
         let mut got = None;
         eventually("it is back", || {
-            got = folder.source.next(Duration::from_millis(20), &Stop::default()).ok();
+            got = folder.source.next(Duration::from_millis(20), &Shutdown::default()).ok();
             got.is_some()
         });
         assert_eq!(got.unwrap().image.as_raw()[0], 2);
@@ -279,7 +280,7 @@ fn failed_disposal_retried_file_not_reread() {
     fs::remove_file(folder.path("file")).unwrap();
     folder.nothing();
     assert!(folder.path("in/a.png").exists(), "not all the time");
-    folder.source.disposal_queue.due = Some(Instant::now());
+    folder.source.disposal_queue.pause.hasten(Instant::now());
     folder.nothing();
     for (name, value) in [("a.png", 1), ("b.png", 2)] {
         assert!(!folder.path("in").join(name).exists());
@@ -306,8 +307,8 @@ fn a_file_that_is_put_there_again_is_read_again() {
     assert_eq!(folder.next(), 1);
     folder.source.done();
     fs::remove_file(folder.path("file")).unwrap();
-    folder.source.disposal_queue.due = Some(Instant::now());
-    let stop = Stop::default();
+    folder.source.disposal_queue.pause.hasten(Instant::now());
+    let stop = Shutdown::default();
     stop.set();
     assert!(folder.source.next(LONG, &stop).is_err());
     folder.aged("a.png", 1, 1000);
@@ -330,10 +331,10 @@ fn what_cannot_be_put_away_is_told_once() {
     assert_eq!(dispose("b.png"), Err(None), "for the same reason");
     let due = Instant::now() + Duration::from_secs(61);
     disposal_queue.retry(&folder.path("in"), due);
-    assert!(disposal_queue.due.unwrap() > due, "it still fails");
+    assert!(disposal_queue.pause.until().unwrap() > due, "it still fails");
     fs::remove_file(folder.path("file")).unwrap();
     disposal_queue.retry(&folder.path("in"), due + Duration::from_secs(61));
-    assert!(disposal_queue.due.is_none() && folder.path("file/out/b.png").exists());
+    assert!(disposal_queue.pause.until().is_none() && folder.path("file/out/b.png").exists());
 }
 
 /// Only the last one went.
@@ -377,7 +378,7 @@ fn many_files_all_come() {
 #[test]
 fn an_ending_node_is_not_held_up() {
     let mut folder = Folder::new(|_, _| {});
-    let stop = Stop::default();
+    let stop = Shutdown::default();
     stop.set();
     assert!(matches!(folder.source.next(LONG, &stop), Err(CameraError::Stopped)));
 }

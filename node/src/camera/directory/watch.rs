@@ -1,13 +1,13 @@
 //! Events of a folder.
 
-use super::super::Stop;
-use super::super::backoff::POLL_INTERVAL;
+use super::super::Shutdown;
+use crate::util::latch::Monitor;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Most names that wait to be looked at; with more of them the folder is listed.
@@ -50,21 +50,24 @@ struct State {
 #[derive(Debug, Default)]
 struct Shared {
     folder: PathBuf,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Arc<Monitor<State>>,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn take_in(&self, event: notify::Result<Event>) {
+        let mut state = self.state.lock();
+        self.note(&mut state, event);
+        // Own reading, or writing that goes on, is no news.
+        if state.news.any() {
+            drop(state);
+            self.state.notify();
+        }
     }
 
-    fn take_in(&self, event: notify::Result<Event>) {
-        let mut state = self.lock();
-        let State { news, open } = &mut *state;
+    fn note(&self, State { news, open }: &mut State, event: notify::Result<Event>) {
         let Ok(event) = event else {
             news.rescan = true;
-            return self.changed.notify_all();
+            return;
         };
         let names = || event.paths.iter().filter_map(|path| path.file_name());
         match event.kind {
@@ -85,11 +88,9 @@ impl Shared {
             EventKind::Modify(ModifyKind::Data(_)) => {
                 let room = MAX_NAMES.saturating_sub(open.len());
                 open.extend(names().take(room).map(OsString::from));
-                return;
             }
             EventKind::Remove(_) => {
                 open.retain(|open| names().all(|name| name != open.as_os_str()));
-                return;
             }
             EventKind::Modify(ModifyKind::Name(RenameMode::From)) => names().for_each(|name| {
                 open.remove(name);
@@ -101,10 +102,8 @@ impl Shared {
                 open.clear();
                 news.rescan = true;
             }
-            // Own reading must not wake: opening and closing without writing is no news.
-            _ => return,
+            _ => {}
         }
-        self.changed.notify_all();
     }
 }
 
@@ -135,34 +134,23 @@ impl Watch {
 
     /// Whether there is something to look at.
     pub fn has_news(&self) -> bool {
-        self.shared.lock().news.any()
+        self.shared.state.lock().news.any()
     }
 
     /// Takes the news; there is none after that.
     pub fn take(&self) -> News {
-        std::mem::take(&mut self.shared.lock().news)
+        std::mem::take(&mut self.shared.state.lock().news)
     }
 
     /// Whether a file is open and has been written to, as far as the system says.
     pub fn is_open(&self, name: &OsStr) -> bool {
-        self.shared.lock().open.contains(name)
+        self.shared.state.lock().open.contains(name)
     }
 
-    /// Waits for news, until `end`, or until the node ends.
-    pub fn wait(&self, end: Instant, stop: &Stop) {
-        let mut state = self.shared.lock();
-        while !state.news.any() && !stop.is_set() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            state = self
-                .shared
-                .changed
-                .wait_timeout(state, left.min(POLL_INTERVAL))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+    /// Waits for news, until `end`, or until the node ends or has something else to do.
+    pub fn wait(&self, end: Instant, stop: &Shutdown) {
+        let any = |state: &mut State| (state.news.any() || stop.is_interrupted()).then_some(());
+        let _ = self.shared.state.wait(end, stop, any);
     }
 }
 
@@ -211,9 +199,9 @@ mod tests {
         let shared = Shared::default();
         let created = |i: usize| Event::new(EventKind::Create(CreateKind::File)).add_path(i.to_string().into());
         (0..MAX_NAMES).for_each(|i| shared.take_in(Ok(created(i))));
-        assert!(!shared.lock().news.rescan);
+        assert!(!shared.state.lock().news.rescan);
         shared.take_in(Ok(created(MAX_NAMES)));
-        let news = std::mem::take(&mut shared.lock().news);
+        let news = std::mem::take(&mut shared.state.lock().news);
         assert!(news.rescan && news.touched.len() == MAX_NAMES && news.complete.is_empty());
     }
 }

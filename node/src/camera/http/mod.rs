@@ -8,16 +8,18 @@ mod tests;
 mod tls;
 mod url;
 
-use super::backoff::{POLL_INTERVAL, RetryState, deadline};
 use super::config::{Common, within};
 use super::frame_decoder::{FrameDecoder, captured};
-use super::{CameraError, Captured, FrameSource, Stop};
+use super::retry_state::RetryState;
+use super::{CameraError, Captured, FrameSource, Shutdown};
+use crate::util::latch::{Ended, Monitor, deadline};
 use crate::util::secret::{Secret, SecretSource};
 pub(super) use client::{Client, Pace};
 use edge_ocr::panics::catch_panic;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 use ureq::http::HeaderMap;
 
@@ -166,7 +168,7 @@ struct Fetched {
 /// The source. Requests are made by a thread of its own, because a request cannot be broken off when the node ends.
 pub(super) struct Snapshot {
     request_sender: SyncSender<()>,
-    answers: Receiver<Answer>,
+    answer: Arc<Monitor<Option<Answer>>>,
     /// Whether a request is under way.
     requested: bool,
     retry: RetryState,
@@ -180,16 +182,15 @@ impl Snapshot {
         let client = Client::new(config, common, Pace::Whole)?;
         let name = client.name().to_owned();
         let (request_sender, requested) = sync_channel(1);
-        let (answer, answers) = sync_channel(1);
+        let answer = Arc::<Monitor<Option<Answer>>>::default();
+        let answered = answer.clone();
         let mut fetcher = Fetcher { client, max_bytes: common.max_bytes, use_etag: config.use_etag, etag: None };
         let work = move || {
             // Ends when the source is dropped.
             while requested.recv().is_ok() {
                 let fetched = catch_panic(|| fetcher.fetch())
                     .unwrap_or_else(|_| Err(fetcher.client.failed("its answer made the client fail", "report this")));
-                if answer.send(fetched).is_err() {
-                    return;
-                }
+                answered.change(|answer| *answer = Some(fetched));
             }
         };
         std::thread::Builder::new()
@@ -198,7 +199,7 @@ impl Snapshot {
             .map_err(|e| format!("no thread for the camera could be started ({e}); free memory"))?;
         Ok(Snapshot {
             request_sender,
-            answers,
+            answer,
             requested: false,
             retry: RetryState::new(common.backoff_min_ms, common.backoff_max_ms),
             decoder: FrameDecoder::new(common),
@@ -208,46 +209,29 @@ impl Snapshot {
     }
 
     /// Waits for the answer to a request that is made now.
-    fn fetch(&mut self, end: Instant, timeout: Duration, stop: &Stop) -> Answer {
+    fn fetch(&mut self, end: Instant, timeout: Duration, stop: &Shutdown) -> Answer {
         // An answer to a request that nobody waited for is old.
-        if self.requested && self.answers.try_recv().is_ok() {
+        if self.requested && self.answer.lock().take().is_some() {
             self.requested = false;
         }
         if !self.requested {
             self.requested = self.request_sender.try_send(()).is_ok();
         }
-        loop {
-            if stop.is_set() {
-                return Err(CameraError::Stopped);
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            match self.answers.recv_timeout(left.min(POLL_INTERVAL)) {
-                Ok(answer) => {
-                    self.requested = false;
-                    return answer;
-                }
-                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(CameraError::Timeout {
-                        source_name: self.name.clone(),
-                        waited_ms: timeout.as_millis() as u64,
-                        mend: "check the camera and the network, or raise timeout_ms".into(),
-                    });
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(CameraError::Failed {
-                        source_name: self.name.clone(),
-                        reason: "its thread has ended".into(),
-                        mend: "restart the node".into(),
-                    });
-                }
-            }
-        }
+        let answer = self.answer.wait(end, stop, Option::take).map_err(|ended| match ended {
+            Ended::Stopped => CameraError::Stopped,
+            Ended::Timeout => CameraError::Timeout {
+                source_name: self.name.clone(),
+                waited_ms: timeout.as_millis() as u64,
+                mend: "check the camera and the network, or raise timeout_ms".into(),
+            },
+        })?;
+        self.requested = false;
+        answer
     }
 }
 
 impl FrameSource for Snapshot {
-    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, timeout: Duration, stop: &Shutdown) -> Result<Captured, CameraError> {
         let end = deadline(timeout);
         self.retry.wait(end, stop)?;
         let fetched = self.fetch(end, timeout, stop);

@@ -23,7 +23,7 @@ fn with_user(config: &mut HttpConfig) {
 }
 
 fn next(source: &mut Snapshot) -> Result<u8, CameraError> {
-    source.next(LONG, &Stop::default()).map(|frame| frame.image.as_raw()[0])
+    source.next(LONG, &Shutdown::default()).map(|frame| frame.image.as_raw()[0])
 }
 
 /// What is said of a server that answers like this.
@@ -52,7 +52,7 @@ fn images_over_one_connection() {
     });
     let mut source = open(&server, |_| {});
     let before = SystemTime::now();
-    let frame = source.next(LONG, &Stop::default()).unwrap();
+    let frame = source.next(LONG, &Shutdown::default()).unwrap();
     assert!(frame.captured_at >= before && frame.image.as_raw()[0] == 1);
     assert!(frame.name.ends_with("/shot?… frame 1"), "{}", frame.name);
     assert_eq!([next(&mut source), next(&mut source)], [Ok(2), Ok(3)]);
@@ -276,9 +276,9 @@ fn failures_are_followed_by_pauses() {
     let common = Common { backoff_min_ms: 3_600_000, backoff_max_ms: 3_600_000, ..quick() };
     let mut source = Snapshot::open(&config, &common).unwrap();
     let first = next(&mut source).unwrap_err();
-    assert_eq!(source.next(Duration::from_millis(30), &Stop::default()).err(), Some(first), "not asked again");
+    assert_eq!(source.next(Duration::from_millis(30), &Shutdown::default()).err(), Some(first), "not asked again");
     assert_eq!(server.requests().len(), 1);
-    let stop = Stop::default();
+    let stop = Shutdown::default();
     stop.set();
     assert_eq!(source.next(LONG, &stop).err(), Some(CameraError::Stopped));
 }
@@ -288,7 +288,7 @@ fn an_ending_node_does_not_wait_for_the_camera() {
     let server = Server::start(|_, _| true);
     let config = HttpConfig { url: server.url("/"), ..HttpConfig::default() };
     let mut source = Snapshot::open(&config, &Common { timeout_ms: 600_000, ..quick() }).unwrap();
-    let stop = Stop::default();
+    let stop = Shutdown::default();
     let (other, start) = (stop.clone(), Instant::now());
     let thread = std::thread::spawn(move || source.next(LONG, &other).err());
     super::super::testing::eventually("asked", || !server.requests().is_empty());

@@ -43,7 +43,7 @@ pub fn explain(error: &io::Error) -> Option<(String, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::super::super::testing::{Server, png, respond};
-    use super::super::super::{CameraError, Common, FrameSource, Stop};
+    use super::super::super::{CameraError, Common, FrameSource, Shutdown};
     use super::super::{HttpConfig, Redirects, Snapshot};
     use crate::util::secret::Secret;
     use crate::util::tls::certificates;
@@ -111,7 +111,7 @@ mod tests {
         let mut config = HttpConfig { url, ca_file: Some(file("ca.pem")), ..HttpConfig::default() };
         change(&mut config);
         let mut source = Snapshot::open(&config, &Common { timeout_ms: 20_000, ..Common::default() }).unwrap();
-        source.next(Duration::from_secs(20), &Stop::default()).map(|frame| frame.image.as_raw()[0])
+        source.next(Duration::from_secs(20), &Shutdown::default()).map(|frame| frame.image.as_raw()[0])
     }
 
     #[test]

@@ -1,25 +1,26 @@
 //! The device itself. One thread keeps it streaming and holds the newest frame.
 
-use super::super::backoff::Backoff;
 use super::super::config::Common;
 use super::super::frame_decoder::{FrameDecoder, RawShape, captured};
 use super::super::latest_frame::LatestFrame;
 use super::super::pixels::Layout;
-use super::super::{CameraError, Captured, FrameSource, Stop};
+use super::super::retry_state::retry;
+use super::super::{CameraError, Captured, FrameSource, Shutdown};
 use super::V4l2Config;
-use super::choice::{Choice, Offer, Sizes, choose, layout};
+use super::choice::{Choice, choose, layout};
+use super::stream::{Stream, offers};
+use crate::util::latch::Latch;
+use crate::util::retry::Retry;
 use edge_ocr::panics::catch_panic;
-use linuxvideo::format::{FrameSizes, PixFormat, PixelFormat};
+use linuxvideo::Device;
+use linuxvideo::format::{PixFormat, PixelFormat};
 use linuxvideo::stream::ReadStream;
-use linuxvideo::{BufType, Device};
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often it is looked for a frame: cameras have at most 60 a second, and the crate has no call that waits for a
-/// limited time.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How long to wait for the device to be free.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// A frame and, if it is raw, its shape.
 type Frame = (Vec<u8>, Option<RawShape>);
@@ -28,7 +29,8 @@ type Frame = (Vec<u8>, Option<RawShape>);
 pub struct Camera {
     latest: Arc<LatestFrame<Frame>>,
     reader: Option<Reader>,
-    thread: Option<JoinHandle<()>>,
+    /// Set when the thread has ended, once there is one.
+    ended: Option<Latch>,
     decoder: FrameDecoder,
     max_age: Duration,
     name: String,
@@ -39,16 +41,22 @@ impl Camera {
         let latest = Arc::<LatestFrame<Frame>>::default();
         let reader = Reader::new(config, common, latest.clone());
         let (name, max_age) = (reader.name.clone(), Duration::from_millis(common.max_age_ms));
-        Camera { latest, reader: Some(reader), thread: None, decoder: FrameDecoder::new(common), max_age, name }
+        Camera { latest, reader: Some(reader), ended: None, decoder: FrameDecoder::new(common), max_age, name }
     }
 }
 
 impl FrameSource for Camera {
-    fn next(&mut self, timeout: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, timeout: Duration, stop: &Shutdown) -> Result<Captured, CameraError> {
         if let Some(reader) = self.reader.take() {
             let name = reader.name.clone();
-            match std::thread::Builder::new().name("v4l2".into()).spawn(move || reader.run()) {
-                Ok(thread) => self.thread = Some(thread),
+            let ended = Latch::default();
+            let end = ended.clone();
+            let work = move || {
+                reader.run();
+                end.set();
+            };
+            match std::thread::Builder::new().name("v4l2".into()).spawn(work) {
+                Ok(_) => self.ended = Some(ended),
                 Err(error) => {
                     return Err(failed(&name, &format!("no thread could be started ({error})"), "free memory"));
                 }
@@ -75,12 +83,9 @@ impl FrameSource for Camera {
 impl Drop for Camera {
     fn drop(&mut self) {
         self.latest.close();
-        // It looks every few milliseconds; so the device is free when this returns, unless the kernel holds the thread.
-        let end = Instant::now() + Duration::from_secs(1);
-        if let Some(thread) = self.thread.take() {
-            while !thread.is_finished() && Instant::now() < end {
-                std::thread::sleep(POLL_INTERVAL);
-            }
+        // So the device is free when this returns, unless the kernel holds the thread.
+        if let Some(ended) = &self.ended {
+            ended.wait(Instant::now() + RELEASE);
         }
     }
 }
@@ -93,7 +98,7 @@ fn failed(name: &str, reason: &str, mend: &str) -> CameraError {
 struct Reader {
     config: V4l2Config,
     latest: Arc<LatestFrame<Frame>>,
-    backoff: Backoff,
+    retry: Retry,
     timeout: Duration,
     max_bytes: u64,
     name: String,
@@ -104,7 +109,7 @@ impl Reader {
         Reader {
             config: config.clone(),
             latest,
-            backoff: Backoff::new(common.backoff_min_ms, common.backoff_max_ms),
+            retry: retry(common.backoff_min_ms, common.backoff_max_ms),
             timeout: Duration::from_millis(common.timeout_ms),
             max_bytes: common.max_bytes,
             name: format!("camera {}", config.device.display()),
@@ -119,7 +124,7 @@ impl Reader {
             });
             if let Err(error) = ended {
                 self.latest.fail(error);
-                let pause = self.backoff.failed(Instant::now());
+                let pause = self.retry.failed(Instant::now());
                 self.latest.pause(pause);
             }
         }
@@ -136,21 +141,21 @@ impl Reader {
         let (mut last, mut skip) = (Instant::now(), self.config.warm_up_frames);
         while !self.latest.is_closed() {
             if !stream.has_frame().map_err(|e| self.explain(&e))? {
-                if last.elapsed() > self.timeout {
+                if last.elapsed() >= self.timeout {
                     return Err(CameraError::Timeout {
                         source_name: self.name.clone(),
                         waited_ms: self.timeout.as_millis() as u64,
                         mend: "it is reopened; check its cable and power if this goes on".into(),
                     });
                 }
-                self.latest.pause(POLL_INTERVAL);
+                stream.wait(self.latest.closed(), last + self.timeout).map_err(|e| self.explain(&e))?;
                 continue;
             }
             // A frame that the driver calls broken is no sign of life.
             if let Some(frame) = stream.frame(self.max_bytes).map_err(|e| self.explain(&e))? {
                 let frame = frame.map_err(|bytes| self.too_large(&format!("a frame has {bytes} bytes")))?;
                 last = Instant::now();
-                self.backoff.succeeded();
+                self.retry.succeeded();
                 match skip {
                     0 => self.latest.put((frame, shape)),
                     _ => skip -= 1,
@@ -231,58 +236,9 @@ impl Reader {
     }
 }
 
-/// What came of taking a frame: nothing if it is empty or the driver calls it broken, its length if it is too long.
-type Taken = io::Result<Option<Result<Vec<u8>, usize>>>;
-
-/// What a camera sends.
-trait Stream {
-    /// Whether a frame waits.
-    fn has_frame(&self) -> io::Result<bool>;
-
-    /// The frame that waits, of at most `max_bytes` bytes.
-    fn frame(&mut self, max_bytes: u64) -> Taken;
-}
-
-impl Stream for ReadStream {
-    fn has_frame(&self) -> io::Result<bool> {
-        self.will_block().map(|will| !will)
-    }
-
-    fn frame(&mut self, max_bytes: u64) -> Taken {
-        self.dequeue(|view| {
-            Ok(match view.len() {
-                _ if view.is_error() => None,
-                0 => None,
-                length if length as u64 > max_bytes => Some(Err(length)),
-                _ => Some(Ok(view.to_vec())),
-            })
-        })
-    }
-}
-
-/// What the camera has.
-fn offers(device: &Device) -> io::Result<Vec<Offer>> {
-    let mut offers = Vec::new();
-    // Drivers have a handful; one that never ends its list is broken.
-    for format in device.formats(BufType::VIDEO_CAPTURE).take(64) {
-        let format = format?.pixel_format();
-        let sizes = match device.frame_sizes(format) {
-            Ok(FrameSizes::Discrete(sizes)) => Sizes::Some(sizes.iter().map(|s| (s.width(), s.height())).collect()),
-            Ok(FrameSizes::Stepwise(s) | FrameSizes::Continuous(s)) => Sizes::Range(
-                (s.min_width(), s.min_height()),
-                (s.max_width(), s.max_height()),
-                (s.step_width(), s.step_height()),
-            ),
-            // Not every driver tells.
-            Err(_) => Sizes::Some(Vec::new()),
-        };
-        offers.push(Offer { fourcc: format.as_fourcc(), sizes });
-    }
-    Ok(offers)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::stream::Taken;
     use super::*;
     use std::collections::VecDeque;
 
@@ -292,6 +248,11 @@ mod tests {
     impl Stream for Fake {
         fn has_frame(&self) -> io::Result<bool> {
             Ok(!self.0.is_empty())
+        }
+
+        fn wait(&self, closed: &Latch, end: Instant) -> io::Result<()> {
+            closed.wait(end);
+            Ok(())
         }
 
         fn frame(&mut self, _: u64) -> Taken {
@@ -320,7 +281,7 @@ mod tests {
         let said = reader.pass_on(&mut Fake(frames.into()), None).unwrap_err().to_string();
         let age = Duration::from_secs(60);
         let late = || CameraError::NothingNew { source_name: String::new() };
-        let frame = reader.latest.take(Duration::ZERO, age, &Stop::default(), late);
+        let frame = reader.latest.take(Duration::ZERO, age, &Shutdown::default(), late);
         (said, frame.ok().map(|encoded| (encoded.frame.0[0], encoded.number)))
     }
 
@@ -390,7 +351,7 @@ mod tests {
             let config = V4l2Config { device: device.into(), ..V4l2Config::default() };
             let common = Common { backoff_min_ms: 10, backoff_max_ms: 20, ..Common::default() };
             let mut camera = Camera::open(&config, &common);
-            let said = camera.next(Duration::from_secs(20), &Stop::default()).err().unwrap().to_string();
+            let said = camera.next(Duration::from_secs(20), &Shutdown::default()).err().unwrap().to_string();
             assert!(said.contains(device) && said.contains(word), "{said}");
         }
     }

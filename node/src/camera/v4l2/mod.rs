@@ -5,6 +5,8 @@
 mod choice;
 #[cfg(all(feature = "v4l2", target_os = "linux"))]
 mod device;
+#[cfg(all(feature = "v4l2", target_os = "linux"))]
+mod stream;
 
 use super::FrameSource;
 use super::config::{Common, within};

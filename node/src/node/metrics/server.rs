@@ -1,10 +1,10 @@
 //! `/metrics` by HTTP: a few clients at a time, each for a few seconds.
 
 use crate::node::log_throttle::RateLimitedLog;
+use crate::util::latch::Latch;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ fn failed(address: SocketAddr, error: &io::Error) -> String {
 /// A port at which `/metrics` is served. Dropping it ends that; the port is free then.
 pub struct Server {
     address: SocketAddr,
-    stop: Arc<AtomicBool>,
+    stop: Latch,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -53,10 +53,10 @@ pub fn serve(address: SocketAddr, shared: Shared) -> Result<Server, String> {
     let listener = bind(address)?;
     let failed = |e: io::Error| failed(address, &e);
     let address = listener.local_addr().map_err(failed)?;
-    let stop = Arc::<AtomicBool>::default();
+    let stop = Latch::default();
     let work = {
         let stop = stop.clone();
-        move || accept(listener.incoming(), &shared, &stop, || std::thread::sleep(REST))
+        move || accept(listener.incoming(), &shared, &stop, || _ = stop.wait(Instant::now() + REST))
     };
     let thread = std::thread::Builder::new().name("metrics".into()).spawn(work).map_err(failed)?;
     log::info!("metrics are served at http://{address}/metrics");
@@ -65,8 +65,8 @@ pub fn serve(address: SocketAddr, shared: Shared) -> Result<Server, String> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        // The thread waits for a client and looks at the flag when one comes. Without this one it looks when the next
+        self.stop.set();
+        // The thread waits for a client and looks at the latch when one comes. Without this one it looks when the next
         // comes; the port is not free before that.
         let woken = TcpStream::connect_timeout(&self.address, TIMEOUT).is_ok();
         if let Some(thread) = self.thread.take().filter(|_| woken) {
@@ -76,12 +76,12 @@ impl Drop for Server {
 }
 
 /// Answers each client in a thread of its own, and rests where the system gives none.
-fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared, stop: &AtomicBool, rest: impl Fn()) {
+fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared, stop: &Latch, rest: impl Fn()) {
     let mut trouble = RateLimitedLog::new(TOLD_EVERY);
     // Oldest first. A client's thread is what keeps it.
     let mut present = VecDeque::<Weak<TcpStream>>::new();
     for client in clients {
-        if stop.load(Ordering::Acquire) {
+        if stop.is_set() {
             return;
         }
         let client = match client {
@@ -276,7 +276,7 @@ mod tests {
     fn there_is_a_rest_after_each_failure_of_the_system() {
         let rests = Cell::new(0);
         let failures = std::iter::repeat_with(|| Err(ErrorKind::Other.into())).take(5);
-        accept(failures, &Shared::default(), &AtomicBool::new(false), || rests.set(rests.get() + 1));
+        accept(failures, &Shared::default(), &Latch::default(), || rests.set(rests.get() + 1));
         assert_eq!(rests.get(), 5);
     }
 }

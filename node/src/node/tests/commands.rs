@@ -128,7 +128,7 @@ fn read_without_a_file_is_refused_with_reason() {
 struct Empty;
 
 impl FrameSource for Empty {
-    fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, _: Duration, _: &Shutdown) -> Result<Captured, CameraError> {
         Err(CameraError::NothingNew { source_name: self.describe() })
     }
 

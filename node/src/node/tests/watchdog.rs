@@ -12,7 +12,7 @@ struct Slow {
 }
 
 impl FrameSource for Slow {
-    fn next(&mut self, _: Duration, stop: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, _: Duration, stop: &Shutdown) -> Result<Captured, CameraError> {
         assert!((0..self.slices).all(|_| !stop.is_set()));
         let image = image(100);
         let full_px = [image.width(), image.height()];
@@ -45,7 +45,7 @@ fn watchdog_is_fed_inside_a_round() {
 struct Hung(SentNotifications);
 
 impl FrameSource for Hung {
-    fn next(&mut self, _: Duration, _: &Stop) -> Result<Captured, CameraError> {
+    fn next(&mut self, _: Duration, _: &Shutdown) -> Result<Captured, CameraError> {
         self.0.watchdog();
         // Something that fed it by time would do so a thousand times.
         std::thread::sleep(Duration::from_millis(100));

@@ -4,8 +4,9 @@ use crate::publish::transport::{Delivery, Message, Qos, Ticket};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 /// Requests that rumqttc may hold. More than there can be: [`MAX_UNSENT`], [`WINDOW`], a subscription, the farewell,
@@ -53,6 +54,61 @@ pub(super) enum ConnectionEvent {
     Lost(String),
 }
 
+/// News that may wait for the next poll; further ones wait in the socket.
+const MAX_WAITING_EVENTS: usize = 4;
+/// Bytes of messages that may wait for the next poll, or one message that is longer: further ones wait in the socket.
+/// Of messages at most once a broker sends as many as it likes.
+const MAX_WAITING_BYTES: usize = 1 << 20;
+
+/// A channel of news with room for [`MAX_WAITING_EVENTS`] and [`MAX_WAITING_BYTES`].
+pub(super) fn event_channel() -> (EventSender, EventReceiver) {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING_EVENTS);
+    let room = Arc::new(Semaphore::new(MAX_WAITING_BYTES));
+    (EventSender { events: sender, room: room.clone() }, EventReceiver { events: receiver, room })
+}
+
+/// The sending end.
+#[derive(Clone)]
+pub(super) struct EventSender {
+    events: mpsc::Sender<ConnectionEvent>,
+    room: Arc<Semaphore>,
+}
+
+impl EventSender {
+    /// Sends news once there is room for it; false if nobody takes it any more.
+    pub async fn send(&self, event: ConnectionEvent) -> bool {
+        match self.room.acquire_many(waiting_bytes(&event)).await {
+            // Given back by the receiver.
+            Ok(taken) => taken.forget(),
+            Err(_) => return false,
+        }
+        self.events.send(event).await.is_ok()
+    }
+}
+
+/// The receiving end.
+pub(super) struct EventReceiver {
+    events: mpsc::Receiver<ConnectionEvent>,
+    room: Arc<Semaphore>,
+}
+
+impl EventReceiver {
+    /// The next news; `None` if there will be no more. Nothing is lost if the future is dropped.
+    pub async fn recv(&mut self) -> Option<ConnectionEvent> {
+        let event = self.events.recv().await?;
+        self.room.add_permits(waiting_bytes(&event) as usize);
+        Some(event)
+    }
+}
+
+/// The room that news takes while it waits.
+fn waiting_bytes(event: &ConnectionEvent) -> u32 {
+    match event {
+        ConnectionEvent::Received(delivery) => delivery.payload.len().min(MAX_WAITING_BYTES) as u32,
+        _ => 0,
+    }
+}
+
 /// What the broker allows.
 #[derive(Clone, Copy)]
 pub(super) struct ServerLimits {
@@ -94,7 +150,7 @@ pub(super) fn framed_bytes(remaining: usize) -> usize {
 /// One connection, from the attempt to its end.
 pub(super) struct Link {
     pub client: Box<dyn Client>,
-    pub events: mpsc::Receiver<ConnectionEvent>,
+    pub events: EventReceiver,
     pub task: JoinHandle<()>,
     /// Set when connected.
     pub up: Option<(Instant, ServerLimits)>,
@@ -129,6 +185,11 @@ impl Drop for Link {
 }
 
 impl Link {
+    /// Whether something is under way.
+    pub fn is_busy(&self) -> bool {
+        self.up.is_some() && (!self.in_flight.is_empty() || self.unsent > 0)
+    }
+
     /// When something will have taken too long; `None` while the connection is being made, which has a limit of its
     /// own.
     pub fn overdue_at(&self) -> Option<Instant> {
@@ -211,5 +272,53 @@ impl Link {
         for (since, _) in &mut self.subscribing {
             *since += pause;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Poll;
+
+    fn received(bytes: usize) -> ConnectionEvent {
+        ConnectionEvent::Received(Delivery {
+            topic: "jobs/a".into(),
+            payload: vec![0; bytes],
+            retain: false,
+            duplicate: false,
+            response_topic: None,
+            correlation: None,
+            token: 0,
+        })
+    }
+
+    /// Four waited whatever their size: 64 MiB of a worker that takes jobs of 16 MiB.
+    #[test]
+    fn large_messages_wait_in_the_socket() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (sender, mut receiver) = event_channel();
+            assert!(sender.send(received(16 << 20)).await && sender.send(ConnectionEvent::Alive).await);
+            for bytes in [1, 16 << 20] {
+                let mut next = Box::pin(sender.send(received(bytes)));
+                let pending =
+                    |context: &mut std::task::Context<'_>| Poll::Ready(next.as_mut().poll(context).is_pending());
+                assert!(std::future::poll_fn(pending).await, "{bytes}");
+            }
+            assert!(matches!(receiver.recv().await, Some(ConnectionEvent::Received(_))));
+            assert!(
+                sender.send(received(MAX_WAITING_BYTES / 2)).await
+                    && sender.send(received(MAX_WAITING_BYTES / 2)).await
+            );
+            drop(sender);
+            let mut left = 0;
+            while receiver.recv().await.is_some() {
+                left += 1;
+            }
+            assert_eq!((left, receiver.room.available_permits()), (3, MAX_WAITING_BYTES));
+            let (sender, receiver) = event_channel();
+            drop(receiver);
+            assert!(!sender.send(received(1)).await);
+        });
     }
 }

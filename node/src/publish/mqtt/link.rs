@@ -1,10 +1,10 @@
 //! The transport: one connection after the other, each with an event loop of its own.
 
-use super::backoff::Backoff;
 use super::config::Protocol;
-use super::connection::{Client, ConnectionEvent, Link, Task};
+use super::connection::{Client, ConnectionEvent, EventSender, Link, Task, event_channel};
 use super::{Settings, error_messages, topic, v4, v5};
 use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
+use crate::util::retry::Retry;
 use edge_ocr::panics::catch_panic;
 use std::collections::VecDeque;
 use std::io;
@@ -12,22 +12,18 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 /// Messages at most once that may wait to be written.
 const MAX_UNSENT: usize = 8;
-/// News that may wait for the next poll; further ones wait in the socket.
-const MAX_WAITING_EVENTS: usize = 4;
 /// A connection that held for so long was a good one: the next attempt is made soon.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
 /// Longest single wait, so that no sum of times overflows.
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
-/// How often is looked whether what needs no acknowledgement was written.
-const SHORT_WAIT: Duration = Duration::from_millis(10);
 /// A pause between polls that is not the broker's fault.
 const LATE_POLL: Duration = Duration::from_millis(500);
 
-type Open = fn(&Arc<Settings>, mpsc::Sender<ConnectionEvent>) -> (Box<dyn Client>, Task);
+type Open = fn(&Arc<Settings>, EventSender) -> (Box<dyn Client>, Task);
 
 /// See [`connect`](super::connect).
 pub(super) struct MqttTransport {
@@ -38,13 +34,14 @@ pub(super) struct MqttTransport {
     runtime: Option<Runtime>,
     notify: Arc<Notify>,
     link: Option<Link>,
-    backoff: Backoff,
-    retry_at: Instant,
+    retry: Retry,
     tickets: u64,
     /// Counts connections, so that what belongs to an earlier one is recognised.
     generation: u64,
     polled_at: Instant,
     closed: bool,
+    /// Whether nothing but the end of what is under way is waited for.
+    settling: bool,
     /// What was said of subscriptions that were refused: at most one sentence for each.
     not_subscribed: Vec<String>,
     /// Whether it was told that the broker keeps nothing.
@@ -82,19 +79,19 @@ impl MqttTransport {
             runtime: Some(tokio::runtime::Builder::new_current_thread().enable_all().build()?),
             notify: Arc::default(),
             link: None,
-            backoff: Backoff::new(min, max),
-            retry_at: Instant::now(),
+            retry: Retry::with_jitter(min, max),
             tickets: 0,
             generation: 0,
             polled_at: Instant::now(),
             closed: false,
+            settling: false,
             not_subscribed: Vec::new(),
             retain_warned: false,
         })
     }
 
     fn open_link(&mut self) -> Option<()> {
-        let (news, events) = mpsc::channel(MAX_WAITING_EVENTS);
+        let (news, events) = event_channel();
         let (client, mut task) = (self.open)(&self.settings, news.clone());
         let broker = self.settings.broker.clone();
         let work = async move {
@@ -104,7 +101,7 @@ impl MqttTransport {
                 Err(panic) => Poll::Ready(error_messages::nonsense(&broker, panic)),
             });
             let why = end.await;
-            let _ = news.send(ConnectionEvent::Lost(why)).await;
+            news.send(ConnectionEvent::Lost(why)).await;
         };
         let task = self.runtime.as_ref()?.spawn(work);
         self.generation += 1;
@@ -127,12 +124,12 @@ impl MqttTransport {
     fn lose(&mut self, why: String) -> Event {
         let link = self.link.take();
         if link.and_then(|link| link.up).is_some_and(|(since, _)| since.elapsed() >= GOOD_AFTER) {
-            self.backoff.reset();
+            self.retry.succeeded();
         }
         if self.settings.retain_probe.progressed() {
-            self.backoff.reset();
+            self.retry.succeeded();
         }
-        self.retry_at = Instant::now() + self.backoff.wait();
+        self.retry.failed(Instant::now());
         Event::Lost(why)
     }
 
@@ -169,16 +166,13 @@ impl MqttTransport {
                 return Event::Idle;
             }
             let Some(link) = &self.link else {
-                let now = Instant::now();
-                if now >= self.retry_at {
-                    if self.open_link().is_none() {
-                        return Event::Idle;
-                    }
-                    continue;
-                }
-                match self.wait(end, self.retry_at) {
-                    Step::Overdue => continue,
-                    _ => return Event::Idle,
+                match self.retry.until().filter(|at| *at > Instant::now()) {
+                    Some(at) => match self.wait(end, at) {
+                        Step::Overdue => continue,
+                        _ => return Event::Idle,
+                    },
+                    None if self.open_link().is_none() => return Event::Idle,
+                    None => continue,
                 }
             };
             let overdue = link.overdue_at().unwrap_or(never);
@@ -220,7 +214,13 @@ impl MqttTransport {
                 link.up = Some((Instant::now(), limits));
                 return Some(Event::Connected);
             }
-            ConnectionEvent::Sent(0) => link.unsent = link.unsent.saturating_sub(1),
+            ConnectionEvent::Sent(0) => {
+                let was_full = link.unsent >= MAX_UNSENT;
+                link.unsent = link.unsent.saturating_sub(1);
+                if was_full || (self.settling && !link.is_busy()) {
+                    return Some(Event::Idle);
+                }
+            }
             ConnectionEvent::Sent(pkid) => link.sent(pkid),
             ConnectionEvent::Acked(pkid) => return link.landed(pkid).map(Event::Acked),
             ConnectionEvent::PermanentlyRejected(pkid, why) => {
@@ -264,11 +264,9 @@ impl MqttTransport {
 
     /// Works until nothing is under way, the connection is gone, or `end`. What comes in is dropped.
     fn settle(&mut self, end: Instant) {
-        let busy = |link: &Link| link.up.is_some() && (!link.in_flight.is_empty() || link.unsent > 0);
-        while self.link.as_ref().is_some_and(busy) && Instant::now() < end {
-            // In short steps: that a message at most once was written is no event.
+        while self.link.as_ref().is_some_and(Link::is_busy) && Instant::now() < end {
             if let Event::PermanentlyRejected(_, why) | Event::TemporarilyRejected(_, why) | Event::TooLarge(_, why) =
-                self.work(end.min(Instant::now() + SHORT_WAIT))
+                self.work(end)
             {
                 log::warn!("a last message was refused because {why}");
             }
@@ -365,6 +363,7 @@ impl Transport for MqttTransport {
 
     fn close(&mut self, last: &[Message], timeout: Duration) {
         let end = Instant::now() + timeout.min(LONGEST_POLL);
+        self.settling = true;
         // A broker that acknowledges nothing must not take all of the time: half of what is left is for what comes
         // after.
         let half = || Instant::now() + end.saturating_duration_since(Instant::now()) / 2;

@@ -26,7 +26,6 @@
 //!   is refused before it is sent.
 //! - *A panic in rumqttc is a lost connection.*
 
-mod backoff;
 mod config;
 mod connection;
 mod error_messages;

@@ -1,6 +1,6 @@
 //! MQTT 3.1.1.
 
-use super::connection::{Client, ConnectionEvent, PACKET_IDS, REQUESTS, ServerLimits, Task, WINDOW};
+use super::connection::{Client, ConnectionEvent, EventSender, PACKET_IDS, REQUESTS, ServerLimits, Task, WINDOW};
 use super::error_messages::{self, ConnectRefusal};
 use super::retain_probe::Attempt;
 use super::{Settings, topic};
@@ -10,7 +10,6 @@ use rumqttc::{
     Publish, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
 };
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// Length of the message as a packet, header included.
 pub(super) fn packet_bytes(message: &Message) -> usize {
@@ -18,7 +17,7 @@ pub(super) fn packet_bytes(message: &Message) -> usize {
 }
 
 /// A client, and the task that makes the connection and keeps it until it ends; its result says why it ended.
-pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEvent>) -> (Box<dyn Client>, Task) {
+pub(super) fn open(settings: &Arc<Settings>, sender: EventSender) -> (Box<dyn Client>, Task) {
     let attempt = match settings.will.as_ref().is_some_and(|will| will.retain) {
         true => settings.retain_probe.attempt(),
         false => Attempt::Ask,
@@ -50,7 +49,7 @@ pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEven
                     while let Some(event) = events.state.events.pop_front() {
                         // What was acknowledged in the same moment.
                         if let Event::Incoming(Incoming::PubAck(ack)) = event {
-                            let _ = sender.send(ConnectionEvent::Acked(ack.pkid)).await;
+                            sender.send(ConnectionEvent::Acked(ack.pkid)).await;
                         }
                     }
                     if first && is_closed(&error) {
@@ -70,7 +69,7 @@ pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEven
                 }
             }
             first = false;
-            if sender.send(news).await.is_err() {
+            if !sender.send(news).await {
                 return String::new();
             }
         }

@@ -1,6 +1,6 @@
 //! MQTT 5.
 
-use super::connection::{Client, ConnectionEvent, PACKET_IDS, REQUESTS, ServerLimits, Task, WINDOW};
+use super::connection::{Client, ConnectionEvent, EventSender, PACKET_IDS, REQUESTS, ServerLimits, Task, WINDOW};
 use super::error_messages::{self, ConnectRefusal};
 use super::{Settings, topic};
 use crate::publish::transport::{Content, Delivery, Message, Qos};
@@ -13,7 +13,6 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, Incoming, MqttOptions, St
 use rumqttc::{NetworkOptions, Outgoing};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// rumqttc refuses a shorter keep-alive.
 const SHORTEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -53,7 +52,7 @@ fn properties(message: &Message) -> PublishProperties {
 }
 
 /// A client, and the task that makes the connection and keeps it until it ends; its result says why it ended.
-pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEvent>) -> (Box<dyn Client>, Task) {
+pub(super) fn open(settings: &Arc<Settings>, sender: EventSender) -> (Box<dyn Client>, Task) {
     let (client, mut events) = AsyncClient::new(options(settings), REQUESTS);
     let settings = Arc::clone(settings);
     let task = async move {
@@ -81,14 +80,13 @@ pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEven
                         if matches!(event, Event::Incoming(Incoming::PubAck(_)))
                             && let Ok(news) = translate(event, &settings)
                         {
-                            let _ = sender.send(news).await;
+                            sender.send(news).await;
                         }
                     }
                     // It would be for ever: another connection does not make it smaller.
                     if refusal(&error, !first) == Some(TOO_LARGE) {
-                        let _ = sender
-                            .send(ConnectionEvent::TooLarge(error_messages::too_large_for_it(&settings.broker)))
-                            .await;
+                        let why = error_messages::too_large_for_it(&settings.broker);
+                        sender.send(ConnectionEvent::TooLarge(why)).await;
                     }
                     Err(sentence(&settings, &error, !first))
                 }
@@ -98,7 +96,7 @@ pub(super) fn open(settings: &Arc<Settings>, sender: mpsc::Sender<ConnectionEven
                 Ok(news) => news,
                 Err(why) => return why,
             };
-            if sender.send(news).await.is_err() {
+            if !sender.send(news).await {
                 return String::new();
             }
         }

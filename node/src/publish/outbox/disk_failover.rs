@@ -3,11 +3,14 @@
 use super::files::{Files, Lock};
 use super::segments::Log;
 use super::{Outbox, OutboxError};
+use crate::util::retry::Retry;
 use std::io;
 use std::time::Duration;
 
-/// Between tries to use the disk again: at first, and at most.
-pub(super) const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Pauses between tries to use the disk again.
+pub(super) const fn retry() -> Retry {
+    Retry::new(Duration::from_secs(1), Duration::from_secs(60))
+}
 
 /// Where records are besides the memory.
 pub(super) enum Store {
@@ -80,7 +83,8 @@ impl Outbox {
                 if self.problem.take().is_some() {
                     log::info!("the outbox {} is written again", log.files().dir().display());
                 }
-                (self.full, self.made_room, self.retry_at, self.retry_after) = (false, false, None, RETRY.0);
+                (self.full, self.made_room) = (false, false);
+                self.retry.succeeded();
             }
         }
     }

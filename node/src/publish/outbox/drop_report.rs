@@ -28,6 +28,11 @@ impl DropReport {
         self.at.is_none_or(|at| now.saturating_duration_since(at) >= REPORT_INTERVAL)
     }
 
+    /// When it may be told that `total` were dropped so far, if that is news and cannot be told at once.
+    pub fn next(&self, total: u64) -> Option<Instant> {
+        self.at.filter(|_| total != self.reported).map(|at| at + REPORT_INTERVAL)
+    }
+
     /// What is to be told if `total` were dropped so far: a sentence for each limit, with the key that is the limit.
     /// `is_dir` says whether there is a directory for records.
     pub fn report(&mut self, total: u64, config: &OutboxConfig, is_dir: bool, now: Option<Instant>) -> Vec<String> {

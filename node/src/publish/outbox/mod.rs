@@ -34,7 +34,8 @@ pub use shared::SharedOutbox;
 pub use status::{Appended, Flushed, OutboxStatus};
 
 use super::{Entry, Queue};
-use disk_failover::{Problem, RETRY, Store};
+use crate::util::retry::Retry;
+use disk_failover::{Problem, Store};
 use drop_report::DropReport;
 use files::{Disk, Files};
 use memory::Memory;
@@ -60,8 +61,8 @@ pub struct Outbox {
     renumbered: bool,
     /// For which time-based things are waited, once `tick` has seen them.
     dirty_since: Option<Instant>,
-    retry_at: Option<Instant>,
-    retry_after: Duration,
+    /// Of the disk.
+    retry: Retry,
     /// A segment has been given up for this try already.
     made_room: bool,
     /// Nothing was added since the end was prepared for.
@@ -95,8 +96,7 @@ impl Outbox {
             full: false,
             renumbered: false,
             dirty_since: None,
-            retry_at: None,
-            retry_after: RETRY.0,
+            retry: disk_failover::retry(),
             made_room: false,
             closed: false,
             drop_report: DropReport::default(),
@@ -184,30 +184,44 @@ impl Outbox {
     }
 
     /// What depends on time: making records durable, trying the disk again, reporting what was dropped. To be called
-    /// about every second; `now` must not go back.
-    pub fn tick(&mut self, now: Instant) {
+    /// when [`next_tick`](Self::next_tick) says so; `now` must not go back. True if the disk was tried, so that records
+    /// may have other ids now.
+    pub fn tick(&mut self, now: Instant) -> bool {
+        let mut tried = false;
         if matches!(&self.store, Store::Log(log) if log.is_dirty()) {
             let since = *self.dirty_since.get_or_insert(now);
             if now.saturating_duration_since(since) >= Duration::from_millis(self.config.sync_interval_ms) {
                 self.sync();
+                self.dirty_since = None;
             }
         } else {
             self.dirty_since = None;
         }
         if self.writable().is_none() && !matches!(self.store, Store::None) {
-            let at = *self.retry_at.get_or_insert(now + self.retry_after);
-            if now >= at {
+            if self.retry.until().is_none() {
+                self.retry.failed(now);
+            } else if self.retry.is_due(now) {
+                tried = true;
                 self.made_room = false;
                 self.try_disk();
                 if self.problem.is_some() {
-                    self.retry_after = (2 * self.retry_after).min(RETRY.1);
-                    self.retry_at = Some(now + self.retry_after);
+                    self.retry.failed(now);
                 }
             }
+        } else {
+            self.retry.succeeded();
         }
         if self.drop_report.is_due(now) {
             self.report_dropped(Some(now));
         }
+        tried
+    }
+
+    /// When [`tick`](Self::tick) has something to do next, if nothing is added or removed before.
+    pub fn next_tick(&self) -> Option<Instant> {
+        let sync = self.dirty_since.map(|since| since + Duration::from_millis(self.config.sync_interval_ms));
+        let report = self.drop_report.next(self.totals().dropped);
+        sync.into_iter().chain(self.retry.until()).chain(report).min()
     }
 
     fn report_dropped(&mut self, now: Option<Instant>) {

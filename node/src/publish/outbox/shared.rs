@@ -27,8 +27,13 @@ impl SharedOutbox {
     }
 
     /// [`Outbox::tick`].
-    pub fn tick(&self, now: Instant) {
-        self.outbox().tick(now);
+    pub fn tick(&self, now: Instant) -> bool {
+        self.outbox().tick(now)
+    }
+
+    /// [`Outbox::next_tick`].
+    pub fn next_tick(&self) -> Option<Instant> {
+        self.outbox().next_tick()
     }
 
     /// [`Outbox::status`].

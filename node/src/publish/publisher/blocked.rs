@@ -6,6 +6,7 @@
 //! one is tried again.
 
 use super::work::REPEAT_LOG;
+use crate::util::retry::Retry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,7 @@ struct Block {
     /// Records of at least so many bytes wait: 0 for all.
     min_bytes: usize,
     /// When `first` may be tried again.
-    until: Instant,
-    pause: Duration,
+    retry: Retry,
     /// Whether a try ends the connection.
     costly: bool,
     /// Whether `first` is under way.
@@ -51,6 +51,13 @@ struct Block {
     /// Whether a smaller record of the field has arrived since: its topic is allowed, so size was the cause.
     passed: bool,
     logged: bool,
+}
+
+impl Block {
+    /// Whether its oldest record is known and not under way.
+    fn is_ready(&self) -> bool {
+        self.first > 0 && !self.trying
+    }
 }
 
 impl Blocked {
@@ -82,26 +89,25 @@ impl Blocked {
         let mut block = Block {
             first: id,
             min_bytes: if by_size { bytes } else { 0 },
-            until: now + shortest,
-            pause: shortest,
+            retry: Retry::new(shortest, longest),
             costly,
             trying: false,
             passed: false,
             logged: false,
         };
+        let again = before.as_ref().is_some_and(|before| before.costly == costly && id == before.first);
         if let Some(before) = before {
             block.first = if before.first == 0 { id } else { before.first.min(id) };
             block.min_bytes = block.min_bytes.min(before.min_bytes);
             block.logged = before.logged;
             block.passed = before.passed && by_size;
-            if before.costly == costly && id == before.first {
-                // The same one again.
-                block.pause = (before.pause * 2).min(longest);
-                block.until = now + block.pause;
-            } else if before.costly == costly {
-                // One that was under way beside it.
-                (block.pause, block.until, block.trying) = (before.pause, before.until, before.trying);
+            if before.costly == costly {
+                // The same one again, or one that was under way beside it.
+                (block.retry, block.trying) = (before.retry, before.trying && !again);
             }
+        }
+        if again || block.retry.until().is_none() {
+            block.retry.failed(now);
         }
         let log = self.logged.get(field).is_none_or(|at| now.duration_since(*at) >= REPEAT_LOG);
         if log {
@@ -129,8 +135,14 @@ impl Blocked {
 
     /// A field whose oldest record is to be tried again: its name, the record, and whether that may end the connection.
     pub fn due(&self, now: Instant) -> Option<(String, u64, bool)> {
-        let mut due = self.fields.iter().filter(|(_, block)| block.first > 0 && !block.trying && block.until <= now);
+        let mut due = self.fields.iter().filter(|(_, block)| block.is_ready() && block.retry.is_due(now));
         due.next().map(|(field, block)| (field.clone(), block.first, block.costly))
+    }
+
+    /// When the next field is to be tried, of those that were not yet to be at `now`.
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        let until = self.fields.values().filter(|block| block.is_ready()).filter_map(|block| block.retry.until());
+        until.filter(|until| *until > now).min()
     }
 
     /// A record that waits was found.
@@ -186,8 +198,8 @@ impl Blocked {
         for block in self.fields.values_mut() {
             block.trying = false;
             match (block.costly, by_record) {
-                (false, _) => block.until = block.until.min(now),
-                (true, false) => block.until = block.until.min(now + CLOSED.0),
+                (false, _) => block.retry.hasten(now),
+                (true, false) => block.retry.hasten(now + CLOSED.0),
                 (true, true) => {}
             }
         }

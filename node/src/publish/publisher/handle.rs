@@ -188,7 +188,7 @@ impl Handle {
         lock(&self.shared.counters).clone()
     }
 
-    /// How long ago the thread last went round, connected or not. More than some ten seconds mean that it is stuck or
+    /// How long ago the thread last went round, connected or not. More than half a minute mean that it is stuck or
     /// dead: a reason not to tell the watchdog that all is well.
     pub fn silent_for(&self) -> Duration {
         lock(&self.shared.alive_at).elapsed()

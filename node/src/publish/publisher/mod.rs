@@ -33,7 +33,7 @@ pub use work::Publisher;
 
 use super::queue::Queue;
 use super::record::Record;
-use super::transport::{Message, Qos, Transport};
+use super::transport::{Message, Qos, Transport, Waker};
 use serde::{Deserialize, Serialize};
 
 /// Turns records into messages: topic, payload, whether it is kept.
@@ -107,6 +107,8 @@ pub struct Setup {
     pub birth: Box<dyn FnMut() -> Vec<Message> + Send>,
     /// What to say last: offline.
     pub shutdown_messages: Vec<Message>,
+    /// Used when records have arrived or are blocked, and when a connection begins or ends.
+    pub on_change: Waker,
     /// The wall clock, milliseconds since 1970.
     pub clock: Box<dyn Fn() -> i64 + Send>,
     /// Limits.

@@ -7,16 +7,14 @@ use super::blocked::{Blocked, Cause};
 use super::handle::{Ending, Shared, lock};
 use super::{Encode, Setup};
 use crate::publish::queue::Queue;
-use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError};
+use crate::publish::transport::{Delivery, Event, Message, Qos, Ticket, Transport, TransportError, Waker};
 use records::Encoded;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// Longest wait for news: the thread says at least that often that it is alive.
-const ROUND: Duration = Duration::from_secs(1);
-/// The wait while messages at most once are being written; their end is no event.
-const SHORT_ROUND: Duration = Duration::from_millis(20);
+const ROUND: Duration = Duration::from_secs(20);
 /// The same trouble is told again after that.
 pub(super) const REPEAT_LOG: Duration = Duration::from_secs(600);
 /// After so many connections in a row on which no record arrived, the next one begins with the records.
@@ -41,6 +39,9 @@ pub struct Publisher {
     deliveries: mpsc::SyncSender<Delivery>,
     /// Milliseconds since 1970.
     clock: Box<dyn Fn() -> i64 + Send>,
+    on_change: Waker,
+    /// Whether something has happened that it is used for.
+    changed: bool,
     /// When the connection was made; `None` without one.
     connected_at_ms: Option<i64>,
     /// Connections in a row that were lost before a record had arrived.
@@ -90,16 +91,6 @@ enum Sent {
     Record(u64),
 }
 
-/// How long to wait for an event.
-enum Pace {
-    /// Until there is one.
-    Event,
-    /// A message at most once has to wait, though not for an event.
-    Soon,
-    /// There is more to do.
-    Now,
-}
-
 /// Bytes of topic and payload.
 fn bytes_of(message: &Message) -> usize {
     message.topic.len() + message.payload.len()
@@ -127,6 +118,8 @@ impl Publisher {
             shared: Arc::clone(&shared),
             deliveries,
             clock: setup.clock,
+            on_change: setup.on_change,
+            changed: false,
             connected_at_ms: None,
             unproductive_connections: 0,
             begin_at: None,
@@ -187,19 +180,26 @@ impl Publisher {
         if self.begin_at.is_some_and(|at| at <= Instant::now()) && self.no_record_to_send() {
             self.begin();
         }
-        let pace = match self.connected_at_ms {
-            Some(_) => self.send_what_can_be(),
-            None => Pace::Event,
-        };
-        let event = self.transport.poll(match pace {
-            Pace::Event => timeout,
-            Pace::Soon => timeout.min(SHORT_ROUND),
-            Pace::Now => Duration::ZERO,
-        });
+        let start = Instant::now();
+        let more = self.connected_at_ms.is_some() && self.send_what_can_be();
+        // Not earlier: what was sent is a part of it.
+        if std::mem::take(&mut self.changed) {
+            self.on_change.wake();
+        }
+        let timeout = if more { Duration::ZERO } else { timeout.min(self.next_due(start)) };
+        let event = self.transport.poll(timeout);
+        self.changed |= event != Event::Idle;
         self.handle(event);
         let waiting = self.queue.len() as u64;
         self.shared.count(|counters| counters.waiting = waiting);
         self.shared.touch();
+    }
+
+    /// How long nothing is due by time. What was due before `start` and is not done waits for an event.
+    fn next_due(&self, start: Instant) -> Duration {
+        let begin = self.begin_at.filter(|at| *at > start);
+        let retry = self.connected_at_ms.and_then(|_| self.blocked.next_due(start));
+        begin.into_iter().chain(retry).min().map_or(ROUND, |at| at.saturating_duration_since(Instant::now()).min(ROUND))
     }
 
     /// Whether the outbox is empty, or what is left in it has to wait.
@@ -213,29 +213,30 @@ impl Publisher {
         if self.cautious || self.blocked.is_costly_try() { 1 } else { usize::MAX }
     }
 
-    fn send_what_can_be(&mut self) -> Pace {
+    /// Sends until something has to be waited for. True if there is more to do at once.
+    fn send_what_can_be(&mut self) -> bool {
         if self.birth.is_empty() {
             self.birth.extend(self.shared.take_announcement());
         }
         while let Some(message) = self.birth.front() {
             let once = message.qos == Qos::AtMostOnce;
             if !once && self.in_flight.len() >= self.window() {
-                return Pace::Event;
+                return false;
             }
             let message = message.clone();
             match self.give_volatile(&message) {
                 Given::Taken(ticket) if !once => self.in_flight.push_back((ticket, Sent::Birth(bytes_of(&message)))),
                 Given::Taken(_) => {}
-                Given::Later => return if once { Pace::Soon } else { Pace::Event },
+                Given::Later => return false,
                 Given::Never(error) => self.drop_volatile(&error),
             }
             self.birth.pop_front();
         }
         // Everything else waits for the birth messages to be through.
         if self.in_flight.iter().any(|(_, sent)| matches!(sent, Sent::Birth(_))) {
-            return Pace::Event;
+            return false;
         }
-        let blocked = self.send_at_most_once();
+        self.send_at_most_once();
         let mut more = false;
         if self.in_flight.len() < self.window() {
             self.volatile_next = !self.volatile_next;
@@ -248,11 +249,7 @@ impl Publisher {
                 self.send_volatile();
             }
         }
-        match (more, blocked) {
-            (true, _) => Pace::Now,
-            (false, true) => Pace::Soon,
-            (false, false) => Pace::Event,
-        }
+        more
     }
 
     fn handle(&mut self, event: Event) {

@@ -164,8 +164,8 @@ impl Read for FakeReader {
 }
 
 /// Runs a worker while `test` plays the broker; gives what it counted.
-pub(super) fn with_worker(config: WorkerConfig, test: impl FnOnce(&Fake, &FakeReader, &Stop)) -> (Counters, Fake) {
-    let (fake, reader, stop) = (Fake::default(), FakeReader::default(), Stop::default());
+pub(super) fn with_worker(config: WorkerConfig, test: impl FnOnce(&Fake, &FakeReader, &Shutdown)) -> (Counters, Fake) {
+    let (fake, reader, stop) = (Fake::default(), FakeReader::default(), Shutdown::default());
     let counters = std::thread::scope(|scope| {
         let (mut transport, read, stop_it) = (fake.clone(), reader.clone(), stop.clone());
         let worker = scope.spawn(move || {

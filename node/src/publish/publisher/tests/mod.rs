@@ -70,6 +70,7 @@ fn setup(transport: &FakeTransport, queue: &FakeQueue, clock: &Arc<AtomicI64>) -
             vec![Message::new("status", "online", Content::Text), Message::new("info", "i", Content::Json)]
         }),
         shutdown_messages: vec![Message::new("status", "offline", Content::Text)],
+        on_change: Waker::new(|| {}),
         clock: Box::new(move || time.load(Ordering::SeqCst)),
         config: PublisherConfig { max_commands: 2, ..PublisherConfig::default() },
     }

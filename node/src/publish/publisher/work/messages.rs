@@ -43,17 +43,13 @@ impl Publisher {
         self.shared.count(|counters| counters.volatile_dropped += 1);
     }
 
-    /// True if one has to wait.
-    pub(super) fn send_at_most_once(&mut self) -> bool {
+    pub(super) fn send_at_most_once(&mut self) {
         loop {
             let taken = self.shared.latest_messages().take(Qos::AtMostOnce);
-            let Some(message) = taken else { return false };
+            let Some(message) = taken else { return };
             match self.give_volatile(&message) {
                 Given::Taken(_) => {}
-                Given::Later => {
-                    self.shared.latest_messages().put_back(message);
-                    return true;
-                }
+                Given::Later => return self.shared.latest_messages().put_back(message),
                 Given::Never(error) => self.drop_volatile(&error),
             }
         }
