@@ -29,11 +29,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let boxes = pipeline.detect(&page)?;
     println!("{} boxes found", boxes.len());
     for line in pipeline.recognise(&page, &boxes)? {
-        println!("read: {}", line.text);
+        println!("found: {}", line.text);
     }
-    // A box from elsewhere: top left, top right, bottom right, bottom left. Here the middle of the page.
+    // A box from elsewhere: top left, top right, bottom right, bottom left. Here where a camera has the plates.
     let [w, h] = [page.width() as f32, page.height() as f32];
-    let middle = TextBox::from([[0.0, h / 4.0], [w, h / 4.0], [w, 3.0 * h / 4.0], [0.0, 3.0 * h / 4.0]]);
-    println!("the middle: {}", pipeline.recognise(&page, &[middle])?[0].text);
+    let [left, top, right, bottom] = [0.3 * w, 0.51 * h, 0.7 * w, 0.68 * h];
+    let plate = TextBox::from([[left, top], [right, top], [right, bottom], [left, bottom]]);
+    println!("given: {}", pipeline.recognise(&page, &[plate])?[0].text);
     Ok(())
 }
