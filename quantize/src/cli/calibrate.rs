@@ -136,7 +136,8 @@ pub fn run(args: Args) -> Result<(), Error> {
             sha256,
             licence: manifest.origin.licence,
             tool: format!("edge-ocr-quantize {}", env!("CARGO_PKG_VERSION")),
-            calibration: format!("{} images, CRC-32 of their list {list_crc:08x}", images.len()),
+            // The word is in the files that the repository holds, and these are to come out byte by byte.
+            calibration: format!("{} pictures, CRC-32 of their list {list_crc:08x}", images.len()),
         },
         graph,
     };
