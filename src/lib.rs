@@ -72,3 +72,8 @@ pub use config::Config;
 pub use error::Error;
 pub use page::Page;
 pub use pipeline::{Frame, Pipeline};
+
+/// The examples of the README are compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+pub struct Readme;
