@@ -38,27 +38,27 @@ fn hostile_files_get_what_they_deserve() {
     let Some((folder, labels)) = data("hostile") else { return };
     let mut wrong = Vec::new();
     for label in &labels {
-        let image = text(label, "image");
-        let bytes = fs::read(folder.join(image)).expect("the file of the label");
+        let name = text(label, "image");
+        let bytes = fs::read(folder.join(name)).expect("the file of the label");
         let start = Instant::now();
         let outcome = decode(&bytes, &Limits::default());
         if start.elapsed() > Duration::from_secs(20) {
-            wrong.push(format!("{image} took {:?}", start.elapsed()));
+            wrong.push(format!("{name} took {:?}", start.elapsed()));
         }
         if let Err(error) = &outcome {
             let sentence = error.to_string();
             if sentence.contains('\n') || sentence.len() > 400 || matches!(error, ImageError::OutOfMemory { .. }) {
-                wrong.push(format!("{image} is refused with: {sentence}"));
+                wrong.push(format!("{name} is refused with: {sentence}"));
             }
         }
         match (text(label, "expect"), outcome) {
             // A board build is without these.
             ("decode", Err(ImageError::Unsupported { format, .. }))
                 if cfg!(not(feature = "formats")) && ["BMP", "GIF", "TIFF", "WebP"].contains(&format) => {}
-            ("decode", Err(error)) => wrong.push(format!("{image} should decode: {error}")),
-            ("error", Ok(image)) => wrong.push(format!("{image} should be refused: {image:?}")),
+            ("decode", Err(error)) => wrong.push(format!("{name} should decode: {error}")),
+            ("error", Ok(image)) => wrong.push(format!("{name} should be refused: {image:?}")),
             ("decode" | "error" | "error_or_bounded" | "any", _) => {}
-            (expect, _) => wrong.push(format!("{image} expects {expect}, which this test does not know")),
+            (expect, _) => wrong.push(format!("{name} expects {expect}, which this test does not know")),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -82,14 +82,14 @@ fn exif_orientations_come_out_upright() {
     for (series, allowed) in [("Landscape_", 8.0), ("receipt_", 2.0)] {
         let mut first: Option<Image> = None;
         for label in labels.iter().filter(|label| text(label, "image").contains(series)) {
-            let image = text(label, "image");
-            let bytes = fs::read(folder.join(image)).expect("the file of the label");
-            let image = decode(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{image}: {error}"));
+            let name = text(label, "image");
+            let bytes = fs::read(folder.join(name)).expect("the file of the label");
+            let image = decode(&bytes, &Limits::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
             let first = first.get_or_insert_with(|| image.clone());
             let size = |p: &Image| (p.width(), p.height());
-            assert_eq!(size(&image), size(first), "{image}");
+            assert_eq!(size(&image), size(first), "{name}");
             let found = difference(&image, first);
-            assert!(found < allowed, "{image} differs by {found}");
+            assert!(found < allowed, "{name} differs by {found}");
         }
         assert!(first.is_some(), "no image of {series}");
     }
