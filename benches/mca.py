@@ -3,7 +3,7 @@
 
     benches/mca.py [--asm FILE.s] [--llvm-mca llvm-mca-22] [--show KERNEL] [--instructions FILE.json]
 
-Without --asm the engine is compiled first (`targets/cross-debian cargo rustc ... --emit=asm`). For each kernel the innermost
+Without --asm the engine is compiled first (`packaging/cross-debian cargo rustc ... --emit=asm`). For each kernel the innermost
 loop with the most multiplications is cut out of its function and put before llvm-mca for each core it is meant for. Printed:
 multiply-adds (MAC) and instructions of an iteration, cycles as simulated, MAC a cycle, and the share of the core's bound, which
 is what its multipliers can do if nothing else is in the way:
@@ -44,7 +44,7 @@ BOARDS = {"pi-zero2w": ("cortex-a53", 1.0), "pi3": ("cortex-a53", 1.2), "pi4": (
 
 
 def compile_engine():
-    command = [ROOT / "targets/cross-debian", "cargo", "rustc", "--release", "-p", "edge-ocr-engine", "--features", "std",
+    command = [ROOT / "packaging/cross-debian", "cargo", "rustc", "--release", "-p", "edge-ocr-engine", "--features", "std",
                "--target", "aarch64-unknown-linux-gnu", "--", "--emit=asm", "-C", "codegen-units=1"]
     subprocess.run(command, cwd=ROOT, check=True)
     folder = ROOT / "target/cross-debian/build/aarch64-unknown-linux-gnu/release/deps"

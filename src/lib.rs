@@ -125,11 +125,11 @@ pub use image::region::Region;
 pub use page::{OwnedPage, Page};
 pub use pipeline::{Frame, Pipeline};
 
-/// The examples of the guide and of the readme.
+/// The examples of the guide and of the crate's README are compiled as tests.
 #[cfg(doctest)]
 mod guide {
     #[doc = include_str!("../docs/library.md")]
     struct Library;
-    #[doc = include_str!("../README.md")]
+    #[doc = include_str!("README.md")]
     struct Readme;
 }

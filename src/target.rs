@@ -1,7 +1,7 @@
 //! The board that this program was built for, made by `build/main.rs` from `targets/<name>.toml`: input sizes, plans,
 //! and the size of all memory.
 //!
-//! To add a board: copy a file of `targets/`, change its numbers (their meaning is in `targets/README.md`), and build
+//! To add a board: copy a file of `targets/`, change its numbers (`docs/boards.md` explains them), and build
 //! with `EDGE_OCR_TARGET` set to the file's stem.
 
 mod stored;

@@ -1,4 +1,4 @@
-//! `edge-ocr package DIR`: man pages and completions, made of the flags' own definition for `targets/release`.
+//! `edge-ocr package DIR`: man pages and completions, made of the flags' own definition for `packaging/release`.
 //!
 //! Only in programs built with the feature `packaging`, and not a verb of [`Cli`]: completions name every verb,
 //! hidden ones too, and the shipped program does not have this one.

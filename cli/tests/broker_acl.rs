@@ -1,4 +1,4 @@
-//! The rights at the broker that `targets/node/mosquitto.acl` gives are enough for a node and a worker, and no more
+//! The rights at the broker that `packaging/mosquitto.acl` gives are enough for a node and a worker, and no more
 //! than that.
 #![cfg(all(feature = "node", unix))]
 
@@ -18,7 +18,7 @@ const PASSWORD: &str = "hunter2";
 fn broker(dir: &Path) -> Mosquitto {
     let (passwords, acl) = (dir.join("passwords"), dir.join("acl"));
     fs::write(&passwords, "").expect("written");
-    fs::copy(Path::new(ROOT).join("targets/node/mosquitto.acl"), &acl).expect("copied");
+    fs::copy(Path::new(ROOT).join("packaging/mosquitto.acl"), &acl).expect("copied");
     for user in ["meter-1", "homeassistant", "worker-1", "sender"] {
         let mut command = Command::new("mosquitto_passwd");
         let output = command.arg("-b").arg(&passwords).args([user, PASSWORD]).output().expect("mosquitto_passwd");

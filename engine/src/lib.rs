@@ -34,3 +34,8 @@ pub use plan::{Plan, PlanError};
 #[cfg(feature = "std")]
 pub use pool::{Panicked, Pool};
 pub use tensor::{Shape, View, ViewMut};
+
+/// The examples of the README are compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -22,3 +22,8 @@ pub mod publish;
 pub mod rules;
 pub mod util;
 pub mod worker;
+
+/// The examples of the README are compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

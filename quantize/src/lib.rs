@@ -32,3 +32,8 @@ pub mod target;
 
 pub use error::Error;
 pub use q8::Model;
+
+/// The examples of the README are compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

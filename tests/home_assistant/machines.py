@@ -53,7 +53,7 @@ class Broker:
 
     def __init__(self, folder, port, nodes):
         self.folder, self.port, self.process = folder, port, None
-        shipped = (REPO / "targets/node/mosquitto.acl").read_text()
+        shipped = (REPO / "packaging/mosquitto.acl").read_text()
         meter = re.search(r"^user meter-1\n.*?(?=^\n)", shipped + "\n", re.S | re.M)[0]
         others = "\n".join(meter.replace("meter-1", node) for node in nodes if node != "meter-1")
         (folder / "acl").write_text(f"{shipped}\n{others}\nuser monitor\ntopic read #\n")

@@ -50,7 +50,7 @@ fn examples_and_the_printed_default_are_right() {
         secret_file(dir.path(), name, b"a secret\n", 0o600);
     }
     let mut count = 0;
-    for entry in fs::read_dir(root().join("targets/node/examples")).expect("examples") {
+    for entry in fs::read_dir(root().join("examples/node")).expect("examples") {
         let path = entry.expect("an example").path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
         if name == "fuel-pump.toml" && cfg!(not(all(feature = "v4l2", target_os = "linux"))) {

@@ -47,8 +47,8 @@ pub fn check(config: &NodeConfig, limit: Duration) -> Result<(), String> {
     }
 }
 
-/// Times of the slowest board with some kernels, with one thread, estimated from counts of instructions: see
-/// `targets/README.md`.
+/// Times of the slowest board with some kernels, with one thread, estimated from counts of instructions: see the section
+/// "Watchdog" of `docs/boards.md`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Board {
     /// The detector on a canvas of 640x640 pixels.
@@ -103,7 +103,7 @@ mod tests {
 
     /// Of the shipped unit.
     fn shipped() -> Duration {
-        let unit = include_str!("../../../targets/node/edge-ocr.service");
+        let unit = include_str!("../../../packaging/systemd/edge-ocr.service");
         let seconds = unit.lines().find_map(|line| line.strip_prefix("WatchdogSec="));
         Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).expect("seconds"))
     }

@@ -43,26 +43,29 @@ pub fn read_text(path: &Path) -> Result<String, String> {
 /// # Errors
 /// As [`read()`].
 pub fn parse<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
-    toml::from_str(text).map_err(|error| {
-        let span = error.span().map(|span| span.start.min(text.len())..span.end.min(text.len()));
-        let place = match &span {
-            Some(span) => format!("{name}, line {}", line_of(text, span.start)),
-            None => name.to_string(),
-        };
-        if error.message() == "duplicate key" {
-            let key = span.and_then(|span| text.get(span)).unwrap_or_default();
-            return format!("{place}: the key {} is given twice; keep one of them", key.trim());
+    // Always by way of a table: its errors tell the key, and serde's code for every configuration is there once.
+    let table: Table = toml::from_str(text).map_err(|error| no_toml(text, name, &error))?;
+    table.try_into().map_err(|error: toml::de::Error| {
+        let said = explain(&error);
+        match culprit::<T>(text, &said) {
+            Some(at) => format!("{name}, line {}: {said}", line_of(text, at)),
+            None => format!("{name}: {said}"),
         }
-        // With its place in the text an error does not tell its key; from a table it does.
-        let Some(known) = toml::from_str::<Table>(text).ok().and_then(|table| table.try_into::<T>().err()) else {
-            return format!("{place}: {}", sentence(error.message()));
-        };
-        let place = match culprit::<T>(text, &explain(&known)) {
-            Some(at) => format!("{name}, line {}", line_of(text, at)),
-            None => place,
-        };
-        format!("{place}: {}", explain(&known))
     })
+}
+
+/// The sentence about a text that is not TOML.
+fn no_toml(text: &str, name: &str, error: &toml::de::Error) -> String {
+    let span = error.span().map(|span| span.start.min(text.len())..span.end.min(text.len()));
+    let place = match &span {
+        Some(span) => format!("{name}, line {}", line_of(text, span.start)),
+        None => name.to_string(),
+    };
+    if error.message() == "duplicate key" {
+        let key = span.and_then(|span| text.get(span)).unwrap_or_default();
+        return format!("{place}: the key {} is given twice; keep one of them", key.trim());
+    }
+    format!("{place}: {}", sentence(error.message()))
 }
 
 /// The line of a byte, from 1.

@@ -1,4 +1,4 @@
-//! A board as data: `targets/<name>.toml`. What the fields mean to a user is in `targets/README.md`.
+//! A board as data: `targets/<name>.toml`. What the fields mean to a user is in `docs/boards.md`.
 
 mod arena;
 

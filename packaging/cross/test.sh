@@ -1,4 +1,4 @@
-# Part of targets/cross-debian: what is tested on emulated boards. Kernels must give the bits that the scalar ones give (the
+# Part of packaging/cross-debian: what is tested on emulated boards. Kernels must give the bits that the scalar ones give (the
 # engine's tests), the right ones must be chosen, and images must be read as this machine reads them.
 
 run_tests() {
@@ -41,7 +41,7 @@ board_build() {
 }
 
 run_jobs() {
-  printf '%s\n' "$@" | xargs -L 1 -P "$(nproc)" "$root/targets/cross-debian" job
+  printf '%s\n' "$@" | xargs -L 1 -P "$(nproc)" "$root/packaging/cross-debian" job
 }
 
 # Where the program for $1 and processor $2 is. The static ones are those of boards, whose plans are of this machine's sizes, the Zero 2
@@ -72,7 +72,7 @@ libraries() {
 # With a limit, because a bug can be an endless loop.
 engine_tests() {
   local said
-  said=$(EDGE_OCR_CPU=$2 RUST_TEST_THREADS=1 timeout 900 "$root/targets/cross-debian" \
+  said=$(EDGE_OCR_CPU=$2 RUST_TEST_THREADS=1 timeout 900 "$root/packaging/cross-debian" \
     cargo test --release -p edge-ocr-engine --target "$1" --tests 2>&1) || fail "tests of the engine on $2: $said"
   printf '   %s: %s tests pass\n' "$2" "$(awk '/^test result:/ { n += $4 } END { print n }' <<<"$said")"
 }
@@ -226,6 +226,6 @@ reading() {
   # Whole pages take long on 32 bits.
   [ -z "${EDGE_OCR_CROSS_ALL:-}" ] || limit=3600
   timeout "$limit" "${qemu[@]}" "$(program_for "$2" "$1")" read "${image[@]}" --threads 1 --format json -o "$found"
-  "$root/targets/same_reading.py" "$build/readings/$3.json" "$found" || fail "$3 on $1 ($2) is not read as on this machine"
+  "$root/packaging/cross/same_reading.py" "$build/readings/$3.json" "$found" || fail "$3 on $1 ($2) is not read as on this machine"
   printf '   %s on %s (%s): the same, %s s\n' "$3" "$1" "$2" $((SECONDS - start))
 }

@@ -1,4 +1,4 @@
-# Part of targets/cross-debian: compiler, standard libraries and C libraries for ARM.
+# Part of packaging/cross-debian: compiler, standard libraries and C libraries for ARM.
 #
 # Debian's rustc-web brings the sources of the standard library with all that they need, so std is built for any target
 # without a network; its packages are unpacked, not installed, and so conflict with nothing.
@@ -153,7 +153,7 @@ musl_of_debian() {
   mkdir -p "$to"
   cp "$work"/usr/lib/aarch64-linux-musl/{*.o,libc.a} "$gcc"/crt{begin,beginS,beginT,end,endS}.o "$to/"
   cp "$gcc/libgcc_eh.a" "$to/libunwind.a"
-  aarch64-linux-gnu-gcc -O2 -fno-stack-protector -c "$root/targets/cross/dl_find_object.c" -o "$work/dl_find_object.o"
+  aarch64-linux-gnu-gcc -O2 -fno-stack-protector -c "$root/packaging/cross/dl_find_object.c" -o "$work/dl_find_object.o"
   aarch64-linux-gnu-ar r "$to/libunwind.a" "$work/dl_find_object.o"
   rm -rf "$work"
 }
