@@ -190,7 +190,7 @@ fn a_cable_that_is_pulled_out_is_noticed() {
     assert!(listener.last(STATE).is_some());
     proxy.black_hole();
     let start = Instant::now();
-    let noticed = wait_for(Duration::from_secs(40), || node.count("broker") > 0);
+    let noticed = wait_for(Duration::from_secs(40), || node.count("no longer answers") > 0);
     // Twice the keep-alive after what was heard last, and a second of reserve.
     assert!(noticed && start.elapsed() < Duration::from_secs(32), "{:?} {:#?}", start.elapsed(), node.lines());
     let before = listener.texts("ocr/n/status").len();

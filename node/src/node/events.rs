@@ -131,10 +131,14 @@ impl EventReceiver {
 }
 
 impl EventSender {
-    fn try_send(&self, event: NodeEvent) -> Result<(), TrySendError<NodeEvent>> {
+    /// Sends an event, or gives it back if there is no room. Nobody misses it in a node that has gone.
+    fn offer(&self, event: NodeEvent) -> Option<NodeEvent> {
         let sent = self.events.try_send(event);
         self.stop.interrupt();
-        sent
+        match sent {
+            Err(TrySendError::Full(event)) => Some(event),
+            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+        }
     }
 
     /// Queues a command.
@@ -146,8 +150,8 @@ impl EventSender {
         if flag.is_some_and(|flag| flag.swap(true, Ordering::AcqRel)) {
             return Err(Box::new((request, CommandRejected::Pending)));
         }
-        match self.try_send(NodeEvent::Command(request)) {
-            Err(TrySendError::Full(NodeEvent::Command(request))) => {
+        match self.offer(NodeEvent::Command(request)) {
+            Some(NodeEvent::Command(request)) => {
                 if let Some(flag) = self.flags.of(&request.command) {
                     flag.store(false, Ordering::Release);
                 }
@@ -161,7 +165,7 @@ impl EventSender {
     /// Home Assistant has started.
     pub fn home_assistant(&self, within: Duration) {
         if !self.flags.home_assistant.swap(true, Ordering::AcqRel)
-            && matches!(self.try_send(NodeEvent::HomeAssistant(within)), Err(TrySendError::Full(_)))
+            && self.offer(NodeEvent::HomeAssistant(within)).is_some()
         {
             self.flags.home_assistant.store(false, Ordering::Release);
         }
@@ -184,7 +188,7 @@ impl EventSender {
     pub fn wake_up(&self) {
         if self.flags.wake_up.swap(true, Ordering::AcqRel) {
             self.stop.interrupt();
-        } else if self.try_send(NodeEvent::Wakeup).is_err() {
+        } else if self.offer(NodeEvent::Wakeup).is_some() {
             self.flags.wake_up.store(false, Ordering::Release);
         }
     }
@@ -205,7 +209,7 @@ pub fn listen_for_signals(signals: Signals, event_sender: EventSender, stop: Shu
         SignalRequest::Stop(_) => {
             stop.set();
             // If the channel is full, the node is awake and asks `stop`.
-            let _ = event_sender.try_send(NodeEvent::Stop);
+            event_sender.offer(NodeEvent::Stop);
         }
     })
 }
@@ -241,7 +245,7 @@ mod tests {
     fn sighup_coalesces_and_survives_full_queue() {
         let (event_sender, event_receiver) = channel(&Shutdown::default());
         for _ in 0..WAITING + 1 {
-            let _ = event_sender.try_send(NodeEvent::Stop);
+            event_sender.offer(NodeEvent::Stop);
         }
         for _ in 0..10 * WAITING {
             event_sender.reload();
