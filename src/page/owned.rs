@@ -193,7 +193,9 @@ mod tests {
         for key in ["schema", "source", "engine", "models", "params"] {
             assert!(object.remove(key).is_some(), "{key}");
         }
-        assert_eq!(serde_json::to_value(page.to_owned()).expect("JSON"), program);
+        // By way of the text: only there are numbers of 32 bits as short as they are written.
+        let text = serde_json::to_string(&page.to_owned()).expect("JSON");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), program);
         assert_eq!(program["lines"][1]["polygon"][0], serde_json::json!([0.0, 1.0]));
         assert_eq!(program["warnings"].as_array().map(Vec::len), Some(1));
     }
@@ -210,7 +212,8 @@ mod tests {
         let mut short = written(&page);
         for line in short["lines"].as_array_mut().expect("lines") {
             let line = line.as_object_mut().expect("a line");
-            (line.remove("words"), line.remove("chars"));
+            line.remove("words");
+            line.remove("chars");
         }
         let short: OwnedPage = serde_json::from_value(short).expect("a page");
         assert!(short.lines[0].words.is_empty() && short.text() == read.text());
