@@ -25,7 +25,7 @@
 //!
 //! | you have | call | you get |
 //! |---|---|---|
-//! | a file | [`Pipeline::read_path`] | an [`OwnedPage`](page::OwnedPage) for each page of the file |
+//! | a file | [`Pipeline::read_path`] | an [`OwnedPage`] for each page of the file |
 //! | its bytes | [`Pipeline::read_bytes`] | the same |
 //! | pixels of a camera or an [`Image`](image::Image) | [`Pipeline::run`] | a [`Page`], borrowed; nothing is allocated |
 //! | pixels, and fields to be read each in its own way | [`Pipeline::run_profile`] | the same |
@@ -55,7 +55,7 @@
 //!
 //! [`Error`] has a variant for each kind: a parameter, a model, an image, an input, the engine. A message is one
 //! sentence: the thing, the reason, what to do about it. No input makes this library panic. What was not read of an
-//! image that could be is in [`OwnedPage::warnings`](page::OwnedPage::warnings) or [`Page::notices`]. Errors,
+//! image that could be is in [`OwnedPage::warnings`] or [`Page::notices`]. Errors,
 //! parameters and results may get more variants and fields in any version, so they are `#[non_exhaustive]`.
 //!
 //! # Memory

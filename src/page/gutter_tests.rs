@@ -5,7 +5,7 @@ use super::*;
 
 /// Text of `len` characters, all of one width, whose spaces stand elsewhere for each `seed`.
 fn words(seed: usize, len: usize) -> String {
-    let mut state = seed as u32 * 2_654_435_761 + 12_345;
+    let mut state = (seed as u32).wrapping_mul(2_654_435_761).wrapping_add(12_345);
     let (mut text, mut word) = (String::new(), 0);
     while text.len() < len {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
