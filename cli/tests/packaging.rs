@@ -26,7 +26,11 @@ fn files(source: &Path) -> Vec<PathBuf> {
 fn deb_assets_are_files_of_the_repository() {
     for (source, to) in assets() {
         let found = files(&source);
-        assert!(!found.is_empty() && found.iter().all(|file| file.is_file()), "{} for {to}: {found:?}", source.display());
+        assert!(
+            !found.is_empty() && found.iter().all(|file| file.is_file()),
+            "{} for {to}: {found:?}",
+            source.display()
+        );
     }
 }
 
