@@ -178,6 +178,9 @@ fn line_is_read_without_a_detector() {
 fn pipeline_and_results_can_be_sent() {
     fn send<T: Send>() {}
     fn sync<T: Sync>() {}
-    (send::<Pipeline>(), send::<OwnedPage>(), sync::<OwnedPage>());
-    (send::<Error>(), sync::<Error>());
+    send::<Pipeline>();
+    send::<OwnedPage>();
+    sync::<OwnedPage>();
+    send::<Error>();
+    sync::<Error>();
 }
