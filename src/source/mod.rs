@@ -14,8 +14,9 @@ pub use expand::{Expanded, expand};
 pub use read::read;
 
 /// Endings (without the dot, lower case) by which files of a directory count as images.
-pub const EXTENSIONS: [&str; 16] = [
-    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
+pub const EXTENSIONS: [&str; 17] = [
+    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "mpo", "pam", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff",
+    "webp",
 ];
 
 /// One thing to read an image from.

@@ -1,7 +1,7 @@
 //! All pages of a file, and what of it was not decoded.
 
 use super::{Image, Job, Limits, Reduced, check_file, decode_reduced, ends_early};
-use crate::image::header::{gif, png, tiff, webp};
+use crate::image::header::{gif, mpf, png, tiff, webp};
 use crate::image::{CHANNELS, ImageError};
 use crate::page::ms;
 use ::image::ImageFormat;
@@ -44,7 +44,7 @@ impl Decoded {
 pub enum Notice {
     /// The file was cut.
     EndsEarly,
-    /// The file holds further images (frames of an animation), which are not decoded.
+    /// The file holds further images (frames of an animation, the views of a stereo camera), which are not decoded.
     FurtherImages {
         /// How many, if the file says so.
         count: Option<u32>,
@@ -181,6 +181,7 @@ fn notices(file: &[u8], format: ImageFormat, image: &Image) -> Vec<Notice> {
         ImageFormat::WebP => Some(webp::walk(file).frames.saturating_sub(1)),
         ImageFormat::Png => png::walk(file).map(|png| png.further_frames),
         ImageFormat::Pnm if has_further_pnm(file) => None,
+        ImageFormat::Jpeg if mpf::has_further(file) => None,
         _ => Some(0),
     };
     let facts = [

@@ -21,6 +21,8 @@ pub(in crate::image) struct Jpeg<'a> {
     pub first_scan_components: u8,
     /// The TIFF structure of the first EXIF segment.
     pub exif: Option<&'a [u8]>,
+    /// Where the index of further images begins in the file; see [`super::mpf`].
+    pub mpf: Option<usize>,
     /// Whether the image's end follows: without it, the file was cut.
     pub ends: bool,
     /// Bytes of coded data in the first scan.
@@ -105,6 +107,7 @@ pub(in crate::image) fn walk(bytes: &[u8]) -> Option<Jpeg<'_>> {
                 }
                 return (found.width > 0 && !found.sampling.is_empty()).then_some(found);
             }
+            0xE2 if segment.starts_with(b"MPF\0") => found.mpf = Some(at + 7),
             0xE1 if found.exif.is_none() => found.exif = segment.strip_prefix(b"Exif\0\0"),
             _ => {}
         }

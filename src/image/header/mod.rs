@@ -6,6 +6,7 @@
 
 pub(super) mod gif;
 pub(super) mod jpeg;
+pub(super) mod mpf;
 pub(super) mod png;
 pub(super) mod tiff;
 pub(super) mod webp;
