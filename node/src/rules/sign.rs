@@ -11,6 +11,7 @@
 //! | `+12.5`, `12.5 - 13`, `12-13` (the first) | positive |
 //! | `T - 12.5`, `T-12.5`, `A-12`, `2026-11-30`, `5 - 12`, `5 -12` | refused: a minus or a hyphen |
 //! | `12.5-`, `12.5 -`, `(12.5)`, `--12`, `±12`, `_12` | refused |
+//! | `-` or `_` alone in the line before or after the number | refused: the detector parts sign and number |
 //!
 //! A dash for which `regex` asks outside of its group is a hyphen; one that `strip` removes does not count.
 
@@ -35,6 +36,11 @@ pub(super) enum Sign {
 /// Whether it is a dash that counts as a minus.
 pub(super) fn is_minus(c: char) -> bool {
     matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2796}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}')
+}
+
+/// Whether it is a minus, or may be one.
+fn may_be_minus(c: char) -> bool {
+    is_minus(c) || resembles_minus(c)
 }
 
 /// Whether recognisers confuse it with a minus.
@@ -149,8 +155,8 @@ fn sign_of_unit(text: &[char], end: usize) -> Sign {
 
 /// A dash that stands alone at the end of the line before: the detector took sign and number for two lines.
 fn dash_before_line_end(text: &[char], line_end: usize) -> Option<usize> {
-    let at = last(text, line_end, is_blank).filter(|at| is_minus(text[*at]))?;
-    let before = last(text, at, is_minus);
+    let at = last(text, line_end, is_blank).filter(|at| may_be_minus(text[*at]))?;
+    let before = last(text, at, may_be_minus);
     let alone = before.is_none_or(|before| text[before].is_whitespace());
     (alone && at - before.map_or(0, |before| before + 1) + 1 < RULE_DASHES).then_some(at)
 }
@@ -168,7 +174,7 @@ fn trailing(text: &[char], end: usize) -> Option<usize> {
     match text[at] {
         '\n' => {
             let next = first(text, at + 1, is_blank)?;
-            let dashes = first(text, next, is_minus).unwrap_or(text.len()) - next;
+            let dashes = first(text, next, may_be_minus).unwrap_or(text.len()) - next;
             ((1..RULE_DASHES).contains(&dashes) && line_ends(next + dashes)).then_some(next)
         }
         c if is_minus(c) => {
@@ -268,6 +274,10 @@ mod tests {
             "12.50 EUR-",
             "-12.5-",
             "12.5\n-",
+            "_\n12.5",
+            "12.5\n_",
+            "7\n_\n_",
+            "¯ \n 7",
             "12-V",
         ] {
             assert!(matches!(beside(text, false), Sign::Unclear(_)), "{text:?}: {:?}", beside(text, false));
@@ -291,6 +301,9 @@ mod tests {
             "x (out 12.5)",
             "12.5 °C",
             "12.5\n- next",
+            "____\n12.5",
+            "12.5\n_next",
+            "MAX_\n12.5",
         ] {
             assert_eq!(beside(text, false), Sign::None, "{text:?}");
         }
