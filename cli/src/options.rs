@@ -272,6 +272,10 @@ impl Options {
             OrderName::Reading => Order::Reading,
             OrderName::Rapidocr => Order::Rapidocr,
         };
+        // Before a model is looked for that only a wrong value would need.
+        config.validate()?;
+        config.detect.scale.validate()?;
+        config.recognise.validate()?;
         config.engine = match self.models.engine {
             Some(EngineName::Arena) => Engine::Arena,
             Some(EngineName::Tract) => Engine::Tract,

@@ -129,6 +129,29 @@ pub enum RecogniserError {
     Param(#[from] ParamError),
 }
 
+impl RecogniseParams {
+    /// Checks what does not depend on the network.
+    ///
+    /// # Errors
+    /// The first parameter that cannot be used.
+    pub fn validate(&self) -> Result<(), ParamError> {
+        if let Widths::Buckets(list) = &self.widths {
+            // Below, the network has too few columns to say anything.
+            if list.is_empty() || !list.is_sorted() || list.iter().any(|w| !(64..=8192).contains(w)) {
+                let allowed = "64 to 8192 pixels, ascending, at least one";
+                let sentence = format!("the recogniser's widths ({}) must be {allowed}", Param::RecWidths);
+                return Err(ParamError::new(Param::RecWidths, format!("{list:?}"), allowed).saying(sentence));
+            }
+        }
+        if self.batch == 0 || self.batch > MAX_BATCH {
+            let (param, allowed) = (Param::RecBatch, format!("1 to {MAX_BATCH}"));
+            let sentence = format!("a batch of {} lines cannot be read; {param} takes {allowed}", self.batch);
+            return Err(ParamError::new(param, self.batch, allowed).saying(sentence));
+        }
+        Ok(())
+    }
+}
+
 impl Recogniser {
     /// Binds a network to its dictionary; refuses one that is not a recogniser, or whose classes are not the
     /// dictionary's characters, blank and space.
@@ -141,24 +164,11 @@ impl Recogniser {
         let (Some(facts), Some(height)) = (&manifest.recogniser, manifest.input.height_px) else {
             return Err(wrong(manifest, "its manifest is of another kind".into()));
         };
+        params.validate()?;
         let widths: Vec<usize> = match &params.widths {
             Widths::Exact => Vec::new(),
-            Widths::Buckets(list) => {
-                // Below, the network has too few columns to say anything.
-                if list.is_empty() || !list.is_sorted() || list.iter().any(|w| !(64..=8192).contains(w)) {
-                    let allowed = "64 to 8192 pixels, ascending, at least one";
-                    let sentence = format!("the recogniser's widths ({}) must be {allowed}", Param::RecWidths);
-                    let error = ParamError::new(Param::RecWidths, format!("{list:?}"), allowed);
-                    return Err(error.saying(sentence).into());
-                }
-                list.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect()
-            }
+            Widths::Buckets(list) => list.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect(),
         };
-        if params.batch == 0 || params.batch > MAX_BATCH {
-            let (param, allowed) = (Param::RecBatch, format!("1 to {MAX_BATCH}"));
-            let sentence = format!("a batch of {} lines cannot be read; {param} takes {allowed}", params.batch);
-            return Err(ParamError::new(param, params.batch, allowed).saying(sentence).into());
-        }
         let mut max_bytes = None;
         if let Some(shapes) = model.shapes() {
             if params.batch != 1 {
