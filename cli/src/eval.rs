@@ -107,7 +107,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                 Ok(())
             });
             if let Err(error) = read {
-                eprintln!("edge-ocr: {image}: {error}");
+                print_error!("edge-ocr: {image}: {error}");
                 failed = true;
                 prediction.error.get_or_insert(error.to_string());
             }
@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         .map_err(write_failed(&out_name))?;
     }
     if bad > 0 {
-        eprintln!("edge-ocr: {bad} of {} images could not be read", images.len());
+        print_error!("edge-ocr: {bad} of {} images could not be read", images.len());
         return Ok(exit::INPUT);
     }
     Ok(exit::OK)

@@ -21,7 +21,7 @@ impl<T: Send + 'static> Guarded<T> {
             let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
             match results.take().map(close) {
                 Some(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    eprintln!("edge-ocr: the end of the results could not be written: {error}; free space");
+                    print_error!("edge-ocr: the end of the results could not be written: {error}; free space");
                 }
                 _ => {}
             }

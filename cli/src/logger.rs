@@ -21,7 +21,7 @@ impl Logger {
             return service::end(&writer, sentence);
         }
         if let Some(sentence) = sentence {
-            eprintln!("{sentence}");
+            print_error!("{sentence}");
         }
     }
 }

@@ -8,6 +8,15 @@ macro_rules! say {
     }};
 }
 
+/// `eprintln!` that gives up when standard error takes nothing, instead of a panic: a message that cannot be written must
+/// not cost the results that can.
+macro_rules! print_error {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod bench;
 mod check;
 mod eval;
@@ -119,7 +128,7 @@ fn run() -> u8 {
     let signals = match cli.verb.is_service().then(edge_ocr_node::util::signals::Signals::catch).transpose() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("edge-ocr: signals cannot be caught: {error}; free memory and open files");
+            print_error!("edge-ocr: signals cannot be caught: {error}; free memory and open files");
             return exit::FAILED;
         }
     };
@@ -127,7 +136,7 @@ fn run() -> u8 {
     let logger = match logger::start(level, cli.verb.is_service()) {
         Ok(logger) => logger,
         Err(error) => {
-            eprintln!("edge-ocr: the log cannot be written: {error}; free memory and processes");
+            print_error!("edge-ocr: the log cannot be written: {error}; free memory and processes");
             return exit::FAILED;
         }
     };

@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                 match store.verify(m) {
                     Ok(path) => say!("{}: right ({})", m.name, path.display()),
                     Err(error) => {
-                        eprintln!("edge-ocr: {error}");
+                        print_error!("edge-ocr: {error}");
                         code = exit::MODEL;
                     }
                 }

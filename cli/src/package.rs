@@ -16,13 +16,13 @@ pub fn requested() -> Option<u8> {
         return None;
     }
     let (Some(dir), None) = (args.next(), args.next()) else {
-        eprintln!("edge-ocr: package takes one argument, the directory to write to");
+        print_error!("edge-ocr: package takes one argument, the directory to write to");
         return Some(exit::USAGE);
     };
     Some(match write(Path::new(&dir)) {
         Ok(()) => exit::OK,
         Err(error) => {
-            eprintln!("edge-ocr: man pages and completions could not be written to {}: {error}", dir.display());
+            print_error!("edge-ocr: man pages and completions could not be written to {}: {error}", dir.display());
             exit::FAILED
         }
     })

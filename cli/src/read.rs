@@ -139,7 +139,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let (mut bad, mut empty) = (0, 0);
     let mut code = exit::OK;
     for error in &unreadable {
-        eprintln!("edge-ocr: {error}");
+        print_error!("edge-ocr: {error}");
         code = exit::INPUT;
     }
     let mut read = |input: &Input| {
@@ -163,7 +163,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                     })?;
                 }
                 Err(error) => {
-                    progress.suspend(|| eprintln!("edge-ocr: {name}: {error}"));
+                    progress.suspend(|| print_error!("edge-ocr: {name}: {error}"));
                     results.with(|writer| writer.failure(&name, &error.to_string())).map_err(write_failed(&target))?;
                     failed = true;
                     code = exit::of(&error);
@@ -193,10 +193,10 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let tried_all = goes_on?;
     closed?;
     if bad > 0 && tried_all && inputs.len() > 1 {
-        eprintln!("edge-ocr: {bad} of {} images could not be read", inputs.len());
+        print_error!("edge-ocr: {bad} of {} images could not be read", inputs.len());
     }
     if code == exit::OK && args.fail_on_empty && empty > 0 {
-        eprintln!("edge-ocr: {empty} of {} images have no text", inputs.len());
+        print_error!("edge-ocr: {empty} of {} images have no text", inputs.len());
         code = exit::NO_TEXT;
     }
     Ok(code)

@@ -105,7 +105,7 @@ fn inputs() {
 }
 
 #[test]
-fn a_bad_picture_does_not_stop_the_others() {
+fn bad_image_does_not_stop_others() {
     let folder = tempfile::tempdir().unwrap();
     let bad = folder.path().join("bad.png");
     fs::write(&bad, b"this is no image").unwrap();
@@ -115,6 +115,36 @@ fn a_bad_picture_does_not_stop_the_others() {
     let lines: Vec<serde_json::Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 2);
     assert!(lines[0]["error"].is_string() && lines[1]["lines"].is_array());
+}
+
+/// A message that nobody can get must not cost the results.
+#[cfg(target_os = "linux")]
+#[test]
+fn unwritable_stderr_does_not_stop_results() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bad = folder.path().join("bad.png");
+    fs::write(&bad, b"this is no image").expect("written");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let mut command = support::program();
+    command.arg("read").arg(&bad).args([WORD, "--format", "jsonl"]).stderr(full);
+    let output = command.output().expect("the program");
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+}
+
+/// Also where the value would need another engine, whose model may be missing.
+#[test]
+fn wrong_values_are_refused_before_models_are_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().to_str().expect("UTF-8");
+    for [flag, value, said] in [
+        ["--rec-batch", "0", "--rec-batch"],
+        ["--rec-widths", "320,100", "ascending"],
+        ["--det-canvas", "0x0", "multiples of 32"],
+        ["--threads", "0", "--threads"],
+    ] {
+        mistake(&["read", WORD, "--models-dir", empty, flag, value], 2, said);
+    }
 }
 
 /// As `lost+found` on every ext4 disk, for whoever is not root.
