@@ -80,6 +80,17 @@ fn will_on_crash_offline_message_on_stop() {
 }
 
 /// Also while the camera does not answer and the broker is away.
+/// As timeout(1) sends it: to the program, and to its process group.
+#[test]
+fn signal_sent_twice_at_once_is_one() {
+    let Some(mut scene) = Scene::new("") else { return };
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(100) && scene.node.runs() {
+        scene.node.signal(Signal::INT);
+    }
+    assert_eq!(scene.node.exit_code(SOON), Some(0), "{:#?}", scene.node.lines());
+}
+
 #[test]
 fn a_node_that_waits_for_its_camera_can_be_stopped() {
     let Some(mut scene) = Scene::new("") else { return };

@@ -17,6 +17,11 @@ mod system {
     use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
     use std::io;
     use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    /// What asks for the end so soon after the same request is that request again: timeout(1) sends its signal to its
+    /// child and to the process group. A second one ends a service at once, so it must be a person's.
+    const AGAIN: Duration = Duration::from_millis(500);
 
     /// Signals that are caught; see the [module](super).
     pub struct Signals(signal_hook::iterator::Signals);
@@ -41,8 +46,14 @@ mod system {
         pub fn listen(self, mut on_request: impl FnMut(SignalRequest) + Send + 'static) -> io::Result<()> {
             let Signals(mut signals) = self;
             let work = move || {
+                let mut stopped: Option<Instant> = None;
                 for signal in signals.forever() {
-                    on_request(if signal == SIGHUP { SignalRequest::Reload } else { SignalRequest::Stop(signal) });
+                    if signal == SIGHUP {
+                        on_request(SignalRequest::Reload);
+                    } else if stopped.is_none_or(|first| first.elapsed() > AGAIN) {
+                        stopped.get_or_insert_with(Instant::now);
+                        on_request(SignalRequest::Stop(signal));
+                    }
                 }
             };
             std::thread::Builder::new().name("signals".into()).spawn(work).map(drop)
