@@ -2,11 +2,10 @@
 //!
 //! None of this is on by default: the published models read ordinary photographs better as they are.
 
-use std::str::FromStr;
-
 use ::image::{GrayImage, RgbImage};
 use imageproc::contrast::{adaptive_threshold, stretch_contrast_mut};
 use imageproc::geometric_transformations::{Border, Interpolation, Projection, warp_into};
+use std::str::FromStr;
 
 use super::decode::Limits;
 use super::{CHANNELS, Image, ImageError, PixelView};
