@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_millis(32);
 
 /// With so many cores together helpers are worth it: the caller has about one, and they add to that. With fewer the
-/// caller is as fast alone, or faster (two to four busy programs on two cores, measured).
+/// caller is as fast alone, or faster (`benches/results/2026-11-30-contention.md`).
 const WORTH_HELPERS: f64 = 1.1;
 
 /// How long helpers stay away before they are tried again.
