@@ -2,6 +2,7 @@
 //! Format", files `.mpo`).
 
 use super::jpeg;
+use super::tiff::Tiff;
 
 /// Most images of one file that are looked at.
 const MAX_IMAGES: usize = 64;
@@ -24,28 +25,11 @@ pub(in crate::image) fn has_further(file: &[u8]) -> bool {
 
 /// Where the images begin, counted from the index's own beginning; 0 stands for the first image.
 fn offsets(index: &[u8]) -> Option<Vec<usize>> {
-    let little = match index.get(..4)? {
-        b"II*\0" => true,
-        b"MM\0*" => false,
-        _ => return None,
-    };
-    let u16_at = |at: usize| {
-        let bytes = *index.get(at..)?.first_chunk()?;
-        Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
-    };
-    let u32_at = |at: usize| {
-        let bytes = *index.get(at..)?.first_chunk()?;
-        usize::try_from(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }).ok()
-    };
-    let directory = u32_at(4)?;
-    let fields = u16_at(directory)?;
-    let field = (0..usize::from(fields)).find_map(|i| {
-        let at = directory.checked_add(2 + 12 * i)?;
-        (u16_at(at)? == MP_ENTRY).then_some(at)
-    })?;
-    let (bytes, list) = (u32_at(field + 4)?, u32_at(field + 8)?);
-    let images = (bytes / 16).min(MAX_IMAGES);
-    Some((0..images).filter_map(|i| u32_at(list.checked_add(16 * i + 8)?)).collect())
+    let tiff = Tiff::new(index)?;
+    let entry = tiff.entries(tiff.first()?).find(|entry| entry.tag == MP_ENTRY)?;
+    let list = index.get(usize::try_from(tiff.u32(entry.value)?).ok()?..)?;
+    let images = list.chunks_exact(16).take(usize::try_from(entry.count / 16).ok()?.min(MAX_IMAGES));
+    Some(images.filter_map(|image| usize::try_from(tiff.u32(image.get(8..)?)?).ok()).collect())
 }
 
 #[cfg(test)]

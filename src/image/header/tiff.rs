@@ -1,4 +1,5 @@
-//! The directories of a TIFF structure: the pages of a TIFF file, and the EXIF block that other formats carry.
+//! The directories of a TIFF structure: the pages of a TIFF file, the EXIF block that other formats carry, and the index
+//! of further images in a JPEG.
 #![cfg_attr(not(feature = "formats"), allow(dead_code))]
 
 use ::image::metadata::Orientation;
@@ -24,26 +25,26 @@ const FIRST_FOREIGN_TAG: u16 = 700;
 const MAX_VALUES: u32 = 1 << 18;
 
 /// One entry of a directory.
-struct Entry<'a> {
-    tag: u16,
+pub(super) struct Entry<'a> {
+    pub tag: u16,
     kind: u16,
-    count: u32,
+    pub count: u32,
     /// The value, or where it is: four bytes.
-    value: &'a [u8],
+    pub value: &'a [u8],
     /// Where these four bytes are in the structure.
     value_at: usize,
 }
 
 /// Byte order and bytes of a TIFF structure.
 #[derive(Clone, Copy)]
-struct Tiff<'a> {
+pub(super) struct Tiff<'a> {
     bytes: &'a [u8],
     little: bool,
 }
 
 impl<'a> Tiff<'a> {
     /// Recognises the structure by its first four bytes.
-    fn new(bytes: &'a [u8]) -> Option<Self> {
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
         match bytes.first_chunk()? {
             b"II*\0" => Some(Self { bytes, little: true }),
             b"MM\0*" => Some(Self { bytes, little: false }),
@@ -56,13 +57,13 @@ impl<'a> Tiff<'a> {
         Some(if self.little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     }
 
-    fn u32(&self, bytes: &[u8]) -> Option<u32> {
+    pub fn u32(&self, bytes: &[u8]) -> Option<u32> {
         let bytes = *bytes.first_chunk()?;
         Some(if self.little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
     }
 
     /// The entries of the directory at `at`, as far as the data reaches.
-    fn entries(self, at: u32) -> impl Iterator<Item = Entry<'a>> {
+    pub fn entries(self, at: u32) -> impl Iterator<Item = Entry<'a>> {
         let directory = || {
             let at = usize::try_from(at).ok()?;
             let (count, entries) = self.bytes.get(at..)?.split_at_checked(2)?;
@@ -81,7 +82,7 @@ impl<'a> Tiff<'a> {
     }
 
     /// Where the first directory begins.
-    fn first(self) -> Option<u32> {
+    pub fn first(self) -> Option<u32> {
         self.u32(self.bytes.get(FIRST_AT..)?)
     }
 
