@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM while results are written: the program ends between two results, never within one, and the
-//! output is closed.
+//! SIGINT, SIGTERM and SIGHUP while results are written: the program ends between two results, never within one, and
+//! the output is closed.
 
 use super::Stop;
 use edge_ocr::Error;
@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Guarded<T>(Arc<Mutex<Option<T>>>);
 
 impl<T: Send + 'static> Guarded<T> {
-    /// From now on SIGINT and SIGTERM close the results by `close` and end the program; its exit code is 128 plus the
-    /// signal's number.
+    /// From now on SIGINT, SIGTERM and SIGHUP close the results by `close` and end the program; its exit code is 128 plus
+    /// the signal's number. Signals that the program was started to ignore, as by nohup(1), stay ignored.
     pub fn new(results: T, close: impl FnOnce(T) -> io::Result<()> + Send + 'static) -> Result<Guarded<T>, Stop> {
         let results = Arc::new(Mutex::new(Some(results)));
         let shared = results.clone();
@@ -47,7 +47,7 @@ impl<T: Send + 'static> Guarded<T> {
 
 #[cfg(unix)]
 mod system {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     use std::io;
     use std::thread::Builder;
@@ -59,7 +59,9 @@ mod system {
 
     /// Calls `end` once, in a thread of its own, when a signal comes.
     pub fn on_signal(end: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let ignored = ignored_signals();
+        let caught = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+        let mut signals = Signals::new(caught)?;
         let work = move || {
             let (mut end, mut since) = (Some(end), Instant::now());
             for signal in signals.forever() {
@@ -73,6 +75,13 @@ mod system {
             }
         };
         Builder::new().name("signals".into()).spawn(work).map(drop)
+    }
+
+    /// The signals that this process ignores, as Linux tells them: signal `n` is bit `n - 1`. Others tell nothing.
+    fn ignored_signals() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let hex = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
+        u64::from_str_radix(hex.trim(), 16).unwrap_or(0)
     }
 }
 

@@ -70,7 +70,7 @@ fn until(out: &mut impl Read, part: &str) -> String {
 #[test]
 fn interrupted_read_leaves_whole_records_in_pipe() {
     for (format, signal, code) in
-        [("text", "INT", 130), ("json", "TERM", 143), ("jsonl", "INT", 130), ("hocr", "INT", 130)]
+        [("text", "INT", 130), ("json", "TERM", 143), ("jsonl", "INT", 130), ("hocr", "INT", 130), ("json", "HUP", 129)]
     {
         let mut child = Running::start(&["read", "--line", "--format", format, DIGIT, "-"]);
         let mut out = child.0.stdout.take().expect("a pipe");
@@ -89,6 +89,31 @@ fn interrupted_read_leaves_whole_records_in_pipe() {
             }
         }
     }
+}
+
+/// What nohup(1) and a shell's `&` set must not be undone.
+#[cfg(target_os = "linux")]
+#[test]
+fn ignored_signals_stay_ignored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("out.txt");
+    let (args, read) = ("trap '' HUP INT; exec \"$0\" \"$@\"", ["read", "--line", "-o"]);
+    let mut shell = Command::new("sh");
+    shell
+        .current_dir(root())
+        .args(["-c", args, env!("CARGO_BIN_EXE_edge-ocr")])
+        .args(read)
+        .arg(&file)
+        .args([DIGIT, "-"]);
+    let child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = Running(child.expect("a shell"));
+    wait("result in the file", || fs::metadata(&file).is_ok_and(|file| file.len() > 0));
+    child.signal("HUP");
+    child.signal("INT");
+    let image = fs::read(root().join(DIGIT)).expect("an image");
+    child.0.stdin.take().expect("a pipe").write_all(&image).expect("the program reads on");
+    assert_eq!(child.end().0, Some(0));
+    assert_eq!(fs::read_to_string(&file).expect("a file").matches("\n7\n").count(), 2);
 }
 
 #[test]
