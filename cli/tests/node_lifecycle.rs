@@ -189,8 +189,9 @@ fn a_camera_program_can_be_told_to_end() {
 
 #[test]
 fn commands_are_carried_out_and_answered() {
-    let more = "[trigger]\ninterval_s = 1000\n[image]\nmax_bytes = 50000\n[commands]\nread_min_interval_ms = 0";
-    let Some(mut scene) = Scene::new(more) else { return };
+    let limits = "[commands]\nread_min_interval_ms = 0\nimage_min_interval_ms = 0";
+    let more = format!("[trigger]\ninterval_s = 1000\n[image]\nmax_bytes = 50000\n{limits}");
+    let Some(mut scene) = Scene::new(&more) else { return };
     let readings = scene.listener.texts(STATE).len();
     assert_eq!(scene.ask("read", r#"{"transaction": 7}"#)["transaction"], 7);
     assert!(wait_for(SOON, || scene.listener.texts(STATE).len() == readings + 1), "a reading for a command");

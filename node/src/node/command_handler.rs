@@ -70,7 +70,16 @@ impl Node {
                     return Ok(());
                 }
             },
-            Command::Image { field } => self.image(field.as_deref()),
+            Command::Image { field } => match too_soon(&self.limits.image, "image", began) {
+                Some(sentence) => Err(sentence),
+                None => {
+                    let done = self.image(field.as_deref());
+                    if done.is_ok() {
+                        self.limits.image.note(began, began);
+                    }
+                    done
+                }
+            },
         };
         self.publisher.send(match done {
             Ok(()) => reply.done(),

@@ -14,6 +14,8 @@ pub struct CommandsConfig {
     /// From the end of a `read` to the next, milliseconds, 0 to 86 400 000. Default 1000. If the reading itself took
     /// longer, as long as that: at least half of the time is left for the schedule.
     pub read_min_interval_ms: u64,
+    /// From `image` to `image`, milliseconds, 0 to 86 400 000. Default 1000.
+    pub image_min_interval_ms: u64,
     /// From `reload` to `reload`, milliseconds, 0 to 86 400 000. Default 60 000.
     pub reload_min_interval_ms: u64,
     /// From `set_value` to `set_value` of one field, milliseconds, 0 to 86 400 000. Default 1000. Each is written to
@@ -23,7 +25,12 @@ pub struct CommandsConfig {
 
 impl Default for CommandsConfig {
     fn default() -> Self {
-        CommandsConfig { read_min_interval_ms: 1000, reload_min_interval_ms: 60_000, set_value_min_interval_ms: 1000 }
+        CommandsConfig {
+            read_min_interval_ms: 1000,
+            image_min_interval_ms: 1000,
+            reload_min_interval_ms: 60_000,
+            set_value_min_interval_ms: 1000,
+        }
     }
 }
 
@@ -35,6 +42,7 @@ impl CommandsConfig {
     pub fn validate(&self) -> Result<(), String> {
         let keys = [
             ("read_min_interval_ms", self.read_min_interval_ms),
+            ("image_min_interval_ms", self.image_min_interval_ms),
             ("reload_min_interval_ms", self.reload_min_interval_ms),
             ("set_value_min_interval_ms", self.set_value_min_interval_ms),
         ];
@@ -50,6 +58,8 @@ impl CommandsConfig {
 pub struct CommandLimits {
     /// `read`.
     pub read: MinInterval,
+    /// `image`.
+    pub image: MinInterval,
     /// `reload`.
     pub reload: MinInterval,
     /// `set_value` of a field that was not set yet.
@@ -61,15 +71,18 @@ pub struct CommandLimits {
 impl CommandLimits {
     /// As configured; goes on where the ones before have ended, if there were any.
     pub fn new(config: &CommandsConfig, before: Option<CommandLimits>) -> CommandLimits {
-        let [mut read, mut reload, unset] =
-            [config.read_min_interval_ms, config.reload_min_interval_ms, config.set_value_min_interval_ms]
-                .map(MinInterval::from_ms);
+        let mut read = MinInterval::from_ms(config.read_min_interval_ms);
+        let mut image = MinInterval::from_ms(config.image_min_interval_ms);
+        let mut reload = MinInterval::from_ms(config.reload_min_interval_ms);
+        let unset = MinInterval::from_ms(config.set_value_min_interval_ms);
         let mut set_value = BTreeMap::new();
         if let Some(before) = before {
-            (read, reload) = (read.after(&before.read), reload.after(&before.reload));
+            read = read.after(&before.read);
+            image = image.after(&before.image);
+            reload = reload.after(&before.reload);
             set_value = before.set_value.into_iter().map(|(field, last)| (field, unset.after(&last))).collect();
         }
-        CommandLimits { read, reload, unset, set_value }
+        CommandLimits { read, image, reload, unset, set_value }
     }
 
     /// `set_value` of a field, which exists.

@@ -75,6 +75,27 @@ fn commands_too_soon_are_refused_with_reason() {
     rig.node.close(&Ok(Ended::Stopped));
 }
 
+/// Each drew and encoded a frame, as fast as a sender could ask for it.
+#[test]
+fn image_too_soon_is_refused() {
+    let mut rig = Rig::with("[commands]\nimage_min_interval_ms = 3600000");
+    rig.wire.push(Event::Connected);
+    rig.wall.set(SET);
+    rig.shots.lock().unwrap().push_back((100, None));
+    let ask = |rig: &mut Rig, verb: &str, count: usize| {
+        let request = rig.request(verb, "");
+        rig.node.handle_command(request, &no_configuration()).unwrap();
+        let result = rig.results(verb, count).pop().unwrap();
+        (result["ok"] == true, result["error"].as_str().unwrap_or_default().to_owned())
+    };
+    assert!(ask(&mut rig, "image", 1).1.contains("no frame"), "a refused one does not count");
+    assert!(ask(&mut rig, "read", 1).0);
+    assert!(ask(&mut rig, "image", 2).0);
+    let (ok, error) = ask(&mut rig, "image", 3);
+    assert!(!ok && error.contains("too soon") && error.contains("image_min_interval_ms"), "{error}");
+    rig.node.close(&Ok(Ended::Stopped));
+}
+
 /// Each was written to disk, as fast as a sender could send them.
 #[test]
 fn set_value_too_soon_is_refused_for_its_field() {
