@@ -37,6 +37,8 @@ fn shape() {
         more("[node]\nstate_dirs = 'x'", "did you mean `state_dir`"),
         more("[node]\nsave_interval_s = 0", "save_interval_s"),
         more("[node]\nstate_dir = ''", "[node] state_dir is empty"),
+        more("[node]\nstate_dir = 'Cargo.toml'", "Cargo.toml is not a folder"),
+        more("[node]\nstate_dir = 'Cargo.toml/state'", "Cargo.toml is not a folder"),
         more("[node]\nstats_interval_s = -1", "stats_interval_s"),
         more("[node]\npayload = 'jsno'", "did you mean `json`"),
         more("[node]\nprint = 'yes'", "print"),

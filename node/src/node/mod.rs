@@ -89,6 +89,8 @@ pub fn stop_on_signals(signals: Signals, stop: Shutdown) -> std::io::Result<()> 
 /// [`NodeError`].
 pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
     setup::Parts::new(config)?;
+    // A node that runs keeps readings in memory until its disk can be used.
+    setup::check_state_dir(config)?;
     config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     Ok(())
 }

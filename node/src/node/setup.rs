@@ -89,6 +89,20 @@ impl Parts {
     }
 }
 
+/// A folder cannot be made where a file is.
+pub(super) fn check_state_dir(config: &NodeConfig) -> Result<(), NodeError> {
+    let dir = state_dir(config);
+    let file = dir.iter().flat_map(|dir| dir.ancestors()).find(|path| path.exists()).filter(|path| !path.is_dir());
+    match file {
+        Some(file) => Err(NodeError::Config(format!(
+            "[node] state_dir cannot be used because {} is not a folder; name another one, or leave it out to keep what \
+             waits in memory",
+            file.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// The local time zone. With `cron`, there has to be one.
 fn local_zone(config: &NodeConfig) -> Result<Zone, NodeError> {
     zone::local().or_else(|sentence| match config.trigger.cron {
