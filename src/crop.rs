@@ -6,8 +6,9 @@ use crate::target;
 /// A crop at least this many times as high as wide holds vertical or turned text, and is turned to lie.
 const TALL: f64 = 1.5;
 
-/// Longest side of a crop; a box is never larger than the page, but a page may be large.
-const MAX_SIDE_PX: f64 = 16_384.0;
+/// Longest side of a crop before it is reduced to [`MAX_CROP_PX`]. It is never reached on pages within the default
+/// limits, and the product of two such sides fits into 32 bits.
+const MAX_SIDE_PX: f64 = 65_535.0;
 
 /// Pixels of the largest crop: of a longer or higher line a smaller image is cut, which is still far larger than what
 /// the recogniser sees.
@@ -145,6 +146,15 @@ mod tests {
         }
         let beyond = cut(&page(), [[-9., -9.], [99., -9.], [99., 99.], [-9., 99.]], &mut memory);
         assert!(beyond.is_some(), "beyond the page its edge repeats");
+    }
+
+    /// Its width was cut to 16,384 pixels and its height was not, so letters of long lines became too narrow to be read.
+    #[test]
+    fn long_line_keeps_its_ratio() {
+        for [w, h] in [[17_000f32, 60.], [32_000., 57.], [60., 40_000.]] {
+            let [width, height] = line_size([[0., 0.], [w, 0.], [w, h], [0., h]]).map(|side| side as f32);
+            assert!((width / height / w.max(h) * w.min(h) - 1.0).abs() < 0.05, "{w} x {h}: {width} x {height}");
+        }
     }
 
     #[test]

@@ -96,6 +96,22 @@ fn long_line_is_read_without_a_letter_twice() {
     }
 }
 
+/// Its box was cut to 16,384 pixels in width but not in height, and words were lost.
+#[test]
+fn line_of_32000_pixels_loses_no_word() {
+    let part = image("long_line.png");
+    let times = 32_000 / part.width();
+    let mut long = Image::new(times * part.width(), part.height(), [255; 3]).expect("an image");
+    let rows = long.as_raw_mut().chunks_exact_mut(times * part.width() * 3);
+    for (y, row) in rows.enumerate() {
+        row.copy_from_slice(&part.view().row(y).repeat(times));
+    }
+    let want = std::fs::read_to_string(root().join("tests/cases/long_line.txt")).expect("long_line.txt");
+    let got = read(Config::default(), &long);
+    let share = in_order(&vec![want.trim(); times].join(" "), &got);
+    assert!(times > 1 && share >= 0.99, "{share:.3} of the words\n{got:?}");
+}
+
 #[test]
 fn much_reduced_page_says_so() {
     let image = Image::new(6000, 5000, [255; 3]).expect("an image");
