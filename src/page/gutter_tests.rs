@@ -84,6 +84,22 @@ fn lines_found_apart_go_to_the_columns_of_cut_ones() {
     assert_eq!(sorted(&lines, 0.0), want);
 }
 
+/// One such line was across the gutter, and too few rows were left above and below it.
+#[test]
+fn line_that_reaches_into_next_column_parts_no_columns() {
+    let [left, right] = [0, 100].map(|seed| (0..20).map(|i| words(i + seed, 30)).collect::<Vec<_>>());
+    let mut lines = Vec::new();
+    for (i, (left, right)) in left.iter().zip(&right).enumerate() {
+        let (y, over) = (40.0 + 30.0 * i as f32, if i % 8 == 7 { 36.0 } else { 0.0 });
+        lines.push((left.clone(), rect(40.0, y, 300.0 + over, 20.0)));
+        lines.push((right.clone(), rect(362.0, y, 300.0, 20.0)));
+    }
+    let want = [left, right].concat();
+    for angle in SLANTS {
+        assert_eq!(sorted(&lines, angle), want, "{angle}");
+    }
+}
+
 #[test]
 fn river_through_few_rows_is_no_gutter() {
     let (mut lines, _) = columns(10);

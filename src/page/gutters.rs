@@ -26,6 +26,10 @@ const CLEAR_PART: f32 = 0.75;
 /// A box may reach this far over the gutter's middle without being a line across it: the detector's boxes are larger
 /// than the text.
 const OVERHANG_HEIGHTS: f32 = 0.35;
+/// Boxes are of one row if their middles are no further apart than this, and only boxes that share no more than this
+/// are parted, in heights of the lower one.
+const SAME_ROW_HEIGHTS: f32 = 0.4;
+const MAX_SHARED_HEIGHTS: f32 = 1.5;
 /// Rows that must show the gutter.
 const MIN_ROWS: usize = 8;
 /// The same where the gaps are not [`WIDE_GAP`] times as wide as the other spaces of their lines, or where all lines end at
@@ -98,10 +102,10 @@ impl Text<'_> {
             return At::Aside;
         }
         let overhang = OVERHANG_HEIGHTS * self.height;
-        if node.right[0] <= x + overhang {
+        if node.ends[1] <= x + overhang {
             return At::Left;
         }
-        if node.left[0] >= x - overhang {
+        if node.ends[0] >= x - overhang {
             return At::Right;
         }
         let ratio = node.height / self.height;
@@ -137,7 +141,7 @@ impl Text<'_> {
     /// From where to where a line reaches on one side of a place.
     fn side(&self, node: &Node, x: f32, right: bool) -> Option<[f32; 2]> {
         match (self.at(node, x), right) {
-            (At::Left, false) | (At::Right, true) => Some([node.left[0], node.right[0]]),
+            (At::Left, false) | (At::Right, true) => Some(node.ends),
             (At::Gap([from, _], _), false) => Some([node.left[0], from]),
             (At::Gap([_, to], _), true) => Some([to, node.right[0]]),
             _ => None,
@@ -316,6 +320,29 @@ impl Band {
         let height = |band: &Band| band.height[0].min(band.height[1]);
         let doubt = |band: &Band| (band.gaps - band.clear, band.gaps);
         height(self) > height(other) || (height(self) == height(other) && doubt(self) < doubt(other))
+    }
+}
+
+/// Parts the [ends](Node::ends) of boxes of one row that overlap in the middle of what they share. Where a box reaches
+/// over a gutter into the next column, the box there shows that the line is not across.
+pub(super) fn part_overlapping(nodes: &mut [Node], order: &[u16]) {
+    for (at, &first) in order.iter().enumerate() {
+        let upper = nodes[usize::from(first)];
+        for &second in &order[at + 1..] {
+            let lower = nodes[usize::from(second)];
+            let height = upper.height.min(lower.height);
+            if lower.key_y - upper.key_y > SAME_ROW_HEIGHTS * height {
+                break;
+            }
+            let (a, b) = if upper.middle_x() <= lower.middle_x() { (first, second) } else { (second, first) };
+            let [left, right] = [a, b].map(|i| nodes[usize::from(i)]);
+            let shared = left.right[0] - right.left[0];
+            if (0.0..MAX_SHARED_HEIGHTS * height).contains(&shared) && left.along && right.along {
+                let middle = left.right[0] - shared / 2.0;
+                nodes[usize::from(a)].ends[1] = left.ends[1].min(middle);
+                nodes[usize::from(b)].ends[0] = right.ends[0].max(middle);
+            }
+        }
     }
 }
 

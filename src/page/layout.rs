@@ -36,6 +36,8 @@ pub(super) struct Node {
     pub left: [f32; 2],
     /// Middle of the right edge, not left of `left`.
     pub right: [f32; 2],
+    /// Where it begins and ends without what a box of the same row has, too; see [`Gutter`].
+    pub ends: [f32; 2],
     /// Height of the text.
     pub height: f32,
     /// Text that runs across the page's reading direction; never part of a row.
@@ -76,6 +78,7 @@ impl Node {
         Node {
             left,
             right,
+            ends: [left[0], right[0]],
             height,
             standing,
             along: false,

@@ -85,6 +85,7 @@ impl Page {
         if gutters.is_full() {
             return false;
         }
+        gutters::part_overlapping(nodes, order);
         let text = Text { nodes, lines: part, chars: &self.chars, height, known: gutters };
         let Some(gutter) = text.find(order, values) else { return false };
         for at in 0..part.len() {
