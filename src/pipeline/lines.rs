@@ -1,6 +1,8 @@
 //! Boxes to characters: cuts, turns and reads every line, spread over the threads.
 
+mod bar;
 mod direction;
+mod minus;
 mod worker;
 
 use crate::classify::Classifier;
@@ -9,7 +11,7 @@ use crate::detect::TextBox;
 use crate::image::PixelView;
 use crate::infer::{InferError, MAX_WORKERS, Pool};
 use crate::memory::{NoMemory, Workspace, aligned_size, try_vec_with_capacity};
-use crate::page::Char;
+use crate::page::{Char, Quad};
 use crate::parallel;
 use crate::recognise::{Recogniser, Restriction};
 use crate::stage::StageError;
@@ -89,6 +91,8 @@ pub struct LineReader {
     /// Boxes by the length of their line.
     order: Vec<(f64, usize)>,
     lines: Vec<ReadLine>,
+    /// Boxes that were widened for a minus, as they were before.
+    widened: Vec<(usize, Quad)>,
 }
 
 impl LineReader {
@@ -100,6 +104,7 @@ impl LineReader {
             workers: (0..threads.max(1)).map(|_| Worker::new().map(Mutex::new)).collect::<Result<_, NoMemory>>()?,
             order: try_vec_with_capacity(MAX_BOXES, LINES)?,
             lines: try_vec_with_capacity(MAX_BOXES, LINES)?,
+            widened: try_vec_with_capacity(MAX_BOXES, LINES)?,
         })
     }
 
@@ -108,11 +113,12 @@ impl LineReader {
         &self.recogniser
     }
 
-    /// Reads all boxes of an image as `options` says; the result is told by [`for_each`](Self::for_each).
+    /// Reads all boxes of an image as `options` says; the result is told by [`for_each`](Self::for_each). With
+    /// `options.widen`, boxes of numbers before which the detector left out a minus become wider.
     pub fn read(
         &mut self,
         page: PixelView<'_>,
-        boxes: &[LineBox],
+        boxes: &mut [LineBox],
         options: ReadOptions<'_>,
         bench: &mut Workspace,
         pool: &mut Pool,
@@ -140,6 +146,9 @@ impl LineReader {
                     lines[at] = other;
                 }
             });
+        }
+        if options.widen {
+            self.read_left_out_minus(page, boxes, options, bench, pool)?;
         }
         let mut summary = Summary::default();
         for worker in &mut self.workers {
@@ -230,6 +239,8 @@ pub struct ReadOptions<'a> {
     pub restriction: &'a Restriction,
     /// Turn lines that stand on their head, if there is a classifier.
     pub classify: bool,
+    /// Widen boxes by a minus that the detector left out.
+    pub widen: bool,
     /// Called after each run of a network.
     pub on_progress: &'a (dyn Fn() + Sync),
 }

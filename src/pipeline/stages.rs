@@ -142,9 +142,10 @@ impl Stages {
         let options = ReadOptions {
             restriction: &profile.restriction,
             classify: profile.classify,
+            widen: false,
             on_progress: &*self.on_progress,
         };
-        self.reader.read(view, &self.boxes, options, &mut self.bench, &mut self.pool)?;
+        self.reader.read(view, &mut self.boxes, options, &mut self.bench, &mut self.pool)?;
         let boxes = &self.boxes;
         let line = |text_box: &LineBox, quarter_turns: u8, score: f32, chars: &[Char]| {
             let (quad, det_score, polygon) = (text_box.quad, text_box.score, &text_box.polygon);
@@ -168,9 +169,10 @@ impl Stages {
         let options = ReadOptions {
             restriction: &profile.restriction,
             classify: profile.classify && profile.mode == Mode::Page,
+            widen: profile.mode == Mode::Page && self.config.detect.scale.rule == ScaleRule::Tiled,
             on_progress: &*self.on_progress,
         };
-        let summary = self.reader.read(view, &self.boxes, options, &mut self.bench, &mut self.pool)?;
+        let summary = self.reader.read(view, &mut self.boxes, options, &mut self.bench, &mut self.pool)?;
         self.page.timing.classify_ms += summary.classify_ms;
         self.page.timing.recognise_ms += summary.recognise_ms;
         let thresh = profile.score_thresh;
