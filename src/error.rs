@@ -13,8 +13,9 @@ use crate::detect::detector::{DetectError, DetectorError};
 use crate::recognise::RecogniserError;
 use crate::stage::StageError;
 
-/// Why an image was not read. Every message is one sentence: the thing, the reason, the mend.
-#[derive(thiserror::Error, Debug, Clone, PartialEq)]
+/// Why an image was not read. Every message is one sentence: the thing, the reason, the remedy. `Debug` is that sentence
+/// too, because a `main` that returns an error prints it so.
+#[derive(thiserror::Error, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
     /// A parameter or a configuration that cannot be used.
@@ -38,6 +39,12 @@ pub enum Error {
     /// An engine that this program was built without.
     #[error("the engine {0} is not in this program; build it with `--features {0}`")]
     NoEngine(String),
+}
+
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl From<NoMemory> for Error {

@@ -101,6 +101,16 @@ impl OwnedPage {
 }
 
 impl Page {
+    /// The texts of the lines, each with a line feed. Allocates the string.
+    pub fn text(&self) -> String {
+        use std::fmt::Write;
+        let mut text = String::new();
+        for line in self.lines() {
+            let _ = writeln!(text, "{}", line.text());
+        }
+        text
+    }
+
     /// A copy that does not depend on the pipeline, as the only page of its file.
     pub fn to_owned(&self) -> OwnedPage {
         OwnedPage {
