@@ -1,9 +1,9 @@
 //! Carries out the commands that arrive by MQTT.
 
 use super::annotate::AnnotateError;
+use super::command_limits::MinInterval;
 use super::cycle::CycleOutcome;
 use super::error::NodeError;
-use super::limits::MinInterval;
 use super::metrics::{self, Snapshot};
 use super::reload::Load;
 use super::run::Node;

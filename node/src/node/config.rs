@@ -2,8 +2,8 @@
 
 use super::annotate::AnnotateConfig;
 use super::clock;
+use super::command_limits::CommandsConfig;
 use super::field_config::{AlignConfig, FieldConfig, validate_fields};
-use super::limits::CommandsConfig;
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
 use crate::camera::{After, DirectoryConfig, SourceConfig, SourceKind};

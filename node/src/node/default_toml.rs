@@ -1,7 +1,7 @@
 //! Tests of `default.toml`: it has every key, each value in it is the default or marked `e.g.`, and each can be used.
 
+use super::command_limits::CommandsConfig;
 use super::config::{DEFAULT_TOML, FieldSection, NodeConfig, NodeSection, Which};
-use super::limits::CommandsConfig;
 use super::metrics::MetricsConfig;
 use super::schedule::TriggerConfig;
 use super::{AlignConfig, AnnotateConfig, FieldConfig, MarkConfig};

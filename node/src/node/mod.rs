@@ -12,7 +12,7 @@
 //! | `setup` | configuration → running node |
 //! | `run`, `cycle` | the loop; one cycle: frames → readings → records |
 //! | `events`, `command_receiver` | what interrupts the loop: signals and messages from the broker |
-//! | `command_handler`, `limits` | commands, and how often they may come |
+//! | `command_handler`, `command_limits` | commands, and how often they may come |
 //! | `reload` | validating a new configuration while the node runs |
 //! | `evaluator` | observations → accepted or refused, numbered records |
 //! | `announcements` | messages about the node itself, published on each connection |
@@ -29,6 +29,7 @@ mod announcements;
 mod clear;
 mod clock;
 mod command_handler;
+mod command_limits;
 mod command_receiver;
 mod config;
 mod cycle;
@@ -41,7 +42,6 @@ mod evaluator;
 mod events;
 pub mod field_config;
 pub mod fields;
-mod limits;
 mod log_throttle;
 mod metrics;
 mod reload;
@@ -58,11 +58,11 @@ mod zone;
 
 pub use annotate::{AnnotateConfig, AnnotateError, FrameAnnotator};
 pub use clear::clear_retained;
+pub use command_limits::CommandsConfig;
 pub use config::{DEFAULT_TOML, FieldSection, NodeConfig, NodeSection, Which};
 pub use error::NodeError;
 pub use field_config::{AlignConfig, FieldConfig, MarkConfig, OnLost};
 pub use fields::{FieldProblem, FieldReader, FieldReading, FrameReadings};
-pub use limits::CommandsConfig;
 pub use reload::Load;
 pub use setup::timing;
 

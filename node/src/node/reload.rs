@@ -1,9 +1,9 @@
 //! Reload: a new configuration is validated while the node goes on reading, and replaces the old one only if it is
 //! usable.
 
+use super::command_limits::CommandLimits;
 use super::config::NodeConfig;
 use super::events::EventSender;
-use super::limits::CommandLimits;
 use super::run::Node;
 use super::schedule::{Schedule, TriggerConfig};
 use super::stdout_writer::StdoutWriter;

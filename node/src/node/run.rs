@@ -3,13 +3,13 @@
 use super::annotate::FrameAnnotator;
 use super::announcements::Announcements;
 use super::clock::Clock;
+use super::command_limits::CommandLimits;
 use super::config::NodeConfig;
 use super::cycle::{CycleOutcome, PendingDisposal};
 use super::error::NodeError;
 use super::evaluator::Evaluator;
 use super::events::{EventReceiver, EventSender, NodeEvent};
 use super::fields::{FieldReader, FrameReadings};
-use super::limits::CommandLimits;
 use super::log_throttle::ThrottledWarnings;
 use super::metrics;
 use super::reload::{Check, Handover, Load};

@@ -3,12 +3,12 @@
 use super::annotate::{AnnotateConfig, FrameAnnotator};
 use super::announcements::Announcements;
 use super::clock::Clock;
+use super::command_limits::CommandLimits;
 use super::command_receiver::CommandReceiver;
 use super::config::NodeConfig;
 use super::error::NodeError;
 use super::evaluator::Evaluator;
 use super::fields::FieldReader;
-use super::limits::CommandLimits;
 use super::reload::Handover;
 use super::run::{Node, Process};
 use super::schedule::{self, Schedule, TriggerConfig};
