@@ -90,8 +90,8 @@ mod tests {
         let classifier = Classifier::new(fake(), &manifest, None).unwrap();
         for (grey, turned) in [(255, true), (200, false), (0, false)] {
             let line = Image::new(40, 20, [grey; 3]).unwrap();
-            let mut bench = Workspace::on_heap();
-            let memory = bench.bytes(classifier.memory_bytes()).unwrap();
+            let mut workspace = Workspace::on_heap();
+            let memory = workspace.bytes(classifier.memory_bytes()).unwrap();
             let answer = classifier.is_turned(line.view(), memory, &mut ResizeScratch::default());
             assert_eq!(answer.unwrap(), turned, "{grey}");
         }

@@ -81,9 +81,9 @@ impl Workspace<'_> {
         match ARENA.lease() {
             Some(lease) => Ok(Workspace { arena: Some(Block::Leased(lease)), heap: Vec::new() }),
             None => {
-                let mut bench = Workspace::on_heap();
-                bench.bytes(target::ARENA_BYTES)?;
-                Ok(bench)
+                let mut workspace = Workspace::on_heap();
+                workspace.bytes(target::ARENA_BYTES)?;
+                Ok(workspace)
             }
         }
     }
@@ -157,13 +157,15 @@ mod tests {
 
     #[test]
     fn memory_is_aligned_grows_and_is_divided() {
-        let mut bench = Workspace::on_heap();
+        let mut workspace = Workspace::on_heap();
         for count in [1, 100, 5000, 60] {
-            let memory = bench.bytes(count).unwrap();
+            let memory = workspace.bytes(count).unwrap();
             assert!(memory.len() >= count && memory.as_ptr().align_offset(MEMORY_ALIGN) == 0);
         }
-        let [a, b, c] =
-            split_aligned(bench.bytes(aligned_size(10) + aligned_size(0) + aligned_size(100)).unwrap(), [10, 0, 100]);
+        let [a, b, c] = split_aligned(
+            workspace.bytes(aligned_size(10) + aligned_size(0) + aligned_size(100)).unwrap(),
+            [10, 0, 100],
+        );
         assert_eq!([a.len(), b.len(), c.len()], [10, 0, 100]);
         assert_eq!(c.as_ptr().align_offset(MEMORY_ALIGN), 0);
     }
@@ -175,9 +177,9 @@ mod tests {
         let in_arena = || {
             let end = Instant::now() + Duration::from_secs(120);
             loop {
-                let bench = Workspace::in_arena().unwrap();
-                if bench.arena.is_some() {
-                    return bench;
+                let workspace = Workspace::in_arena().unwrap();
+                if workspace.arena.is_some() {
+                    return workspace;
                 }
                 assert!(Instant::now() < end, "the arena does not come back");
                 std::thread::sleep(Duration::from_millis(1));
@@ -196,9 +198,9 @@ mod tests {
         let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut arena);
         let mut used = Workspace::on_heap();
         used.bytes(512).unwrap();
-        let benches = [Workspace { arena: Some(Block::Lent(arena)), heap: Vec::new() }, used, Workspace::on_heap()];
-        for (mut bench, count) in benches.into_iter().zip([100, 100, 7]) {
-            let lent = bench.beside(count, |own, rest| {
+        let workspaces = [Workspace { arena: Some(Block::Lent(arena)), heap: Vec::new() }, used, Workspace::on_heap()];
+        for (mut workspace, count) in workspaces.into_iter().zip([100, 100, 7]) {
+            let lent = workspace.beside(count, |own, rest| {
                 own.fill(1);
                 rest.bytes(200).unwrap()[..200].fill(2);
                 rest.bytes(5000).unwrap()[..5000].fill(3);
@@ -210,12 +212,12 @@ mod tests {
 
     #[test]
     fn failed_allocation_is_error_smaller_succeeds() {
-        let mut bench = Workspace::on_heap();
+        let mut workspace = Workspace::on_heap();
         for count in [usize::MAX, isize::MAX as usize, 1 << 60] {
-            let refused = bench.bytes(count).unwrap_err();
+            let refused = workspace.bytes(count).unwrap_err();
             assert!(refused.to_string().starts_with("there is no memory for the networks' tensors ("), "{refused}");
         }
-        assert!(bench.bytes(100).is_ok());
+        assert!(workspace.bytes(100).is_ok());
         assert_eq!(
             try_vec_with_capacity::<u64>(usize::MAX, "lines").unwrap_err(),
             NoMemory { what: "lines", bytes: usize::MAX }

@@ -174,7 +174,7 @@ impl Detector {
     pub fn detect(
         &mut self,
         page: PixelView<'_>,
-        bench: &mut Workspace,
+        workspace: &mut Workspace,
         pool: &mut Pool,
         on_progress: &dyn Fn(),
     ) -> Result<&[TextBox], DetectError> {
@@ -184,15 +184,15 @@ impl Detector {
             ScaleRule::Reference => {
                 // One canvas of the reference's size, which the page fills.
                 let whole = scale::reference_input(&self.scale, width, height);
-                self.boxes_on(page, scale::Layout { page: whole, canvas: whole }, bench, pool, on_progress)?;
+                self.boxes_on(page, scale::Layout { page: whole, canvas: whole }, workspace, pool, on_progress)?;
             }
             ScaleRule::Tiled => {
                 let layout = scale::layout(&self.scale, width, height);
                 let tiled = layout.page[0] > layout.canvas[0] || layout.page[1] > layout.canvas[1];
                 if tiled {
-                    self.search_twice(page, layout, bench, pool, on_progress)?;
+                    self.search_twice(page, layout, workspace, pool, on_progress)?;
                 } else {
-                    self.boxes_on(page, layout, bench, pool, on_progress)?;
+                    self.boxes_on(page, layout, workspace, pool, on_progress)?;
                 }
             }
         }
@@ -238,7 +238,7 @@ impl Detector {
         &mut self,
         view: PixelView<'_>,
         layout: scale::Layout,
-        bench: &mut Workspace,
+        workspace: &mut Workspace,
         pool: &mut Pool,
         on_progress: &dyn Fn(),
     ) -> Result<(), DetectError> {
@@ -253,7 +253,7 @@ impl Detector {
         };
         let sizes = [w * h * CHANNELS, w * h * size_of::<f32>(), together * aligned_size(session.memory_bytes())];
         let [scaled, map, tensors] =
-            split_aligned(bench.bytes(sizes.map(aligned_size).iter().sum()).map_err(InferError::from)?, sizes);
+            split_aligned(workspace.bytes(sizes.map(aligned_size).iter().sum()).map_err(InferError::from)?, sizes);
         let map: &mut [f32] = bytemuck::cast_slice_mut(map);
 
         let start = Instant::now();

@@ -120,7 +120,7 @@ impl LineReader {
         page: PixelView<'_>,
         boxes: &mut [LineBox],
         options: ReadOptions<'_>,
-        bench: &mut Workspace,
+        workspace: &mut Workspace,
         pool: &mut Pool,
     ) -> Result<Summary, StageError> {
         self.lines.clear();
@@ -129,7 +129,7 @@ impl LineReader {
         }
         self.order.clear();
         self.order.extend(boxes.iter().enumerate().map(|(i, b)| (b.ratio(), i)));
-        self.read_ordered(page, boxes, options, None, bench, pool)?;
+        self.read_ordered(page, boxes, options, None, workspace, pool)?;
         self.take_lines(|lines, line| lines.push(line));
         self.lines.sort_unstable_by_key(|line| line.index);
         if options.classify && self.classifier.is_some() {
@@ -138,7 +138,7 @@ impl LineReader {
             let others = self.lines.iter().filter(|line| direction::differs(line, turned));
             self.order.extend(others.map(|line| (boxes[line.index].ratio(), line.index)));
             let turned = turned.map(|turned| turned.unwrap_or(false));
-            self.read_ordered(page, boxes, options, Some(turned), bench, pool)?;
+            self.read_ordered(page, boxes, options, Some(turned), workspace, pool)?;
             self.take_lines(|lines, other| {
                 if let Ok(at) = lines.binary_search_by_key(&other.index, |line| line.index)
                     && direction::is_better(&other, &lines[at])
@@ -148,7 +148,7 @@ impl LineReader {
             });
         }
         if options.widen {
-            self.read_left_out_minus(page, boxes, options, bench, pool)?;
+            self.read_left_out_minus(page, boxes, options, workspace, pool)?;
         }
         let mut summary = Summary::default();
         for worker in &mut self.workers {
@@ -166,7 +166,7 @@ impl LineReader {
         boxes: &[LineBox],
         options: ReadOptions<'_>,
         turned: Option<[bool; 2]>,
-        bench: &mut Workspace,
+        workspace: &mut Workspace,
         pool: &mut Pool,
     ) -> Result<(), StageError> {
         // Longest first: the last to finish are short, and lines of one run have about one width.
@@ -179,7 +179,7 @@ impl LineReader {
         let crop = self.order.iter().map(|(_, index)| boxes[*index].crop_bytes()).max().unwrap_or(0);
         let needed = count.div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));
         let each = 2 * batch * aligned_size(crop) + aligned_size(tensors);
-        let mut memory = bench.bytes(needed * each).map_err(InferError::from)?.chunks_exact_mut(each);
+        let mut memory = workspace.bytes(needed * each).map_err(InferError::from)?.chunks_exact_mut(each);
         let job = Job {
             page,
             boxes,

@@ -106,20 +106,20 @@ impl Pipeline {
         config.validate()?;
         let store = Store::new(config.models.folder.as_deref());
         let threads = config.threads;
-        let mut bench = match config.engine {
+        let mut workspace = match config.engine {
             Engine::Arena => Workspace::in_arena()?,
             Engine::Tract => Workspace::on_heap(),
         };
         let detector = match needs.detector {
             true => {
-                let det = open(config, &store, Kind::Detector, threads, &mut bench)?;
+                let det = open(config, &store, Kind::Detector, threads, &mut workspace)?;
                 let pixels = config.memory.pixels_at_once();
                 Some((Detector::new(det.network, &det.manifest, &config.detect, pixels)?, det.name))
             }
             false => None,
         };
         // All threads share a run of the detector, but each reads lines of its own.
-        let rec = open(config, &store, Kind::Recogniser, 1, &mut bench)?;
+        let rec = open(config, &store, Kind::Recogniser, 1, &mut workspace)?;
         let charset = match &config.models.dict {
             Some(path) => {
                 let broken = |reason: String| ModelError::Dictionary { name: path.display().to_string(), reason };
@@ -136,7 +136,7 @@ impl Pipeline {
         let recogniser = Recogniser::new(rec.network, &rec.manifest, charset, &config.recognise)?;
         let classifier = match needs.classifier {
             true => {
-                let cls = open(config, &store, Kind::Classifier, 1, &mut bench)?;
+                let cls = open(config, &store, Kind::Classifier, 1, &mut workspace)?;
                 Some((Classifier::new(cls.network, &cls.manifest, config.cls_thresh)?, cls.name))
             }
             false => None,
@@ -157,7 +157,8 @@ impl Pipeline {
         let boxes = try_vec_with_capacity(MAX_BOXES, "the lines of a page")?;
         let page = Page::try_boxed()?;
         let on_progress: OnProgress = Arc::new(|| {});
-        let stages = Stages { config, detector, reader, boxes, page, bench, pool, on_progress, start: Instant::now() };
+        let stages =
+            Stages { config, detector, reader, boxes, page, workspace, pool, on_progress, start: Instant::now() };
         Ok(Pipeline { names, profile, stages })
     }
 

@@ -22,7 +22,7 @@ pub struct Opened {
 }
 
 /// Opens the model that a configuration names for `kind`. Of the INT8 engine, up to `workers` threads share a run, and its
-/// plan is checked in `bench`.
+/// plan is checked in `workspace`.
 ///
 /// # Errors
 /// [`Error::Model`] for a model that is missing, damaged or not built in, [`Error::Infer`] for kernels that the processor lacks,
@@ -32,7 +32,7 @@ pub fn open(
     store: &Store,
     kind: Kind,
     workers: usize,
-    bench: &mut Workspace,
+    workspace: &mut Workspace,
 ) -> Result<Opened, Error> {
     let name = match kind {
         Kind::Detector => &config.models.det,
@@ -40,7 +40,7 @@ pub fn open(
         Kind::Classifier => &config.models.cls,
     };
     match config.engine {
-        Engine::Arena => embedded(name, store, kind, workers, bench),
+        Engine::Arena => embedded(name, store, kind, workers, workspace),
         #[cfg(feature = "tract")]
         Engine::Tract => onnx(name, store, kind, config.memory.plans()),
         #[cfg(not(feature = "tract"))]
@@ -48,7 +48,7 @@ pub fn open(
     }
 }
 
-fn embedded(name: &str, store: &Store, kind: Kind, workers: usize, bench: &mut Workspace) -> Result<Opened, Error> {
+fn embedded(name: &str, store: &Store, kind: Kind, workers: usize, workspace: &mut Workspace) -> Result<Opened, Error> {
     let embedded = match kind {
         Kind::Detector => &target::DETECTOR,
         Kind::Recogniser => &target::RECOGNISER,
@@ -57,7 +57,7 @@ fn embedded(name: &str, store: &Store, kind: Kind, workers: usize, bench: &mut W
     let manifest = store.manifest(name).filter(|_| name == embedded.model).cloned();
     let manifest =
         manifest.ok_or_else(|| ModelError::NotBuiltIn { name: name.into(), kind, built_in: embedded.model })?;
-    let network = Arc::new(ArenaModel::load(embedded, workers, bench)?);
+    let network = Arc::new(ArenaModel::load(embedded, workers, workspace)?);
     let charset = (kind == Kind::Recogniser).then(|| Charset::of_classes(target::CLASSES));
     Ok(Opened { name: name.into(), manifest, network, charset })
 }

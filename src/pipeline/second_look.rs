@@ -75,7 +75,7 @@ impl Stages {
         let (pixels, sums) = (size[0] * size[1] * crate::image::CHANNELS, smooth::sums_bytes(view.width()));
         let (boxes, pool, timing) = (&mut self.boxes, &mut self.pool, &mut self.page.timing);
         let on_progress = &self.on_progress;
-        let there = self.bench.beside(aligned_size(pixels) + sums, |memory, rest| -> Result<bool, Error> {
+        let there = self.workspace.beside(aligned_size(pixels) + sums, |memory, rest| -> Result<bool, Error> {
             let (image, sums) = memory.split_at_mut(aligned_size(pixels));
             let image = &mut image[..pixels];
             smooth::smoothed(view, size, RADIUS_PX, sums, image)?;

@@ -39,7 +39,7 @@ pub struct Stages {
     /// The result.
     pub page: Box<Page>,
     /// Memory of the networks.
-    pub bench: Workspace<'static>,
+    pub workspace: Workspace<'static>,
     /// Threads.
     pub pool: Pool,
     /// Called after each run of a network.
@@ -110,7 +110,7 @@ impl Stages {
             self.reader.recogniser().release();
         }
         self.boxes.clear();
-        let found = detector.detect(view, &mut self.bench, &mut self.pool, &*self.on_progress)?;
+        let found = detector.detect(view, &mut self.workspace, &mut self.pool, &*self.on_progress)?;
         self.boxes.extend(found.iter().map(LineBox::found));
         let inputs = detector.prepare_ms();
         self.page.timing.prepare_ms += inputs;
@@ -145,7 +145,7 @@ impl Stages {
             widen: false,
             on_progress: &*self.on_progress,
         };
-        self.reader.read(view, &mut self.boxes, options, &mut self.bench, &mut self.pool)?;
+        self.reader.read(view, &mut self.boxes, options, &mut self.workspace, &mut self.pool)?;
         let boxes = &self.boxes;
         let line = |text_box: &LineBox, quarter_turns: u8, score: f32, chars: &[Char]| {
             let (quad, det_score, polygon) = (text_box.quad, text_box.score, &text_box.polygon);
@@ -172,7 +172,7 @@ impl Stages {
             widen: profile.mode == Mode::Page && self.config.detect.scale.rule == ScaleRule::Tiled,
             on_progress: &*self.on_progress,
         };
-        let summary = self.reader.read(view, &mut self.boxes, options, &mut self.bench, &mut self.pool)?;
+        let summary = self.reader.read(view, &mut self.boxes, options, &mut self.workspace, &mut self.pool)?;
         self.page.timing.classify_ms += summary.classify_ms;
         self.page.timing.recognise_ms += summary.recognise_ms;
         let thresh = profile.score_thresh;

@@ -23,7 +23,7 @@ pub struct ArenaModel {
 }
 
 impl ArenaModel {
-    /// Checks the plan of an embedded model, for which it needs `bench` for a moment; a run uses at most `workers`
+    /// Checks the plan of an embedded model, for which it needs `workspace` for a moment; a run uses at most `workers`
     /// threads.
     ///
     /// # Errors
@@ -32,14 +32,14 @@ impl ArenaModel {
     pub fn load(
         embedded: &'static target::Embedded,
         workers: usize,
-        bench: &mut Workspace,
+        workspace: &mut Workspace,
     ) -> Result<ArenaModel, InferError> {
         let name = embedded.model;
         let broken = |reason: String| InferError::Plan { model: name.into(), reason };
         let kernels = kernels()?;
         let bytes = embedded.plan().map_err(broken)?;
         let plan = Plan::load_for(bytes, target::NAME).map_err(|e| broken(e.to_string()))?;
-        let memory = bench.bytes(plan.arena_bytes(workers))?;
+        let memory = workspace.bytes(plan.arena_bytes(workers))?;
         let (mut shapes, mut sessions) = (Vec::new(), Vec::<Arc<dyn Session>>::new());
         for variant in 0..plan.header().variants {
             let prepared = engine::PreparedPlan::new(&plan, variant, kernels, workers, memory);

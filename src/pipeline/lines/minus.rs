@@ -36,7 +36,7 @@ impl LineReader {
         page: PixelView<'_>,
         boxes: &mut [LineBox],
         options: ReadOptions<'_>,
-        bench: &mut Workspace,
+        workspace: &mut Workspace,
         pool: &mut Pool,
     ) -> Result<(), StageError> {
         self.widened.clear();
@@ -62,7 +62,7 @@ impl LineReader {
             std::mem::swap(&mut boxes[*index].quad, quad);
             self.order.push((boxes[*index].ratio(), *index));
         }
-        self.read_ordered(page, boxes, options, Some([false; 2]), bench, pool)?;
+        self.read_ordered(page, boxes, options, Some([false; 2]), workspace, pool)?;
         let count = self.lines.len();
         self.take_lines(|lines, line| lines.push(line));
         while self.lines.len() > count {
