@@ -1,9 +1,9 @@
 //! Page to probability map to boxes: runs the network on the page or on its tiles.
 
 use super::db::USUAL_CANDIDATES;
-use super::glance;
 use super::overview;
 use super::scale::{self, ScaleParams, ScaleRule};
+use super::thumbnail_pass;
 use super::{DbOverrides, DbParams, DbParamsError, DbScratch, FOR, MapView, ScoreMode, TextBox, boxes_from_map};
 use crate::image::resize::{self, ResizeScratch};
 use crate::image::{CHANNELS, ImageError, PixelView};
@@ -46,8 +46,8 @@ pub struct Detector {
     boxes: Vec<TextBox>,
     /// Boxes of the overview.
     overview: Vec<TextBox>,
-    /// Boxes of the glance.
-    glance: Vec<TextBox>,
+    /// Boxes of the thumbnail.
+    thumbnail: Vec<TextBox>,
     /// Milliseconds of the last call before the network was given its inputs.
     prepare_ms: f32,
 }
@@ -138,7 +138,7 @@ impl Detector {
             scratch: DbScratch::for_map(most, most, &db)?,
             boxes: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             overview: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
-            glance: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
+            thumbnail: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             db,
             prepare_ms: 0.0,
         })
@@ -210,19 +210,19 @@ impl Detector {
         on_progress: &dyn Fn(),
     ) -> Result<(), DetectError> {
         let (width, height) = (page.width(), page.height());
-        let [whole, glance] = [scale::overview, scale::glance].map(|layout| layout(&self.scale, width, height));
+        let [whole, thumbnail] = [scale::overview, scale::thumbnail].map(|layout| layout(&self.scale, width, height));
         self.boxes_on(page, whole, workspace, pool, on_progress)?;
         std::mem::swap(&mut self.boxes, &mut self.overview);
         self.boxes_on(page, tiles, workspace, pool, on_progress)?;
         let shown = |layout: scale::Layout| layout.page[0] as f32 / width.max(1) as f32;
-        if glance::is_needed([&self.overview, &self.boxes], shown(glance)) {
-            // The boxes of the tiles wait in the glance's list.
-            std::mem::swap(&mut self.boxes, &mut self.glance);
-            self.boxes_on(page, glance, workspace, pool, on_progress)?;
-            std::mem::swap(&mut self.boxes, &mut self.glance);
-            let most = |layout| glance::most_px(layout) / shown(layout);
+        if thumbnail_pass::is_needed([&self.overview, &self.boxes], shown(thumbnail)) {
+            // The boxes of the tiles wait in the thumbnail's list.
+            std::mem::swap(&mut self.boxes, &mut self.thumbnail);
+            self.boxes_on(page, thumbnail, workspace, pool, on_progress)?;
+            std::mem::swap(&mut self.boxes, &mut self.thumbnail);
+            let most = |layout| thumbnail_pass::most_px(layout) / shown(layout);
             let finer = [(&mut self.overview, most(whole)), (&mut self.boxes, most(tiles))];
-            glance::settle(&mut self.glance, shown(glance), finer);
+            thumbnail_pass::settle(&mut self.thumbnail, shown(thumbnail), finer);
         }
         overview::merge(&mut self.overview, &mut self.boxes, shown(tiles));
         let last = [width, height].map(|side| side.saturating_sub(1) as f32);

@@ -32,9 +32,9 @@ mod params;
 mod rect;
 mod unclip;
 
-mod glance;
 mod overrides;
 mod overview;
+mod thumbnail_pass;
 
 #[doc(hidden)]
 pub mod detector;

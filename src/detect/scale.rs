@@ -177,8 +177,8 @@ const STRIP_RATIO: usize = 4;
 /// this long.
 const STRIP_SIDES: usize = 8;
 
-/// Tiled rule: the longest side of a page at a glance, however large the smallest canvas is.
-const GLANCE_SIDE_PX: f64 = 320.0;
+/// Tiled rule: the longest side of the thumbnail of a page, however large the smallest canvas is.
+const THUMBNAIL_SIDE_PX: f64 = 320.0;
 
 /// Tiled rule: how a page of `width` × `height` is laid out: on the smallest canvas that holds it, enlarged to fill it;
 /// or, reduced if need be, on the tiles that together have the fewest pixels. What bounds the work is a page's pixels,
@@ -224,9 +224,9 @@ pub fn overview(params: &ScaleParams, width: usize, height: usize) -> Layout {
 
 /// Tiled rule: the layout that shows all of a page on the smallest canvas, so small that letters which nearly fill the
 /// page are no larger than the network knows them.
-pub fn glance(params: &ScaleParams, width: usize, height: usize) -> Layout {
+pub fn thumbnail(params: &ScaleParams, width: usize, height: usize) -> Layout {
     let canvas = params.canvases_px.first().copied().unwrap_or([MULTIPLE_PX; 2]);
-    reduced_to(canvas, width, height, GLANCE_SIDE_PX / width.max(height).max(1) as f64)
+    reduced_to(canvas, width, height, THUMBNAIL_SIDE_PX / width.max(height).max(1) as f64)
 }
 
 /// How much larger a canvas is than a page, along the side where it is least so.
@@ -377,7 +377,7 @@ mod tests {
         #[test]
         fn every_size_has_a_layout(w in 1usize..100_000, h in 1usize..100_000) {
             let p = ScaleParams::default();
-            for whole in [overview(&p, w, h), glance(&p, w, h)] {
+            for whole in [overview(&p, w, h), thumbnail(&p, w, h)] {
                 prop_assert!((0..2).all(|i| (1..=whole.canvas[i]).contains(&whole.page[i])));
             }
             let l = layout(&p, w, h);

@@ -1,16 +1,16 @@
-//! Letters that nearly fill the page: where the two passes of a large page found large boxes, the page is looked at
-//! once more on the smallest canvas.
+//! Letters that nearly fill the page: where the two passes of a large page found large boxes, the page is searched
+//! once more as a thumbnail on the smallest canvas.
 //!
 //! The network knows letters up to about a third of its canvas. Of larger ones it finds pieces, boxes with a word's
-//! half in them, or nothing, and which of these no rule can tell from the boxes alone. Reduced so far that they are as
+//! half in them, or nothing, and no rule can tell these apart from the boxes alone. In a thumbnail, where they are as
 //! high as ordinary text, it finds them in one box each. [`settle`] puts these in the place of the pieces.
 
 use super::TextBox;
 use super::cover::{self, Quad};
 use super::scale::Layout;
 
-/// Text of the glance is taken when the shorter side of its box is at least this, in pixels of the glance: the letters
-/// are some 16 pixels high. What is smaller the overview sees well.
+/// Text of the thumbnail is taken when the shorter side of its box is at least this, in pixels of the thumbnail: the
+/// letters are some 16 pixels high. The overview shows smaller text well.
 const LEAST_PX: f32 = 24.0;
 /// … and when the network is that sure of it. Of drawn words it is (0.74 to 0.92); texture and the dials of meters
 /// score 0.5 to 0.7.
@@ -19,7 +19,7 @@ const SURE: f32 = 0.7;
 const SEEN_WHOLE: f32 = 0.5;
 /// Less of a text's height than this is smaller text inside it.
 const SMALLER: f32 = 0.6;
-/// Text of the glance is texture made by smaller text when this share of it is in boxes of smaller text. Lines of a
+/// Text of the thumbnail is texture made by smaller text when this share of it is in boxes of smaller text. Lines of a
 /// paragraph fill it nearly, pieces of letters to less than a third.
 const TEXTURE: f32 = 0.4;
 /// A box lies in another with this share of its area; two are of one text when it holds both ways.
@@ -27,8 +27,8 @@ const INSIDE: f32 = 0.6;
 /// A box touches another with this share of its area.
 const TOUCHES: f32 = 0.05;
 
-/// Whether there may be text that only a glance can see whole: where one of the boxes of the two passes is as high, and
-/// where there is none. `shown` is the glance's size over the page's.
+/// Whether there may be text that only the thumbnail shows whole: if a box of either pass is at least [`LEAST_PX`] high
+/// in it, or if there is no box. `shown` is the thumbnail's size over the page's.
 pub(super) fn is_needed(finer: [&[TextBox]; 2], shown: f32) -> bool {
     let large = |b: &TextBox| height(&b.quad) * shown >= LEAST_PX;
     finer.iter().all(|boxes| boxes.is_empty()) || finer.iter().any(|boxes| boxes.iter().any(large))
@@ -39,18 +39,18 @@ pub(super) fn most_px(layout: Layout) -> f32 {
     SEEN_WHOLE * layout.canvas[0].min(layout.canvas[1]) as f32
 }
 
-/// Moves the large text of the glance into the overview's list and takes its pieces out of both lists, `finer`:
+/// Moves the large text of the thumbnail into the overview's list and takes its pieces out of both lists, `finer`:
 /// overview and tiles, each with the shorter side of the largest box that the pass sees whole. All in page pixels;
-/// `shown` is the glance's size over the page's. `glance` is left empty.
+/// `shown` is the thumbnail's size over the page's. `thumbnail` is left empty.
 ///
 /// A piece that a pass may have seen whole is covered afterwards: the text grows to hold it.
-pub(super) fn settle(glance: &mut Vec<TextBox>, shown: f32, finer: [(&mut Vec<TextBox>, f32); 2]) {
+pub(super) fn settle(thumbnail: &mut Vec<TextBox>, shown: f32, finer: [(&mut Vec<TextBox>, f32); 2]) {
     let [(overview, overview_most), (tiles, tiles_most)] = finer;
-    glance.retain(|text| {
+    thumbnail.retain(|text| {
         let large = height(&text.quad) * shown >= LEAST_PX && text.score >= SURE;
         large && !is_texture(&text.quad, overview)
     });
-    for text in glance.iter_mut() {
+    for text in thumbnail.iter_mut() {
         let own = own_texts(text, overview, tiles);
         let sees = [overview_most, tiles_most].map(|most| height(&text.quad) <= most);
         let before = |overview: &[TextBox], tiles: &[TextBox]| overview.len() + tiles.len();
@@ -64,7 +64,7 @@ pub(super) fn settle(glance: &mut Vec<TextBox>, shown: f32, finer: [(&mut Vec<Te
             }
         }
     }
-    overview.append(glance);
+    overview.append(thumbnail);
 }
 
 /// Small texts that are told from pieces of one large text.
@@ -100,7 +100,7 @@ fn take_pieces(text: &mut TextBox, boxes: &mut Vec<TextBox>, most: f32, sees: bo
     });
 }
 
-/// Whether a text of the glance is texture that lines of smaller text make. Pieces of its letters are as high as it.
+/// Whether a text of the thumbnail is texture that lines of smaller text make. Pieces of its letters are as high as it.
 fn is_texture(text: &Quad, overview: &[TextBox]) -> bool {
     let high = |quad: &Quad| {
         let [top, bottom] = cover::across_row(quad, text);
@@ -130,11 +130,11 @@ mod tests {
         TextBox { quad: [[x, y], [x + w, y], [x + w, y + h], [x, y + h]], polygon: Vec::new(), score: 0.9 }
     }
 
-    /// On a page of 2000 × 1500: 200 pixels at a glance are its width. Overview and tiles afterwards.
-    fn settled(mut glance: Vec<TextBox>, overview: &[TextBox], tiles: &[TextBox]) -> [Vec<TextBox>; 2] {
+    /// On a page of 2000 × 1500: 200 pixels of the thumbnail are its width. Overview and tiles afterwards.
+    fn settled(mut thumbnail: Vec<TextBox>, overview: &[TextBox], tiles: &[TextBox]) -> [Vec<TextBox>; 2] {
         let (mut overview, mut tiles) = (overview.to_vec(), tiles.to_vec());
-        settle(&mut glance, 0.1, [(&mut overview, 750.), (&mut tiles, 320.)]);
-        assert!(glance.is_empty());
+        settle(&mut thumbnail, 0.1, [(&mut overview, 750.), (&mut tiles, 320.)]);
+        assert!(thumbnail.is_empty());
         [overview, tiles]
     }
 
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn unsure_and_small_text_of_glance_is_left() {
+    fn unsure_and_small_text_of_thumbnail_is_left() {
         let unsure = TextBox { score: 0.6, ..found(200., 400., 1200., 500.) };
         let [overview, _] = settled(vec![unsure, found(0., 0., 900., 200.)], &[], &[]);
         assert!(overview.is_empty());
     }
 
     #[test]
-    fn glance_is_needed_for_large_boxes_only() {
+    fn thumbnail_is_needed_for_large_boxes_only() {
         let (small, large) = ([found(0., 0., 900., 200.)], [found(0., 0., 900., 250.)]);
         assert!(!is_needed([&small, &[]], 0.1));
         assert!(is_needed([&small, &large], 0.1));
@@ -205,14 +205,14 @@ mod tests {
 
         #[test]
         fn no_piece_stays_beside_text_seen_whole(
-            glance in boxes(240.0..700.), overview in boxes(100.0..900.), tiles in boxes(20.0..900.)
+            thumbnail in boxes(240.0..700.), overview in boxes(100.0..900.), tiles in boxes(20.0..900.)
         ) {
-            let whole: Vec<_> = glance.iter().filter(|text| !is_texture(&text.quad, &overview)).cloned().collect();
+            let whole: Vec<_> = thumbnail.iter().filter(|text| !is_texture(&text.quad, &overview)).cloned().collect();
             let own = |piece: &TextBox| {
                 let same = |b: &TextBox| is_same(&b.quad, &piece.quad) || is_same(&piece.quad, &b.quad);
                 overview.iter().any(same) && tiles.iter().any(same)
             };
-            let left = settled(glance.clone(), &overview, &tiles);
+            let left = settled(thumbnail.clone(), &overview, &tiles);
             for text in &whole {
                 for piece in left[0].iter().filter(|b| overview.contains(b)).chain(&left[1]).filter(|b| !own(b)) {
                     let share = cover::share_inside(&piece.quad, &text.quad);
@@ -223,9 +223,9 @@ mod tests {
 
         #[test]
         fn what_a_pass_sees_whole_stays_covered(
-            glance in boxes(240.0..320.), overview in boxes(20.0..750.), tiles in boxes(20.0..320.)
+            thumbnail in boxes(240.0..320.), overview in boxes(20.0..750.), tiles in boxes(20.0..320.)
         ) {
-            let left = settled(glance.clone(), &overview, &tiles);
+            let left = settled(thumbnail.clone(), &overview, &tiles);
             for whole in overview.iter().chain(&tiles) {
                 for i in 0..25 {
                     let point = cover::at(&whole.quad, (i % 5) as f32 / 4., (i / 5) as f32 / 4.);
