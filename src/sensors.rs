@@ -47,7 +47,7 @@ impl Reading {
         }
     }
 
-    /// What may have spoilt the times, given the reading after them.
+    /// What may make the times invalid, given the reading after them.
     pub fn warnings(&self, after: &Reading) -> Vec<String> {
         let mut said = Vec::new();
         if let Some(governor) = self.governor.as_deref().filter(|governor| *governor != "performance") {

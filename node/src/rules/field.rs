@@ -8,7 +8,7 @@ use super::meter::{Meter, Verdict};
 use super::number::{self, Known, Number};
 use super::reading::{Candidate, CharGuess, Observation, Reading, Status, Value};
 use super::state::{FieldState, STATE_VERSION};
-use super::vote::{self, Ballot, MAX_FRAMES};
+use super::vote::{self, FrameVote, MAX_FRAMES};
 use edge_ocr::number_format::Compact;
 
 /// A field with its rules and its memory. The same observations at the same moments give the same readings.
@@ -193,31 +193,31 @@ impl Field {
     /// The text that the frames agree on, if it has the form and is sure enough, and whether it is confident
     /// throughout.
     fn read(&self, observations: &[Observation]) -> (Round, Result<(String, bool), Refusal>) {
-        let (mut ballots, mut found, mut spoilt) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut frame_votes, mut found, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
         for (i, observation) in observations.iter().enumerate() {
             match self.form(observation) {
                 Ok(Some(value)) => {
-                    ballots.push(Ballot { score: vote::score(&value.chars), chars: value.chars.clone() });
+                    frame_votes.push(FrameVote { score: vote::score(&value.chars), chars: value.chars.clone() });
                     found.push((i, value));
                 }
                 Ok(None) => {}
-                Err(refusal) => spoilt.push((i, refusal)),
+                Err(refusal) => invalid.push((i, refusal)),
             }
         }
         let raw =
             |i: usize| observations[i].text[..observations[i].text.floor_char_boundary(MAX_VALUE_BYTES)].to_owned();
         let texts: Vec<(String, f32)> =
-            spoilt.iter().map(|(i, _)| (raw(*i), probability(observations[*i].score))).collect();
-        let fits = |ballot: usize, chars: &[CharGuess]| {
-            self.extractor.accepts(&found[ballot].1, &vote::text(chars)) && self.value_form(chars).is_ok()
+            invalid.iter().map(|(i, _)| (raw(*i), probability(observations[*i].score))).collect();
+        let fits = |frame_vote: usize, chars: &[CharGuess]| {
+            self.extractor.accepts(&found[frame_vote].1, &vote::text(chars)) && self.value_form(chars).is_ok()
         };
-        let Some(outcome) = vote::vote(&ballots, &texts, fits) else {
+        let Some(outcome) = vote::vote(&frame_votes, &texts, fits) else {
             // The surest of those without the form, the earliest of equals.
-            let surest = (0..spoilt.len()).max_by(|a, b| texts[*a].1.total_cmp(&texts[*b].1).then(b.cmp(a)));
-            let Some((surest, (i, refusal))) = surest.and_then(|s| Some((s, spoilt.get(s)?.clone()))) else {
+            let surest = (0..invalid.len()).max_by(|a, b| texts[*a].1.total_cmp(&texts[*b].1).then(b.cmp(a)));
+            let Some((surest, (i, refusal))) = surest.and_then(|s| Some((s, invalid.get(s)?.clone()))) else {
                 return (Round::default(), Err((Status::NoText, "there was no text".into())));
             };
-            let candidates = vote::spoilt_candidates(&texts, &texts[surest].0);
+            let candidates = vote::invalid_candidates(&texts, &texts[surest].0);
             return (Round { raw: raw(i), confidence: texts[surest].1, candidates }, Err(refusal));
         };
         let score = outcome.score();
@@ -239,7 +239,7 @@ impl Field {
                 Ok((outcome.text(), confidence >= least && outcome.weakest().is_none_or(|c| c.score >= least)))
             }
         };
-        (Round { raw: raw(found[outcome.ballot].0), confidence, candidates: outcome.candidates }, judged)
+        (Round { raw: raw(found[outcome.frame_vote].0), confidence, candidates: outcome.candidates }, judged)
     }
 
     /// The value in one frame's text, if it has the form.

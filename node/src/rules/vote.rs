@@ -12,7 +12,7 @@ const MIN_SECOND: f64 = 0.05;
 const MAX_CANDIDATE_CHARS: usize = 128;
 
 /// A frame's vote.
-pub(super) struct Ballot {
+pub(super) struct FrameVote {
     pub chars: Vec<CharGuess>,
     /// Score of the text, 0 to 1.
     pub score: f32,
@@ -22,8 +22,8 @@ pub(super) struct Ballot {
 pub(super) struct Outcome {
     /// Each character with its mean score in the frames that have it, and the most likely other one.
     pub chars: Vec<CharGuess>,
-    /// The place of the ballot that comes nearest: has this text, or else the highest score.
-    pub ballot: usize,
+    /// Index of the frame vote with this text, or else of the one with the highest score.
+    pub frame_vote: usize,
     /// Share of the votes, 0 to 1; of a text put together from several, that of its weakest character.
     pub share: f32,
     /// Other texts, best first.
@@ -58,37 +58,38 @@ pub(super) fn score(chars: &[CharGuess]) -> f32 {
 
 /// Votes. Texts of the length that has most votes are voted on character by character, where a frame gives its first
 /// guess and its second as much as they are probable; a text that comes out so and was read in no frame has to be one
-/// that `fits`, otherwise the most voted whole text wins. `spoilt` are frames with a text that has not the form: they
-/// count in the total. On a tie the earlier frame wins. `None` without ballots.
+/// that `fits`, otherwise the most voted whole text wins. `invalid` are the texts of frames that do not have the form:
+/// they count in the total. On a tie the earlier frame wins. `None` without frame votes.
 pub(super) fn vote(
-    ballots: &[Ballot],
-    spoilt: &[(String, f32)],
+    frame_votes: &[FrameVote],
+    invalid: &[(String, f32)],
     fits: impl Fn(usize, &[CharGuess]) -> bool,
 ) -> Option<Outcome> {
     let weight = |score: f32| f64::from(score).max(MIN_WEIGHT);
-    let total: f64 = ballots.iter().map(|b| weight(b.score)).chain(spoilt.iter().map(|(_, s)| weight(*s))).sum();
+    let total: f64 = frame_votes.iter().map(|b| weight(b.score)).chain(invalid.iter().map(|(_, s)| weight(*s))).sum();
 
-    let length = winner(ballots.iter().map(|b| (b.chars.len(), weight(b.score))))?;
-    let group: Vec<(usize, &Ballot)> = ballots.iter().enumerate().filter(|(_, b)| b.chars.len() == length).collect();
-    let texts: Vec<(String, f64)> = ballots.iter().map(|b| (text(&b.chars), weight(b.score))).collect();
+    let length = winner(frame_votes.iter().map(|b| (b.chars.len(), weight(b.score))))?;
+    let group: Vec<(usize, &FrameVote)> =
+        frame_votes.iter().enumerate().filter(|(_, b)| b.chars.len() == length).collect();
+    let texts: Vec<(String, f64)> = frame_votes.iter().map(|b| (text(&b.chars), weight(b.score))).collect();
     let votes = ranked(texts.iter().map(|(text, weight)| (text.as_str(), *weight)));
 
     let whole = |wanted: &str| texts.iter().position(|(text, _)| text == wanted);
     let composed: Vec<char> = (0..length).filter_map(|i| most_likely(&group, i)).collect();
     let composed: String = composed.into_iter().collect();
     let read = whole(&composed).is_some();
-    let best_ballot =
+    let best_frame_vote =
         || group.iter().max_by(|a, b| a.1.score.total_cmp(&b.1.score).then(b.0.cmp(&a.0))).map(|(i, _)| *i);
-    let (winning, ballot) = match read {
-        true => (composed.clone(), best_of(ballots, &texts, &composed)?),
+    let (winning, frame_vote) = match read {
+        true => (composed.clone(), best_of(frame_votes, &texts, &composed)?),
         false => {
-            let ballot = best_ballot()?;
+            let frame_vote = best_frame_vote()?;
             let chars = merge(&group, &composed);
-            match fits(ballot, &chars) {
-                true => (composed, ballot),
+            match fits(frame_vote, &chars) {
+                true => (composed, frame_vote),
                 false => {
                     let (first, _) = votes.iter().find(|(text, _)| text.chars().count() == length)?;
-                    ((*first).to_owned(), best_of(ballots, &texts, first)?)
+                    ((*first).to_owned(), best_of(frame_votes, &texts, first)?)
                 }
             }
         }
@@ -107,8 +108,8 @@ pub(super) fn vote(
         }
     };
     votes.iter().for_each(|(text, weight)| add((*text).to_owned(), weight / total));
-    let spoilt = ranked(spoilt.iter().map(|(text, score)| (text.as_str(), weight(*score))));
-    spoilt.iter().for_each(|(text, weight)| add((*text).to_owned(), weight / total));
+    let invalid = ranked(invalid.iter().map(|(text, score)| (text.as_str(), weight(*score))));
+    invalid.iter().for_each(|(text, weight)| add((*text).to_owned(), weight / total));
     let mut seconds: Vec<(usize, char, f64)> = Vec::new();
     for (i, guess) in chars.iter().enumerate() {
         if let Some((ch, p)) = guess.second.filter(|(_, p)| f64::from(*p) >= MIN_SECOND) {
@@ -120,13 +121,13 @@ pub(super) fn vote(
         add(chars.iter().enumerate().map(|(i, c)| if i == at { ch } else { c.ch }).collect(), p * share);
     }
     candidates.sort_by(|a, b| b.share.total_cmp(&a.share));
-    Some(Outcome { chars, ballot, share: share as f32, candidates })
+    Some(Outcome { chars, frame_vote, share: share as f32, candidates })
 }
 
 /// The texts of frames none of which can be used, as candidates.
-pub(super) fn spoilt_candidates(spoilt: &[(String, f32)], without: &str) -> Vec<Candidate> {
-    let total: f64 = spoilt.iter().map(|(_, score)| f64::from(*score).max(MIN_WEIGHT)).sum();
-    let votes = ranked(spoilt.iter().map(|(text, score)| (text.as_str(), f64::from(*score).max(MIN_WEIGHT))));
+pub(super) fn invalid_candidates(invalid: &[(String, f32)], without: &str) -> Vec<Candidate> {
+    let total: f64 = invalid.iter().map(|(_, score)| f64::from(*score).max(MIN_WEIGHT)).sum();
+    let votes = ranked(invalid.iter().map(|(text, score)| (text.as_str(), f64::from(*score).max(MIN_WEIGHT))));
     let votes = votes.into_iter().filter(|(text, _)| *text != without && text.chars().count() <= MAX_CANDIDATE_CHARS);
     votes
         .take(MAX_CANDIDATES)
@@ -162,26 +163,26 @@ fn given(guess: &CharGuess, ch: char) -> f64 {
 }
 
 /// The character with most probability at a place, among those that are some frame's first guess.
-fn most_likely(group: &[(usize, &Ballot)], at: usize) -> Option<char> {
+fn most_likely(group: &[(usize, &FrameVote)], at: usize) -> Option<char> {
     // A frame without scores for its characters still reads what it reads.
-    let read = |b: &Ballot| b.chars[at].ch;
-    winner(group.iter().map(|(_, ballot)| {
-        let ch = read(ballot);
+    let read = |b: &FrameVote| b.chars[at].ch;
+    winner(group.iter().map(|(_, frame_vote)| {
+        let ch = read(frame_vote);
         // Each frame that reads `ch` adds its own part; what the others give to it as a second guess is added once,
         // to the first.
-        let first = group.iter().find(|(_, b)| read(b) == ch).is_some_and(|(_, b)| std::ptr::eq(*b, *ballot));
+        let first = group.iter().find(|(_, b)| read(b) == ch).is_some_and(|(_, b)| std::ptr::eq(*b, *frame_vote));
         let others = group.iter().filter(|(_, b)| first && read(b) != ch).map(|(_, b)| given(&b.chars[at], ch));
-        (ch, given(&ballot.chars[at], ch) + others.sum::<f64>())
+        (ch, given(&frame_vote.chars[at], ch) + others.sum::<f64>())
     }))
 }
 
 /// Weight of the frames that read `ch` at a place.
-fn agreeing(group: &[(usize, &Ballot)], at: usize, ch: char, weight: impl Fn(f32) -> f64) -> f64 {
+fn agreeing(group: &[(usize, &FrameVote)], at: usize, ch: char, weight: impl Fn(f32) -> f64) -> f64 {
     group.iter().filter(|(_, b)| b.chars[at].ch == ch).map(|(_, b)| weight(b.score)).sum()
 }
 
 /// The winning text with scores: the mean over the frames that read it, and of the others the most likely character.
-fn merge(group: &[(usize, &Ballot)], winning: &str) -> Vec<CharGuess> {
+fn merge(group: &[(usize, &FrameVote)], winning: &str) -> Vec<CharGuess> {
     let one = |(at, ch): (usize, char)| {
         let guesses = || group.iter().map(|(_, b)| &b.chars[at]);
         let agreeing: Vec<f64> = guesses().filter(|g| g.ch == ch).map(|g| f64::from(g.score)).collect();
@@ -195,10 +196,10 @@ fn merge(group: &[(usize, &Ballot)], winning: &str) -> Vec<CharGuess> {
     winning.chars().enumerate().map(one).collect()
 }
 
-/// The ballot with a text whose score is highest, the earlier of equals.
-fn best_of(ballots: &[Ballot], texts: &[(String, f64)], wanted: &str) -> Option<usize> {
-    let having = (0..ballots.len()).filter(|i| texts[*i].0 == wanted);
-    having.max_by(|a, b| ballots[*a].score.total_cmp(&ballots[*b].score).then(b.cmp(a)))
+/// The frame vote with a text whose score is highest, the earlier of equals.
+fn best_of(frame_votes: &[FrameVote], texts: &[(String, f64)], wanted: &str) -> Option<usize> {
+    let having = (0..frame_votes.len()).filter(|i| texts[*i].0 == wanted);
+    having.max_by(|a, b| frame_votes[*a].score.total_cmp(&frame_votes[*b].score).then(b.cmp(a)))
 }
 
 #[cfg(test)]
@@ -206,71 +207,73 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn ballot(text: &str, score: f32) -> Ballot {
-        Ballot { chars: text.chars().map(|ch| CharGuess { ch, score, second: None }).collect(), score }
+    fn frame_vote(text: &str, score: f32) -> FrameVote {
+        FrameVote { chars: text.chars().map(|ch| CharGuess { ch, score, second: None }).collect(), score }
     }
 
-    fn with_second(mut ballot: Ballot, at: usize, score: f32, second: (char, f32)) -> Ballot {
-        ballot.chars[at] = CharGuess { score, second: Some(second), ..ballot.chars[at] };
-        ballot
+    fn with_second(mut frame_vote: FrameVote, at: usize, score: f32, second: (char, f32)) -> FrameVote {
+        frame_vote.chars[at] = CharGuess { score, second: Some(second), ..frame_vote.chars[at] };
+        frame_vote
     }
 
-    fn run(ballots: &[Ballot]) -> (String, f32) {
-        let outcome = vote(ballots, &[], |_, _| true).unwrap();
+    fn run(frame_votes: &[FrameVote]) -> (String, f32) {
+        let outcome = vote(frame_votes, &[], |_, _| true).unwrap();
         (outcome.text(), outcome.share)
     }
 
     #[test]
     fn most_votes_win_and_votes_have_weight() {
-        assert_eq!(run(&[ballot("123", 0.9), ballot("128", 0.9), ballot("123", 0.9)]).0, "123");
-        assert_eq!(run(&[ballot("123", 0.3), ballot("128", 0.95), ballot("123", 0.3)]).0, "128");
-        assert_eq!(run(&[ballot("123", 0.5), ballot("128", 0.5)]), ("123".into(), 0.5), "the earlier on a tie");
+        assert_eq!(run(&[frame_vote("123", 0.9), frame_vote("128", 0.9), frame_vote("123", 0.9)]).0, "123");
+        assert_eq!(run(&[frame_vote("123", 0.3), frame_vote("128", 0.95), frame_vote("123", 0.3)]).0, "128");
+        assert_eq!(run(&[frame_vote("123", 0.5), frame_vote("128", 0.5)]), ("123".into(), 0.5), "the earlier on a tie");
         assert!(vote(&[], &[], |_, _| true).is_none());
     }
 
     #[test]
     fn frames_that_err_in_different_places_agree() {
-        let ballots = [ballot("923", 0.9), ballot("183", 0.9), ballot("124", 0.9)];
-        let (text, share) = run(&ballots);
+        let frame_votes = [frame_vote("923", 0.9), frame_vote("183", 0.9), frame_vote("124", 0.9)];
+        let (text, share) = run(&frame_votes);
         assert_eq!(text, "123", "read in no frame as a whole");
         assert!((share - 2.0 / 3.0).abs() < 1e-6, "{share}");
         // Unless it does not fit, as after a check digit.
-        let outcome = vote(&ballots, &[], |_, chars| super::text(chars) != "123").unwrap();
+        let outcome = vote(&frame_votes, &[], |_, chars| super::text(chars) != "123").unwrap();
         assert_eq!(outcome.text(), "923");
     }
 
     #[test]
     fn second_guesses_count_but_nothing_is_invented() {
-        let unsure = || with_second(ballot("3", 0.8), 0, 0.5, ('9', 0.45));
-        assert_eq!(run(&[unsure(), ballot("9", 0.8)]).0, "9");
-        assert_eq!(run(&[unsure(), ballot("3", 0.4), ballot("8", 0.6)]).0, "3");
+        let unsure = || with_second(frame_vote("3", 0.8), 0, 0.5, ('9', 0.45));
+        assert_eq!(run(&[unsure(), frame_vote("9", 0.8)]).0, "9");
+        assert_eq!(run(&[unsure(), frame_vote("3", 0.4), frame_vote("8", 0.6)]).0, "3");
         // Nobody's first guess is nobody's reading, however probable.
-        let two =
-            [with_second(ballot("3", 0.8), 0, 0.5, ('9', 0.49)), with_second(ballot("8", 0.8), 0, 0.5, ('9', 0.49))];
+        let two = [
+            with_second(frame_vote("3", 0.8), 0, 0.5, ('9', 0.49)),
+            with_second(frame_vote("8", 0.8), 0, 0.5, ('9', 0.49)),
+        ];
         assert_ne!(run(&two).0, "9");
     }
 
     #[test]
     fn lengths_are_voted_on_first() {
-        let (text, share) = run(&[ballot("99", 0.9), ballot("123", 0.8), ballot("123", 0.8)]);
+        let (text, share) = run(&[frame_vote("99", 0.9), frame_vote("123", 0.8), frame_vote("123", 0.8)]);
         assert_eq!(text, "123");
         assert!((share - 1.6 / 2.5).abs() < 1e-6, "{share}");
     }
 
     #[test]
     fn unformed_frames_count_in_total_and_as_candidates() {
-        let spoilt = [("1 glare".to_owned(), 0.5)];
-        let outcome = vote(&[ballot("12", 0.5), ballot("13", 0.4)], &spoilt, |_, _| true).unwrap();
+        let invalid = [("1 glare".to_owned(), 0.5)];
+        let outcome = vote(&[frame_vote("12", 0.5), frame_vote("13", 0.4)], &invalid, |_, _| true).unwrap();
         assert!((outcome.share - 0.5 / 1.4).abs() < 1e-6);
         let texts: Vec<_> = outcome.candidates.iter().map(|c| c.text.as_str()).collect();
         assert_eq!(texts, ["1 glare", "13"]);
-        assert_eq!(spoilt_candidates(&spoilt, "1 glare"), []);
-        assert_eq!(spoilt_candidates(&spoilt, "")[0], Candidate { text: "1 glare".into(), share: 1.0 });
+        assert_eq!(invalid_candidates(&invalid, "1 glare"), []);
+        assert_eq!(invalid_candidates(&invalid, "")[0], Candidate { text: "1 glare".into(), share: 1.0 });
     }
 
     #[test]
     fn one_frame_names_its_second_guesses() {
-        let outcome = vote(&[with_second(ballot("129", 0.9), 2, 0.6, ('3', 0.3))], &[], |_, _| true).unwrap();
+        let outcome = vote(&[with_second(frame_vote("129", 0.9), 2, 0.6, ('3', 0.3))], &[], |_, _| true).unwrap();
         assert_eq!(outcome.candidates, [Candidate { text: "123".into(), share: 0.3 }]);
         assert_eq!(outcome.weakest().map(|c| c.ch), Some('9'));
     }
@@ -278,13 +281,14 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_frames_say(frames in prop::collection::vec(("[0-9]{1,4}", 0f32..=1.0, 0f32..=1.0, "[0-9]"), 1..16)) {
-            let ballots = || -> Vec<Ballot> {
+            let votes = || -> Vec<FrameVote> {
                 frames.iter().map(|(text, score, p, other)| {
                     let second = other.chars().next().map(|ch| (ch, *p));
-                    Ballot { chars: text.chars().map(|ch| CharGuess { ch, score: *score, second }).collect(), score: *score }
+                    let chars = text.chars().map(|ch| CharGuess { ch, score: *score, second }).collect();
+                    FrameVote { chars, score: *score }
                 }).collect()
             };
-            let (a, b) = (vote(&ballots(), &[], |_, _| true).unwrap(), vote(&ballots(), &[], |_, _| true).unwrap());
+            let (a, b) = (vote(&votes(), &[], |_, _| true).unwrap(), vote(&votes(), &[], |_, _| true).unwrap());
             prop_assert_eq!(&a.chars, &b.chars);
             prop_assert_eq!(&a.candidates, &b.candidates);
             prop_assert!((0.0..=1.0).contains(&a.share) && (0.0..=1.0).contains(&a.score()));
@@ -292,7 +296,7 @@ mod tests {
             prop_assert!(a.candidates.is_sorted_by(|x, y| x.share >= y.share));
             // Each character was some frame's first guess there.
             for (i, c) in a.chars.iter().enumerate() {
-                prop_assert!(ballots().iter().any(|b| b.chars.get(i).is_some_and(|g| g.ch == c.ch)));
+                prop_assert!(votes().iter().any(|b| b.chars.get(i).is_some_and(|g| g.ch == c.ch)));
             }
         }
     }
