@@ -254,14 +254,14 @@ impl FileTracker {
         Some(file)
     }
 
-    /// A file that was given could not be read, and will be given again after a while. True if that is news.
+    /// A file that was given could not be read, and will be given again after a while. True at the first failure.
     pub fn try_later(&mut self, file: &File, now: Instant) -> bool {
         let before = self.retry(file);
-        let news = before.is_none();
+        let first = before.is_none();
         let mut pauses = before.map_or(RETRY, |retry| retry.pauses);
         let at = Some(now + pauses.failed(now));
         self.set_retry(file, Reread { at, pauses });
-        news
+        first
     }
 
     /// A file that was given is no image. False if it may only be unfinished: then it will be given again when

@@ -95,26 +95,26 @@ impl Directory {
         })
     }
 
-    /// Looks at the files that the system has told of and at those that are due; lists the folder if that is due, or if
+    /// Looks at the files that the system has named and at those that are due; lists the folder if that is due, or if
     /// the system cannot tell what happened.
     fn look(&mut self) -> Result<(), CameraError> {
-        let news = self.watch.as_ref().map(Watch::take).unwrap_or_default();
-        if news.gone {
+        let changes = self.watch.as_ref().map(Watch::take).unwrap_or_default();
+        if changes.gone {
             // A folder that comes back is another one for the system.
             self.watch = None;
             return self.list(HashSet::new());
         }
-        if news.rescan {
+        if changes.rescan {
             self.list_due = self.list_due.min(self.list_least);
         }
         if Instant::now() >= self.list_due {
-            return self.list(news.complete);
+            return self.list(changes.complete);
         }
         let watch = &self.watch;
         let is_open = |name: &OsStr| watch.as_ref().is_some_and(|watch| watch.is_open(name));
-        let status = WriteStatus { complete: news.complete, is_open: &is_open };
+        let status = WriteStatus { complete: changes.complete, is_open: &is_open };
         let now = Instant::now();
-        self.tracker.update(&self.config.path, news.touched, &status, now);
+        self.tracker.update(&self.config.path, changes.touched, &status, now);
         self.look_due = self.tracker.next_look(now);
         Ok(())
     }
@@ -162,10 +162,10 @@ impl Directory {
             // That says nothing of what is in it, and a moment later it may be otherwise.
             Err(SourceError::Unreadable { reason, .. }) => {
                 let mend = "check the file's rights and its disk; it stays and is tried again".into();
-                let news = self.tracker.try_later(file, Instant::now());
+                let first = self.tracker.try_later(file, Instant::now());
                 self.look_again();
                 let reason = format!("it cannot be read ({reason})");
-                news.then_some(Err(CameraError::Failed { source_name: name, reason, mend }))
+                first.then_some(Err(CameraError::Failed { source_name: name, reason, mend }))
             }
             Err(error) => Some(Err(CameraError::BadFrame { source_name: name, reason: error.to_string() })),
         }
@@ -280,7 +280,7 @@ impl FrameSource for Directory {
                 continue;
             }
             let due = self.look_due.map_or(self.list_due, |look| look.min(self.list_due));
-            if Instant::now() >= due || self.watch.as_ref().is_some_and(Watch::has_news) {
+            if Instant::now() >= due || self.watch.as_ref().is_some_and(Watch::has_changes) {
                 self.look()?;
                 continue;
             }

@@ -13,20 +13,20 @@ use std::time::Instant;
 /// Most names that wait to be looked at; with more of them the folder is listed.
 const MAX_NAMES: usize = 4096;
 
-/// What happened since the last time.
+/// What changed in the folder since the changes were last taken.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct FolderChanges {
     /// Files that were closed after writing or renamed into the folder.
     pub complete: HashSet<OsString>,
     /// Files to be looked at, these among them.
     pub touched: HashSet<OsString>,
     /// Whether more happened than is known.
     pub rescan: bool,
-    /// Whether the folder itself was removed or renamed: nothing more will be told of it.
+    /// Whether the folder itself was removed or renamed: no further event will come.
     pub gone: bool,
 }
 
-impl News {
+impl FolderChanges {
     fn any(&self) -> bool {
         self.rescan || !self.touched.is_empty()
     }
@@ -42,7 +42,7 @@ impl News {
 
 #[derive(Debug, Default)]
 struct State {
-    news: News,
+    changes: FolderChanges,
     /// Files that were written to and have not been closed since.
     open: HashSet<OsString>,
 }
@@ -57,30 +57,30 @@ impl Shared {
     fn take_in(&self, event: notify::Result<Event>) {
         let mut state = self.state.lock();
         self.note(&mut state, event);
-        // Own reading, or writing that goes on, is no news.
-        if state.news.any() {
+        // Reading by the node, and writing that goes on, are no changes.
+        if state.changes.any() {
             drop(state);
             self.state.notify();
         }
     }
 
-    fn note(&self, State { news, open }: &mut State, event: notify::Result<Event>) {
+    fn note(&self, State { changes, open }: &mut State, event: notify::Result<Event>) {
         let Ok(event) = event else {
-            news.rescan = true;
+            changes.rescan = true;
             return;
         };
         let names = || event.paths.iter().filter_map(|path| path.file_name());
         match event.kind {
             EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) if event.paths.contains(&self.folder) => {
-                (news.gone, news.rescan) = (true, true);
+                (changes.gone, changes.rescan) = (true, true);
             }
             EventKind::Access(AccessKind::Close(AccessMode::Write))
             | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
                 for name in names() {
                     open.remove(name);
-                    news.touch(name);
-                    if news.touched.contains(name) {
-                        news.complete.insert(name.into());
+                    changes.touch(name);
+                    if changes.touched.contains(name) {
+                        changes.complete.insert(name.into());
                     }
                 }
             }
@@ -94,13 +94,15 @@ impl Shared {
             }
             EventKind::Modify(ModifyKind::Name(RenameMode::From)) => names().for_each(|name| {
                 open.remove(name);
-                news.touch(name);
+                changes.touch(name);
             }),
-            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => names().for_each(|name| news.touch(name)),
+            EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) => {
+                names().for_each(|name| changes.touch(name))
+            }
             // Events were lost.
             _ if event.need_rescan() => {
                 open.clear();
-                news.rescan = true;
+                changes.rescan = true;
             }
             _ => {}
         }
@@ -133,13 +135,13 @@ impl Watch {
     }
 
     /// Whether there is something to look at.
-    pub fn has_news(&self) -> bool {
-        self.shared.state.lock().news.any()
+    pub fn has_changes(&self) -> bool {
+        self.shared.state.lock().changes.any()
     }
 
-    /// Takes the news; there is none after that.
-    pub fn take(&self) -> News {
-        std::mem::take(&mut self.shared.state.lock().news)
+    /// Takes the changes; there are none after that.
+    pub fn take(&self) -> FolderChanges {
+        std::mem::take(&mut self.shared.state.lock().changes)
     }
 
     /// Whether a file is open and has been written to, as far as the system says.
@@ -147,9 +149,9 @@ impl Watch {
         self.shared.state.lock().open.contains(name)
     }
 
-    /// Waits for news, until `end`, or until the node ends or has something else to do.
+    /// Waits for changes, until `end`, or until the node ends or has something else to do.
     pub fn wait(&self, end: Instant, stop: &Shutdown) {
-        let any = |state: &mut State| (state.news.any() || stop.is_interrupted()).then_some(());
+        let any = |state: &mut State| (state.changes.any() || stop.is_interrupted()).then_some(());
         let _ = self.shared.state.wait(end, stop, any);
     }
 }
@@ -169,7 +171,7 @@ impl KindText for notify::Error {
     }
 }
 
-/// The name of a network's file system if the folder is on one: inotify works there and tells nothing.
+/// The name of a network's file system if the folder is on one: inotify works there and reports nothing.
 #[cfg(target_os = "linux")]
 fn far_away(folder: &Path) -> Option<&'static str> {
     // linux/magic.h and the file systems' own headers.
@@ -199,9 +201,9 @@ mod tests {
         let shared = Shared::default();
         let created = |i: usize| Event::new(EventKind::Create(CreateKind::File)).add_path(i.to_string().into());
         (0..MAX_NAMES).for_each(|i| shared.take_in(Ok(created(i))));
-        assert!(!shared.state.lock().news.rescan);
+        assert!(!shared.state.lock().changes.rescan);
         shared.take_in(Ok(created(MAX_NAMES)));
-        let news = std::mem::take(&mut shared.state.lock().news);
-        assert!(news.rescan && news.touched.len() == MAX_NAMES && news.complete.is_empty());
+        let changes = std::mem::take(&mut shared.state.lock().changes);
+        assert!(changes.rescan && changes.touched.len() == MAX_NAMES && changes.complete.is_empty());
     }
 }

@@ -28,7 +28,7 @@ pub(super) trait Client: Send {
     fn disconnect(&self) -> bool;
 }
 
-/// What the two versions have in common: the news.
+/// The events of a connection, the same for both versions of MQTT.
 pub(super) enum ConnectionEvent {
     Connected(ServerLimits),
     /// A message was written under this packet id; 0 if at most once.
@@ -54,13 +54,13 @@ pub(super) enum ConnectionEvent {
     Lost(String),
 }
 
-/// News that may wait for the next poll; further ones wait in the socket.
+/// Events that may wait for the next poll; further ones wait in the socket.
 const MAX_WAITING_EVENTS: usize = 4;
 /// Bytes of messages that may wait for the next poll, or one message that is longer: further ones wait in the socket.
-/// Of messages at most once a broker sends as many as it likes.
+/// QoS 0 messages have no window, so the channel is bounded here.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// A channel of news with room for [`MAX_WAITING_EVENTS`] and [`MAX_WAITING_BYTES`].
+/// A channel of events with room for [`MAX_WAITING_EVENTS`] and [`MAX_WAITING_BYTES`].
 pub(super) fn event_channel() -> (EventSender, EventReceiver) {
     let (sender, receiver) = mpsc::channel(MAX_WAITING_EVENTS);
     let room = Arc::new(Semaphore::new(MAX_WAITING_BYTES));
@@ -75,7 +75,7 @@ pub(super) struct EventSender {
 }
 
 impl EventSender {
-    /// Sends news once there is room for it; false if nobody takes it any more.
+    /// Sends an event once there is room for it; false if nobody takes it any more.
     pub async fn send(&self, event: ConnectionEvent) -> bool {
         match self.room.acquire_many(waiting_bytes(&event)).await {
             // Given back by the receiver.
@@ -93,7 +93,7 @@ pub(super) struct EventReceiver {
 }
 
 impl EventReceiver {
-    /// The next news; `None` if there will be no more. Nothing is lost if the future is dropped.
+    /// The next event; `None` if there will be no more. Nothing is lost if the future is dropped.
     pub async fn recv(&mut self) -> Option<ConnectionEvent> {
         let event = self.events.recv().await?;
         self.room.add_permits(waiting_bytes(&event) as usize);
@@ -101,7 +101,7 @@ impl EventReceiver {
     }
 }
 
-/// The room that news takes while it waits.
+/// The room that an event takes while it waits.
 fn waiting_bytes(event: &ConnectionEvent) -> u32 {
     match event {
         ConnectionEvent::Received(delivery) => delivery.payload.len().min(MAX_WAITING_BYTES) as u32,

@@ -91,8 +91,8 @@ impl MqttTransport {
     }
 
     fn open_link(&mut self) -> Option<()> {
-        let (news, events) = event_channel();
-        let (client, mut task) = (self.open)(&self.settings, news.clone());
+        let (sender, events) = event_channel();
+        let (client, mut task) = (self.open)(&self.settings, sender.clone());
         let broker = self.settings.broker.clone();
         let work = async move {
             // A panic ends this connection, not the program.
@@ -101,7 +101,7 @@ impl MqttTransport {
                 Err(panic) => Poll::Ready(error_messages::nonsense(&broker, panic)),
             });
             let why = end.await;
-            news.send(ConnectionEvent::Lost(why)).await;
+            sender.send(ConnectionEvent::Lost(why)).await;
         };
         let task = self.runtime.as_ref()?.spawn(work);
         self.generation += 1;
@@ -133,14 +133,14 @@ impl MqttTransport {
         Event::Lost(why)
     }
 
-    /// Waits for news, the waker, `end`, or for what is overdue at `overdue`.
+    /// Waits for an event, the waker, `end`, or for what is overdue at `overdue`.
     fn wait(&mut self, end: Instant, overdue: Instant) -> Step {
         let Some(runtime) = &self.runtime else { return Step::Timeout };
         let (notify, link) = (&self.notify, &mut self.link);
         runtime.block_on(async {
             // Lets the connection's task run even if `end` has passed.
             tokio::task::yield_now().await;
-            let news = async {
+            let event = async {
                 match link {
                     Some(link) => link.events.recv().await,
                     None => std::future::pending().await,
@@ -149,7 +149,7 @@ impl MqttTransport {
             tokio::select! {
                 biased;
                 () = notify.notified() => Step::Woken,
-                event = news => Step::ConnectionEvent(event),
+                event = event => Step::ConnectionEvent(event),
                 () = tokio::time::sleep_until(overdue.into()) => Step::Overdue,
                 () = tokio::time::sleep_until(end.into()) => Step::Timeout,
             }

@@ -43,7 +43,7 @@ pub(super) fn open(settings: &Arc<Settings>, sender: EventSender) -> (Box<dyn Cl
                 },
                 false => events.poll().await,
             };
-            let news = match event {
+            let event = match event {
                 Ok(event) => translate(event, &settings, retain),
                 Err(error) => {
                     while let Some(event) = events.state.events.pop_front() {
@@ -62,14 +62,14 @@ pub(super) fn open(settings: &Arc<Settings>, sender: EventSender) -> (Box<dyn Cl
                     return sentence(&settings, &error, !first);
                 }
             };
-            if matches!(news, ConnectionEvent::Connected(_)) {
+            if matches!(event, ConnectionEvent::Connected(_)) {
                 settings.retain_probe.accepted(attempt);
                 if attempt == Attempt::Trial {
                     return error_messages::retain_tried(&settings.broker);
                 }
             }
             first = false;
-            if !sender.send(news).await {
+            if !sender.send(event).await {
                 return String::new();
             }
         }

@@ -65,7 +65,7 @@ pub(super) fn open(settings: &Arc<Settings>, sender: EventSender) -> (Box<dyn Cl
                 },
                 false => events.poll().await,
             };
-            let news = match event {
+            let event = match event {
                 Ok(Event::Incoming(Incoming::ConnAck(ack))) => match limits(&ack, &settings) {
                     Ok((limits, keep_alive)) => {
                         events.options.set_keep_alive(keep_alive);
@@ -78,9 +78,9 @@ pub(super) fn open(settings: &Arc<Settings>, sender: EventSender) -> (Box<dyn Cl
                     while let Some(event) = events.state.events.pop_front() {
                         // What was answered in the same moment.
                         if matches!(event, Event::Incoming(Incoming::PubAck(_)))
-                            && let Ok(news) = translate(event, &settings)
+                            && let Ok(event) = translate(event, &settings)
                         {
-                            sender.send(news).await;
+                            sender.send(event).await;
                         }
                     }
                     // It would be for ever: another connection does not make it smaller.
@@ -92,11 +92,11 @@ pub(super) fn open(settings: &Arc<Settings>, sender: EventSender) -> (Box<dyn Cl
                 }
             };
             first = false;
-            let news = match news {
-                Ok(news) => news,
+            let event = match event {
+                Ok(event) => event,
                 Err(why) => return why,
             };
-            if !sender.send(news).await {
+            if !sender.send(event).await {
                 return String::new();
             }
         }
