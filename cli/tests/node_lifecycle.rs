@@ -75,7 +75,7 @@ fn will_on_crash_offline_message_on_stop() {
         assert!(code == Some(0) && start.elapsed() < Duration::from_secs(8), "{code:?} after {:?}", start.elapsed());
         assert!(wait_for(SOON, || scene.status().as_deref() == Some("offline")));
         assert_eq!(scene.kept(STATUS).as_deref(), Some("offline"));
-        assert_eq!(scene.node.said().0, 0, "a farewell is nothing to warn of: {:#?}", scene.node.lines());
+        assert_eq!(scene.node.said().0, 0, "a shutdown message is nothing to warn of: {:#?}", scene.node.lines());
     }
 }
 
@@ -344,7 +344,7 @@ fn everything_kept_can_be_taken_back() {
     assert_eq!(program.exit_code(SOON), Some(0), "a second time");
 }
 
-/// Somebody waits for it: nothing that a second try does not mend is tried for half a minute.
+/// Somebody waits for it: the node does not try for half a minute what a second try cannot put right.
 #[test]
 fn that_nothing_can_be_taken_back_is_told_soon() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -165,7 +165,7 @@ fn every_job_is_done_whoever_is_killed() {
     }
     let gone =
         |id: &&str| listener.texts(&format!("ocr/workers/{id}/status")).last().is_some_and(|text| text == "offline");
-    assert!(wait_for(SOON, || ids.iter().all(gone)), "they say farewell");
+    assert!(wait_for(SOON, || ids.iter().all(gone)), "they send their shutdown message");
 }
 
 /// An image that is being read when the worker is told to end has its result, and its job is acknowledged.

@@ -261,7 +261,8 @@ impl Rig {
         });
         let drained_ms = start.elapsed().as_millis();
         assert!(all, "{} of {} never arrived, such as {:?}", missing.len(), printed.len(), missing.iter().next());
-        // Before its farewell it sends the rest, too: what was in the outbox and not printed yet when it was killed.
+        // Before its shutdown message it sends the rest, too: what was in the outbox and not printed yet when it was
+        // killed.
         let end = node.terminate(SOON).expect("it ends when asked");
         assert!(end.success(), "{end}: {}", self.log());
         self.runs.push((node.started_ms, node.kill()));

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 const ROUND: Duration = Duration::from_secs(60);
 /// The same loss is logged again after that.
 const REPEAT_LOG: Duration = Duration::from_secs(600);
-/// Time for the farewell.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Time for the shutdown message.
+const SHUTDOWN_MESSAGE_TIME: Duration = Duration::from_secs(2);
 
 /// What happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Worker<'_> {
         if let Some(current) = &self.current {
             log::warn!("{}", current.left_behind(self.up, self.config.grace_ms));
         }
-        self.transport.close(&[self.names.status(false)], FAREWELL);
+        self.transport.close(&[self.names.status(false)], SHUTDOWN_MESSAGE_TIME);
         self.counters
     }
 

@@ -193,7 +193,7 @@ fn a_field_that_is_gone_is_removed() {
 
 /// Home Assistant may have started since the node last spoke, and what is cleared may be all kinds of entities.
 #[test]
-fn a_farewell_tells_of_everything_once_more() {
+fn shutdown_sends_all_discovery_once_more() {
     let retain = RetainConfig::default();
     let mut event = text("plate");
     event.labels.event = true;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-/// Requests that rumqttc may hold. More than there can be: [`MAX_UNSENT`], [`WINDOW`], a subscription, the farewell,
-/// and acknowledgements, of which some may have to wait.
+/// Requests that rumqttc may hold. More than there can be: [`MAX_UNSENT`], [`WINDOW`], a subscription, the
+/// shutdown message, and acknowledgements, some of which may have to wait.
 pub(super) const REQUESTS: usize = 64;
 /// Messages at least once that are under way before the first is acknowledged, if the broker allows as many.
 pub(super) const WINDOW: u16 = 8;
@@ -44,7 +44,7 @@ pub(super) enum ConnectionEvent {
     Subscribed(Vec<bool>),
     /// `token` is the packet id.
     Received(Delivery),
-    /// Our farewell was written.
+    /// Our shutdown message was written.
     Disconnected,
     /// Another packet came in.
     Alive,
@@ -125,7 +125,7 @@ pub(super) struct ServerLimits {
 
 impl ServerLimits {
     /// With a broker that takes `receive_maximum` messages before the first is acknowledged. One is left for what must
-    /// always be possible: rumqttc sends nothing at all, not even its farewell, once as many are under way.
+    /// always be possible: rumqttc sends nothing at all, not even DISCONNECT, once as many are under way.
     pub fn limit_window(&mut self, receive_maximum: u16) {
         self.window = WINDOW.min(receive_maximum - 1).max(1);
         self.packet_ids = PACKET_IDS.min(receive_maximum);

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What is kept of the grace time for the farewell, if that is not more than half of it.
+/// Part of the grace time that is kept for the shutdown message, at most half of it.
 const SHUTDOWN_MESSAGES_RESERVE: Duration = Duration::from_secs(2);
-/// What is kept for the thread to end after the farewell, if that is not more than a tenth of it.
+/// Part of the grace time that is kept for the thread's end after the shutdown message, at most a tenth of it.
 const AFTER: Duration = Duration::from_millis(200);
 
 /// When the thread is to end.
@@ -22,7 +22,7 @@ const AFTER: Duration = Duration::from_millis(200);
 pub(super) struct Ending {
     /// Until then it sends what waits.
     pub send_by: Instant,
-    /// The farewell is over by then.
+    /// The shutdown messages are sent by then.
     pub shutdown_messages_by: Instant,
     /// Nobody waits for the thread any longer.
     pub end_by: Instant,
@@ -205,10 +205,10 @@ impl Handle {
         lock(&self.shared.blocked).contains(field)
     }
 
-    /// Ends the thread: sends what it can, says farewell in the last two seconds of `grace` at the latest, and waits
-    /// for its end. All of it takes no longer than `grace`, whatever broker and disk do: a thread that is stuck in one
-    /// of them is left to itself and ends with the process. Without a connection it ends at once; what is in the
-    /// outbox stays there.
+    /// Ends the thread: sends what it can, sends the shutdown message in the last two seconds of `grace` at the latest,
+    /// and waits for its end. All of it takes no longer than `grace`, whatever broker and disk do: a thread that is
+    /// stuck in one of them is left to itself and ends with the process. Without a connection it ends at once; what is
+    /// in the outbox stays there.
     pub fn stop(&self, grace: Duration) {
         let ending = Ending::within(grace);
         *lock(&self.shared.ending) = Some(ending);

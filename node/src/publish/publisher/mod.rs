@@ -4,7 +4,7 @@
 //! on each connection:  subscribe → birth messages (online, discovery, info)
 //! then:                volatile messages (status, image, statistics): the latest of each topic
 //!                      outbox records: the oldest first, several before the first is acknowledged
-//! at the end:          what can be sent within the grace time → farewell (offline) → DISCONNECT
+//! at the end:          what can be sent within the grace time → shutdown message (offline) → DISCONNECT
 //! ```
 //!
 //! A record leaves the outbox when the broker has acknowledged it, when its topic or payload can never be taken

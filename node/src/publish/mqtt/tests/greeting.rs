@@ -199,7 +199,7 @@ fn connect_has_will_client_id_clean_session() {
 }
 
 #[test]
-fn a_farewell_is_said_before_the_connection_ends() {
+fn shutdown_message_precedes_the_disconnect() {
     for protocol in BOTH {
         let broker = FakeBroker::start(good);
         let mut mqtt = transport(broker.port, protocol);

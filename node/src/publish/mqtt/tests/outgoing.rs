@@ -260,8 +260,8 @@ fn a_poll_can_be_ended_from_another_thread() {
     polled.join().unwrap();
 }
 
-/// The farewell could not be sent while a message was under way, and an orderly end then made the broker forget the
-/// will.
+/// The shutdown message could not be sent while a message was under way, and an orderly end then made the broker
+/// forget the will.
 #[test]
 fn broker_without_pubacks_gets_offline_message() {
     for protocol in BOTH {
@@ -315,7 +315,7 @@ fn refused_size_is_told_of_the_right_message() {
 
 /// Of which message it speaks is not known: none is given up.
 #[test]
-fn a_farewell_because_of_size_is_told_as_such() {
+fn disconnect_because_of_size_is_reported_as_such() {
     let broker = FakeBroker::start(|conn| {
         conn.accept();
         while conn.read().is_some_and(|packet| !packet.is_publish()) {}

@@ -52,7 +52,7 @@ fn silent_broker_does_not_lengthen_the_end() {
     let wire = transport.wire();
     assert_eq!(wire.closed.as_deref().unwrap()[0].payload, b"offline");
     let left = wire.close_within;
-    assert!(left > Duration::ZERO && left <= grace / 2, "{left:?} are left for the farewell");
+    assert!(left > Duration::ZERO && left <= grace / 2, "{left:?} are left for the shutdown message");
 }
 
 /// A disk whose fsync never returns, until it is let go.
