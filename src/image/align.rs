@@ -23,7 +23,7 @@ const MIN_CONTRAST: f64 = 4.0;
 const MAX_TURN_DEG: f32 = 10.0;
 const SCALES: std::ops::RangeInclusive<f32> = 0.9..=1.1;
 
-/// Why marks cannot be used. Every message is one sentence: the thing, the reason, the mend.
+/// Why marks cannot be used. Every message is one sentence: the thing, the reason, the remedy.
 #[derive(thiserror::Error, Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AlignError {

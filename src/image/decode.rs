@@ -60,7 +60,7 @@ fn check_file(bytes: &[u8], limits: &Limits) -> Result<ImageFormat, ImageError> 
         return Err(ImageError::TooManyBytes { bytes: length, limit: limits.max_bytes });
     }
     if let Some(foreign) = signature::foreign(bytes) {
-        return Err(ImageError::ForeignFormat { format: foreign.name, mend: foreign.mend });
+        return Err(ImageError::ForeignFormat { format: foreign.name, remedy: foreign.remedy });
     }
     ::image::guess_format(bytes).map_err(|_| ImageError::UnknownFormat)
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with an image. Every message is one sentence: the thing, the reason, the mend.
+//! What can go wrong with an image. Every message is one sentence: the thing, the reason, the remedy.
 
 use crate::param::Param;
 
@@ -17,12 +17,12 @@ pub enum ImageError {
     UnknownFormat,
 
     /// The data is of a format that is not read.
-    #[error("this is {format}, which cannot be read; {mend}")]
+    #[error("this is {format}, which cannot be read; {remedy}")]
     ForeignFormat {
         /// The format, with its article.
         format: &'static str,
         /// What to do about it.
-        mend: &'static str,
+        remedy: &'static str,
     },
 
     /// The encoded image is longer than [`max_bytes`](super::decode::Limits::max_bytes).

@@ -9,7 +9,7 @@ pub(crate) struct Foreign {
     /// With its article.
     pub name: &'static str,
     /// What to do about it.
-    pub mend: &'static str,
+    pub remedy: &'static str,
 }
 
 const CONVERT: &str = "convert it to PNG or JPEG";
@@ -23,7 +23,7 @@ const RAW: &str = "develop it to JPEG or TIFF with a program for raw images";
 const VIDEO: &str = "take images out of it, for example with ffmpeg";
 const UNPACK: &str = "unpack it first";
 
-/// First bytes, name and mend.
+/// First bytes, name and remedy.
 const SIGNATURES: [(&[u8], &str, &str); 34] = [
     (b"%PDF-", "a PDF document", PAGES),
     (b"%!PS", "a PostScript document", POSTSCRIPT),
@@ -63,9 +63,9 @@ const SIGNATURES: [(&[u8], &str, &str); 34] = [
 
 /// What the file is, if it is of a known format that is not read.
 pub(crate) fn foreign(file: &[u8]) -> Option<Foreign> {
-    let of = |name, mend| Some(Foreign { name, mend });
-    if let Some((_, name, mend)) = SIGNATURES.iter().find(|(signature, ..)| file.starts_with(signature)) {
-        return of(name, mend);
+    let of = |name, remedy| Some(Foreign { name, remedy });
+    if let Some((_, name, remedy)) = SIGNATURES.iter().find(|(signature, ..)| file.starts_with(signature)) {
+        return of(name, remedy);
     }
     if file.get(4..8) == Some(b"ftyp".as_slice()) {
         return Some(media(file));
@@ -97,10 +97,10 @@ pub(crate) fn foreign(file: &[u8]) -> Option<Foreign> {
 
 /// A file of ISO base media boxes, by its brands: the first one, then those that it is compatible with.
 fn media(file: &[u8]) -> Foreign {
-    const AVIF: Foreign = Foreign { name: "an AVIF image", mend: "convert it to PNG, for example with avifdec" };
-    const HEIC: Foreign = Foreign { name: "a HEIC image", mend: HEIF };
-    const RAW_IMAGE: Foreign = Foreign { name: "a raw image of a camera", mend: RAW };
-    const MEDIA: Foreign = Foreign { name: "a video (MP4 or of that family)", mend: VIDEO };
+    const AVIF: Foreign = Foreign { name: "an AVIF image", remedy: "convert it to PNG, for example with avifdec" };
+    const HEIC: Foreign = Foreign { name: "a HEIC image", remedy: HEIF };
+    const RAW_IMAGE: Foreign = Foreign { name: "a raw image of a camera", remedy: RAW };
+    const MEDIA: Foreign = Foreign { name: "a video (MP4 or of that family)", remedy: VIDEO };
     let length = file.first_chunk().map_or(0, |length| u32::from_be_bytes(*length)) as usize;
     let brands = file.get(8..length.min(file.len()).min(256)).unwrap_or_default().as_chunks::<4>().0;
     let known = brands.iter().find_map(|brand| match brand {

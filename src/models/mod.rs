@@ -20,7 +20,7 @@ pub enum ModelError {
         name: String,
     },
     /// The manifest is there, its file is not.
-    #[error("the model {name} is not here: {file} is in none of {folders}; {mend}")]
+    #[error("the model {name} is not here: {file} is in none of {folders}; {remedy}")]
     Missing {
         /// Manifest name.
         name: String,
@@ -29,7 +29,7 @@ pub enum ModelError {
         /// Folders looked at.
         folders: String,
         /// The command that brings it.
-        mend: String,
+        remedy: String,
     },
     /// The file is not the one of the manifest.
     #[error(

@@ -114,7 +114,7 @@ impl Store {
 
     fn missing(&self, manifest: &Manifest) -> ModelError {
         let folders: Vec<String> = self.folders.iter().map(|f| f.display().to_string()).collect();
-        let mend = match &manifest.origin.package {
+        let remedy = match &manifest.origin.package {
             Some(_) => {
                 format!(
                     "run `models/fetch {}` in the repository, or name its folder with {}",
@@ -128,7 +128,7 @@ impl Store {
             name: manifest.name.clone(),
             file: manifest.file.name.clone(),
             folders: folders.join(", "),
-            mend,
+            remedy,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What can go wrong before an image's bytes are there. Every message is one sentence: the thing, the reason, the
-//! mend.
+//! remedy.
 
 use crate::param::Param;
 
@@ -77,14 +77,14 @@ pub enum SourceError {
     },
 
     /// A file of a format that is not read, and longer than images may be.
-    #[error("{path} is {format}, which cannot be read; {mend}")]
+    #[error("{path} is {format}, which cannot be read; {remedy}")]
     ForeignFormat {
         /// The path as given.
         path: String,
         /// The format, with its article.
         format: &'static str,
         /// What to do about it.
-        mend: &'static str,
+        remedy: &'static str,
     },
 
     /// More bytes than allowed.

@@ -49,7 +49,7 @@ fn too_long(path: &Path, name: String, limit: u64) -> SourceError {
     // A file that cannot be read is too long all the same.
     let _ = File::open(path).and_then(|file| file.take(SIGNATURE_BYTES).read_to_end(&mut start));
     match signature::foreign(&start) {
-        Some(Foreign { name: format, mend }) => SourceError::ForeignFormat { path: name, format, mend },
+        Some(Foreign { name: format, remedy }) => SourceError::ForeignFormat { path: name, format, remedy },
         None => SourceError::TooLong { path: name, limit },
     }
 }

@@ -1,17 +1,17 @@
 //! Why there is no frame.
 
-/// Why a source gave no frame. Every message is one sentence: the thing, the reason, the mend. Never a secret in it.
+/// Why a source gave no frame. Every message is one sentence: the thing, the reason, the remedy. Never a secret in it.
 #[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
 pub enum CameraError {
     /// Nothing came in time.
-    #[error("{source_name} gave no frame within {waited_ms} ms; {mend}")]
+    #[error("{source_name} gave no frame within {waited_ms} ms; {remedy}")]
     Timeout {
         /// The source.
         source_name: String,
         /// How long was waited.
         waited_ms: u64,
         /// What to do about it.
-        mend: String,
+        remedy: String,
     },
     /// There is nothing new yet (a directory without new files); no failure of the camera.
     #[error("{source_name} has no new frame")]
@@ -20,14 +20,14 @@ pub enum CameraError {
         source_name: String,
     },
     /// The camera, server, program or device failed.
-    #[error("{source_name} failed because {reason}; {mend}")]
+    #[error("{source_name} failed because {reason}; {remedy}")]
     Failed {
         /// The source.
         source_name: String,
         /// Why.
         reason: String,
         /// What to do about it.
-        mend: String,
+        remedy: String,
     },
     /// What came is not an image, or one that exceeds the limits.
     #[error("a frame of {source_name} cannot be used because {reason}")]

@@ -53,14 +53,14 @@ impl FrameSource for Mjpeg {
                 return Err(CameraError::Failed {
                     source_name: self.name.clone(),
                     reason: format!("no thread could be started ({error})"),
-                    mend: "free memory and restart the node".into(),
+                    remedy: "free memory and restart the node".into(),
                 });
             }
         }
         let frame = self.latest.take(timeout, self.max_age, stop, || CameraError::Timeout {
             source_name: self.name.clone(),
             waited_ms: timeout.as_millis() as u64,
-            mend: "check the camera and the network, or raise timeout_ms".into(),
+            remedy: "check the camera and the network, or raise timeout_ms".into(),
         })?;
         let image = self.decoder.decode(&self.name, &frame.frame)?;
         Ok(captured(image, frame.at, format!("{} frame {}", self.name, frame.number)))

@@ -115,7 +115,7 @@ impl FrameSource for Replay {
             return Err(CameraError::Timeout {
                 source_name: self.name.clone(),
                 waited_ms: timeout.as_millis() as u64,
-                mend: "raise frames_per_s or the timeout".into(),
+                remedy: "raise frames_per_s or the timeout".into(),
             });
         }
         // From the time it was due: the rate does not fall by what reading takes. A pause is not made up for.

@@ -3,7 +3,7 @@
 use crate::publish::outbox::OutboxError;
 use edge_ocr::Error;
 
-/// Every message is one sentence: the thing, the reason, the mend.
+/// Every message is one sentence: the thing, the reason, the remedy.
 #[derive(thiserror::Error, Debug)]
 pub enum NodeError {
     /// The configuration.

@@ -57,7 +57,7 @@ pub struct FieldReading {
     pub read_ms: f32,
 }
 
-/// Why a field could not be read in a frame. Every message is one sentence: the thing, the reason, the mend.
+/// Why a field could not be read in a frame. Every message is one sentence: the thing, the reason, the remedy.
 #[derive(thiserror::Error, Clone, Debug, PartialEq)]
 pub enum FieldProblem {
     /// The scene is not where it was.

@@ -80,7 +80,7 @@ impl Reply {
         self.message(None)
     }
 
-    /// It was not, because of `sentence`, which names the reason and the mend and holds no secret.
+    /// It was not, because of `sentence`, which names the reason and the remedy and holds no secret.
     pub fn failed(&self, sentence: &str) -> Message {
         self.message(Some(sentence))
     }

@@ -86,7 +86,7 @@ pub enum Event {
     Acked(Ticket),
     /// The broker refused the message (MQTT 5); sending it again would be refused again.
     PermanentlyRejected(Ticket, String),
-    /// The broker does not take the message for a reason that can be mended there (MQTT 5): its access list, a quota.
+    /// The broker does not take the message for a reason that can be removed there (MQTT 5): its access list, a quota.
     /// What must arrive is to be given again after a while.
     TemporarilyRejected(Ticket, String),
     /// The broker does not take a message of this size and ends the connection for it: [`Event::Lost`] follows.
@@ -111,7 +111,7 @@ pub enum TransportError {
     #[error("as many messages are under way as may be")]
     Busy,
     /// The message cannot be sent on this connection.
-    #[error("the message for {topic} has {bytes} bytes, more than the limit of {limit}; {mend}")]
+    #[error("the message for {topic} has {bytes} bytes, more than the limit of {limit}; {remedy}")]
     TooLarge {
         /// Its topic.
         topic: String,
@@ -120,7 +120,7 @@ pub enum TransportError {
         /// What may be sent.
         limit: usize,
         /// What to do about it.
-        mend: &'static str,
+        remedy: &'static str,
     },
     /// A topic that MQTT does not allow.
     #[error("the topic {topic:?} cannot be used because {reason}")]

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_read_mends_a_check_digit() {
+    fn only_a_second_guess_corrects_a_check_digit() {
         assert_eq!(corrected("CSQU3054883", &[(8, '5', 0.3)]), None, "also wrong");
         assert_eq!(corrected("CSQU3054883", &[(8, '3', 0.1), (0, 'G', 0.4)]).as_deref(), Some("CSQU3054383"));
         assert_eq!(corrected("CSQU3054883", &[(0, 'G', 0.4)]), None, "3 was not read");

@@ -255,7 +255,7 @@ pub(super) fn compile(regex: &str, search: bool) -> Result<(Regex, usize), Strin
         RegexBuilder::new(text).size_limit(MAX_REGEX_SIZE).build().map_err(|e| {
             let reason = e.to_string().replace(['\n', '\r'], " ");
             format!(
-                "regex '{}' cannot be used because {}; mend it",
+                "regex '{}' cannot be used because {}; correct it",
                 regex.escape_debug(),
                 reason.trim().trim_end_matches('.')
             )

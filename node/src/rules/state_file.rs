@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_said_once_and_mended() {
+    fn damage_is_reported_once_and_repaired() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("state");
         let mut field = field();
@@ -243,7 +243,7 @@ mod tests {
         let mut field = field();
         show(&mut field, "10.5", 0);
         assert!(file.save([("water", field.state())], at(0), false).unwrap());
-        assert!(StateFile::open(&path, &StateConfig::default()).1.is_none(), "the next write mends it");
+        assert!(StateFile::open(&path, &StateConfig::default()).1.is_none(), "the next write repairs it");
     }
 
     #[test]

@@ -78,14 +78,14 @@ pub struct Model {
 
 /// Why a `.q8` file cannot be used.
 #[derive(thiserror::Error, Debug, Clone, PartialEq)]
-#[error("the quantised model {name} cannot be used: {reason}; {mend}")]
+#[error("the quantised model {name} cannot be used: {reason}; {remedy}")]
 pub struct Q8Error {
     /// File or buffer.
     pub name: String,
     /// What is wrong.
     pub reason: String,
     /// What to do.
-    pub mend: &'static str,
+    pub remedy: &'static str,
 }
 
 const AGAIN: &str = "get it again or make it with `quantize calibrate`";
@@ -98,7 +98,7 @@ impl Model {
     /// # Errors
     /// The graph is not valid.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Q8Error> {
-        let wrong = |reason: String| Q8Error { name: self.name.clone(), reason, mend: "calibrate it again" };
+        let wrong = |reason: String| Q8Error { name: self.name.clone(), reason, remedy: "calibrate it again" };
         self.graph.validate().map_err(|e| wrong(e.to_string()))?;
         let body = postcard::to_stdvec(self).map_err(|e| wrong(e.to_string()))?;
         let mut bytes = Vec::with_capacity(HEADER + body.len() + 4);
@@ -116,7 +116,7 @@ impl Model {
     /// # Errors
     /// Anything that is not exactly what [`Model::to_bytes`] writes.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Model, Q8Error> {
-        let wrong = |reason: String, mend| Q8Error { name: name.to_string(), reason, mend };
+        let wrong = |reason: String, remedy| Q8Error { name: name.to_string(), reason, remedy };
         let head = |from: usize, to: usize| bytes.get(from..to).unwrap_or(&[]);
         if head(0, 8) != MAGIC {
             return Err(wrong("it does not begin like a .q8 file".into(), AGAIN));
@@ -143,7 +143,7 @@ impl Model {
     }
 
     fn from_body(name: &str, body: &[u8]) -> Result<Model, Q8Error> {
-        let wrong = |reason: String| Q8Error { name: name.to_string(), reason, mend: AGAIN };
+        let wrong = |reason: String| Q8Error { name: name.to_string(), reason, remedy: AGAIN };
         let (model, rest): (Model, &[u8]) =
             postcard::take_from_bytes(body).map_err(|e| wrong(format!("its body is not readable ({e})")))?;
         if !rest.is_empty() {
@@ -172,7 +172,7 @@ impl Model {
     /// It cannot be opened, is too large, or is refused by [`Model::from_bytes`].
     pub fn load(path: &Path) -> Result<Model, Q8Error> {
         let name = path.display().to_string();
-        let wrong = |reason: String, mend| Q8Error { name: name.clone(), reason, mend };
+        let wrong = |reason: String, remedy| Q8Error { name: name.clone(), reason, remedy };
         let len = std::fs::metadata(path).map_err(|e| wrong(e.to_string(), "check the path"))?.len();
         if len > MAX_BYTES {
             return Err(wrong(format!("it has {len} bytes"), SMALLER));

@@ -151,18 +151,22 @@ impl OutputDecoder {
     }
 
     /// A failure with what the program said last.
-    fn failed(&self, reason: &str, last_line: &str, mend: &str) -> CameraError {
-        CameraError::Failed { source_name: self.name.clone(), reason: with_words(reason, last_line), mend: mend.into() }
+    fn failed(&self, reason: &str, last_line: &str, remedy: &str) -> CameraError {
+        CameraError::Failed {
+            source_name: self.name.clone(),
+            reason: with_words(reason, last_line),
+            remedy: remedy.into(),
+        }
     }
 
     /// That it could not be started.
     fn not_started(&self, error: &std::io::Error) -> CameraError {
-        let mend = match error.kind() {
+        let remedy = match error.kind() {
             std::io::ErrorKind::NotFound => "install the program, or give its whole path in command",
             std::io::ErrorKind::PermissionDenied => "make the program executable for the user of this one",
             _ => "run it by hand to see why",
         };
-        self.failed(&format!("it cannot be started ({error})"), "", mend)
+        self.failed(&format!("it cannot be started ({error})"), "", remedy)
     }
 }
 

@@ -67,11 +67,11 @@ impl Once {
             }
             if status.is_none() && Instant::now() >= end {
                 program.end();
-                let mend = "it was killed; run it by hand, or raise timeout_ms";
+                let remedy = "it was killed; run it by hand, or raise timeout_ms";
                 return Err(CameraError::Timeout {
                     source_name: output_decoder.name.clone(),
                     waited_ms: start.elapsed().as_millis() as u64,
-                    mend: with_words(mend, &program.last_line()),
+                    remedy: with_words(remedy, &program.last_line()),
                 });
             }
         }
@@ -85,8 +85,8 @@ impl Once {
                 Err(output_decoder.failed(&reason, &program.last_line(), "run it by hand to see why"))
             }
             Some(_) if bytes.is_empty() => {
-                let mend = "have it write to its standard output (often -o -)";
-                Err(output_decoder.failed("it ended without a frame", &program.last_line(), mend))
+                let remedy = "have it write to its standard output (often -o -)";
+                Err(output_decoder.failed("it ended without a frame", &program.last_line(), remedy))
             }
             _ => Ok((bytes, at)),
         }

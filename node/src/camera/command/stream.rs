@@ -92,7 +92,7 @@ impl FrameSource for Stream {
         let frame = self.latest.take(timeout, self.max_age, stop, || CameraError::Timeout {
             source_name: self.output_decoder.name.clone(),
             waited_ms: timeout.as_millis() as u64,
-            mend: "run the program by hand, or raise timeout_ms".into(),
+            remedy: "run the program by hand, or raise timeout_ms".into(),
         })?;
         let image = self.output_decoder.image(&frame.frame)?;
         Ok(captured(image, frame.at, format!("{} frame {}", self.output_decoder.name, frame.number)))
@@ -177,11 +177,11 @@ impl Supervisor {
                 program.end();
                 session.wait_until(Instant::now() + DRAIN, |session| session.ended.as_ref().map(drop));
                 self.note_success(&session);
-                let mend = "it was killed and is restarted; run it by hand, or raise timeout_ms";
+                let remedy = "it was killed and is restarted; run it by hand, or raise timeout_ms";
                 return Err(CameraError::Timeout {
                     source_name: output_decoder.name.clone(),
                     waited_ms: self.timeout.as_millis() as u64,
-                    mend: with_words(mend, &program.last_line()),
+                    remedy: with_words(remedy, &program.last_line()),
                 });
             }
         };
@@ -198,14 +198,14 @@ impl Supervisor {
             (None, Some(status)) => format!("it ended with {status}"),
             (None, None) => "it closed its output".into(),
         };
-        let mend = match self.format {
+        let remedy = match self.format {
             _ if seen > 0 => "it is restarted; run it by hand if this goes on",
             CommandFormat::Jpeg | CommandFormat::Pnm => {
                 "check that it writes frames in this format to its standard output"
             }
             _ => "check that it writes raw frames to its standard output, and width_px and height_px",
         };
-        Err(output_decoder.failed(&reason, &program.last_line(), mend))
+        Err(output_decoder.failed(&reason, &program.last_line(), remedy))
     }
 
     /// Starts again with the shortest pause if there were frames. Gives their number.

@@ -147,7 +147,7 @@ impl Directory {
             CameraError::Failed {
                 source_name: self.name.clone(),
                 reason,
-                mend: "check the folder, its rights and whether it is mounted".into(),
+                remedy: "check the folder, its rights and whether it is mounted".into(),
             }
         })
     }
@@ -161,11 +161,11 @@ impl Directory {
             Err(SourceError::Missing { .. }) => None,
             // That says nothing of what is in it, and a moment later it may be otherwise.
             Err(SourceError::Unreadable { reason, .. }) => {
-                let mend = "check the file's rights and its disk; it stays and is tried again".into();
+                let remedy = "check the file's rights and its disk; it stays and is tried again".into();
                 let first = self.tracker.try_later(file, Instant::now());
                 self.look_again();
                 let reason = format!("it cannot be read ({reason})");
-                first.then_some(Err(CameraError::Failed { source_name: name, reason, mend }))
+                first.then_some(Err(CameraError::Failed { source_name: name, reason, remedy }))
             }
             Err(error) => Some(Err(CameraError::BadFrame { source_name: name, reason: error.to_string() })),
         }

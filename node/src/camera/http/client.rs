@@ -178,7 +178,7 @@ impl Client {
     }
 
     fn refused(&mut self, status: u16) -> CameraError {
-        let mend = match status {
+        let remedy = match status {
             401 if self.user.is_none() => "give username and password_file",
             401 => {
                 self.login = None;
@@ -190,18 +190,18 @@ impl Client {
             500.. => "check the camera, or restart it",
             _ => "check url",
         };
-        self.failed(&format!("it answered with status {status}"), mend)
+        self.failed(&format!("it answered with status {status}"), remedy)
     }
 
     /// A failure of this camera.
-    pub fn failed(&self, reason: &str, mend: &str) -> CameraError {
-        CameraError::Failed { source_name: self.name.clone(), reason: reason.into(), mend: mend.into() }
+    pub fn failed(&self, reason: &str, remedy: &str) -> CameraError {
+        CameraError::Failed { source_name: self.name.clone(), reason: reason.into(), remedy: remedy.into() }
     }
 
     /// That nothing came in time.
-    pub fn too_late(&self, mend: &str) -> CameraError {
+    pub fn too_late(&self, remedy: &str) -> CameraError {
         let waited_ms = self.timeout.as_millis() as u64;
-        CameraError::Timeout { source_name: self.name.clone(), waited_ms, mend: mend.into() }
+        CameraError::Timeout { source_name: self.name.clone(), waited_ms, remedy: remedy.into() }
     }
 
     /// The client's error in a sentence. Its own text may hold the address, so it is not used.
@@ -235,8 +235,8 @@ impl Client {
 
     fn explain_io(&self, error: &io::Error) -> CameraError {
         #[cfg(feature = "tls")]
-        if let Some((reason, mend)) = super::tls::explain(error) {
-            return self.failed(&reason, mend);
+        if let Some((reason, remedy)) = super::tls::explain(error) {
+            return self.failed(&reason, remedy);
         }
         match error.kind() {
             io::ErrorKind::ConnectionRefused => {

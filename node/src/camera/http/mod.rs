@@ -222,7 +222,7 @@ impl Snapshot {
             Ended::Timeout => CameraError::Timeout {
                 source_name: self.name.clone(),
                 waited_ms: timeout.as_millis() as u64,
-                mend: "check the camera and the network, or raise timeout_ms".into(),
+                remedy: "check the camera and the network, or raise timeout_ms".into(),
             },
         })?;
         self.requested = false;

@@ -65,7 +65,7 @@ impl FrameSource for Camera {
         let frame = self.latest.take(timeout, self.max_age, stop, || CameraError::Timeout {
             source_name: self.name.clone(),
             waited_ms: timeout.as_millis() as u64,
-            mend: "check the camera's cable, or raise timeout_ms".into(),
+            remedy: "check the camera's cable, or raise timeout_ms".into(),
         })?;
         let (bytes, shape) = &frame.frame;
         let image = match shape {
@@ -90,8 +90,8 @@ impl Drop for Camera {
     }
 }
 
-fn failed(name: &str, reason: &str, mend: &str) -> CameraError {
-    CameraError::Failed { source_name: name.into(), reason: reason.into(), mend: mend.into() }
+fn failed(name: &str, reason: &str, remedy: &str) -> CameraError {
+    CameraError::Failed { source_name: name.into(), reason: reason.into(), remedy: remedy.into() }
 }
 
 /// What the thread does.
@@ -145,7 +145,7 @@ impl Reader {
                     return Err(CameraError::Timeout {
                         source_name: self.name.clone(),
                         waited_ms: self.timeout.as_millis() as u64,
-                        mend: "it is reopened; check its cable and power if this goes on".into(),
+                        remedy: "it is reopened; check its cable and power if this goes on".into(),
                     });
                 }
                 stream.wait(self.latest.closed(), last + self.timeout).map_err(|e| self.explain(&e))?;
@@ -167,7 +167,7 @@ impl Reader {
 
     /// Opens the device and starts it.
     fn start(&self) -> Result<(ReadStream, Option<RawShape>), CameraError> {
-        let wrong = |reason: String, mend: &str| failed(&self.name, &reason, mend);
+        let wrong = |reason: String, remedy: &str| failed(&self.name, &reason, remedy);
         let elsewhere = "choose another format or device; a camera at a board's own connector needs kind = \"command\"";
         let device = Device::open(&self.config.device).map_err(|e| self.explain(&e))?;
         let offers = offers(&device).map_err(|e| self.explain(&e))?;
@@ -213,7 +213,7 @@ impl Reader {
         const EPIPE: i32 = 32;
         const EPROTO: i32 = 71;
         const ETIMEDOUT: i32 = 110;
-        let (reason, mend) = match (error.kind(), error.raw_os_error()) {
+        let (reason, remedy) = match (error.kind(), error.raw_os_error()) {
             (io::ErrorKind::NotFound, _) => {
                 ("the device does not exist".to_owned(), "plug the camera in, or check device")
             }
@@ -232,7 +232,7 @@ impl Reader {
             }
             _ => (format!("the system reports '{error}'"), "check that device is a camera"),
         };
-        failed(&self.name, &reason, mend)
+        failed(&self.name, &reason, remedy)
     }
 }
 

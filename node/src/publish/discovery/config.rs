@@ -196,12 +196,12 @@ fn check_class(name: &str, class: &str, unit: Option<&str>, statistics: Option<S
     };
     if !fits {
         let unit = unit.map_or("no unit".to_owned(), |unit| format!("unit = {:?}", cut(unit, MAX_UNIT_BYTES)));
-        let mend = match known.units {
+        let remedy = match known.units {
             [] => "leave the unit out".to_owned(),
             units => format!("use one of {}", units.join(", ")),
         };
         return Err(format!(
-            "{unit} of the field {name} does not go with device_class = {class:?}; {mend}, or leave device_class out"
+            "{unit} of the field {name} does not go with device_class = {class:?}; {remedy}, or leave device_class out"
         ));
     }
     match statistics {

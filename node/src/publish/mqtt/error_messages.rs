@@ -14,7 +14,7 @@ pub(super) enum ConnectRefusal {
 
 /// The broker answered the connection with a refusal. `spoken` is the version of MQTT in use, `other` the other one.
 pub(super) fn refused(broker: &str, refusal: ConnectRefusal, spoken: &str, other: &str) -> String {
-    let (reason, mend) = match refusal {
+    let (reason, remedy) = match refusal {
         ConnectRefusal::Protocol => (format!("it does not speak MQTT {spoken}"), format!("set mqtt.protocol = \"{other}\"")),
         ConnectRefusal::ClientId => {
             ("it does not take the client id".into(), "choose another mqtt.client_id, of letters and digits".into())
@@ -32,7 +32,7 @@ pub(super) fn refused(broker: &str, refusal: ConnectRefusal, spoken: &str, other
         ),
         ConnectRefusal::Other(code) => (format!("of {code}"), "look into the broker's log".into()),
     };
-    format!("the broker at {broker} refuses the connection because {reason}; {mend}")
+    format!("the broker at {broker} refuses the connection because {reason}; {remedy}")
 }
 
 /// The system's error while connecting or talking; `None` if the broker closed the connection.

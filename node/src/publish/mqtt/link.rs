@@ -293,7 +293,7 @@ impl Transport for MqttTransport {
         }
         let up = self.link.as_ref().and_then(|link| link.up);
         let own = self.settings.max_out_bytes;
-        let (limit, mend) = match up {
+        let (limit, remedy) = match up {
             Some((_, limits)) if limits.max_out_bytes < own => {
                 (limits.max_out_bytes as usize, "raise the broker's limit (mosquitto: max_packet_size)")
             }
@@ -301,7 +301,7 @@ impl Transport for MqttTransport {
         };
         let bytes = (self.packet_bytes)(message);
         if bytes > limit {
-            return Err(TransportError::TooLarge { topic: message.topic.clone(), bytes, limit, mend });
+            return Err(TransportError::TooLarge { topic: message.topic.clone(), bytes, limit, remedy });
         }
         let (Some(link), Some((_, limits))) = (&mut self.link, up) else { return Err(TransportError::NotConnected) };
         let busy = match message.qos {

@@ -188,12 +188,12 @@ fn translate(event: Event, settings: &Settings) -> Result<ConnectionEvent, Strin
             let reason = ack.properties.and_then(|p| p.reason_string).map(|text| format!(": {}", short(&text)));
             let reason = |text: &str| format!("{text}{}", reason.as_deref().unwrap_or_default());
             // As above, and what to do about it.
-            let denied = |text: &str, mend: &str| {
-                ConnectionEvent::TemporarilyRejected(ack.pkid, format!("{}; {mend}", reason(text)))
+            let denied = |text: &str, remedy: &str| {
+                ConnectionEvent::TemporarilyRejected(ack.pkid, format!("{}; {remedy}", reason(text)))
             };
             match ack.reason {
                 PubAckReason::Success | PubAckReason::NoMatchingSubscribers => ConnectionEvent::Acked(ack.pkid),
-                // These are mended at the broker, without a new connection.
+                // These causes are removed at the broker, without a new connection.
                 PubAckReason::NotAuthorized => {
                     denied("this client may not publish to the topic", "allow it in the broker's access list")
                 }

@@ -23,7 +23,7 @@ pub(super) enum Store {
 /// Why records are in memory only.
 pub(super) enum Problem {
     NoDir,
-    Disk { cause: String, mend: &'static str },
+    Disk { cause: String, remedy: &'static str },
 }
 
 impl Problem {
@@ -34,18 +34,18 @@ impl Problem {
                 "readings that wait for the broker are lost when the node ends because there is no state_dir; set one"
                     .to_owned()
             }
-            Problem::Disk { cause, mend } => format!("{cause}, so readings are kept in memory only; {mend}"),
+            Problem::Disk { cause, remedy } => format!("{cause}, so readings are kept in memory only; {remedy}"),
         }
     }
 
     /// The sentence for the end of the node, when `records` unsent records are in memory only.
     fn loss_sentence(&self, records: usize) -> String {
-        let (cause, mend) = match self {
+        let (cause, remedy) = match self {
             Problem::NoDir => ("there is no state_dir", "set node.state_dir"),
-            Problem::Disk { cause, mend } => (cause.as_str(), *mend),
+            Problem::Disk { cause, remedy } => (cause.as_str(), *remedy),
         };
         format!(
-            "{cause}: {records} unsent reading(s) are held in memory only and will be lost when the node exits; {mend}"
+            "{cause}: {records} unsent reading(s) are held in memory only and will be lost when the node exits; {remedy}"
         )
     }
 }
@@ -164,7 +164,7 @@ impl Outbox {
     }
 
     fn failed(&mut self, files: &dyn Files, what: &str, error: &io::Error) {
-        let mend = match error.kind() {
+        let remedy = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space there",
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => "make it writable for the node",
             io::ErrorKind::CrossesDevices => {
@@ -174,7 +174,7 @@ impl Outbox {
             _ => "see to that disk",
         };
         let dir = files.dir().display();
-        let problem = Problem::Disk { cause: format!("the outbox {dir} cannot be {what} because {error}"), mend };
+        let problem = Problem::Disk { cause: format!("the outbox {dir} cannot be {what} because {error}"), remedy };
         // At the end it is told what that means, if anything.
         if self.problem.is_none() && !self.closed {
             log::warn!("{}", problem.sentence());

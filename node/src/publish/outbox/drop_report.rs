@@ -43,9 +43,9 @@ impl DropReport {
         *self = DropReport { reported: total, at: now, ..DropReport::default() };
         let quota = (total - reported).saturating_sub(records + bytes + no_space + too_long);
         let memory = |key: &str, value: u64| {
-            let mend =
+            let remedy =
                 if is_dir { "see to the outbox's disk and the broker" } else { "set a state_dir, see to the broker" };
-            format!("no more than outbox.{key}, {value}, are kept in memory; {mend}, or raise it")
+            format!("no more than outbox.{key}, {value}, are kept in memory; {remedy}, or raise it")
         };
         let causes = [
             (quota, "the outbox is full; see to the broker, or raise outbox.max_bytes".to_owned()),

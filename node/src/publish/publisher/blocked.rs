@@ -192,8 +192,8 @@ impl Blocked {
         self.fields.remove(field).map(|block| block.logged)
     }
 
-    /// There is a new connection, and the broker may have been mended: what costs nothing is tried at once, and the
-    /// rest soon, unless such a try is what ended the last connection (`by_record`).
+    /// There is a new connection, and the cause may have been removed at the broker: what costs nothing is tried at
+    /// once, and the rest soon, unless such a try is what ended the last connection (`by_record`).
     pub fn reconnected(&mut self, now: Instant, by_record: bool) {
         for block in self.fields.values_mut() {
             block.trying = false;

@@ -86,7 +86,7 @@ impl Transport for FakeTransport {
                 topic,
                 bytes: message.payload.len(),
                 limit: 1000,
-                mend: "raise it",
+                remedy: "raise it",
             });
         }
         if !wire.up {

@@ -75,8 +75,7 @@ pub struct Publisher {
     largest_arrived: usize,
     /// Those of the smallest message other than a record that was too large for the broker, and when.
     too_large: Option<(usize, Instant)>,
-    /// Whether birth messages of this connection were denied, so that they are to be said again when the broker is
-    /// mended.
+    /// Whether birth messages of this connection were denied, so that they are sent again when the broker takes them.
     birth_denied: bool,
     /// Whose turn it is: volatile messages at least once and records take turns.
     volatile_next: bool,

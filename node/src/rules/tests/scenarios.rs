@@ -122,7 +122,7 @@ fn persistent_misread() {
     assert_eq!(statuses[..11], [Status::Rate; 11]);
 }
 
-/// Of three frames one confuses 3 and 9, another 1 and 7: the vote mends it without any history.
+/// Of three frames one confuses 3 and 9, another 1 and 7: the vote corrects it without any history.
 #[test]
 fn confusions_that_come_and_go() {
     let mut field = field("number = {}\nvote = { frames = 3 }");
@@ -345,7 +345,7 @@ fn decreasing() {
     );
 }
 
-/// Container numbers: a second guess mends the check digit if asked to, and nothing else does.
+/// Container numbers: a second guess corrects the check digit if asked to, and nothing else does.
 #[test]
 fn check_digits() {
     let misread = || {

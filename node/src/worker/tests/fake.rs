@@ -90,7 +90,7 @@ impl Transport for Fake {
         let mut wire = self.wire();
         if message.payload.len() > 2000 {
             let (topic, bytes) = (message.topic.clone(), message.payload.len());
-            return Err(TransportError::TooLarge { topic, bytes, limit: 2000, mend: "raise it" });
+            return Err(TransportError::TooLarge { topic, bytes, limit: 2000, remedy: "raise it" });
         }
         if !wire.up {
             return Err(TransportError::NotConnected);

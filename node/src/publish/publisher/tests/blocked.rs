@@ -53,7 +53,7 @@ fn denied_topic_holds_no_other_back() {
         rig.add(&record_of("bad", 13, 100_000));
         rig.broker_denies("bad");
         assert_eq!((rig.queue.len(), rig.counters().acked), (7, 7));
-        // The access list was mended, and the broker restarted for it.
+        // The access list was corrected, and the broker restarted for it.
         rig.lose();
         rig.connect();
         rig.broker_denies("none");

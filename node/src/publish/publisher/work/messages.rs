@@ -24,7 +24,7 @@ impl Publisher {
                 topic: message.topic.clone(),
                 bytes,
                 limit: limit - 1,
-                mend: "raise the broker's limit (mosquitto: message_size_limit)",
+                remedy: "raise the broker's limit (mosquitto: message_size_limit)",
             }),
             _ => self.give(message),
         }
