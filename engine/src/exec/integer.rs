@@ -158,7 +158,7 @@ impl<'x> Context<'x> {
         let c = s.x.shape.c;
         let at = self.scratch_at(share.worker) + 4 * c.next_multiple_of(16);
         let (wide, mid) = (padded(c), s.hidden.min(1 << 16).next_multiple_of(16));
-        let need = excite_scratch(c, s.hidden);
+        let need = squeeze_excite_scratch(c, s.hidden);
         check_len("squeeze-excite", "scratch", self.scratch_bytes, need)?;
         let scale = self.slice(at + 8 * wide + 4 * mid, wide)?;
         if share.first {
@@ -211,10 +211,4 @@ impl<'x> Context<'x> {
     pub fn quantise(&self, x: &Tensor, y: &Tensor, share: Share) -> Result<(), Error> {
         quantise(self.kernels, y.zero(), 1.0 / y.scale(), self.view(x)?, self.view_mut(y)?, share.of(y.shape.h))
     }
-}
-
-/// Bytes of scratch of a squeeze-and-excitation: own sums, all sums, means, hidden layer, factors.
-pub(crate) const fn excite_scratch(c: usize, hidden: usize) -> usize {
-    let hidden = if hidden < 1 << 16 { hidden } else { 1 << 16 };
-    (16 * padded(c)).saturating_add(4 * hidden.next_multiple_of(16))
 }

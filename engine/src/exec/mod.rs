@@ -33,7 +33,6 @@ use crate::tensor::{SLACK_BYTES, Shape};
 use context::Context;
 use context::Share;
 use core::fmt;
-pub(crate) use integer::excite_scratch;
 #[cfg(feature = "std")]
 pub(crate) use phase::Phase;
 

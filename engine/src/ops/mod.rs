@@ -51,6 +51,7 @@ pub use matmul::{MatmulParams, matmul};
 pub use norm::{LayerNormParams, layer_norm, softmax};
 pub use pool::{avg_pool, global_avg, global_sum, max_pool};
 pub use requant::{requant, upsample};
+pub(crate) use squeeze_excite::squeeze_excite_scratch;
 pub use squeeze_excite::{SqueezeExciteParams, squeeze_excite};
 pub use transposed::{transposed2x2, transposed2x2_scratch, transposed2x2_scratch_any};
 

@@ -69,3 +69,9 @@ pub fn squeeze_excite(
     layer(scratch, p.w2, p.b2, p.c, p.act, scale, p.mid);
     Ok(())
 }
+
+/// Bytes of scratch of a squeeze-and-excitation: its worker's sums, all sums, means, hidden layer, factors.
+pub(crate) const fn squeeze_excite_scratch(c: usize, mid: usize) -> usize {
+    let mid = if mid < 1 << 16 { mid } else { 1 << 16 };
+    (16 * padded(c)).saturating_add(4 * mid.next_multiple_of(16))
+}

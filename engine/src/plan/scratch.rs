@@ -1,7 +1,6 @@
 //! Scratch that a step needs on whatever board it runs.
 
 use super::{DType, Step};
-use crate::exec::excite_scratch;
 use crate::ops::*;
 
 impl Step {
@@ -15,7 +14,7 @@ impl Step {
             Step::Depthwise(c) => depthwise_scratch_any(&c.window),
             Step::Transposed(c) => transposed2x2_scratch_any(c.x.shape.c, c.y.shape.c),
             Step::GlobalMean { x, .. } => 8 * x.shape.c,
-            Step::SqueezeExcite(s) => excite_scratch(s.x.shape.c, s.hidden),
+            Step::SqueezeExcite(s) => squeeze_excite_scratch(s.x.shape.c, s.hidden),
             Step::ConvF32 { x, window, .. } => 4 * conv_f32_scratch(window, x.shape.c),
             Step::Attention { x, y, heads, scale } => {
                 let d = y.shape.c / (*heads).max(1);
@@ -32,7 +31,7 @@ impl Step {
 }
 
 impl DType {
-    /// As it is told in memory maps.
+    /// Name in memory maps.
     pub const fn name(&self) -> &'static str {
         match self {
             DType::U8 { .. } => "u8",
