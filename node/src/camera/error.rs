@@ -40,7 +40,7 @@ pub enum CameraError {
     /// The node is ending.
     #[error("the node is ending")]
     Stopped,
-    /// The stock is used up (a replay that does not loop).
+    /// All images were given (a replay that does not loop).
     #[error("{source_name} has no further frames")]
     End {
         /// The source.

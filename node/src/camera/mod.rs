@@ -58,7 +58,7 @@ pub struct Captured {
 }
 
 /// A source of frames. One at a time; nothing is read ahead that would be old when it is asked for, unless the source
-/// is a stock of files.
+/// is a set of files.
 pub trait FrameSource: Send {
     /// The next frame. Blocks for at most `timeout`, in waits that `stop` ends: they also ask it now and then, by which
     /// the node sees that the source waits and does not hang. A source of files that has none returns early when it is

@@ -18,8 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const TRIES: u32 = 3;
 /// Pauses between connections, ms: somebody waits for the end.
 const PAUSES_MS: [u32; 2] = [200, 2000];
-/// A broker that told nothing for so long has told all.
-const QUIET: Duration = Duration::from_millis(1500);
+/// When no retained message has come for this time, the broker has sent all of them.
+const RETAINED_QUIET_TIME: Duration = Duration::from_millis(1500);
 
 /// Empties every topic that this node may have had the broker keep, Home Assistant's discovery included; gives their
 /// number.
@@ -46,7 +46,7 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
     let deadline = Instant::now() + TIMEOUT;
     let mut under_way = None;
     let mut problem = String::from("it did not answer in time");
-    // While the broker tells what it has kept, nothing is cleared; that is over when it has been quiet for a while.
+    // Nothing is cleared while the broker still sends what it has kept.
     let mut quiet_at = None;
     let (mut connected, mut failures) = (false, 0);
     while Instant::now() < deadline {
@@ -62,7 +62,7 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
             Event::Connected => {
                 connected = true;
                 transport.subscribe(&filters).map_err(|e| NodeError::Broker(e.to_string()))?;
-                quiet_at = Some(Instant::now() + QUIET);
+                quiet_at = Some(Instant::now() + RETAINED_QUIET_TIME);
             }
             Event::Received(delivery) => {
                 let known = messages.iter().any(|message| message.topic == delivery.topic);
@@ -71,13 +71,13 @@ pub fn clear_retained(config: &NodeConfig) -> Result<usize, NodeError> {
                 {
                     messages.push_back(found);
                 }
-                // What is cleared comes back as news; only what was kept says that the broker is still telling.
+                // Only retained messages count: an empty message that clears a topic comes back without the flag.
                 if delivery.retain {
-                    quiet_at = Some(Instant::now() + QUIET);
+                    quiet_at = Some(Instant::now() + RETAINED_QUIET_TIME);
                 }
             }
             Event::Acked(ticket) if under_way == Some(ticket) => {
-                // What Home Assistant is told of before is no topic of its own.
+                // Only empty payloads count: the discovery message before them clears nothing.
                 count += usize::from(messages.pop_front().is_some_and(|message| message.payload.is_empty()));
                 under_way = None;
             }

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// How long the records in an old `state_dir` may take to be sent before it is left.
-const LEAVING: Duration = Duration::from_secs(5);
+/// How long the publisher may take to send the records in an old `state_dir` before the node uses another.
+const OLD_STATE_DIR_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often the watchdog is fed meanwhile.
-const FEEDING: Duration = Duration::from_secs(1);
+/// How often the node feeds the watchdog while it waits for that.
+const WATCHDOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads the configuration as it is now; the error is a sentence.
 pub type Load = Arc<dyn Fn() -> Result<NodeConfig, String> + Send + Sync>;
@@ -113,7 +113,7 @@ impl Node {
     fn may_leave(&mut self, config: &NodeConfig) -> Result<(), String> {
         let (old, new) = (setup::state_dir(&self.config), setup::state_dir(config));
         let Some(old) = old.filter(|old| real(Some(old.as_path())) != real(new.as_deref())) else { return Ok(()) };
-        match self.unsent(LEAVING) {
+        match self.unsent(OLD_STATE_DIR_TIMEOUT) {
             0 => Ok(()),
             waiting => Err(format!(
                 "state_dir in [node] stays {} because {waiting} readings wait for the broker; reload again when it has \
@@ -140,7 +140,7 @@ impl Node {
                 return waiting;
             }
             self.progress.made();
-            stop.wait_or_interrupt(end.min(Instant::now() + FEEDING));
+            stop.wait_or_interrupt(end.min(Instant::now() + WATCHDOG_INTERVAL));
         }
     }
 }

@@ -114,7 +114,7 @@ fn local_zone(config: &NodeConfig) -> Result<Zone, NodeError> {
     })
 }
 
-/// Whether files are read as they come: from a stock, without a trigger.
+/// Whether files are read as they come: from a source of files, without a trigger.
 fn reads_files_as_they_come(config: &NodeConfig) -> bool {
     let is_file_source = config.source.as_ref().is_some_and(camera::SourceConfig::is_file_source);
     is_file_source && config.trigger.interval_s.is_none() && config.trigger.cron.is_none()

@@ -27,7 +27,7 @@ fn files_read_before_reload_are_not_read_again() {
     folder.put("c.png", 3);
     assert_eq!(folder.next(), 3);
     folder.source.done();
-    // Another folder is another stock.
+    // Another folder is another set of files.
     folder.reload(|config, root| config.path = root.join("in/."));
     folder.nothing();
     std::fs::create_dir(folder.path("other")).unwrap();
