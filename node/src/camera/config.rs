@@ -107,14 +107,22 @@ pub enum SourceKind {
     Replay(ReplayConfig),
 }
 
-/// The kinds as the configuration names them, with their keys.
-const KINDS: [(&str, &[&str]); 6] = [
-    ("directory", &DirectoryConfig::KEYS),
-    ("http", &HttpConfig::KEYS),
-    ("mjpeg", &HttpConfig::KEYS),
-    ("command", &CommandConfig::KEYS),
-    ("v4l2", &V4l2Config::KEYS),
-    ("replay", &ReplayConfig::KEYS),
+/// A kind as the configuration names it.
+struct KindRow {
+    name: &'static str,
+    /// Its own keys.
+    keys: &'static [&'static str],
+    /// Reads a table that has only keys of this kind.
+    read: fn(Table) -> Result<SourceKind, String>,
+}
+
+const KINDS: [KindRow; 6] = [
+    KindRow { name: "directory", keys: &DirectoryConfig::KEYS, read: |own| Ok(SourceKind::Directory(read(own)?)) },
+    KindRow { name: "http", keys: &HttpConfig::KEYS, read: |own| Ok(SourceKind::Http(read(own)?)) },
+    KindRow { name: "mjpeg", keys: &HttpConfig::KEYS, read: |own| Ok(SourceKind::Mjpeg(read(own)?)) },
+    KindRow { name: "command", keys: &CommandConfig::KEYS, read: |own| Ok(SourceKind::Command(read(own)?)) },
+    KindRow { name: "v4l2", keys: &V4l2Config::KEYS, read: |own| Ok(SourceKind::V4l2(read(own)?)) },
+    KindRow { name: "replay", keys: &ReplayConfig::KEYS, read: |own| Ok(SourceKind::Replay(read(own)?)) },
 ];
 
 /// Where frames come from. In TOML one table: `kind`, the keys of [`Common`] and those of the kind; any other key is
@@ -147,10 +155,12 @@ impl SourceConfig {
         }
     }
 
-    /// Whether the source is a stock of files, each of which is wanted, rather than a camera, of which only the
-    /// newest frame is.
+    /// True for a set of files, each of which the node reads; false for a camera, which gives only its newest frame.
     pub fn is_file_source(&self) -> bool {
-        matches!(self.kind, SourceKind::Directory(_) | SourceKind::Replay(_))
+        match self.kind {
+            SourceKind::Directory(_) | SourceKind::Replay(_) => true,
+            SourceKind::Http(_) | SourceKind::Mjpeg(_) | SourceKind::Command(_) | SourceKind::V4l2(_) => false,
+        }
     }
 
     /// Checks every value.
@@ -195,16 +205,16 @@ impl<'de> Deserialize<'de> for SourceConfig {
 }
 
 fn from_table(mut table: Table) -> Result<SourceConfig, String> {
-    let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = KINDS.iter().map(|row| row.name).collect();
     let kind = match table.remove("kind") {
         Some(Value::String(kind)) => kind,
         Some(_) => return Err(format!("kind is not text; give one of {}", names.join(", "))),
         None => return Err(format!("kind is missing; give one of {}", names.join(", "))),
     };
-    let Some((_, own_keys)) = KINDS.iter().find(|(name, _)| *name == kind) else {
+    let Some(row) = KINDS.iter().find(|row| row.name == kind) else {
         return Err(format!("kind {kind:?} is unknown{}; give one of {}", meant(&kind, &names), names.join(", ")));
     };
-    let known: Vec<&str> = own_keys.iter().chain(&Common::KEYS).copied().collect();
+    let known: Vec<&str> = row.keys.iter().chain(&Common::KEYS).copied().collect();
     if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(format!(
             "{key} is not a key of a source of kind {kind:?}{}; the keys are {}",
@@ -213,18 +223,11 @@ fn from_table(mut table: Table) -> Result<SourceConfig, String> {
         ));
     }
     let (common, own): (Table, Table) = table.into_iter().partition(|(key, _)| Common::KEYS.contains(&key.as_str()));
-    fn read<T: for<'a> Deserialize<'a>>(table: Table) -> Result<T, String> {
-        table.try_into().map_err(|e: toml::de::Error| config_file::explain(&e))
-    }
-    let kind = match kind.as_str() {
-        "directory" => SourceKind::Directory(read(own)?),
-        "http" => SourceKind::Http(read(own)?),
-        "mjpeg" => SourceKind::Mjpeg(read(own)?),
-        "command" => SourceKind::Command(read(own)?),
-        "v4l2" => SourceKind::V4l2(read(own)?),
-        _ => SourceKind::Replay(read(own)?),
-    };
-    Ok(SourceConfig { kind, common: read(common)? })
+    Ok(SourceConfig { kind: (row.read)(own)?, common: read(common)? })
+}
+
+fn read<T: for<'a> Deserialize<'a>>(table: Table) -> Result<T, String> {
+    table.try_into().map_err(|e: toml::de::Error| config_file::explain(&e))
 }
 
 /// `, did you mean …?` if a known word is near.
@@ -256,7 +259,7 @@ impl Serialize for SourceConfig {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<SourceConfig, String> {
+    fn parse(text: &str) -> Result<SourceConfig, String> {
         toml::from_str(text).map_err(|e: toml::de::Error| e.message().to_owned())
     }
 
@@ -266,22 +269,23 @@ mod tests {
             "directory" => "path = 'in'",
             "http" | "mjpeg" => "url = 'http://camera/shot'",
             "command" => "command = ['rpicam-still']",
-            "replay" => "path = 'stock'",
-            _ => "",
+            "v4l2" => "",
+            "replay" => "path = 'images'",
+            other => panic!("give the least keys of {other}"),
         };
         format!("kind = {kind:?}\n{own}\n")
     }
 
     #[test]
     fn every_kind_has_common_keys_and_its_own() {
-        for (kind, keys) in KINDS {
-            let config = read(&format!("{}timeout_ms = 7000\nlimits.max_pixels = 9\n", minimal(kind))).unwrap();
+        for KindRow { name: kind, keys, .. } in KINDS {
+            let config = parse(&format!("{}timeout_ms = 7000\nlimits.max_pixels = 9\n", minimal(kind))).unwrap();
             assert_eq!(config.kind_name(), kind);
             assert_eq!((config.common.timeout_ms, config.common.limits.max_pixels), (7000, 9));
             config.validate().unwrap();
             // Written out and read again.
             let text = toml::to_string(&config).unwrap();
-            assert_eq!(read(&text).unwrap(), config, "{text}");
+            assert_eq!(parse(&text).unwrap(), config, "{text}");
             // The list of keys is what serde knows: it names its fields when it refuses one.
             let mut table = Table::new();
             table.insert("no_such_key".into(), Value::Boolean(true));
@@ -290,7 +294,8 @@ mod tests {
                 "http" | "mjpeg" => table.try_into::<HttpConfig>().unwrap_err().to_string(),
                 "command" => table.try_into::<CommandConfig>().unwrap_err().to_string(),
                 "v4l2" => table.try_into::<V4l2Config>().unwrap_err().to_string(),
-                _ => table.try_into::<ReplayConfig>().unwrap_err().to_string(),
+                "replay" => table.try_into::<ReplayConfig>().unwrap_err().to_string(),
+                other => panic!("name the struct of {other}"),
             };
             let fields: Vec<&str> = said.split('`').skip(3).step_by(2).collect();
             assert_eq!(fields, keys, "{kind}: {said}");
@@ -303,28 +308,28 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_everywhere() {
-        for (kind, _) in KINDS {
-            let said = read(&format!("{}timeout_msec = 3\n", minimal(kind))).unwrap_err();
+        for KindRow { name: kind, .. } in KINDS {
+            let said = parse(&format!("{}timeout_msec = 3\n", minimal(kind))).unwrap_err();
             assert!(said.contains("timeout_msec") && said.contains("did you mean timeout_ms?"), "{said}");
-            let said = read(&format!("{}limits.max_px = 3\n", minimal(kind))).unwrap_err();
+            let said = parse(&format!("{}limits.max_px = 3\n", minimal(kind))).unwrap_err();
             assert!(said.contains("max_px"), "{said}");
         }
-        let said = read("kind = 'directory'\npath = 'a'\nurl = 'http://x'").unwrap_err();
+        let said = parse("kind = 'directory'\npath = 'a'\nurl = 'http://x'").unwrap_err();
         assert!(said.contains("url is not a key") && !said.contains('\n'), "{said}");
     }
 
     #[test]
     fn kinds_are_named_when_one_is_wrong() {
-        assert!(read("path = 'a'").unwrap_err().contains("kind is missing; give one of directory, http"));
-        assert!(read("kind = 'mjpg'").unwrap_err().contains("did you mean mjpeg?"));
-        assert!(read("kind = 3").unwrap_err().contains("not text"));
-        let said = read("kind = 'http'\nurl = 3").unwrap_err();
+        assert!(parse("path = 'a'").unwrap_err().contains("kind is missing; give one of directory, http"));
+        assert!(parse("kind = 'mjpg'").unwrap_err().contains("did you mean mjpeg?"));
+        assert!(parse("kind = 3").unwrap_err().contains("not text"));
+        let said = parse("kind = 'http'\nurl = 3").unwrap_err();
         assert!(said.contains("write \"3\" in quotes") && !said.contains('\n'), "{said}");
     }
 
     #[test]
     fn values_outside_their_range_are_named() {
-        let of = |change: &str| read(&format!("{}{change}", minimal("replay"))).unwrap().validate().unwrap_err();
+        let of = |change: &str| parse(&format!("{}{change}", minimal("replay"))).unwrap().validate().unwrap_err();
         assert!(of("rotate_deg = 45").contains("rotate_deg is 45; give 0, 90, 180 or 270"));
         assert!(of("timeout_ms = 1").contains("timeout_ms is 1; give a number from 100 to 600000"));
         assert!(of("backoff_max_ms = 20").contains("backoff_max_ms"));
@@ -339,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_password_is_not_written_out() {
-        let config = read(&format!("{}username='u'\npassword_in_clear = 'hunter2'", minimal("http"))).unwrap();
+        let config = parse(&format!("{}username='u'\npassword_in_clear = 'hunter2'", minimal("http"))).unwrap();
         let (text, shown) = (toml::to_string(&config).unwrap(), format!("{config:?}"));
         assert!(!text.contains("hunter2") && !shown.contains("hunter2"), "{text} {shown}");
     }
