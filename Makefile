@@ -53,7 +53,7 @@ examples: ## programs of examples/, and what they print
 bare-metal: ## the engine without an operating system, under qemu
 	engine/examples/bare_metal/run qemu
 
-bench: ## kernels, operations, models and pipeline
+bench: ## kernels, operators, models and pipeline
 	cargo bench --bench kernels --bench ops --bench models --bench pipeline
 
 fuzz: export EDGE_OCR_FUZZ_SECONDS = $(FUZZ_SECONDS)

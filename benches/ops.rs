@@ -1,4 +1,4 @@
-//! The operations besides 1x1 and depthwise convolutions (`kernels.rs`), at the shapes of the networks, with the
+//! The operators besides 1x1 and depthwise convolutions (`kernels.rs`), at the shapes of the networks, with the
 //! instruction set that the program would use (`EDGE_OCR_ISA` picks another).
 //!
 //! `cargo bench --bench ops [-- FILTER]`. Each row is held against the scalar kernels first.
@@ -15,7 +15,7 @@ use support::Rng;
 /// Inputs may be read this far past their end.
 const SLACK: usize = 64;
 
-/// Runs an operation with `run(kernels, output, scratch)`, scalar and as detected, and times the latter.
+/// Runs an operator with `run(kernels, output, scratch)`, scalar and as detected, and times the latter.
 fn bench<T: Copy + Default + PartialEq + Debug>(
     c: &mut Criterion,
     name: &str,

@@ -1,4 +1,4 @@
-//! Times every operation of the PP-OCRv6 small detector at 640x640 on one thread, with random numbers.
+//! Times every operator of the PP-OCRv6 small detector at 640x640 on one thread, with random numbers.
 //!
 //! `cargo bench --bench detector [-- FILTER]`. Each row is checked against the scalar kernels (on a few output rows)
 //! before it is timed. `EDGE_OCR_ISA` picks the instruction set. `PASSES` says how often the whole table is run; the
@@ -35,7 +35,7 @@ enum Op {
 }
 use Op::*;
 
-/// (times, operation, input h = w, ic, oc, kernel, stride, leading pad, activation, residual)
+/// (times, operator, input h = w, ic, oc, kernel, stride, leading pad, activation, residual)
 type Row = (usize, Op, usize, usize, usize, usize, usize, usize, Activation, bool);
 
 const N: Activation = Activation::Linear;

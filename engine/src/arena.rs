@@ -83,7 +83,7 @@ impl<const N: usize> Drop for Lease<'_, N> {
 ///   slack after them nor the rest of a started block of 16 channels in a gap between pixels. The planner therefore
 ///   leaves
 ///   [`SLACK_BYTES`] after every tensor (64 bytes each, less than a thousandth of the arenas);
-/// * where an element-wise operation writes the tensor that it reads, its kernels read no byte that they do not write;
+/// * where an element-wise operator writes the tensor that it reads, its kernels read no byte that they do not write;
 /// * workers are given disjoint parts of an output, and no step begins before the one before it has ended.
 #[derive(Debug)]
 pub(crate) struct Memory<'a> {
@@ -121,7 +121,7 @@ impl<'a> Memory<'a> {
     /// The tensor to read, seen with `shape` (of the same span).
     ///
     /// # Safety
-    /// While operations read the view, nobody writes to the tensor or its slack; for the operations that work in
+    /// While operators read the view, nobody writes to the tensor or its slack; for the operators that work in
     /// place see the type.
     pub unsafe fn view<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<View<'_, T>, Error> {
         Self::check::<T>(t)?;
@@ -133,7 +133,7 @@ impl<'a> Memory<'a> {
     /// The tensor to write, seen with `shape`.
     ///
     /// # Safety
-    /// While an operation writes its rows of the view, nobody else reads or writes these.
+    /// While an operator writes its rows of the view, nobody else reads or writes these.
     pub unsafe fn view_mut<T: Element>(&self, t: &Tensor, shape: Shape) -> Result<ViewMut<'_, T>, Error> {
         Self::check::<T>(t)?;
         let ptr = self.at(t.offset, shape.span_bytes(t.dtype.size()), 0)?;

@@ -1,21 +1,21 @@
-//! Why an operation was refused.
+//! Why an operator was refused.
 
 use core::fmt;
 
-/// An operation's arguments do not fit together. Nothing was written when an operation returns this.
+/// An operator's arguments do not fit together. Nothing was written when an operator returns this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// Two shapes disagree, or a shape is impossible (zero, too large, more channels than the pixel stride holds).
     Shape {
-        /// Operation that refused.
+        /// Operator that refused.
         op: &'static str,
         /// What disagrees.
         what: &'static str,
     },
     /// A buffer is too short.
     Length {
-        /// Operation that refused.
+        /// Operator that refused.
         op: &'static str,
         /// Which buffer.
         what: &'static str,
@@ -26,12 +26,12 @@ pub enum Error {
     },
     /// A pointer or stride is not a multiple of the element's size.
     Alignment {
-        /// Operation that refused.
+        /// Operator that refused.
         op: &'static str,
     },
     /// A row range does not lie inside the output.
     Rows {
-        /// Operation that refused.
+        /// Operator that refused.
         op: &'static str,
         /// End of the range asked for.
         end: usize,
@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// A combination that no network needs and no kernel implements.
     Unsupported {
-        /// Operation that refused.
+        /// Operator that refused.
         op: &'static str,
         /// What is not supported.
         what: &'static str,

@@ -1,8 +1,8 @@
-//! Static INT8 inference: kernels and operations on tensors in memory that the caller owns.
+//! Static INT8 inference: kernels and operators on tensors in memory that the caller owns.
 //!
 //! * Tensors are NHWC, batch 1: u8 with one scale and zero point (`real = (q - zero) * scale`), or f32. See [`tensor`].
 //! * Weights are i8 per output channel, packed once by [`pack`] in one layout that all instruction sets share.
-//! * Operations ([`ops`]) check their arguments, work on a range of output rows so that workers can share them, and
+//! * Operators ([`ops`]) check their arguments, work on a range of output rows so that workers can share them, and
 //!   never allocate. Where they need memory, the caller gives scratch.
 //! * [`kernels`] holds the inner loops, one table per instruction set; all give the same bits.
 //! * A [`plan`] is a whole network: steps, offsets, packed constants, checked when it is loaded. [`exec`] runs it in an

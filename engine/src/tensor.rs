@@ -119,9 +119,9 @@ impl<'a, T: Element> View<'a, T> {
     ///
     /// # Safety
     /// For `'a`, the shape's span plus [`SLACK_BYTES`] must be readable at `ptr`, initialised, and not written by
-    /// another thread while an operation reads it. Operations read the channels of each pixel in whole blocks of 16,
+    /// another thread while an operator reads it. Operators read the channels of each pixel in whole blocks of 16,
     /// so this holds for the slack, too, and for as much of the gaps between pixels; results never depend on their
-    /// values. The one exception: an element-wise operation whose output is this very tensor reads only the channels
+    /// values. The one exception: an element-wise operator whose output is this very tensor reads only the channels
     /// of the rows that it is given.
     ///
     /// # Errors
@@ -165,8 +165,8 @@ impl<'a, T: Element> ViewMut<'a, T> {
     ///
     /// # Safety
     /// For `'a`, the shape's span must be writable at `ptr`. Only the `c` channels of each pixel in the rows given to
-    /// an operation are written, never the gaps between pixels, so views of other channels or rows may be written by
-    /// other threads at the same time. Element-wise operations may read and write the very same elements (input and
+    /// an operator are written, never the gaps between pixels, so views of other channels or rows may be written by
+    /// other threads at the same time. Element-wise operators may read and write the very same elements (input and
     /// output view equal in pointer and shape); otherwise inputs must not overlap what is written.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl<'a, T: Element> ViewMut<'a, T> {
     /// A second view of the same tensor, for a worker that writes other rows.
     ///
     /// # Safety
-    /// Operations that run at the same time must be given disjoint row ranges.
+    /// Operators that run at the same time must be given disjoint row ranges.
     pub unsafe fn duplicate(&self) -> ViewMut<'a, T> {
         ViewMut { ptr: self.ptr, shape: self.shape, life: PhantomData }
     }

@@ -1,4 +1,4 @@
-//! Float operations and the CTC head: the scalar kernels against formulas, every other ISA against scalar.
+//! Float operators and the CTC head: the scalar kernels against formulas, every other ISA against scalar.
 
 mod common;
 

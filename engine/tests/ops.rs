@@ -1,4 +1,4 @@
-//! Integer operations but convolutions: the scalar kernels against formulas, every other ISA against scalar, guards
+//! Integer operators but convolutions: the scalar kernels against formulas, every other ISA against scalar, guards
 //! around outputs.
 
 mod common;

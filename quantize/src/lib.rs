@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`graph`] | the networks as fused operations, float or quantised |
+//! | [`graph`] | the networks as fused operators, float or quantised |
 //! | [`charset`] | pruning a recogniser's classes to the characters that a deployment reads |
 //! | [`q8`] | the quantised model and its file |
 //! | [`interpreter`] | interpreters: float, and the integer engine's arithmetic bit by bit |

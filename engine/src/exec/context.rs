@@ -25,10 +25,10 @@ pub(crate) struct Share {
 impl Share {
     /// The only worker does everything.
     pub const ALL: Share = Share { worker: 0, workers: 1, piece: 0, pieces: 1, first: true };
-    /// Of no work at all: operations check their arguments and do nothing.
+    /// Of no work at all: operators check their arguments and do nothing.
     pub const NOTHING: Share = Share { worker: 0, workers: 0, piece: 0, pieces: 0, first: true };
 
-    /// This piece of `units` rows, pixels or tokens. Which worker does what never changes a result: no operation
+    /// This piece of `units` rows, pixels or tokens. Which worker does what never changes a result: no operator
     /// carries anything from one unit to another.
     pub fn of(&self, units: usize) -> Range<usize> {
         self.of_blocks(units, 1)
@@ -87,7 +87,7 @@ impl<'x> Context<'x> {
     }
 
     /// `count` numbers to write from byte `offset` of the arena on.
-    #[allow(clippy::mut_from_ref)] // operations ask for what is theirs: a piece of the output, or their worker's scratch
+    #[allow(clippy::mut_from_ref)] // operators ask for what is theirs: a piece of the output, or their worker's scratch
     pub fn slice<T: Plain>(&self, offset: usize, count: usize) -> Result<&'x mut [T], Error> {
         // SAFETY: as in `view_mut_as`; a worker's scratch is used by one thread at a time.
         unsafe { self.memory.slice(offset, count) }
@@ -111,7 +111,7 @@ impl<'x> Context<'x> {
     }
 }
 
-/// All pixels as rows of one: for operations that treat each pixel alone, so that workers can share maps of few rows.
+/// All pixels as rows of one: for operators that treat each pixel alone, so that workers can share maps of few rows.
 pub(crate) fn column(s: &Shape) -> Shape {
     Shape { h: s.h * s.w, w: 1, ..*s }
 }

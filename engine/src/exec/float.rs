@@ -1,4 +1,4 @@
-//! Calls of the operations on f32 tensors.
+//! Calls of the operators on f32 tensors.
 
 use super::context::{Context, Share, column};
 use crate::error::{Error, check};

@@ -1,4 +1,4 @@
-//! Calls of the operations on u8 tensors.
+//! Calls of the operators on u8 tensors.
 
 use super::context::{Context, Share, column};
 use crate::error::{Error, check, check_len};
@@ -10,7 +10,7 @@ use crate::tensor::Shape;
 /// With fewer rows than this for each piece, rows are cut.
 const ROWS_EACH: usize = 2;
 
-/// How a map is seen by operations that work element by element: maps of few rows get more and shorter ones, so
+/// How a map is seen by operators that work element by element: maps of few rows get more and shorter ones, so
 /// that pieces are of about the same size. Not single pixels: kernels have a start-up cost for each row.
 fn spread(s: &Shape, share: Share) -> Shape {
     if share.pieces < 2 || s.h >= ROWS_EACH * share.pieces {

@@ -15,7 +15,7 @@
 //!
 //! A [`PreparedPlan`] is checked once and borrows no arena, so that several plans can take turns in one arena: an
 //! [`Executor`] is a plan bound to an arena and costs nothing to make. Tensors do not survive between runs; the
-//! memory of the input is used for other tensors once the first operation has read it, so write all of it before each
+//! memory of the input is used for other tensors once the first operator has read it, so write all of it before each
 //! run.
 
 mod context;
@@ -39,11 +39,11 @@ pub(crate) use phase::Phase;
 /// What a failure to reach a tensor would mean: a mistake in the check, which must not pass for an empty answer.
 const IN_ARENA: &str = "the tensors of a checked plan lie inside the arena";
 
-/// A run stopped. A checked plan's operations refuse nothing, so this is a worker that was lost.
+/// A run stopped. A checked plan's operators refuse nothing, so this is a worker that was lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunError {
-    /// An operation refused.
+    /// An operator refused.
     Op {
         /// Number of the step.
         step: usize,
@@ -92,11 +92,11 @@ pub struct PreparedPlan<'p> {
 }
 
 impl<'p> PreparedPlan<'p> {
-    /// Lets every operation check its arguments, without computing. `arena` is any arena that is large enough; its
+    /// Lets every operator check its arguments, without computing. `arena` is any arena that is large enough; its
     /// contents are lost. `workers` is the largest number of threads that will run it.
     ///
     /// # Errors
-    /// [`PlanError`]: no such input size, an arena that is too small or misaligned, an operation that refuses.
+    /// [`PlanError`]: no such input size, an arena that is too small or misaligned, an operator that refuses.
     pub fn new(
         plan: &Plan<'p>,
         variant: usize,

@@ -1,4 +1,4 @@
-//! One step: to each its operation.
+//! One step: to each its operator.
 
 use super::context::{Context, Share};
 use crate::error::Error;

@@ -168,7 +168,7 @@ pub fn scratch<G: Group>(w: &Window) -> usize {
 /// The contract of [`crate::kernels::args`] for [`DepthwiseArgs`], and the CPU features of `G` and `epilogue`.
 #[inline(always)]
 pub unsafe fn depthwise<G: Group>(a: &DepthwiseArgs, epilogue: unsafe fn(&EpilogueArgs)) {
-    // SAFETY: the operation has checked shapes and scratch.
+    // SAFETY: the operator has checked shapes and scratch.
     unsafe {
         let mut y = a.y0;
         while y < a.y1 {

@@ -6,7 +6,7 @@
 //! in the folders `x86/`, `arm/` and `arm32/`. All the rest is written once, in `generic/`, on the sixteen lanes of
 //! `lanes::Lanes`, whose implementation for arrays, `scalar/lanes.rs`, is the specification.
 //!
-//! Floats are f32 everywhere. Half precision was weighed and left: float islands are 8.5 % of the recogniser's
+//! Floats are f32 everywhere. Half precision was rejected: float islands are 8.5 % of the recogniser's
 //! instructions on a Cortex-A76, of which it could save half, and its sums could not be bit-equal to the
 //! specification's.
 //!
@@ -17,7 +17,7 @@
 //!    around operations of `L`: closures are compiled without the CPU features of the kernel. Nothing may depend on
 //!    what an instruction set finds convenient: no fused multiplication and addition, and sums in one stated order.
 //! 3. A field of [`Kernels`], and the same line in `instantiate_all!`, in `table!` and in `scalar/mod.rs`.
-//! 4. An operation that checks the arguments and calls it, see [`crate::ops`], with its test.
+//! 4. An operator that checks the arguments and calls it, with its test: `docs/engine.md`, "Adding an operator".
 //!
 //! # To add an instruction set
 //!

@@ -363,7 +363,7 @@ pub(super) unsafe fn gather(
         dst: base,
         dst_stride: l.stride,
     };
-    // SAFETY: the operation has checked the window against both shapes and the scratch's length.
+    // SAFETY: the operator has checked the window against both shapes and the scratch's length.
     unsafe { (kernels.panel)(&args) };
     (base, l.stride)
 }

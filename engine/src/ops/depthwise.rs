@@ -26,7 +26,7 @@ pub fn depthwise_scratch_any(window: &Window) -> usize {
     48 * 16 * 4 + pairs * w.kw * 64 + (2 * pairs - 1) * columns * 64 + ALIGN_ROOM
 }
 
-/// The window with sides that no operation refuses, so that sizes cannot overflow.
+/// The window with sides that no operator refuses, so that sizes cannot overflow.
 fn limited(window: &Window) -> Window {
     Window { kh: window.kh.clamp(1, 16), kw: window.kw.min(16), sh: window.sh.max(1), sw: window.sw.min(16), ..*window }
 }

@@ -1,23 +1,9 @@
-//! Operations: one file each. Every operation checks its arguments, then runs kernels on the output rows it was given.
+//! Operators: one file each. Every operator checks its arguments, then runs kernels on the output rows it was given.
 //!
-//! Rows make the unit of work for a pool of threads: call the same operation with disjoint row ranges, each with its
+//! Rows make the unit of work for a pool of threads: call the same operator with disjoint row ranges, each with its
 //! own scratch, on [`ViewMut::duplicate`](crate::tensor::ViewMut::duplicate)s of the output.
 //!
-//! # To add an operation
-//!
-//! 1. A file here with its parameters and its function, which checks everything that its kernels rely on (lengths
-//!    with padding, windows, rows, scratch) and then calls kernels of the table. If none of them does, see
-//!    [`crate::kernels`]. Needing memory, it says how much (`..._scratch`), for any instruction set
-//!    (`..._scratch_any`).
-//! 2. A row or a test in `tests/ops.rs`, `tests/conv.rs` or `tests/float_ops.rs` that runs it with `common::same` (all
-//!    instruction sets against the scalar one) and compares it with its definition in f64.
-//! 3. A variant at the end of [`crate::plan::Step`]. The compiler then names the places in `plan/` and `exec/step.rs`
-//!    that must know it: its name, which tensors it reads (and whether in place) and writes, its constants, numbers
-//!    and scratch, and its call, which goes to `exec/integer.rs` or `exec/float.rs`. `Step::phases` is the one that
-//!    nobody names: 2 when its second half needs the first of all workers.
-//! 4. The compiler of plans: `quantize/src/plan/lower/` makes the step, `slots.rs` beside it moves its tensors.
-//!    `quantize/tests/plan.rs` checks the plan against the simulation, and writes the small plans in `tests/data` anew
-//!    when told to.
+//! How to add one: `docs/engine.md`, "Adding an operator".
 
 mod add;
 mod attention;
@@ -63,7 +49,7 @@ use crate::tensor::{Shape, ViewMut};
 /// Where a convolution writes.
 #[derive(Debug)]
 pub enum Output<'a> {
-    /// Quantised, with this zero point; `mul` (or `post`) of the operation then contains 1 / scale.
+    /// Quantised, with this zero point; `mul` (or `post`) of the operator then contains 1 / scale.
     U8(ViewMut<'a, u8>, u8),
     /// Real values.
     F32(ViewMut<'a, f32>),

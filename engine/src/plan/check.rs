@@ -1,6 +1,6 @@
 //! The rules that every step must keep before it may touch memory: all operands inside the arena and of the right
-//! type, no output over an input, all constants inside the plan. What is left - whether shapes fit the operation -
-//! the operations check themselves, once when a network is made and again at each call.
+//! type, no output over an input, all constants inside the plan. What is left - whether shapes fit the operator -
+//! the operators check themselves, once when a network is made and again at each call.
 
 use super::step::{DType, Kind, Span, Step, Tensor};
 use super::{Activation, VariantHeader};

@@ -40,7 +40,7 @@ pub enum PlanError {
         /// Which rule.
         what: &'static str,
     },
-    /// An operation refuses a step's arguments.
+    /// An operator refuses a step's arguments.
     Op {
         /// Number of the step, counted from 0.
         step: usize,

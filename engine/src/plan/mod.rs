@@ -16,10 +16,10 @@
 //! order.
 //!
 //! [`Plan::load`] checks every offset, length, type and alias; [`crate::exec::PreparedPlan::new`] lets every
-//! operation check its shapes. After that an executor cannot leave the arena.
+//! operator check its shapes. After that an executor cannot leave the arena.
 //!
-//! To add an operation, see [`crate::ops`]. Raise [`VERSION`] when old plans would be read wrongly: a [`Step`] is
-//! stored by its number, so new ones go to the end.
+//! How to add an operator: `docs/engine.md`, "Adding an operator". Raise [`VERSION`] when old plans would be read
+//! wrongly: a [`Step`] is stored by its number, so new ones go to the end.
 
 mod check;
 mod crc;
@@ -89,7 +89,7 @@ pub struct VariantHeader {
     pub steps_bytes: usize,
 }
 
-/// A step with the name of the operation of the network that it comes from.
+/// A step with the name of the operator of the network that it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NamedStep<'a> {
     /// Name.

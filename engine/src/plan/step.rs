@@ -1,4 +1,4 @@
-//! The steps of a plan: one for each call of an operation, with everything that the call needs.
+//! The steps of a plan: one for each call of an operator, with everything that the call needs.
 
 use crate::kernels::args::{Activation, Requant, Window};
 use crate::tensor::Shape;
@@ -126,7 +126,7 @@ pub struct ExciteStep {
     pub requant: Requant,
 }
 
-/// What to do next.
+/// What to do next. A plan stores a step by the number of its variant: new variants go to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // fields are named as in `crate::ops`
 pub enum Step {

@@ -1,4 +1,4 @@
-//! Plans of small networks that use every operation, made by `quantize/tests/plan.rs` (which also says when they are
+//! Plans of small networks that use every operator, made by `quantize/tests/plan.rs` (which also says when they are
 //! out of date, and makes them again when EDGE_OCR_UPDATE is set).
 
 /// Names and bytes.

@@ -22,7 +22,7 @@ pub fn quantised(graph: &Graph, islands: &BTreeSet<String>) -> Vec<bool> {
     is
 }
 
-/// For each tensor the first of those that share its scale: what an operation only moves, and what lies in one buffer.
+/// For each tensor the first of those that share its scale: what an operator only moves, and what lies in one buffer.
 pub fn shared(graph: &Graph) -> Vec<usize> {
     let mut group: Vec<usize> = (0..graph.tensors.len()).collect();
     for node in &graph.nodes {

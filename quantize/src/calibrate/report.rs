@@ -4,7 +4,7 @@ use super::layerwise::dtype_name;
 use crate::graph::DType;
 use std::fmt::Write;
 
-/// One operation.
+/// One operator.
 #[derive(Clone, Debug)]
 pub struct LayerReport {
     /// ONNX name.
@@ -19,7 +19,7 @@ pub struct LayerReport {
     pub weight_sqnr_db: Option<f64>,
 }
 
-/// All operations.
+/// All operators.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// In order of the graph.

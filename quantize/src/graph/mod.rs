@@ -1,4 +1,4 @@
-//! The networks as this tool sees them: a list of fused operations over tensors of batch 1 in NHWC.
+//! The networks as this tool sees them: a list of fused operators over tensors of batch 1 in NHWC.
 //!
 //! The graph is shape-neutral: it holds channels, kernels and strides, and [`Graph::shapes`] gives heights and widths
 //! for any input size. A sequence of `t` tokens with `k` numbers each is an image of height 1, width `t` and `k`
@@ -58,7 +58,7 @@ impl DType {
     }
 }
 
-/// A value that flows between operations.
+/// A value that flows between operators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tensor {
     /// Name of the ONNX value it came from, for reports.
@@ -69,7 +69,7 @@ pub struct Tensor {
     pub dtype: DType,
 }
 
-/// One fused operation.
+/// One fused operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Name of the first ONNX node that went into it.
@@ -90,7 +90,7 @@ pub struct Node {
 pub struct Graph {
     /// All tensors; an index is a [`TensorId`].
     pub tensors: Vec<Tensor>,
-    /// All operations, producers before consumers.
+    /// All operators, producers before consumers.
     pub nodes: Vec<Node>,
     /// The image.
     pub input: TensorId,

@@ -1,10 +1,11 @@
-//! The operations and their parameters.
+//! The operators and their parameters.
 
-/// What becomes of a convolution's sum: the engine's own, for a `.q8` is what the engine will run.
+/// The activation after a convolution's sum: the engine's own type, because the engine runs what a `.q8` file says.
 pub use edge_ocr_engine::ops::Activation;
 use serde::{Deserialize, Serialize};
 
-/// An operation. Layouts are NHWC, weights as told per field.
+/// An operator. Layouts are NHWC, weights as each field says. A `.q8` file stores it by the number of its variant: new
+/// variants go to the end, or [`VERSION`](crate::q8::VERSION) rises.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// Inputs: x, and optionally a residual of the output's shape that is added after the activation (in `u8` only

@@ -8,7 +8,7 @@ use super::{Activation, Conv, ConvKind, CtcHead, DType, Graph, Node, Op, Pool, S
 pub struct GraphError {
     /// Name of the node, or `graph`.
     pub node: String,
-    /// Kind of operation.
+    /// Kind of operator.
     pub op: &'static str,
     /// What is wrong.
     pub reason: String,

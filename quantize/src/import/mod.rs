@@ -1,6 +1,6 @@
 //! ONNX to [`Graph`]: every node is walked once, in order, with a symbolic value for each of its inputs.
 //!
-//! To teach it an operation, add an arm to [`node::step`]; to teach it a pattern of several nodes, add a [`Value`] for
+//! To teach it an operator, add an arm to [`node::step`]; to teach it a pattern of several nodes, add a [`Value`] for
 //! what lies between them. Whatever is not known is refused with the name of the node.
 
 mod attention;
@@ -21,14 +21,14 @@ pub use normalise::Normalisation;
 /// An ONNX graph that cannot be brought over.
 #[derive(thiserror::Error, Debug)]
 pub enum ImportError {
-    /// An operation, or a use of it, that is not known.
+    /// An operator, or a use of it, that is not known.
     #[error(
         "node {node} ({op}) cannot be quantised: {reason}; use a network of the PP-OCR family or teach quantize/src/import"
     )]
     Node {
         /// ONNX name.
         node: String,
-        /// ONNX operation.
+        /// ONNX operator.
         op: String,
         /// What is not known.
         reason: String,
@@ -213,7 +213,7 @@ impl Importer {
         self.graph.tensor(id).channels as usize
     }
 
-    /// Appends an operation and gives the tensor it writes.
+    /// Appends an operator and gives the tensor it writes.
     fn emit(&mut self, node: &RawNode, op: Op, inputs: Vec<TensorId>, channels: usize) -> TensorId {
         let output = TensorId(self.graph.tensors.len() as u32);
         let name = node.outputs.first().unwrap_or(&node.name).clone();

@@ -1,4 +1,4 @@
-//! Operations that are the same in both arithmetics: those on floats, and those that only move numbers.
+//! Operators that are the same in both arithmetics: those on floats, and those that only move numbers.
 
 use super::Feature;
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! The integer interpreter: the arithmetic of the INT8 engine, one operation after the other, without its speed.
+//! The integer interpreter: the arithmetic of the INT8 engine, one operator after the other, without its speed.
 //!
 //! Integer sums are taken in `f32` where they are exact (products of at most 255·127, 512 of them at a time) and joined
 //! in `i32`: the result is the integer one, and the compiler makes it as fast as the float interpreter.

@@ -11,12 +11,12 @@ pub enum CompileError {
     /// An input size that does not fit the network.
     #[error(transparent)]
     Shape(#[from] ShapeError),
-    /// An operation that the engine cannot do.
+    /// An operator that the engine cannot do.
     #[error("node {node} ({op}) cannot be compiled: {reason}")]
     Node {
         /// Name.
         node: String,
-        /// Kind of operation.
+        /// Kind of operator.
         op: &'static str,
         /// Why.
         reason: String,

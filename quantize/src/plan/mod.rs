@@ -2,14 +2,14 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `lower` | operations of the graph to steps of the engine, on numbered slots instead of memory |
+//! | `lower` | operators of the graph to steps of the engine, on numbered slots instead of memory |
 //! | `constants` | packed weights, biases and tables as one block, shared by all input sizes |
 //! | `buffer_assignment` | slots to buffers: concatenations as views, results in the place of dead inputs |
 //! | [`memory_planner`] | buffers to offsets |
 //! | `map` | the memory map as text and as an image |
 //!
-//! Nothing here needs tract; this is what `build/main.rs` calls. To add an operation: its case in `lower`, and the
-//! engine's step.
+//! Nothing here needs tract; this is what `build/main.rs` calls. How to add an operator: `docs/engine.md`,
+//! "Adding an operator".
 
 mod buffer_assignment;
 mod constants;
@@ -83,7 +83,7 @@ impl CompiledVariant {
 /// Compiles a model for some input sizes. The same model and options give the same bytes.
 ///
 /// # Errors
-/// [`CompileError`]: an operation or element type that the engine lacks (with the node's name), an input size that
+/// [`CompileError`]: an operator or element type that the engine lacks (with the node's name), an input size that
 /// does not fit, numbers out of range.
 pub fn compile(model: &Model, options: &Options) -> Result<Compiled, CompileError> {
     if options.sizes.is_empty() {
@@ -160,7 +160,7 @@ pub fn classes_crc(classes: &[String]) -> u32 {
     plan::crc32(&texts)
 }
 
-/// Loads the plan as a board would, and lets every operation check its arguments.
+/// Loads the plan as a board would, and lets every operator check its arguments.
 fn verify(bytes: &[u8]) -> Result<(), CompileError> {
     let aligned = AlignedBytes::copy(bytes);
     let plan = Plan::load(aligned.bytes()).map_err(CompileError::refused)?;

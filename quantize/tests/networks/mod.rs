@@ -1,4 +1,4 @@
-//! Small networks with random weights that use every operation.
+//! Small networks with random weights that use every operator.
 
 use edge_ocr_quantize::graph::*;
 use edge_ocr_quantize::q8::{Input, Kind, Model, Provenance};

@@ -1,4 +1,4 @@
-//! What kernels are called with: plain pointers and counts, which the operations have checked.
+//! What kernels are called with: plain pointers and counts, which the operators have checked.
 //!
 //! # The contract of every kernel
 //!
@@ -7,7 +7,7 @@
 //! * the CPU has the instruction set for which the kernel was compiled (a [`Kernels`](crate::kernels::Kernels) table
 //!   is the proof);
 //! * each pointer is valid for as many elements as the counts and strides beside it say: rows and pixels that are
-//!   named exist, per-channel arrays are padded to 16, scratch is as long as the operation's `..._scratch` says;
+//!   named exist, per-channel arrays are padded to 16, scratch is as long as the operator's `..._scratch` says;
 //! * inputs can be read 15 elements past each pixel's channels ([`SLACK_BYTES`](crate::tensor::SLACK_BYTES)), unless
 //!   the kernel says that it reads the named elements only;
 //! * no other thread writes what is read, or touches what is written, until the kernel returns.

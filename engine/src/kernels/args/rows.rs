@@ -37,7 +37,7 @@ pub struct RequantArgs {
     pub requant: Option<Requant>,
 }
 
-/// One row of an operation on two u8 tensors.
+/// One row of an operator on two u8 tensors.
 #[derive(Clone, Copy, Debug)]
 pub struct BinaryArgs {
     /// First input row.

@@ -27,7 +27,7 @@ pub trait PanelFormat {
 #[inline(always)]
 pub unsafe fn panel<P: PanelFormat>(a: &PanelArgs) {
     let w = a.window;
-    // SAFETY: the operation has checked that all pixels lie in the input, inputs have slack, and so has the panel.
+    // SAFETY: the operator has checked that all pixels lie in the input, inputs have slack, and so has the panel.
     unsafe {
         if w.kh == 1 && w.kw == 1 && w.sh == 1 && w.sw == 1 && w.pad_top == 0 && w.pad_left == 0 && a.ow == a.w {
             for i in 0..a.count {

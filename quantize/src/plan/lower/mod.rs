@@ -1,4 +1,4 @@
-//! The graph's operations as steps of the engine, on slots.
+//! The graph's operators as steps of the engine, on slots.
 
 mod conv;
 mod float;
