@@ -1,7 +1,8 @@
 //! Feeds the service manager's watchdog, and checks whether the board can keep its limit.
 //!
-//! It is fed where the node makes progress: each turn of the loop, each frame, each field, each run of a network, and
-//! each slice of a wait for the camera. Nothing feeds it by time alone, so a node that hangs is killed.
+//! It is fed where the node makes progress: each turn of the loop, each frame, each field, each run of a network. Two
+//! waits feed it by time, in slices: the wait for the camera (`Shutdown::watched`) and, before a reload, the wait for
+//! the broker to take the last records (`reload.rs`). Each has an end, so a node that hangs is killed.
 
 use super::config::NodeConfig;
 use super::systemd::ServiceManager;
@@ -47,8 +48,8 @@ pub fn check(config: &NodeConfig, limit: Duration) -> Result<(), String> {
     }
 }
 
-/// Times of the slowest board with some kernels, with one thread, estimated from counts of instructions: see the section
-/// "Watchdog" of `docs/boards.md`.
+/// Times of the slowest board with some kernels, with one thread, estimated from counts of instructions: see the
+/// section "Watchdog" of `docs/boards.md`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Board {
     /// The detector on a canvas of 640x640 pixels.
