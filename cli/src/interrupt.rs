@@ -6,8 +6,7 @@ use edge_ocr::Error;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Results on their way to a file or pipe. Whoever writes one has them for as long as that takes, and a signal has them
-/// next.
+/// Results on their way to a file or pipe. The writer holds the lock; a signal waits for it.
 pub struct Guarded<T>(Arc<Mutex<Option<T>>>);
 
 impl<T: Send + 'static> Guarded<T> {

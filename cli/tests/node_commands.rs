@@ -15,7 +15,7 @@ fn parsed(listener: &Subscriber, topic: &str) -> Vec<Value> {
     listener.texts(topic).iter().map(|text| serde_json::from_str(text).expect("JSON")).collect()
 }
 
-/// Each `reload` ended the node and began it anew, and each `read` read: a few of them a second kept a node busy for
+/// Each `reload` ended the node and began it again, and each `read` read: a few of them a second kept a node busy for
 /// ever.
 #[test]
 fn command_flood_does_not_stop_the_schedule() {

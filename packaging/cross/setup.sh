@@ -15,7 +15,7 @@ setup() {
     esac
   done
   command -v cargo >/dev/null || fail "cargo is not here: https://rustup.rs"
-  # Without stamps: packages go when a machine is made anew around a kept folder.
+  # Without stamps: packages go when a machine is made again around a kept folder.
   install_packages "${packages[@]}"
   once "rust" unpack_rust
   # Together, so that what both need of the host is built once and both processors have work.

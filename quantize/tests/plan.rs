@@ -240,7 +240,7 @@ fn models_that_are_asked_for() {
     }
 }
 
-/// The engine's own tests run these plans. EDGE_OCR_UPDATE=1 writes them anew after a change of the format or the
+/// The engine's own tests run these plans. EDGE_OCR_UPDATE=1 rewrites them after a change of the format or the
 /// compiler.
 #[test]
 fn the_engines_test_plans_are_current() {

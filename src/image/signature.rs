@@ -1,4 +1,4 @@
-//! Formats that are not read, told by how their files begin: a person is to hear what the file is and how to convert
+//! Formats that are not read, recognised by their first bytes, so that the error names the format and how to convert
 //! it.
 
 use ::image::ImageFormat;

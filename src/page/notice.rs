@@ -13,7 +13,7 @@ const MUCH_REDUCED: f32 = 0.4;
 pub enum Notice {
     /// Text was looked for in an image of this part of the page's size, so small text may be missing.
     Reduced(f32),
-    /// So many lines found no room.
+    /// Number of lines that did not fit.
     Truncated(u32),
 }
 

@@ -17,12 +17,12 @@ pub struct Opened {
     pub manifest: Manifest,
     /// The network.
     pub network: Arc<dyn Model>,
-    /// Of a recogniser: the characters that it carries, if it does.
+    /// The characters that a recogniser's file carries, if it does.
     pub charset: Option<Charset>,
 }
 
-/// Opens the model that a configuration names for `kind`. Of the INT8 engine, up to `workers` threads share a run, and its
-/// plan is checked in `workspace`.
+/// Opens the model that a configuration names for `kind`. With the INT8 engine, up to `workers` threads share a run,
+/// and the plan is checked in `workspace`.
 ///
 /// # Errors
 /// [`Error::Model`] for a model that is missing, damaged or not built in, [`Error::Infer`] for kernels that the processor lacks,

@@ -151,7 +151,7 @@ impl Stages {
             let (quad, det_score, polygon) = (text_box.quad, text_box.score, &text_box.polygon);
             OwnedLine::from(LineDraft { quad, quarter_turns, score, det_score, polygon, chars })
         };
-        // Of a box without a pixel nothing is told.
+        // A box without pixels gives an empty line.
         let mut lines: Vec<OwnedLine> = boxes.iter().map(|text_box| line(text_box, 0, 0.0, &[])).collect();
         self.reader.for_each(|read, chars| {
             lines[read.index] = line(&boxes[read.index], read.quarter_turns, read.score, chars);

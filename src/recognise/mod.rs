@@ -368,7 +368,7 @@ impl Recogniser {
                 chars.pop();
             }
             let share = (extent.end - extent.start) / text.chars().count().max(1) as f32;
-            // Of longer entries no character of one has its like in the other.
+            // Multi-character entries have no per-character alternative.
             let second = symbol.second.and_then(|(class, p)| {
                 only_char(text)?;
                 Some((only_char(self.charset.text(class))?, p))

@@ -22,8 +22,8 @@ pub const SHORTEST_PX: usize = 320;
 pub const LONGEST_PX: usize = 3200;
 
 impl Default for Widths {
-    /// Those of the target: from the width the networks were trained with to PaddleX's limit, a fifth to a half apart, so that
-    /// lines are stretched or squeezed by a tenth, seldom a fifth.
+    /// Those of the target: from the width the networks were trained with to PaddleX's limit, a fifth to a half apart,
+    /// so that lines are stretched or squeezed by a tenth, rarely a fifth.
     fn default() -> Self {
         Widths::Buckets(target::WIDTHS_PX.to_vec())
     }

@@ -39,7 +39,7 @@ pub fn end(writer: &Writer, sentence: Option<String>) {
     writer.flush(REST);
 }
 
-/// What becomes of the line is told by the next one.
+/// Whether the line was written is known at the next one.
 fn push(writer: &Writer, line: Line) {
     let _ = writer.push(line);
 }

@@ -145,7 +145,7 @@ fn a_broker_that_comes_later_gets_everything() {
     let scene = Scene { dir, broker, listener };
     assert!(scene.complete(), "{:?}", numbers(&scene.listener));
     let lost = node.lines().len();
-    assert!(lost < 8, "the broker's absence is told seldom: {:#?}", node.lines());
+    assert!(lost < 8, "the broker's absence is rarely logged: {:#?}", node.lines());
 }
 
 /// The readings that wait in the outbox, by a file with the node's metrics, which needs no broker.
@@ -268,7 +268,7 @@ fn unread_stderr_does_not_block_node() {
     assert!(scene.another() && scene.another(), "it goes on");
     fs::write(&file, good.replace("name = 'a'", "name = 'a'\n[[field]]\nname = 'b'")).expect("written");
     node.signal(Signal::HUP);
-    assert!(listener.last("ocr/n/field/b/state").is_some(), "it begins anew");
+    assert!(listener.last("ocr/n/field/b/state").is_some(), "it begins again");
     let start = Instant::now();
     node.signal(Signal::TERM);
     let code = node.exit_code(SOON);

@@ -25,7 +25,7 @@ pub(crate) struct Share {
 impl Share {
     /// The only worker does everything.
     pub const ALL: Share = Share { worker: 0, workers: 1, piece: 0, pieces: 1, first: true };
-    /// Of no work at all: operators check their arguments and do nothing.
+    /// An empty share: operators only check their arguments.
     pub const NOTHING: Share = Share { worker: 0, workers: 0, piece: 0, pieces: 0, first: true };
 
     /// This piece of `units` rows, pixels or tokens. Which worker does what never changes a result: no operator

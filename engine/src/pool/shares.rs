@@ -22,7 +22,7 @@ const STAY_AWAY: Duration = Duration::from_secs(2);
 pub(super) struct Shares {
     /// Until when helpers stay away. `None`: they work.
     away_until: Option<Instant>,
-    /// The system is given a window's time to place the threads anew.
+    /// The system may place the threads again: the first window does not count.
     settling: bool,
     wall: Duration,
     cpu: Duration,

@@ -158,7 +158,7 @@ impl Presence {
         self.in_time = 0;
     }
 
-    /// It slept for want of work: its slice begins anew.
+    /// It slept for want of work: its slice begins again.
     pub fn slept(&mut self) {
         self.until = self.until.map(|_| Instant::now() + BURST);
     }

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_told_and_the_connection_made_anew() {
+    fn a_stall_is_reported_and_the_stream_reopened() {
         let count = AtomicUsize::new(0);
         let server = Server::start(move |_, stream| {
             let _ = stream.write_all(HEAD);

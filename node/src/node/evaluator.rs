@@ -30,7 +30,7 @@ impl Seen {
 pub struct Outcome {
     /// The reading as it is kept and sent.
     pub record: Record,
-    /// Whether it has to arrive: it is good, and news if only news is wanted.
+    /// Whether it has to arrive: it is accepted, and changed if only changes are published.
     pub accepted: bool,
 }
 

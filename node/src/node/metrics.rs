@@ -20,7 +20,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsConfig {
-    /// File `….prom` for the textfile collector, written anew after each round, at most once in `file_interval_s`.
+    /// File `….prom` for the textfile collector, rewritten after each round, at most once in `file_interval_s`.
     pub file: Option<PathBuf>,
     /// Seconds between two writes of the file. Default 60; the file should be on a tmpfs (`/run`).
     pub file_interval_s: u32,

@@ -346,12 +346,12 @@ fn publish(
     })
 }
 
-/// What Home Assistant was told by the run before, as far as it is known.
+/// The components that the run before announced to Home Assistant, as far as they are known.
 pub(super) fn announced_before(config: &NodeConfig) -> Vec<Component> {
     state_dir(config).map(|dir| discovery::load_components(&dir.join(COMPONENTS_FILE))).unwrap_or_default()
 }
 
-/// What Home Assistant is told after `old`, and that entities are gone of which only that had told; and what tells so.
+/// Discovery for the current configuration, and messages that remove entities only in `old`.
 fn discovery(
     config: &NodeConfig,
     topics: &Topics,
@@ -363,7 +363,7 @@ fn discovery(
     Ok((discovery, messages))
 }
 
-/// The same, and what is told is remembered for the next run.
+/// Builds the discovery messages and saves the components for the next run.
 fn discover(
     config: &NodeConfig,
     topics: &Topics,

@@ -80,7 +80,7 @@ pub struct Delivery {
 /// What happened on the connection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Connected; subscriptions have to be made anew.
+    /// Connected; subscriptions have to be made again.
     Connected,
     /// The broker has the message. Only for [`Qos::AtLeastOnce`].
     Acked(Ticket),

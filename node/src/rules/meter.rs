@@ -13,7 +13,7 @@ pub(super) const MAX_RUNS: usize = 2;
 const SLACK_STEPS: f64 = 2.0;
 /// Largest change if nothing else was said, in steps of the last digit and as a part of the value; whichever is more.
 const DEFAULT_JUMP: (f64, f64) = (100.0, 0.1);
-/// The same between refused readings that are to fit each other: more narrow, as nothing else speaks for them.
+/// Largest change between refused readings that are to fit each other: narrower, because nothing else speaks for them.
 const DEFAULT_RUN_JUMP: (f64, f64) = (100.0, 0.01);
 /// What a reading counts as evidence if it is confident ([`RulesConfig::confident`]), and otherwise.
 const POINTS: (u32, u32) = (2, 1);
@@ -58,7 +58,7 @@ pub(super) struct Meter {
     runs: Vec<Run>,
 }
 
-/// What becomes of a number.
+/// Result of judging a number.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
     /// The base has it now.
@@ -107,7 +107,7 @@ impl Meter {
             Point { value: number.value(), decimals: number.decimals(), step: number.step(), at: Stamp::now(at) };
         let points = if confident { POINTS.0 } else { POINTS.1 };
         let Some(base) = self.base else { return self.first(point, points, at) };
-        // Of stored images, whose times are those of their files: it says nothing against what a person saw later.
+        // An image older than a value set by hand cannot change it.
         if base.is_by_hand() && base.at.is_after(at) {
             let reason = format!("it is older than the value {} that was set by hand", show(&base));
             return Verdict::Refused { status: Status::Rate, reason };

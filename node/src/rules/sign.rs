@@ -19,7 +19,7 @@ use std::ops::Range;
 
 /// Most letters of a currency or unit beside a number.
 const MAX_UNIT_CHARS: usize = 3;
-/// So many dashes alone in a line draw a line.
+/// Dashes from which a line counts as a rule.
 const RULE_DASHES: usize = 3;
 
 /// What stands beside a number.

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_saved_is_there_and_seldom_written() {
+    fn state_is_restored_and_rarely_written() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("state");
         let (mut file, error) = StateFile::open(&path, &StateConfig::default());

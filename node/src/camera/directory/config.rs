@@ -21,8 +21,8 @@ pub enum After {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WatchBy {
-    /// By events where there are any, which name the files; the folder is listed ten times as seldom as `poll_ms` says,
-    /// and no more than a hundredth of the time. Else as `poll`.
+    /// By events where there are any, which name the files; the folder is listed every 10 × `poll_ms`, and no more than
+    /// a hundredth of the time. Else as `poll`.
     #[default]
     Auto,
     /// By listing the folder every `poll_ms`, and no more than a tenth of the time.

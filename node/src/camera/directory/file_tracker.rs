@@ -17,7 +17,8 @@ const MAX_WAITING: usize = 256;
 /// A file that cannot be decoded counts as broken once it has been unchanged for this many times `settle_ms`, which is
 /// longer than a writer or a network pauses. Until then it is retried.
 const SETTLE_LIMIT: u32 = 60;
-/// The same after a close event. Its writer may still open it again to go on.
+/// A file that cannot be decoded counts as broken this many times `settle_ms` after a close event. Its writer may still
+/// open it again to go on.
 const SETTLE_LIMIT_CLOSED: u32 = 15;
 /// Pauses before an unreadable file is read again.
 const RETRY: Retry = Retry::new(Duration::from_secs(2), Duration::from_secs(60));

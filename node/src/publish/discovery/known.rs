@@ -23,7 +23,7 @@ pub fn load_components(path: &Path) -> Vec<Component> {
     })
 }
 
-/// Writes the file anew, if it would change, so that after a power cut it is the old or the new one.
+/// Rewrites the file if it would change. After a power cut it is the old or the new one.
 ///
 /// # Errors
 /// As the system says; the node goes on without.

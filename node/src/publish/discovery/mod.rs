@@ -40,7 +40,7 @@ pub struct Component {
     pub platform: String,
 }
 
-/// What is told of one node.
+/// The discovery message of one node.
 pub struct Discovery {
     topic: String,
     /// What the node's topics begin with.

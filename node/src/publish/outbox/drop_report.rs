@@ -28,13 +28,13 @@ impl DropReport {
         self.at.is_none_or(|at| now.saturating_duration_since(at) >= REPORT_INTERVAL)
     }
 
-    /// When it may be told that `total` were dropped so far, if that is news and cannot be told at once.
+    /// When the next report is due, if new drops are unreported. `total` were dropped so far.
     pub fn next(&self, total: u64) -> Option<Instant> {
         self.at.filter(|_| total != self.reported).map(|at| at + REPORT_INTERVAL)
     }
 
-    /// What is to be told if `total` were dropped so far: a sentence for each limit, with the key that is the limit.
-    /// `is_dir` says whether there is a directory for records.
+    /// The report if `total` were dropped so far: a sentence for each limit, with the key that is the limit. `is_dir`
+    /// says whether there is a directory for records.
     pub fn report(&mut self, total: u64, config: &OutboxConfig, is_dir: bool, now: Option<Instant>) -> Vec<String> {
         let DropReport { records, bytes, no_space, too_long, reported, .. } = *self;
         if total == reported {

@@ -15,7 +15,7 @@ pub(super) enum Lock {
     InUse,
     /// The file system has no locks, or is read-only and has no lock file.
     Unknown,
-    /// What is in the place of its file is none, so that another process could not be told of this one.
+    /// The lock path is not a regular file, so no lock can be taken.
     NoFile,
     /// The directory is not on the disk that it was on, so nothing was made or locked.
     OtherDisk,
@@ -98,7 +98,7 @@ impl Disk {
         self.open.as_mut().map(|(_, file)| file).ok_or_else(|| io::Error::other("no segment is open"))
     }
 
-    /// A file whose directory was deleted, moved or put in place anew can be written and synced without an error, and
+    /// A file whose directory was deleted, moved or put in place again can be written and synced without an error, and
     /// nobody will read it.
     fn check_in_place(&self) -> io::Result<()> {
         self.check_home()?;
@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(second.prepare().unwrap(), Lock::Held);
     }
 
-    /// A directory that is deleted and made anew is as good as the first, and so is the same one under another device
+    /// A directory that is deleted and made again is as good as the first, and so is the same one under another device
     /// number.
     #[cfg(unix)]
     #[test]

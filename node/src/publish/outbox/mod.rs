@@ -52,7 +52,7 @@ pub struct Outbox {
     next_id: u64,
     /// The newest record that was added or found.
     newest: u64,
-    /// Of stores before this one, and of the memory.
+    /// Counters of earlier stores and of memory.
     counters: Counters,
     problem: Option<Problem>,
     /// Why the disk could not be written last.
@@ -61,7 +61,7 @@ pub struct Outbox {
     renumbered: bool,
     /// For which time-based things are waited, once `tick` has seen them.
     dirty_since: Option<Instant>,
-    /// Of the disk.
+    /// Pause between attempts to use the disk.
     retry: Retry,
     /// A segment has been given up for this try already.
     made_room: bool,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// First and longest pause before a record that was denied is tried again, which costs nothing; each is twice the last
 /// one.
 const DENIED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// The same where a try ends the connection.
+/// First and longest pause before a record is tried again where a try ends the connection.
 const CLOSED: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
 
 /// Why a record is not taken.
@@ -61,7 +61,8 @@ impl Block {
 }
 
 impl Blocked {
-    /// Record `id` of `bytes` bytes was not taken. True if that is to be logged: once for each field, and then seldom.
+    /// Record `id` of `bytes` bytes was not taken. True if that is to be logged: once for each field, then at most
+    /// every 10 min.
     ///
     /// Of a record that ends connections without a word it is not known whether size or topic is the cause. It was its
     /// size if no message as large ever arrived (`largest_arrived`) and smaller ones of its field do; otherwise it was

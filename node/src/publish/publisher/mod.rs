@@ -99,11 +99,11 @@ pub struct Setup {
     pub queue: Box<dyn Queue>,
     /// Records to messages.
     pub encode: Box<dyn Encode>,
-    /// Of this run; records of another are historical.
+    /// Boot id of this run; records of another run are historical.
     pub boot_id: String,
     /// What to ask for on each connection.
     pub subscriptions: Vec<(String, Qos)>,
-    /// What to say first on each connection, made anew for each: online, discovery, info, status of the camera.
+    /// What to say first on each connection, made again for each: online, discovery, info, status of the camera.
     pub birth: Box<dyn FnMut() -> Vec<Message> + Send>,
     /// What to say last: offline.
     pub shutdown_messages: Vec<Message>,

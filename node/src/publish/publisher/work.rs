@@ -13,13 +13,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-/// Longest wait for news: the thread says at least that often that it is alive.
+/// Longest wait for an event: the thread reports at least that often that it is alive.
 const ROUND: Duration = Duration::from_secs(20);
-/// The same trouble is told again after that.
+/// Interval at which an unchanged problem is logged again.
 pub(super) const REPEAT_LOG: Duration = Duration::from_secs(600);
 /// After so many connections in a row on which no record arrived, the next one begins with the records.
 const UNPRODUCTIVE_CONNECTIONS: u32 = 3;
-/// So long it says and asks for nothing else.
+/// For this long only records are sent.
 const RECORDS_FIRST: Duration = Duration::from_secs(30);
 /// A broker that was connected to later than that after it refused a message for its size may be another.
 const SIZE_KNOWN: Duration = Duration::from_secs(60);
@@ -284,7 +284,7 @@ impl Publisher {
             },
             Event::Received(delivery) => {
                 if let Err(mpsc::TrySendError::Full(_)) = self.deliveries.try_send(delivery) {
-                    // Without the topic, which is the sender's choice: the same words are told seldom.
+                    // Without the topic, which is the sender's choice: the same words are rarely logged.
                     self.log("messages were dropped because too many wait");
                     self.shared.count(|counters| counters.commands_dropped += 1);
                 }
@@ -315,7 +315,7 @@ impl Publisher {
         // A message that the broker keeps and that is too large for this client, or a birth message that the broker
         // does not like, ends every connection at its beginning. Readings must get through all the same.
         self.begin_at = Some(Instant::now() + RECORDS_FIRST);
-        // Once: the causes are told again and again, and would take turns with it.
+        // Logged once; the causes are logged separately.
         if self.unproductive_connections == UNPRODUCTIVE_CONNECTIONS {
             log::warn!(
                 "the last {UNPRODUCTIVE_CONNECTIONS} connections were lost before a reading arrived, so the next ones begin with readings and take commands later"

@@ -102,7 +102,7 @@ fn simulate(mut field: Field, reader: Reader, seed: u64) -> Count {
     let frames = field.rules().vote.frames;
     let (mut litres, mut count, mut without) = (123_456u64, Count::default(), 0);
     for round in 0..10_000u64 {
-        // At night nothing, by day now and then something, seldom a bath.
+        // At night nothing, by day now and then something, rarely a bath.
         let hour = round / 12 % 24;
         if (6..23).contains(&hour) && random.happens(0.3) {
             litres += if random.happens(0.05) { 150 } else { random.below(40) };

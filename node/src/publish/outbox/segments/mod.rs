@@ -95,12 +95,12 @@ pub(super) struct Log {
     segments: VecDeque<Segment>,
     /// What waits in the segment that was asked for last.
     loaded: Option<Live>,
-    /// Of the last segment; `None` while nothing can be written.
+    /// End of the last segment; `None` while nothing can be written.
     tail: Option<Tail>,
     /// What the tail would be if the last segment is gone on with.
     resume: Option<Tail>,
-    /// Records that have been written but may not survive a power cut. If the fsync fails nobody knows what became of
-    /// them, so they are written once more, elsewhere.
+    /// Records that have been written but may not survive a power cut. If the fsync fails nobody knows whether they are
+    /// on disk, so they are written once more, elsewhere.
     unsynced: VecDeque<Entry>,
     unsynced_bytes: u64,
     dirty: bool,
