@@ -173,7 +173,7 @@ impl ParamError {
         ParamError { param, value: value.to_string(), allowed, sentence }
     }
 
-    /// The same with another sentence.
+    /// This error with another sentence.
     pub fn saying(self, sentence: impl Into<String>) -> ParamError {
         ParamError { sentence: sentence.into(), ..self }
     }

@@ -21,7 +21,7 @@ pub struct Embedded {
     pub stored: Stored,
     /// Bytes of the plan.
     pub plan_bytes: usize,
-    /// Of these, weights and other constants.
+    /// Bytes of its weights and other constants.
     pub constants_bytes: usize,
     /// Its input sizes.
     pub sizes: &'static [Size],

@@ -31,9 +31,9 @@ impl Logger {
 /// # Errors
 /// The system has no thread to give.
 pub fn start(level: &str, is_service: bool) -> std::io::Result<Logger> {
-    // tract tells its own story at these levels; it is heard only when asked for by RUST_LOG.
-    // So do the demo's broker, whose errors are clients that went away, and the client, whose errors are told in our
-    // words, and not for each attempt of weeks.
+    // tract tells its own story at these levels; it is heard only when asked for by RUST_LOG. So are the demo's broker,
+    // whose errors are clients that went away, and the MQTT client, whose errors the node logs itself, and not for each
+    // attempt of weeks.
     let filter = format!(
         "{level},tract_core=error,tract_hir=error,tract_onnx=error,tract_linalg=error,tract_nnef=error,rumqttd=off,rumqttc=off"
     );

@@ -88,7 +88,7 @@ impl Verb {
         }
     }
 
-    /// Whether it runs until it is told to end.
+    /// Whether it runs until a signal ends it.
     fn is_service(&self) -> bool {
         match self {
             #[cfg(feature = "node")]

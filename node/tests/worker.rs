@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(120);
-/// A job without a result for so long is sent again.
+/// After this long without a result a job is sent again.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// A broker for both versions; gives the ports. It runs until the test's process ends.

@@ -67,7 +67,7 @@ pub(super) fn settle(thumbnail: &mut Vec<TextBox>, shown: f32, finer: [(&mut Vec
     overview.append(thumbnail);
 }
 
-/// Small texts that are told from pieces of one large text.
+/// Most small texts that are distinguished from pieces of one large text.
 const MAX_OWN: usize = 64;
 
 /// The smaller texts near a large one that both passes saw. Small text beside large letters may lie in the margin of

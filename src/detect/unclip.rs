@@ -111,8 +111,8 @@ struct Arc {
 }
 
 impl Arc {
-    /// Adds what becomes of the corner `point` between the edges with normals `k` (before) and `j` (after). Returns whether
-    /// it is a turn worth a join.
+    /// Adds the offset of the corner `point` between the edges with normals `k` (before) and `j` (after). Returns
+    /// whether it is a turn worth a join.
     fn join(&self, point: [f64; 2], k: [f64; 2], j: [f64; 2], outline: &mut Vec<Point>) -> bool {
         let at = |normal: [f64; 2]| rounded([point[0] + normal[0] * self.delta, point[1] + normal[1] * self.delta]);
         let (sin, cos) = (k[0] * j[1] - j[0] * k[1], k[0] * j[0] + j[1] * k[1]);

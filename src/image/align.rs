@@ -52,7 +52,7 @@ pub enum AlignError {
         /// Number of the mark, from 1.
         mark: usize,
     },
-    /// Too near for a turn to be told.
+    /// The marks are too near each other to measure a turn.
     #[error(
         "the reference marks are {distance_px} pixels apart; choose two at least {MIN_DISTANCE_PX} pixels apart, or leave one out"
     )]

@@ -180,7 +180,7 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Of a decoded page; `warnings` are those of [`Decoded::warnings`].
+    /// The part for a decoded page; `warnings` are those of [`Decoded::warnings`].
     pub fn of(decoded: &Decoded, warnings: &'a [String]) -> Part<'a> {
         Part { page_number: decoded.page, page_count: decoded.page_count, warnings }
     }

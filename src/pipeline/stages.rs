@@ -28,13 +28,13 @@ pub const NO_DETECTOR: &str =
 
 /// The networks and what they work in.
 pub struct Stages {
-    /// In force, with what was left to the manifests.
+    /// The configuration in force, with the defaults of the manifests.
     pub config: Config,
     /// None where only lines are read.
     pub detector: Option<Detector>,
     /// Recogniser and classifier.
     pub reader: LineReader,
-    /// Of the part that is read now.
+    /// Boxes of the part that is read now.
     pub boxes: Vec<LineBox>,
     /// The result.
     pub page: Box<Page>,

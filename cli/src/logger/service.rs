@@ -22,7 +22,7 @@ pub fn start(logger: env_logger::Logger) -> std::io::Result<Arc<Writer>> {
     let form = logger.clone();
     let write = move |line: &Line| {
         line.write(&form);
-        // Nobody is left to be told if it cannot be written.
+        // If it cannot be written, there is no other place for the error.
         Ok(())
     };
     let writer = Arc::new(LossyWriter::start("log", Some(Line::dropped), write)?);

@@ -82,7 +82,7 @@ const MIN_WORK: usize = if cfg!(test) { 1 } else { 1 << 19 };
 /// Work of a number that is computed from others without a matrix product, in 8-bit multiplications.
 const NUMBER: usize = 16;
 
-/// The same of a multiplication of a depthwise convolution, and of one of floats.
+/// Work of a multiplication of a depthwise convolution, and of one of floats, in 8-bit multiplications.
 const DEPTHWISE: usize = 4;
 const FLOAT: usize = 2;
 

@@ -31,7 +31,7 @@ pub trait Group {
     /// # Safety
     /// As the trait says.
     unsafe fn data(rows: [*const u8; 4], dst: *mut u8);
-    /// The same for weights.
+    /// Places 16 channels of the weights at one column side by side.
     ///
     /// # Safety
     /// As the trait says.

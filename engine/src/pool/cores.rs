@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// No core is known.
 const NONE: usize = usize::MAX;
 
-/// Of each thread, the core on which it ran last.
+/// The core on which each thread ran last.
 #[derive(Debug)]
 pub(super) struct Cores(Box<[AtomicUsize]>);
 

@@ -57,9 +57,9 @@ struct Shared {
     over: AtomicBool,
     /// The pool is dropped.
     stop: AtomicBool,
-    /// Of each thread, the caller's first: where it waits for work.
+    /// Where each thread waits for work, the caller first.
     parkers: Box<[Parker]>,
-    /// The same, where it stays away from work.
+    /// Where each thread stays away from work, the caller first.
     away: Box<[Parker]>,
     /// The caller is being held up by whoever finishes last.
     held_up: AtomicBool,

@@ -68,7 +68,7 @@ struct Line<T>(T);
 pub(super) struct Rounds {
     slots: Box<[Line<AtomicU64>]>,
     unfinished: Line<AtomicUsize>,
-    /// Of the open round; these change only while none is open.
+    /// Task of the open round. Task and pieces change only while none is open.
     task: [AtomicUsize; 5],
     pieces: AtomicUsize,
 }

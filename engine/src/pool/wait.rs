@@ -35,7 +35,7 @@ const LATE: Duration = Duration::from_micros(300);
 const RESTS: u32 = 8;
 const MAX_RESTS: u32 = 256;
 
-/// A helper that was not held up for so long has a core of its own.
+/// A helper that was not held up for this long has a core of its own.
 const FREE: Duration = Duration::from_secs(1);
 
 /// Spins until `ready`, for a time that suits work of which this thread's part took `turn`; false if that was not

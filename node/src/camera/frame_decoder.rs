@@ -33,7 +33,7 @@ pub(super) struct Upright {
     pub image: Image,
     /// Width and height of the whole frame, upright: those of `image`, or more if it was decoded smaller.
     pub full_px: [usize; 2],
-    /// Of its decoder.
+    /// Notices of its decoder.
     pub notices: Vec<Notice>,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Encoded<T = Vec<u8>> {
 #[derive(Debug)]
 struct State<T> {
     frame: Option<(Encoded<T>, Instant)>,
-    /// The stream's failure since its last frame, and whether it was told.
+    /// The stream's failure since its last frame, and whether it was returned.
     failure: Option<(CameraError, bool)>,
     count: u64,
 }

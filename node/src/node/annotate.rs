@@ -120,7 +120,7 @@ impl FrameAnnotator {
         Err(AnnotateError::TooLong { max_bytes: self.config.max_bytes })
     }
 
-    /// The same for the part of the frame where one field is, with nothing drawn: what the field's reading was made of.
+    /// A JPEG of the part of the frame from which one field was read, with nothing drawn.
     ///
     /// # Errors
     /// [`AnnotateError`].

@@ -24,7 +24,7 @@ impl Clock {
         Clock::with_wall(SystemTime::now)
     }
 
-    /// The same with another wall clock: one that a test sets.
+    /// The clocks with another wall clock: one that a test sets.
     pub fn with_wall(wall: impl Fn() -> SystemTime + Send + Sync + 'static) -> Clock {
         Clock { boot_id: random_id(), start: Instant::now(), wall: Arc::new(wall) }
     }
@@ -34,7 +34,7 @@ impl Clock {
         (self.wall)()
     }
 
-    /// The same in milliseconds since 1970.
+    /// The wall clock in milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         unix_ms(self.now())
     }

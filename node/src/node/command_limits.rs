@@ -64,7 +64,7 @@ pub struct CommandLimits {
     pub reload: MinInterval,
     /// `set_value` of a field that was not set yet.
     unset: MinInterval,
-    /// Of those that were.
+    /// `set_value` of each field that was set.
     set_value: BTreeMap<String, MinInterval>,
 }
 

@@ -1,4 +1,4 @@
-//! `node.toml`: everything that a node is told.
+//! `node.toml`: the whole configuration of a node.
 
 use super::annotate::AnnotateConfig;
 use super::clock;

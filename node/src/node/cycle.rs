@@ -61,8 +61,8 @@ impl Node {
         self.cycle(Patience::Short)
     }
 
-    /// The same, but where files are read as they come, the first is waited for until `until` or until there is something
-    /// else to do.
+    /// As [`run_cycle`](Self::run_cycle). Where files are read as they come, it waits for the first until `until` or
+    /// until there is something else to do.
     pub(super) fn run_cycle_until(&mut self, until: Instant) -> Result<CycleOutcome, NodeError> {
         self.cycle(if self.schedule.is_none() { Patience::Until(until) } else { Patience::Short })
     }

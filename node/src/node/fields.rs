@@ -19,7 +19,7 @@ const MAX_MARK_BYTES: u64 = 1 << 20;
 /// A region turned by less than this, in degrees, is cut out with whole pixels: over the length of a field that is
 /// within what the recogniser is used to.
 const MIN_TURN_DEG: f32 = 0.3;
-/// The same for a change of scale.
+/// A change of scale by less than this part is ignored for the same reason.
 const MIN_SCALING: f32 = 0.01;
 
 /// A line higher than this is made smaller before it is read: twice the height of the recogniser's input.
@@ -65,7 +65,7 @@ pub enum FieldProblem {
         "the reference marks were not found (likeness {score:.2}); clean or light the scene, put the camera back, or take a new reference image"
     )]
     NotAligned {
-        /// Of the mark found worst.
+        /// Likeness of the mark found worst.
         score: f32,
     },
     /// The scene has moved so far that the field is out of sight.
@@ -73,13 +73,13 @@ pub enum FieldProblem {
         "the region, moved with the scene by {dx_px:.0},{dy_px:.0} pixels, leaves the frame of {width}x{height} pixels; put the camera back or define the region again"
     )]
     Left {
-        /// To the right.
+        /// Pixels to the right.
         dx_px: f32,
-        /// Down.
+        /// Pixels down.
         dy_px: f32,
-        /// Of the frame.
+        /// Width of the frame.
         width: usize,
-        /// Of the frame.
+        /// Height of the frame.
         height: usize,
     },
     /// The region is not in the frame, or cannot be cut out.

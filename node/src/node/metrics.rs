@@ -35,7 +35,7 @@ impl Default for MetricsConfig {
 }
 
 impl MetricsConfig {
-    /// Whether anybody is told the numbers.
+    /// Whether the metrics go anywhere.
     pub fn is_on(&self) -> bool {
         self.file.is_some() || self.listen.is_some()
     }
@@ -54,7 +54,7 @@ impl MetricsConfig {
     }
 }
 
-/// Everything that is told, at one moment.
+/// All metrics at one moment.
 pub struct Snapshot<'a> {
     /// The node's name.
     pub node: &'a str,

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 /// The longest sleep of the loop, for what neither an event nor a time announces: a disk that failed in the publisher.
 const MAX_SLEEP: Duration = Duration::from_secs(10);
-/// The same where the wall clock says when a cycle begins: it may be set.
+/// The longest sleep where the wall clock says when a cycle begins, because somebody may set it.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 /// How long Home Assistant may take from the discovery of an entity to its subscription; it takes about a second.
 const SUBSCRIBE_DELAY: Duration = Duration::from_secs(5);

@@ -159,7 +159,7 @@ impl Node {
         Node::assemble(config, parts, Clock::start(), transport, process, before)
     }
 
-    /// The same with clocks and a connection of the caller's.
+    /// A node with clocks and a connection of the caller's.
     pub(super) fn assemble(
         config: NodeConfig,
         Parts { topics, metas, mut source, mut reader, annotator, zone }: Parts,
@@ -195,7 +195,7 @@ impl Node {
         let form = config.node.payload;
         let discovery = discover(&config, &topics, &metas, state_dir.as_deref()).map_err(NodeError::Config)?;
         let info = info(&config, &topics, &metas, &clock, &*source, &reader);
-        // Of this process's earlier configurations, and of the run before.
+        // Fields of this process's earlier configurations, and of the run before.
         let mut known_fields = before.known_fields.clone();
         known_fields.extend(states.iter().flat_map(StateFile::names).map(str::to_owned));
         let gone = known_fields.iter().map(String::as_str).filter(|name| metas.iter().all(|meta| meta.name != **name));

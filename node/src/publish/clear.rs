@@ -5,12 +5,12 @@ use super::topics::Topics;
 use super::transport::{Delivery, Message};
 
 /// Clears all that the node ever has the broker keep, with fields of these names: the device in Home Assistant first,
-/// with what it was told of earlier (`old`), then readings, description and status. To be sent by a connection
-/// without a will while the node itself does not run. Fields that were called otherwise before are found by
+/// with the components that it has from earlier runs (`old`), then readings, description and status. To be sent by a
+/// connection without a will while the node itself does not run. Fields that were called otherwise before are found by
 /// [`clear_found`].
 ///
 /// # Errors
-/// One sentence if what Home Assistant has to be told does not fit into `max_packet_bytes`.
+/// One sentence if the discovery message does not fit into `max_packet_bytes`.
 pub fn clear_retained<'f>(
     topics: &Topics,
     fields: impl IntoIterator<Item = &'f str>,

@@ -16,7 +16,7 @@ const WITHOUT_WARNINGS: u8 = 1;
 pub struct Record {
     /// [`RECORD_VERSION`].
     pub version: u8,
-    /// Of the run of the node that made it: 16 hexadecimal digits, random.
+    /// Id of the run of the node that made it: 16 hexadecimal digits, random.
     pub boot_id: String,
     /// Number within the run, from 0, over all fields.
     pub seq: u64,

@@ -30,7 +30,7 @@ impl Stamp {
         Stamp { unix_ms: at.unix_ms, monotonic_ms: Some(at.monotonic_ms) }
     }
 
-    /// Of an earlier run.
+    /// A moment of an earlier run.
     pub(super) fn restored(unix_ms: i64) -> Stamp {
         Stamp { unix_ms, monotonic_ms: None }
     }

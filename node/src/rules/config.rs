@@ -169,10 +169,10 @@ pub enum Select {
     Whole,
     /// The line with the most characters, among those that fit `regex` if there is one; the first of several.
     LongestLine,
-    /// The same of words, which spaces divide.
+    /// The word with the most characters, among those that fit `regex` if there is one; spaces divide words.
     LongestWord,
-    /// The same of numbers, by their digits: runs of digits with single points or commas between them. A minus stays
-    /// with its number.
+    /// The number with the most digits, among those that fit `regex` if there is one: a run of digits with single
+    /// points or commas between them. A minus stays with its number.
     LargestNumber,
     /// Where `regex` first fits.
     FirstMatch,

@@ -76,7 +76,7 @@ impl Latch {
         self.is_set()
     }
 
-    /// The same, or until `done` holds, which is looked at again after each [`wake`](Self::wake).
+    /// Waits until it is set or `done` holds, at most until `end`. Each [`wake`](Self::wake) asks `done` again.
     pub(super) fn wait_or(&self, end: Instant, done: impl Fn() -> bool) {
         let mut state = self.state();
         while !self.is_set() && !done() {

@@ -47,7 +47,7 @@ pub struct LossyWriter<L>(Arc<Monitor<Queue<L>>>);
 
 struct Queue<L> {
     lines: VecDeque<L>,
-    /// Of these and of the one that is being written.
+    /// Bytes of these lines and of the one that is being written.
     bytes: usize,
     writing: bool,
     /// Lines that came after these and had no room.
@@ -55,7 +55,7 @@ struct Queue<L> {
     report: Option<Report<L>>,
     /// No more lines will come.
     closed: bool,
-    /// None can be written any more, and why until that was told.
+    /// No line can be written any more. `error` says why until it is reported.
     failed: bool,
     error: Option<io::Error>,
 }
@@ -65,7 +65,7 @@ fn bytes_of(line: &impl Line) -> usize {
 }
 
 impl<L: Line> Queue<L> {
-    /// Once lines were dropped half of the room has to be there again, so that not each one is told of.
+    /// Once lines were dropped, half of the room has to be free again, so that not each one is reported.
     fn has_room_for(&self, bytes: usize) -> bool {
         let max_bytes = if self.dropped > 0 { MAX_BYTES / 2 } else { MAX_BYTES };
         self.bytes == 0 || self.bytes + bytes <= max_bytes

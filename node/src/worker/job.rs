@@ -12,7 +12,7 @@ const MAX_ID_BYTES: usize = 128;
 pub(super) struct Job {
     pub id: String,
     pub image: Result<Vec<u8>, Failure>,
-    /// Of the image, as it came.
+    /// Checksum of the image as it came.
     checksum: u32,
     /// What is acknowledged when the result is out; without its payload.
     pub delivery: Delivery,

@@ -12,9 +12,9 @@ use std::io;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-/// Longest wait for news. What it waits for wakes it: the reader, the broker, the end.
+/// Longest wait. An event wakes it: from the reader, from the broker, the end.
 const ROUND: Duration = Duration::from_secs(60);
-/// The same loss is logged again after that.
+/// Interval at which an unchanged loss is logged again.
 const REPEAT_LOG: Duration = Duration::from_secs(600);
 /// Time for the shutdown message.
 const SHUTDOWN_MESSAGE_TIME: Duration = Duration::from_secs(2);
@@ -325,7 +325,7 @@ impl Current {
 
     fn settle(&mut self, result: Result<&[u8], &Failure>, names: &Names, expiry_s: u32) {
         if let Err(failure) = &result {
-            // The sender is told; who sends much that is no image is not to fill the log.
+            // The sender has the answer; one that sends much that is no image is not to fill the log.
             let level = if failure.code == "engine" { log::Level::Warn } else { log::Level::Info };
             log::log!(level, "job {}: {}", self.job.id, failure.sentence);
         }

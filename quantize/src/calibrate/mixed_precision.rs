@@ -158,7 +158,7 @@ mod tests {
         let told: Vec<_> = costs.iter().map(|c| (c.node.as_str(), c.possible)).collect();
         assert_eq!(told, [("n0", true), ("n1", true), ("n2", true), ("n3", false)]);
         assert!(costs.iter().all(|c| c.loss > 0.0));
-        // A budget that holds from the start costs nothing; one that cannot hold is told.
+        // A budget that holds from the start costs nothing; one that cannot hold is reported.
         let (_, choice) = super::super::within(&graph(), &samples, &plain, 1e9).unwrap();
         assert!(choice.holds && choice.costs.is_empty() && choice.tried.len() == 1);
         let (_, choice) = super::super::within(&graph(), &samples, &plain, 0.0).unwrap();

@@ -15,7 +15,7 @@ pub struct LayerReport {
     pub dtype: DType,
     /// Signal to quantisation noise of its output over the calibration images, with everything before it quantised.
     pub sqnr_db: f64,
-    /// The same of its weights against the float ones.
+    /// Signal to quantisation noise of its weights against the float ones.
     pub weight_sqnr_db: Option<f64>,
 }
 

@@ -76,7 +76,7 @@ pub struct Node {
     pub name: String,
     /// What it does.
     pub op: Op,
-    /// What it reads; the meaning of each is told by [`Op`].
+    /// What it reads; [`Op`] says what each means.
     pub inputs: Vec<TensorId>,
     /// What it writes.
     pub output: TensorId,

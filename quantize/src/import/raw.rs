@@ -47,7 +47,7 @@ pub enum Attr {
     Text(String),
     Ints(Vec<i64>),
     Tensor(Constant),
-    /// Of a type that no known operator uses.
+    /// A type that no known operator uses.
     Other,
 }
 

@@ -5,7 +5,7 @@ use crate::plan::Compiled;
 
 /// The longest side of the image at which the program looks a second time.
 const SMOOTHED_SIDE_PX: usize = 1280;
-/// The widest image that the program decodes unless it is told to.
+/// The widest image that the program decodes by default.
 const WIDEST_PX: usize = 32_768;
 
 /// Bytes of a target's static arena, which is used for finding text, then for reading it.

@@ -168,7 +168,7 @@ pub(in crate::image) struct Chain<'a> {
 /// How the chain of directories ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::image) enum End {
-    /// As it should.
+    /// The last directory has no successor.
     Whole,
     /// There are more than were asked for.
     TooMany,

@@ -1,4 +1,4 @@
-//! Integer convolutions: windows, panels, products and what becomes of the sums.
+//! Integer convolutions: windows, panels, products and the epilogue of the sums.
 
 use serde::{Deserialize, Serialize};
 

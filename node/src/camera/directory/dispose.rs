@@ -76,7 +76,7 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     link_new(from, to)
 }
 
-/// The same by a second name for the file, where there are such: they never replace anything.
+/// Moves by a second name for the file, where the file system has these: it never replaces anything.
 fn link_new(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Ok(()) => fs::remove_file(from).inspect_err(|_| {
@@ -88,7 +88,7 @@ fn link_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// The same where the file system can do neither.
+/// Moves where the file system can do neither.
 fn look_and_rename(from: &Path, to: &Path) -> io::Result<()> {
     match fs::symlink_metadata(to) {
         Ok(_) => Err(ErrorKind::AlreadyExists.into()),

@@ -23,8 +23,8 @@ const MAX_THREADS: usize = 16;
 /// After the system gave no connection, because descriptors or memory have run out: asked at once it would say the
 /// same, for ever.
 const REST: Duration = Duration::from_secs(1);
-/// How often that is told.
-const TOLD_EVERY: Duration = Duration::from_secs(600);
+/// Interval at which an unchanged error is logged again.
+const REPEAT_LOG: Duration = Duration::from_secs(600);
 
 /// Takes the port.
 ///
@@ -77,7 +77,7 @@ impl Drop for Server {
 
 /// Answers each client in a thread of its own, and rests where the system gives none.
 fn accept(clients: impl Iterator<Item = io::Result<TcpStream>>, shared: &Shared, stop: &Latch, rest: impl Fn()) {
-    let mut trouble = RateLimitedLog::new(TOLD_EVERY);
+    let mut trouble = RateLimitedLog::new(REPEAT_LOG);
     // Oldest first. A client's thread is what keeps it.
     let mut present = VecDeque::<Weak<TcpStream>>::new();
     for client in clients {

@@ -16,7 +16,7 @@ const MAX_PRECISION: u8 = 10;
 /// Longest time that a node may wait after Home Assistant's start.
 const MAX_JITTER_MS: u32 = 60_000;
 
-/// What is told to Home Assistant.
+/// The discovery messages for Home Assistant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiscoveryConfig {

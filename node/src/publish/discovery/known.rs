@@ -1,4 +1,4 @@
-//! What Home Assistant was told last time, in a small file.
+//! The components that the node announced last, in a small file.
 
 use super::Component;
 use crate::util::atomic_file::{read_small, replace_durably};

@@ -4,8 +4,8 @@
 //!
 //! It is published after every connection and whenever Home Assistant says that it has started. An entity whose field
 //! is gone is removed by one message that holds nothing but its platform, followed by one without it; so the node
-//! remembers what it told last time ([`load_components`]). Home Assistant removes only what it has been told of since
-//! its start, and keeps the rest for ever; so what is to go is told once more before.
+//! remembers what it announced last time ([`load_components`]). Home Assistant removes only what was announced since
+//! its start, and keeps the rest for ever; so the node announces what is to go once more before.
 
 mod classes;
 mod components;
@@ -87,7 +87,7 @@ impl Discovery {
         }
     }
 
-    /// What Home Assistant is told now, to be saved for the next time; nothing if discovery is off.
+    /// The components that are announced now, to be saved for the next time; empty if discovery is off.
     pub fn components(&self) -> Vec<Component> {
         if !self.enabled {
             return Vec::new();
@@ -206,9 +206,9 @@ pub fn components_of(payload: &[u8]) -> Result<Vec<Component>, String> {
     components.map(list).ok_or_else(wrong)
 }
 
-/// The time within which Home Assistant is told again if a message says that it has started: at a random time, so
-/// that a fleet does not answer all at once. A message that the broker had kept does not say so: it comes with every
-/// connection, after which the node publishes anyway.
+/// The time within which the node repeats its discovery message if `delivery` says that Home Assistant has started: at
+/// a random moment, so that a fleet does not answer all at once. A message that the broker had kept does not say so: it
+/// comes with every connection, after which the node publishes anyway.
 pub fn on_birth(config: &DiscoveryConfig, delivery: &Delivery) -> Option<Duration> {
     let born = delivery.topic == config.birth_topic && delivery.payload == b"online" && !delivery.retain;
     (config.enabled && born).then(|| Duration::from_millis(config.birth_jitter_ms.into()))

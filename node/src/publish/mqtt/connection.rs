@@ -38,7 +38,7 @@ pub(super) enum ConnectionEvent {
     PermanentlyRejected(u16, String),
     /// The broker does not take it as it is set up now.
     TemporarilyRejected(u16, String),
-    /// Nor the oldest one that is under way, because of its size.
+    /// The broker will never take the oldest message that is under way, because of its size.
     TooLarge(String),
     /// For each filter of the oldest subscription under way whether it was granted.
     Subscribed(Vec<bool>),
@@ -113,7 +113,8 @@ fn waiting_bytes(event: &ConnectionEvent) -> u32 {
 #[derive(Clone, Copy)]
 pub(super) struct ServerLimits {
     pub max_out_bytes: u32,
-    /// Without a packet, or an acknowledgement, for so long the connection is given up: twice the keep-alive in force.
+    /// The connection is given up after this time without a packet, or without an acknowledgement: twice the keep-alive
+    /// in force.
     pub silence: Duration,
     /// Whether it keeps messages.
     pub retain: bool,

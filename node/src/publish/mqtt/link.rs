@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 /// Messages at most once that may wait to be written.
 const MAX_UNSENT: usize = 8;
-/// A connection that held for so long was a good one: the next attempt is made soon.
+/// After a connection that held for this long, the next attempt is made soon.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
 /// Longest single wait, so that no sum of times overflows.
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
@@ -44,7 +44,7 @@ pub(super) struct MqttTransport {
     settling: bool,
     /// What was said of subscriptions that were refused: at most one sentence for each.
     not_subscribed: Vec<String>,
-    /// Whether it was told that the broker keeps nothing.
+    /// Whether the warning that the broker keeps nothing was given.
     retain_warned: bool,
 }
 

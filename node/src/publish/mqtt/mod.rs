@@ -76,7 +76,7 @@ pub(crate) struct Settings {
     client_id: String,
     login: Option<(String, Secret)>,
     keep_alive: Duration,
-    /// Twice the keep-alive: without a packet for so long the connection is given up.
+    /// Twice the keep-alive: the connection is given up after this time without a packet.
     silence: Duration,
     connect_timeout: Duration,
     max_in_bytes: u32,

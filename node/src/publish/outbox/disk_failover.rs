@@ -175,7 +175,7 @@ impl Outbox {
         };
         let dir = files.dir().display();
         let problem = Problem::Disk { cause: format!("the outbox {dir} cannot be {what} because {error}"), remedy };
-        // At the end it is told what that means, if anything.
+        // At the end the sentence about lost readings replaces this one.
         if self.problem.is_none() && !self.closed {
             log::warn!("{}", problem.sentence());
         }

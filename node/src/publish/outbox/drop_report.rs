@@ -15,9 +15,9 @@ pub(super) struct DropReport {
     pub bytes: u64,
     /// With the oldest segment, because the disk has no space.
     pub no_space: u64,
-    /// Longer than [`OutboxConfig::max_record_bytes`]; told at once.
+    /// Longer than [`OutboxConfig::max_record_bytes`]; reported at once.
     pub too_long: u64,
-    /// All that were dropped when it was told last.
+    /// Number of dropped records at the last report.
     reported: u64,
     at: Option<Instant>,
 }

@@ -17,7 +17,7 @@ pub const READING_SCHEMA: &str = "edge-ocr.reading/1";
 /// message still fits into the usual packet of 256 KiB.
 pub const MAX_TEXT_BYTES: usize = 16 * 1024;
 
-/// The same for a candidate.
+/// Longest text of a candidate, bytes of UTF-8.
 const MAX_CANDIDATE_BYTES: usize = 1024;
 
 /// Longest explanation of a status, bytes.
@@ -48,7 +48,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Messages of the node of `topics`. `zone` is what people's times are told in, [`TimeZone::system`] outside of
+    /// Messages of the node of `topics`. Times for people are in `zone`, which is [`TimeZone::system`] outside of
     /// tests.
     pub fn new(
         topics: Topics,

@@ -64,9 +64,8 @@ impl Blocked {
     /// Record `id` of `bytes` bytes was not taken. True if that is to be logged: once for each field, then at most
     /// every 10 min.
     ///
-    /// Of a record that ends connections without a word it is not known whether size or topic is the cause. It was its
-    /// size if no message as large ever arrived (`largest_arrived`) and smaller ones of its field do; otherwise it was
-    /// the topic.
+    /// If a record ends connections without a word, its size or its topic may be the cause. It was its size if no
+    /// message as large ever arrived (`largest_arrived`) and smaller ones of its field do; otherwise it was the topic.
     pub fn block(
         &mut self,
         field: &str,

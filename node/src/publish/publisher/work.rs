@@ -149,7 +149,7 @@ impl Publisher {
         self.encode = Box::new(encode);
     }
 
-    /// Works until it is told to stop.
+    /// Works until the handle ends it.
     pub(super) fn run(&mut self) {
         let mut ending = None;
         while !self.may_end(ending) {

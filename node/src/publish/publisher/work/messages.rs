@@ -16,7 +16,7 @@ impl Publisher {
         }
     }
 
-    /// The same for what is no record, and is not sent if it would end the connection again.
+    /// Gives a message that is no record to the transport, unless it would end the connection again.
     pub(super) fn give_volatile(&mut self, message: &Message) -> Given {
         let bytes = bytes_of(message);
         match self.too_large {
