@@ -11,7 +11,7 @@ pub struct Guarded<T>(Arc<Mutex<Option<T>>>);
 
 impl<T: Send + 'static> Guarded<T> {
     /// From now on SIGINT, SIGTERM and SIGHUP close the results by `close` and end the program; its exit code is 128 plus
-    /// the signal's number. Signals that the program was started to ignore, as by nohup(1), stay ignored.
+    /// the signal's number. A SIGHUP that the program was started to ignore, by nohup(1), stays ignored.
     pub fn new(results: T, close: impl FnOnce(T) -> io::Result<()> + Send + 'static) -> Result<Guarded<T>, Stop> {
         let results = Arc::new(Mutex::new(Some(results)));
         let shared = results.clone();
@@ -58,9 +58,10 @@ mod system {
 
     /// Calls `end` once, in a thread of its own, when a signal comes.
     pub fn on_signal(end: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
-        let ignored = ignored_signals();
-        let caught = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-        let mut signals = Signals::new(caught)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        if !is_ignored(SIGHUP) {
+            signals.add_signal(SIGHUP)?;
+        }
         let work = move || {
             let (mut end, mut since) = (Some(end), Instant::now());
             for signal in signals.forever() {
@@ -76,11 +77,11 @@ mod system {
         Builder::new().name("signals".into()).spawn(work).map(drop)
     }
 
-    /// The signals that this process ignores, as Linux tells them: signal `n` is bit `n - 1`. Others tell nothing.
-    fn ignored_signals() -> u64 {
+    /// Whether this process ignores a signal. Linux tells, with signal `n` as bit `n - 1`; other systems do not.
+    fn is_ignored(signal: i32) -> bool {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let hex = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
-        u64::from_str_radix(hex.trim(), 16).unwrap_or(0)
+        u64::from_str_radix(hex.trim(), 16).is_ok_and(|ignored| ignored >> (signal - 1) & 1 == 1)
     }
 }
 

@@ -24,6 +24,15 @@ impl Running {
         )
     }
 
+    /// The same by env(1) with an option, because the tests themselves may have been started with a signal ignored.
+    #[cfg(target_os = "linux")]
+    fn start_with(option: &str, args: &[&str]) -> Running {
+        let mut env = Command::new("env");
+        env.current_dir(root()).arg(option).arg(env!("CARGO_BIN_EXE_edge-ocr")).args(args);
+        let pipes = || Stdio::piped();
+        Running(env.stdin(pipes()).stdout(pipes()).stderr(pipes()).spawn().expect("env of coreutils"))
+    }
+
     fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status();
         assert!(status.expect("kill").success());
@@ -70,7 +79,7 @@ fn until(out: &mut impl Read, part: &str) -> String {
 #[test]
 fn interrupted_read_leaves_whole_records_in_pipe() {
     for (format, signal, code) in
-        [("text", "INT", 130), ("json", "TERM", 143), ("jsonl", "INT", 130), ("hocr", "INT", 130), ("json", "HUP", 129)]
+        [("text", "INT", 130), ("json", "TERM", 143), ("jsonl", "INT", 130), ("hocr", "INT", 130)]
     {
         let mut child = Running::start(&["read", "--line", "--format", format, DIGIT, "-"]);
         let mut out = child.0.stdout.take().expect("a pipe");
@@ -91,29 +100,26 @@ fn interrupted_read_leaves_whole_records_in_pipe() {
     }
 }
 
-/// What nohup(1) and a shell's `&` set must not be undone.
+/// A closed terminal sends it; with nohup(1) the program reads on.
 #[cfg(target_os = "linux")]
 #[test]
-fn ignored_signals_stay_ignored() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("out.txt");
-    let (args, read) = ("trap '' HUP INT; exec \"$0\" \"$@\"", ["read", "--line", "-o"]);
-    let mut shell = Command::new("sh");
-    shell
-        .current_dir(root())
-        .args(["-c", args, env!("CARGO_BIN_EXE_edge-ocr")])
-        .args(read)
-        .arg(&file)
-        .args([DIGIT, "-"]);
-    let child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = Running(child.expect("a shell"));
-    wait("result in the file", || fs::metadata(&file).is_ok_and(|file| file.len() > 0));
-    child.signal("HUP");
-    child.signal("INT");
-    let image = fs::read(root().join(DIGIT)).expect("an image");
-    child.0.stdin.take().expect("a pipe").write_all(&image).expect("the program reads on");
-    assert_eq!(child.end().0, Some(0));
-    assert_eq!(fs::read_to_string(&file).expect("a file").matches("\n7\n").count(), 2);
+fn hangup_closes_records_unless_ignored() {
+    for (how, read_on) in [("default", false), ("ignore", true)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("out.json");
+        let args = ["read", "--line", "--format", "json", "-o", file.to_str().expect("UTF-8"), DIGIT, "-"];
+        let mut child = Running::start_with(&format!("--{how}-signal=HUP"), &args);
+        wait("result in the file", || fs::metadata(&file).is_ok_and(|file| file.len() > 0));
+        child.signal("HUP");
+        if read_on {
+            let image = fs::read(root().join(DIGIT)).expect("an image");
+            child.0.stdin.take().expect("a pipe").write_all(&image).expect("the program reads on");
+        }
+        assert_eq!(child.end().0, Some(if read_on { 0 } else { 129 }), "{how}");
+        let value: Value = serde_json::from_slice(&fs::read(&file).expect("a file")).expect("JSON");
+        let count = value.as_array().expect("an array").len();
+        assert_eq!(count, if read_on { 2 } else { 1 }, "{how}: {value}");
+    }
 }
 
 #[test]
