@@ -48,6 +48,7 @@ mod reload;
 mod run;
 pub mod schedule;
 mod setup;
+mod state_dir;
 mod stats;
 mod stdout_writer;
 mod systemd;
@@ -88,9 +89,9 @@ pub fn stop_on_signals(signals: Signals, stop: Shutdown) -> std::io::Result<()> 
 /// # Errors
 /// [`NodeError`].
 pub fn check(config: &NodeConfig) -> Result<(), NodeError> {
-    setup::Parts::new(config)?;
     // A node that runs keeps readings in memory until its disk can be used.
-    setup::check_state_dir(config)?;
+    state_dir::check(config)?;
+    setup::Parts::new(config)?;
     config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     Ok(())
 }

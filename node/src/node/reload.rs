@@ -7,7 +7,7 @@ use super::events::EventSender;
 use super::run::Node;
 use super::schedule::{Schedule, TriggerConfig};
 use super::stdout_writer::StdoutWriter;
-use super::{metrics, setup};
+use super::{metrics, state_dir};
 use crate::camera::ReadFiles;
 use crate::publish::commands::{Command, Reply};
 use crate::publish::outbox::Outbox;
@@ -60,7 +60,7 @@ impl Node {
     /// Begins to check the configuration as it is now.
     pub(super) fn begin_check(&mut self, load: &Load, reply: Option<Reply>) {
         self.process.manager.reloading();
-        let present = Present { metrics: self.config.metrics.listen, state_dir: setup::state_dir(&self.config) };
+        let present = Present { metrics: self.config.metrics.listen, state_dir: state_dir::of(&self.config) };
         let (load, event_sender, (done, result)) = (load.clone(), self.process.event_sender.clone(), sync_channel(1));
         let work = move || {
             // Dropped at the end of the thread, in a panic too: the node looks then.
@@ -111,7 +111,7 @@ impl Node {
 
     /// Whether the folder of what outlives a node may be left for the one that `config` says.
     fn may_leave(&mut self, config: &NodeConfig) -> Result<(), String> {
-        let (old, new) = (setup::state_dir(&self.config), setup::state_dir(config));
+        let (old, new) = (state_dir::of(&self.config), state_dir::of(config));
         let Some(old) = old.filter(|old| real(Some(old.as_path())) != real(new.as_deref())) else { return Ok(()) };
         match self.unsent(OLD_STATE_DIR_TIMEOUT) {
             0 => Ok(()),
@@ -156,7 +156,7 @@ impl Present {
             // Bound as a test, and released again for the new node.
             drop(metrics::bind(address)?);
         }
-        let new = setup::state_dir(config);
+        let new = state_dir::of(config);
         if new.is_some() && real(self.state_dir.as_deref()) != real(new.as_deref()) {
             // Another node's is refused here; one that cannot be written is no reason, as at a start.
             Outbox::open(new.as_deref(), &config.outbox).map_err(|e| e.to_string())?;

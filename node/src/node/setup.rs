@@ -16,7 +16,7 @@ use super::stats::Counters;
 use super::stdout_writer::StdoutWriter;
 use super::watchdog::{self, Progress};
 use super::zone::{self, Zone};
-use super::{FieldConfig, metrics, systemd};
+use super::{FieldConfig, metrics, state_dir, systemd};
 use crate::camera::{self, FrameSource};
 use crate::publish::clear::clear_fields;
 use crate::publish::discovery::{self, Component, Discovery};
@@ -33,7 +33,7 @@ use edge_ocr::infer::arena;
 use edge_ocr::target;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
@@ -89,20 +89,6 @@ impl Parts {
     }
 }
 
-/// A folder cannot be made where a file is.
-pub(super) fn check_state_dir(config: &NodeConfig) -> Result<(), NodeError> {
-    let dir = state_dir(config);
-    let file = dir.iter().flat_map(|dir| dir.ancestors()).find(|path| path.exists()).filter(|path| !path.is_dir());
-    match file {
-        Some(file) => Err(NodeError::Config(format!(
-            "[node] state_dir cannot be used because {} is not a folder; name another one, or leave it out to keep what \
-             waits in memory",
-            file.display()
-        ))),
-        None => Ok(()),
-    }
-}
-
 /// The local time zone. With `cron`, there has to be one.
 fn local_zone(config: &NodeConfig) -> Result<Zone, NodeError> {
     zone::local().or_else(|sentence| match config.trigger.cron {
@@ -140,12 +126,6 @@ fn client_id(topics: &Topics) -> String {
     format!("edge-ocr-{}", topics.node_id())
 }
 
-/// Where a node keeps what outlives it: as configured, or systemd's `StateDirectory`.
-pub(super) fn state_dir(config: &NodeConfig) -> Option<PathBuf> {
-    let given = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
-    config.node.state_dir.clone().or_else(given)
-}
-
 impl Node {
     /// Starts everything: outbox, connection, camera. `before` is of the node whose place this one takes.
     ///
@@ -168,7 +148,7 @@ impl Node {
         process: &Process,
         before: &mut Handover,
     ) -> Result<Node, NodeError> {
-        let state_dir = state_dir(&config);
+        let state_dir = state_dir::of(&config);
         if let Some(dir) = &state_dir
             && let Err(e) = std::fs::create_dir_all(dir)
         {
@@ -348,7 +328,7 @@ fn publish(
 
 /// The components that the run before announced to Home Assistant, as far as they are known.
 pub(super) fn announced_before(config: &NodeConfig) -> Vec<Component> {
-    state_dir(config).map(|dir| discovery::load_components(&dir.join(COMPONENTS_FILE))).unwrap_or_default()
+    state_dir::of(config).map(|dir| discovery::load_components(&dir.join(COMPONENTS_FILE))).unwrap_or_default()
 }
 
 /// Discovery for the current configuration, and messages that remove entities only in `old`.
