@@ -86,7 +86,7 @@ fn lines_found_apart_go_to_the_columns_of_cut_ones() {
 
 /// One such line was across the gutter, and too few rows were left above and below it.
 #[test]
-fn line_that_reaches_into_next_column_parts_no_columns() {
+fn line_over_a_gutter_does_not_join_columns() {
     let [left, right] = [0, 100].map(|seed| (0..20).map(|i| words(i + seed, 30)).collect::<Vec<_>>());
     let mut lines = Vec::new();
     for (i, (left, right)) in left.iter().zip(&right).enumerate() {
