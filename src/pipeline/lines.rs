@@ -224,12 +224,15 @@ impl LineReader {
     /// finds boxes from the bottom of the page to its top, so that of a page with too many lines the first are kept.
     pub fn for_each(&mut self, mut read: impl FnMut(&ReadLine, &[Char])) {
         for line in self.lines.iter().rev() {
-            if let Some(worker) = self.workers.get_mut(line.worker) {
-                let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
-                read(line, worker.read.chars.get(line.chars.clone()).unwrap_or(&[]));
-            }
+            read(line, chars(&mut self.workers, line));
         }
     }
+}
+
+/// The characters of a line.
+fn chars<'a>(workers: &'a mut [Mutex<Worker>], line: &ReadLine) -> &'a [Char] {
+    let worker = workers.get_mut(line.worker).map(|worker| worker.get_mut().unwrap_or_else(PoisonError::into_inner));
+    worker.and_then(|worker| worker.read.chars.get(line.chars.clone())).unwrap_or_default()
 }
 
 /// What is asked of the stages that read lines.

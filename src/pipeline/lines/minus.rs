@@ -5,14 +5,12 @@
 //! left of a number is searched for a [bar](super::bar). That alone proves nothing: the line is read once more with the
 //! bar, and only a dash that the recogniser reads is taken.
 
-use super::worker::{ReadLine, Worker};
-use super::{LineBox, LineReader, ReadOptions, bar};
+use super::{LineBox, LineReader, ReadOptions, bar, chars};
 use crate::image::PixelView;
 use crate::infer::Pool;
 use crate::memory::Workspace;
-use crate::page::{Bounds, Char, Quad, bounds};
+use crate::page::{Bounds, Quad, bounds};
 use crate::stage::StageError;
-use std::sync::{Mutex, PoisonError};
 
 /// The line with the bar is not taken if it scores less, unless the line without it did, too.
 const READABLE: f32 = 0.5;
@@ -101,12 +99,6 @@ impl LineReader {
             }
         }
     }
-}
-
-/// The characters of a line.
-fn chars<'a>(workers: &'a mut [Mutex<Worker>], line: &ReadLine) -> &'a [Char] {
-    let worker = workers.get_mut(line.worker).map(|worker| worker.get_mut().unwrap_or_else(PoisonError::into_inner));
-    worker.and_then(|worker| worker.read.chars.get(line.chars.clone())).unwrap_or_default()
 }
 
 /// Whether a box is so low against that of a line that it can hold no other character of it than a dash.
