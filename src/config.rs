@@ -1,5 +1,9 @@
 //! What a [`Pipeline`](crate::Pipeline) is made from: one typed value, also readable from TOML or JSON.
 
+mod ort;
+
+pub use ort::{OrtParams, Provider};
+
 use crate::detect::detector::DetectParams;
 use crate::detect::scale::ScaleRule;
 use crate::image::decode::Limits;
@@ -26,6 +30,9 @@ use std::path::PathBuf;
 pub struct Config {
     /// Which engine runs the networks.
     pub engine: Engine,
+    /// How the engine `ort` runs them.
+    #[serde(skip_serializing_if = "OrtParams::is_default")]
+    pub ort: OrtParams,
     /// Which networks.
     pub models: ModelChoice,
     /// Threads for one image, 1 to 16.
@@ -66,6 +73,9 @@ pub enum Engine {
     Arena,
     /// tract, f32, any ONNX model of the family at any size.
     Tract,
+    /// ONNX Runtime: TensorRT or CUDA on a GPU, or the CPU; any ONNX model of the family at any size. How, is in
+    /// [`Config::ort`].
+    Ort,
 }
 
 /// Names of manifests, or paths of ONNX files.
@@ -107,6 +117,7 @@ impl Engine {
         match self {
             Engine::Arena => "arena",
             Engine::Tract => "tract",
+            Engine::Ort => "ort",
         }
     }
 }
@@ -185,6 +196,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             engine: Engine::default(),
+            ort: OrtParams::default(),
             models: ModelChoice::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(target::THREADS),
             memory: Memory::default(),
@@ -268,6 +280,14 @@ impl Config {
             (unit(self.cls_thresh), Param::ClsThresh, shown(self.cls_thresh), "0 to 1"),
             (rotate < 360 && rotate.is_multiple_of(90), Param::Rotate, rotate.to_string(), turns),
         ];
+        if self.engine != Engine::Ort && self.ort != OrtParams::default() {
+            let (engine, ours) = (self.engine.name(), Engine::Ort.name());
+            let sentence = format!(
+                "what is set for ONNX Runtime has no effect with the engine {engine}; give {} {ours}, or leave it out",
+                Param::Engine
+            );
+            return Err(ParamError::new(Param::Engine, engine, ours).saying(sentence));
+        }
         match facts.into_iter().find(|(holds, ..)| !holds) {
             Some((_, param, value, allowed)) => Err(ParamError::new(param, value, allowed)),
             None => self.limits.validate(),

@@ -36,6 +36,10 @@ pub enum Error {
     /// The input cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// ONNX Runtime, or what it is to run networks on, cannot be used.
+    #[cfg(feature = "ort")]
+    #[error(transparent)]
+    Ort(#[from] crate::infer::ort::OrtError),
     /// An engine that this program was built without.
     #[error("the engine {0} is not in this program; build it with `--features {0}`")]
     NoEngine(String),

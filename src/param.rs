@@ -66,11 +66,21 @@ pub enum Param {
     MaxTotalPixels,
     /// Whether directories in directories are searched.
     Recursive,
+    /// The shared library of ONNX Runtime.
+    OrtLibrary,
+    /// What ONNX Runtime runs networks on.
+    OrtProvider,
+    /// Whether another provider may take its place.
+    OrtAllowFallback,
+    /// Where TensorRT's engines are kept.
+    OrtCache,
+    /// Whether TensorRT's engines may be built now.
+    OrtBuildEngines,
 }
 
 impl Param {
     /// Every one.
-    pub const ALL: [Param; 28] = [
+    pub const ALL: [Param; 33] = [
         Param::Engine,
         Param::Threads,
         Param::ModelsFolder,
@@ -99,6 +109,11 @@ impl Param {
         Param::MaxPages,
         Param::MaxTotalPixels,
         Param::Recursive,
+        Param::OrtLibrary,
+        Param::OrtProvider,
+        Param::OrtAllowFallback,
+        Param::OrtCache,
+        Param::OrtBuildEngines,
     ];
 
     /// Its path in a [`Config`](crate::Config); characters and pattern, which a profile has too, are named alike in
@@ -133,6 +148,11 @@ impl Param {
             Param::MaxPages => "limits.max_pages",
             Param::MaxTotalPixels => "limits.max_total_pixels",
             Param::Recursive => "recursive",
+            Param::OrtLibrary => "ort.library",
+            Param::OrtProvider => "ort.provider",
+            Param::OrtAllowFallback => "ort.allow_fallback",
+            Param::OrtCache => "ort.cache",
+            Param::OrtBuildEngines => "ort.build_engines",
         }
     }
 }
@@ -203,7 +223,10 @@ mod tests {
 
     #[test]
     fn keys_are_paths_of_the_configuration() {
-        let config = serde_json::to_value(crate::Config::default()).unwrap();
+        let mut config = crate::Config::default();
+        // Left out where nothing of it is set.
+        config.ort.allow_fallback = true;
+        let config = serde_json::to_value(config).unwrap();
         for param in Param::ALL {
             // Of a profile, of `source::expand`.
             if !matches!(param, Param::AllowedChars | Param::Pattern | Param::Recursive) {

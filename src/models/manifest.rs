@@ -27,6 +27,9 @@ pub struct Manifest {
     pub origin: Origin,
     /// What the network takes.
     pub input: Input,
+    /// Whether the network was checked in 16-bit floats: some of the family fail in them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fp16: bool,
     /// Only for detectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detector: Option<Detector>,

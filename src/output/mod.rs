@@ -19,8 +19,10 @@ mod tests;
 pub use annotate::{Font, FontError, annotate};
 
 use crate::image::decode::Decoded;
+use crate::infer::Ran;
 use crate::page::Page;
 use crate::pipeline::Names;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
@@ -112,11 +114,15 @@ pub struct Models {
     pub cls: Option<String>,
     /// The recogniser.
     pub rec: String,
+    /// What runs them, by their names, with an engine that finds that out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ran: BTreeMap<String, Ran>,
 }
 
 impl From<&Names> for Models {
     fn from(names: &Names) -> Models {
-        Models { det: names.det.clone(), cls: names.cls.clone(), rec: names.rec.clone() }
+        let ran = names.ran.iter().cloned().collect();
+        Models { det: names.det.clone(), cls: names.cls.clone(), rec: names.rec.clone(), ran }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn page(texts: &[&str]) -> Box<Page> {
 
 /// The output for some images; a page of `None` failed.
 fn written(format: Format, chars: bool, images: &[(&str, Option<&Page>)]) -> String {
-    let models = Models { det: Some("det".into()), cls: None, rec: "rec".into() };
+    let models = Models { det: Some("det".into()), cls: None, rec: "rec".into(), ran: Default::default() };
     let params = json!({"det": {"thresh": 0.3}, "det_box_thresh": 0.6, "rec-score-thresh": 0.5});
     let mut bytes = Vec::new();
     let mut writer = Writer::new(format, Options { chars, ..Options::default() }, &mut bytes);

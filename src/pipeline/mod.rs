@@ -26,7 +26,7 @@ use crate::config::{Config, Engine, Mode};
 use crate::detect::detector::Detector;
 use crate::error::Error;
 use crate::image::region::PixelRect;
-use crate::infer::Pool;
+use crate::infer::{Pool, Ran};
 use crate::memory::{Workspace, try_vec_with_capacity};
 use crate::models::{Charset, Kind, ModelError, Store};
 use crate::page::Page;
@@ -71,6 +71,8 @@ pub struct Names {
     pub rec: String,
     /// Classifier; none when switched off.
     pub cls: Option<String>,
+    /// What runs detector and recogniser, by their names. Empty with engines that always run where they say.
+    pub ran: Vec<(String, Ran)>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -108,12 +110,14 @@ impl Pipeline {
         let threads = config.threads;
         let mut workspace = match config.engine {
             Engine::Arena => Workspace::in_arena()?,
-            Engine::Tract => Workspace::on_heap(),
+            Engine::Tract | Engine::Ort => Workspace::on_heap(),
         };
+        let mut ran = Vec::new();
         let detector = match needs.detector {
             true => {
                 let det = open(config, &store, Kind::Detector, threads, &mut workspace)?;
                 let pixels = config.memory.pixels_at_once();
+                ran.extend(det.ran.map(|ran| (det.name.clone(), ran)));
                 Some((Detector::new(det.network, &det.manifest, &config.detect, pixels)?, det.name))
             }
             false => None,
@@ -133,7 +137,13 @@ impl Pipeline {
                 reason: format!("the model file carries none; give its text file with {}", Param::Dict),
             })?,
         };
-        let recogniser = Recogniser::new(rec.network, &rec.manifest, charset, &config.recognise)?;
+        ran.extend(rec.ran.map(|ran| (rec.name.clone(), ran)));
+        let mut reading = config.recognise.clone();
+        if config.engine == Engine::Ort && rec.network.shapes().is_some() {
+            // The INT8 engine took ONNX Runtime's place.
+            reading.batch = 1;
+        }
+        let recogniser = Recogniser::new(rec.network, &rec.manifest, charset, &reading)?;
         let classifier = match needs.classifier {
             true => {
                 let cls = open(config, &store, Kind::Classifier, 1, &mut workspace)?;
@@ -148,7 +158,7 @@ impl Pipeline {
         }
         config.rec_score_thresh = Some(config.score_thresh());
         let (classifier, cls) = classifier.unzip();
-        let names = Names { engine: recogniser.engine(), det, rec: rec.name, cls };
+        let names = Names { engine: recogniser.engine(), det, rec: rec.name, cls, ran };
         let reader = LineReader::new(recogniser, classifier, threads)?;
         let pool = Pool::new(threads).map_err(|e| {
             Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with {}", Param::Threads))

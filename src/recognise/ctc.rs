@@ -4,6 +4,7 @@
 //! before it; drop blanks. The score of a character is the probability of its first step, the score of a line their
 //! mean.
 
+use crate::infer::Likeliest;
 use std::ops::Range;
 
 /// One decoded class.
@@ -59,6 +60,26 @@ impl<'a> Probabilities<'a> {
 /// Greedy decoding over all classes. `out` is cleared first.
 pub fn greedy(probabilities: Probabilities<'_>, out: &mut Vec<Symbol>) {
     collapse(probabilities.rows().map(best), out);
+}
+
+/// Greedy decoding where only the likeliest classes of the steps are known; the second of a symbol is the next best
+/// among these. `same` as for [`second`]. `out` is cleared first.
+pub fn greedy_likeliest(likeliest: Likeliest<'_>, same: impl Fn(usize, usize) -> bool, out: &mut Vec<Symbol>) {
+    let per_step = likeliest.per_step.max(1);
+    // A negative number is no class: it counts as a blank.
+    let pair = |(class, p): (&i32, &f32)| (usize::try_from(*class).unwrap_or(0), *p);
+    let step =
+        |(classes, scores): (&'_ [i32], &'_ [f32])| classes.iter().zip(scores).map(pair).next().unwrap_or((0, 0.0));
+    let steps = likeliest.classes.chunks_exact(per_step).zip(likeliest.scores.chunks_exact(per_step));
+    collapse(steps.map(step), out);
+    for symbol in out {
+        let row = symbol.start * per_step..(symbol.start + 1) * per_step;
+        let (classes, scores) = (likeliest.classes.get(row.clone()), likeliest.scores.get(row));
+        let mut others = classes.unwrap_or_default().iter().zip(scores.unwrap_or_default()).map(pair);
+        let second =
+            others.find(|(class, p)| *class != 0 && *p > 0.0 && *class != symbol.class && !same(*class, symbol.class));
+        symbol.second = second.map(|(class, p)| (class, p.min(1.0)));
+    }
 }
 
 /// Greedy decoding over the classes `allowed` (ascending, without the blank). `out` is cleared first.
@@ -221,6 +242,23 @@ mod tests {
         assert_eq!(class, 1);
         assert!((p - 0.05 / 0.75).abs() < 1e-6, "{p}");
         assert_eq!(second_masked(&row, 2, &[2, 99], different), None);
+    }
+
+    #[test]
+    fn likeliest_classes_decode_as_all_do() {
+        // Steps of the classes 0 to 3, the best two of each.
+        let classes = [1, 2, 1, 0, 0, 1, 3, 2, 2, 3];
+        let scores = [0.7, 0.2, 0.6, 0.3, 0.9, 0.1, 0.5, 0.4, 0.8, 0.0];
+        let mut out = Vec::new();
+        greedy_likeliest(Likeliest { classes: &classes, scores: &scores, per_step: 2 }, |_, _| false, &mut out);
+        let got: Vec<_> = out.iter().map(|s| (s.class, s.score, s.start..s.end, s.second)).collect();
+        assert_eq!(got, [(1, 0.7, 0..2, Some((2, 0.2))), (3, 0.5, 3..4, Some((2, 0.4))), (2, 0.8, 4..5, None)]);
+        greedy_likeliest(Likeliest { classes: &classes, scores: &scores, per_step: 2 }, |a, b| a + b == 5, &mut out);
+        assert_eq!(out[1].second, None, "the same letter is no alternative");
+        for (classes, scores, per_step) in [(&[][..], &[][..], 0), (&[-1, 5], &[f32::NAN, 2.0], 1)] {
+            greedy_likeliest(Likeliest { classes, scores, per_step }, |_, _| false, &mut out);
+            assert!(out.iter().all(|s| (0.0..=1.0).contains(&s.score)));
+        }
     }
 
     #[test]

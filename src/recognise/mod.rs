@@ -314,11 +314,27 @@ impl Recogniser {
             network_input::expand_rows_in_place(pixels, *columns, width, self.height, self.order);
         }
         let columns = &columns[..lines.len()];
-        let answer = session.run(memory, columns, None)?;
         let &[_, steps, classes] = session.output_shape().axes() else { return Ok(()) };
+        let text_steps = |columns: &usize| *columns as f32 / self.stride as f32;
+        if restriction.allows_all()
+            && let Some(likeliest) = session.run_likeliest(memory, columns)?
+        {
+            for (i, (line, columns)) in likeliest.split(steps).zip(columns).enumerate() {
+                let same = |a: usize, b: usize| self.charset.text(a) == self.charset.text(b);
+                ctc::greedy_likeliest(line, same, &mut scratch.symbols);
+                self.place(text_steps(columns), scratch);
+                read(i, scratch);
+            }
+            return Ok(());
+        }
+        let answer = session.run(memory, columns, None)?;
         let Answer::F32(values) = answer else { return Ok(()) };
         for (i, (values, columns)) in values.chunks_exact((steps * classes).max(1)).zip(columns).enumerate() {
-            self.decode(values, classes, *columns as f32 / self.stride as f32, restriction, scratch);
+            scratch.symbols.clear();
+            if let Some(probabilities) = Probabilities::new(values, classes) {
+                restriction.decode(probabilities, &self.charset, &mut scratch.symbols);
+            }
+            self.place(text_steps(columns), scratch);
             read(i, scratch);
         }
         Ok(())
@@ -347,19 +363,10 @@ impl Recogniser {
         if fills { width } else { natural }
     }
 
-    fn decode(
-        &self,
-        values: &[f32],
-        classes: usize,
-        steps_of_text: f32,
-        restriction: &Restriction,
-        scratch: &mut Scratch,
-    ) {
+    /// The characters of the symbols that were decoded, where they lie along the line.
+    fn place(&self, steps_of_text: f32, scratch: &mut Scratch) {
         let Scratch { symbols, extents, chars, .. } = scratch;
         chars.clear();
-        symbols.clear();
-        let Some(probabilities) = Probabilities::new(values, classes) else { return };
-        restriction.decode(probabilities, &self.charset, symbols);
         ctc::extents(symbols, steps_of_text, extents);
         for (symbol, extent) in symbols.iter().zip(extents.iter()) {
             let text = self.charset.text(symbol.class);

@@ -38,6 +38,11 @@ impl Restriction {
         self.pattern.is_some()
     }
 
+    /// Whether all characters may come out in any order.
+    pub(super) fn allows_all(&self) -> bool {
+        self.allowed.is_none() && self.pattern.is_none()
+    }
+
     /// The symbols with their second best. Allocates nothing in `symbols` of sufficient capacity, unless there is a
     /// pattern.
     pub(super) fn decode(&self, probabilities: Probabilities<'_>, charset: &Charset, symbols: &mut Vec<Symbol>) {

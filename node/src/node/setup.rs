@@ -385,6 +385,7 @@ fn info(
         det: names.det.clone().unwrap_or_default(),
         rec: names.rec.clone(),
         cls: names.cls.clone(),
+        ran: names.ran.iter().cloned().collect(),
         source: source.describe(),
         fields: metas.iter().map(field).collect(),
         image: Some(ImageInfo { topic: topics.camera_image().to_string(), max_bytes: image_bytes(config) as u64 }),

@@ -5,8 +5,10 @@ use super::{READING_SCHEMA, Stats, WIRE_VERSION, json, rfc3339};
 use crate::publish::retain::RetainConfig;
 use crate::publish::topics::{Topics, Verb};
 use crate::publish::transport::{Content, Message, Qos};
+use edge_ocr::infer::Ran;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Name and version of the node's description.
 const INFO_SCHEMA: &str = "edge-ocr.info/1";
@@ -34,6 +36,9 @@ pub struct Info {
     pub rec: String,
     /// Text-line classifier.
     pub cls: Option<String>,
+    /// What runs detector and recogniser, by their names, with an engine that finds that out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ran: BTreeMap<String, Ran>,
     /// Where frames come from.
     pub source: String,
     /// What is read.
