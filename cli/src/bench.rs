@@ -248,7 +248,7 @@ fn page(args: &Args, config: &Config, image: &Image) -> Result<Stage, Stop> {
 /// Whether the program knows all characters: one built for digits cannot read the built-in image.
 fn can_say(config: &Config, text: &str) -> bool {
     let known = |c: char| c == '\n' || target::CLASSES.iter().any(|class| class.chars().eq([c]));
-    config.engine == Engine::Tract || text.chars().all(known)
+    config.engine != Engine::Arena || text.chars().all(known)
 }
 
 fn wrong(text: &str, known: &str) -> Stop {

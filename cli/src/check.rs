@@ -33,7 +33,8 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let loaded = start.elapsed();
     let names = pipeline.names().clone();
     let threads = pipeline.config().threads;
-    match pipeline.config().engine {
+    // After a fallback the INT8 engine runs in the place of another.
+    match if names.engine == Engine::Arena.name() { Engine::Arena } else { pipeline.config().engine } {
         Engine::Arena => {
             say!("engine     {} (INT8), {threads} threads, kernels {}", names.engine, isa()?.name());
             say!(
@@ -43,10 +44,14 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                 target::CHARSET
             );
         }
+        Engine::Ort => say!("engine     ort, {threads} threads on the CPU"),
         _ => say!("engine     {} (f32), {threads} threads", names.engine),
     }
-    let models = [names.det, names.cls, Some(names.rec)];
-    say!("models     {}", models.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    let models = [&names.det, &names.cls, &Some(names.rec.clone())];
+    say!("models     {}", models.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", "));
+    for (model, ran) in &names.ran {
+        say!("runs on    {model}: {ran}");
+    }
     say!("loading    {:.0} ms", loaded.as_secs_f64() * 1e3);
 
     let image = decode::decode(IMAGE, &config.limits)?;

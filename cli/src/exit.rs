@@ -33,6 +33,10 @@ pub fn of(error: &Error) -> u8 {
         Error::Config(_) | Error::Param(_) | Error::Source(SourceError::StdinTwice | SourceError::Nothing) => USAGE,
         Error::Infer(InferError::Kernels(_) | InferError::Machine(_) | InferError::NoMemory(_))
         | Error::NoEngine(_) => NO_ENGINE,
+        #[cfg(feature = "ort")]
+        Error::Ort(error) if !error.is_of_model() => NO_ENGINE,
+        #[cfg(feature = "ort")]
+        Error::Ort(_) => MODEL,
         Error::Model(_) | Error::Infer(_) => MODEL,
         Error::Image(_) | Error::Source(_) => INPUT,
         // A kind of error that this program does not know.

@@ -34,6 +34,11 @@ pub fn name(param: Param) -> &'static str {
         Param::MaxPages => "--max-pages",
         Param::MaxTotalPixels => "--max-total-pixels",
         Param::Recursive => "--recursive",
+        Param::OrtLibrary => "--ort-library",
+        Param::OrtProvider => "--provider",
+        Param::OrtAllowFallback => "--allow-fallback",
+        Param::OrtCache => "--engine-cache",
+        Param::OrtBuildEngines => "--build-engines",
         // A newer one; the test below finds it.
         _ => param.key(),
     }

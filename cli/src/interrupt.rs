@@ -24,7 +24,7 @@ impl<T: Send + 'static> Guarded<T> {
                 }
                 _ => {}
             }
-            std::process::exit(128 + signal);
+            system::exit(128 + signal);
         };
         let refused = |e| Error::Config(format!("signals cannot be caught: {e}; free memory and open files"));
         system::on_signal(end).map_err(refused)?;
@@ -70,11 +70,17 @@ mod system {
                     Builder::new().name("end".into()).spawn(move || end(signal))
                 });
                 if matches!(ending, Some(Err(_))) || since.elapsed() > AGAIN {
-                    std::process::exit(128 + signal);
+                    exit(128 + signal);
                 }
             }
         };
         Builder::new().name("signals".into()).spawn(work).map(drop)
+    }
+
+    /// Ends the process without the C library's exit handlers: those of ONNX Runtime take down what another thread may
+    /// just be running in.
+    pub fn exit(code: i32) -> ! {
+        signal_hook::low_level::exit(code)
     }
 
     /// Whether this process ignores a signal. Linux tells, with signal `n` as bit `n - 1`; other systems do not.
@@ -87,6 +93,10 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
+    pub fn exit(code: i32) -> ! {
+        std::process::exit(code)
+    }
+
     /// No signals here: the program ends when it is killed.
     pub fn on_signal(_: impl FnOnce(i32) + Send + 'static) -> std::io::Result<()> {
         Ok(())

@@ -30,12 +30,15 @@ mod models;
 #[cfg(feature = "node")]
 mod node;
 mod options;
+mod ort_flags;
 mod overwrite;
 #[cfg(feature = "packaging")]
 mod package;
 mod read;
 mod sink;
 mod targets;
+#[cfg(all(feature = "ort", unix))]
+mod telemetry;
 #[cfg(feature = "node")]
 mod worker;
 
@@ -101,6 +104,8 @@ impl Verb {
 }
 
 fn main() -> std::process::ExitCode {
+    #[cfg(all(feature = "ort", unix))]
+    telemetry::switch_off();
     edge_ocr::panics::silence_caught_panics();
     std::process::ExitCode::from(run())
 }

@@ -1,10 +1,14 @@
 //! `edge-ocr models`: what is known of the models, and whether their files are here and right.
 
+use super::options::Options;
 use super::{Stop, exit};
 use clap::Subcommand;
-use edge_ocr::Error;
+use edge_ocr::config::{Engine, Provider};
 use edge_ocr::models::{Manifest, ModelError, Status, Store};
-use std::path::PathBuf;
+use edge_ocr::{Error, Pipeline};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -26,6 +30,15 @@ enum Verb {
     },
     /// How to bring the files that are missing
     Fetch,
+    /// Build TensorRT's engines of the detector and the recogniser for this GPU, with the flags that `read` is to have
+    Prepare(Box<PrepareArgs>),
+    /// Write a network as it is handed to ONNX Runtime, for other tools such as trtexec
+    Export {
+        /// Its name
+        name: String,
+        /// The file to write
+        file: PathBuf,
+    },
     /// Check the files against their checksums (default: all that are here)
     Verify {
         /// Their names
@@ -33,7 +46,16 @@ enum Verb {
     },
 }
 
+#[derive(clap::Args)]
+struct PrepareArgs {
+    #[command(flatten)]
+    options: Options,
+}
+
 pub fn run(args: &Args) -> Result<u8, Stop> {
+    if let Verb::Prepare(args) = &args.verb {
+        return prepare(&args.options);
+    }
     let store = Store::new(args.models_dir.as_deref());
     let known =
         |name: &String| store.manifest(name).ok_or_else(|| Error::Model(ModelError::Unknown { name: name.clone() }));
@@ -81,7 +103,51 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
             }
             return Ok(code);
         }
+        Verb::Export { name, file } => export(&store, known(name)?, file)?,
+        // Above: it needs no store.
+        Verb::Prepare(_) => {}
     }
+    Ok(exit::OK)
+}
+
+#[cfg(feature = "ort")]
+fn export(store: &Store, manifest: &Manifest, file: &Path) -> Result<(), Stop> {
+    use edge_ocr::infer::ort::{OrtError, graph};
+    let model = store.load(&manifest.name, manifest.kind, &manifest.name).map_err(Error::from)?;
+    let handed = graph::hand_over(&model.bytes, &manifest.input, manifest.kind)
+        .map_err(|reason| Error::from(OrtError::Graph { model: model.name, reason }))?;
+    std::fs::write(file, &handed.bytes).map_err(|e| {
+        Stop::Failed(format!("{} could not be written: {e}; free space or choose another place", file.display()))
+    })?;
+    say!("{}: u8 [N, H, W, 3]", handed.pixels);
+    say!("{}: u8 [N, 1, W, 1], 1 where a column has pixels", handed.inside);
+    Ok(())
+}
+
+#[cfg(not(feature = "ort"))]
+fn export(_: &Store, _: &Manifest, _: &Path) -> Result<(), Stop> {
+    Err(Error::NoEngine("ort".into()).into())
+}
+
+/// Makes the pipeline that `read` would make, with permission to build engines.
+fn prepare(options: &Options) -> Result<u8, Stop> {
+    let mut config = options.config_of(Engine::Ort)?;
+    config.ort.build_engines = true;
+    if config.ort.provider != Provider::Tensorrt {
+        return Err(Stop::from(Error::Config(format!("{} needs no engines; only TensorRT does", config.ort.provider))));
+    }
+    let progress = ProgressBar::new_spinner().with_style(
+        ProgressStyle::with_template("{spinner} engines of TensorRT, some minutes for each network; {elapsed_precise}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    progress.enable_steady_tick(Duration::from_secs(1));
+    let start = Instant::now();
+    let opened = Pipeline::from_config(&config);
+    progress.finish_and_clear();
+    for (model, ran) in &opened?.names().ran {
+        say!("{model}: {ran}");
+    }
+    say!("ready after {:.0} s", start.elapsed().as_secs_f64());
     Ok(exit::OK)
 }
 

@@ -1,6 +1,7 @@
 //! The flags that decide what comes out, shared by `read`, `eval` and `check`, and how they become a [`Config`].
 //! Stems are PaddleOCR's where it has the same thing.
 
+use crate::ort_flags::OrtFlags;
 use clap::{Args, ValueEnum};
 use edge_ocr::Error;
 use edge_ocr::config::{Config, Engine, FAMILIES, Memory, Mode, ModelChoice, Order};
@@ -15,6 +16,8 @@ use std::str::FromStr;
 pub struct Options {
     #[command(flatten)]
     models: Models,
+    #[command(flatten)]
+    ort: OrtFlags,
     #[command(flatten)]
     image: Image,
     #[command(flatten)]
@@ -48,8 +51,8 @@ struct Models {
     /// Folder of the model files (default: $EDGE_OCR_MODELS, ./models, beside the program)
     #[arg(long, value_name = "DIR")]
     models_dir: Option<PathBuf>,
-    /// Engine that runs the networks: INT8 in fixed memory (arena), or float at any size (tract) [default: arena, or
-    /// tract for models and sizes that are not built in]
+    /// Engine that runs the networks: INT8 in fixed memory (arena), float at any size (tract), or ONNX Runtime with a
+    /// GPU (ort) [default: arena, or tract for models and sizes that are not built in]
     #[arg(long, value_enum)]
     engine: Option<EngineName>,
     /// Threads for one image (default: the processor's, at most 4)
@@ -73,6 +76,7 @@ enum EngineName {
     Arena,
     #[value(alias = "float")]
     Tract,
+    Ort,
 }
 
 #[derive(Args)]
@@ -250,9 +254,21 @@ impl Options {
 
     /// The configuration these flags describe.
     pub fn config(&self) -> Result<Config, Error> {
+        self.config_of(match self.models.engine {
+            Some(EngineName::Ort) => Engine::Ort,
+            Some(EngineName::Tract) => Engine::Tract,
+            Some(EngineName::Arena) | None => Engine::Arena,
+        })
+    }
+
+    /// The same with another engine.
+    pub fn config_of(&self, engine: Engine) -> Result<Config, Error> {
         let (image, recognition) = (&self.image, &self.recognition);
         let mut config = Config::default();
         config.models = self.models.choice()?;
+        config.ort = self.ort.params();
+        config.engine = engine;
+        self.ort.check(engine)?;
         config.threads = self.models.threads.unwrap_or(config.threads);
         config.memory = match self.models.memory {
             MemoryName::Small => Memory::Small,
@@ -276,17 +292,12 @@ impl Options {
         config.validate()?;
         config.detect.scale.validate()?;
         config.recognise.validate()?;
-        config.engine = match self.models.engine {
-            Some(EngineName::Arena) => Engine::Arena,
-            Some(EngineName::Tract) => Engine::Tract,
-            None => match config.needs_float().filter(|_| cfg!(feature = "tract")) {
-                Some(reason) => {
-                    log::info!("the float engine reads, because {reason}");
-                    Engine::Tract
-                }
-                None => Engine::Arena,
-            },
-        };
+        let free = self.models.engine.is_none() && engine == Engine::Arena;
+        let float = config.needs_float().filter(|_| free && cfg!(feature = "tract"));
+        if let Some(reason) = float {
+            log::info!("the float engine reads, because {reason}");
+            config.engine = Engine::Tract;
+        }
         Ok(config)
     }
 }
