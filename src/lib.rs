@@ -68,7 +68,8 @@
 //! # Threads
 //!
 //! A pipeline has [`Config::threads`] threads of its own and reads one image at a time (`&mut self`). It is `Send`. For
-//! several images at a time make several pipelines. The result is the same for any number of threads.
+//! several images at a time make several pipelines, which may have their networks in common:
+//! [`Pipeline::sharing_networks`]. The result is the same for any number of threads.
 //!
 //! # Features
 //!

@@ -6,8 +6,11 @@ use edge_ocr::config::Mode;
 use edge_ocr::detect::TextBox;
 use edge_ocr::image::{Image, ImageError, PixelView, decode};
 use edge_ocr::page::OwnedPage;
+use edge_ocr::pipeline::ProfileConfig;
 use edge_ocr::{Config, Error, Frame, Pipeline, Region};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{root, with};
 
 fn golden(name: &str) -> PathBuf {
@@ -172,6 +175,60 @@ fn line_is_read_without_a_detector() {
     let blank = Image::new(320, 48, [255; 3]).expect("an image");
     assert_eq!(pipeline.recognise_line(&blank).expect("a line").text, "");
     assert!(matches!(pipeline.detect(&rgb), Err(Error::Config(_))));
+}
+
+#[test]
+fn pipelines_that_share_networks_read_the_same() {
+    let mut first = pages();
+    let mut second = first.sharing_networks().expect("a second pipeline");
+    assert_eq!((second.names(), second.config()), (first.names(), first.config()));
+    let images = ["receipt.jpg", "columns.png", "upside_down.png", "plate.jpg"];
+    let read = |pipeline: &mut Pipeline, names: &[&str]| -> Vec<OwnedPage> {
+        names.iter().map(|name| pipeline.run(&image(name)).expect("read").to_owned()).collect()
+    };
+    let alone = read(&mut first, &images);
+    assert_eq!(alone[3].text(), expected("plate.jpg"));
+    // At the same time, each in another order.
+    let (forth, back) = std::thread::scope(|scope| {
+        let back = scope.spawn(|| {
+            let mut names = images;
+            names.reverse();
+            let mut pages = read(&mut second, &names);
+            pages.reverse();
+            pages
+        });
+        (read(&mut first, &images), back.join().expect("no panic"))
+    });
+    // Either outlives the other.
+    drop(first);
+    for pages in [forth, back, read(&mut second, &images)] {
+        for ((page, alone), name) in pages.iter().zip(&alone).zip(images) {
+            assert_eq!(page.lines, alone.lines, "{name}");
+        }
+    }
+}
+
+/// Its own way of reading, its profiles and its progress are those of the pipeline it was made from.
+#[test]
+fn pipeline_sharing_networks_is_set_up_alike() {
+    let mut first = Pipeline::from_config(&with(|config: &mut Config| {
+        config.mode = Mode::Line;
+        config.recognise.allowed_chars = Some("0123456789".into());
+    }))
+    .expect("a pipeline");
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = runs.clone();
+    first.on_progress(Arc::new(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }));
+    let profile = first.profile(&with(|profile: &mut ProfileConfig| profile.mode = Mode::Line)).expect("a profile");
+    let mut second = first.sharing_networks().expect("a second pipeline");
+    let plate = image("digit.png");
+    let text = second.run(&plate).expect("read").to_owned().text();
+    assert!(text.trim().chars().all(|c| c.is_ascii_digit()), "{text}");
+    assert!(runs.load(Ordering::Relaxed) > 0);
+    let free = first.run_profile(&plate, &profile, None).expect("read").to_owned();
+    assert_eq!(second.run_profile(&plate, &profile, None).expect("read").to_owned().lines, free.lines);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use super::interrupt::Guarded;
 use super::malloc_tuning;
 use super::options::Options;
+use super::turns::{self, Turn};
 use super::{Stop, exit, load, overwrite, sink, write_failed};
+use edge_ocr::image::decode::Decoded;
 use edge_ocr::page::LineRef;
 use edge_ocr::source::{self, Input};
 use edge_ocr::{Error, Pipeline};
@@ -57,6 +59,11 @@ struct Line {
 const MAX_LABELS_BYTES: u64 = 256 << 20;
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
+    run_with(args, turns::pipelines)
+}
+
+/// As [`run`], with the pipelines that `pipelines` makes of one and the number of images.
+pub fn run_with(args: &Args, pipelines: impl FnOnce(Pipeline, usize) -> Vec<Pipeline>) -> Result<u8, Stop> {
     let config = args.options.config()?;
     malloc_tuning::apply(&config, usize::MAX);
     let name = args.labels.display().to_string();
@@ -79,7 +86,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         .map(Input::Path)
         .collect();
     overwrite::refuse(&[("--out", sink::file(Some(&args.out)))], &read)?;
-    let mut pipeline = Pipeline::from_config(&config)?;
+    let pipeline = Pipeline::from_config(&config)?;
     // Making plans is part of loading; an image pays only for those beyond what `--memory` keeps.
     pipeline.warm_up()?;
     let config = pipeline.config();
@@ -87,16 +94,15 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let (out_name, out) = sink::create(Some(&args.out))?;
     // A prediction is written when its image is read, and none is cut by a signal.
     let out = Guarded::new(out, |mut out| out.flush())?;
-    let mut bad = 0;
-    for image in &images {
+    let read = |pipeline: &mut Pipeline, image: &String, turn: &Turn<'_, usize>| -> Result<bool, Stop> {
         let input = Input::Path(folder.join(image));
-        let start = Instant::now();
+        let mut start = Instant::now();
         let mut prediction = Prediction { image, lines: Vec::new(), ms: 0.0, error: None };
         let mut failed = false;
         // Of a file with several pages all lines, in their order.
         for loaded in load::load(&input, loading) {
-            let read = loaded.and_then(|loaded| {
-                let page = pipeline.run(&loaded)?;
+            let mut read_page = |loaded: &Decoded| -> Result<(), Error> {
+                let page = pipeline.run(loaded)?;
                 let line = |l: LineRef<'_>| Line {
                     page: loaded.page,
                     text: l.text().to_string(),
@@ -105,22 +111,39 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
                 };
                 prediction.lines.extend(page.lines().map(line));
                 Ok(())
-            });
-            if let Err(error) = read {
+            };
+            let read = loaded.map(|loaded| (read_page(&loaded), loaded));
+            prediction.ms += start.elapsed().as_secs_f64() * 1e3;
+            if turn.wait().is_none() {
+                return Ok(false);
+            }
+            if let Ok((_, loaded)) = &read {
+                load::log_notices(&input.name(), loaded);
+            }
+            if let Err(error) = read.and_then(|(read, _)| read) {
                 print_error!("edge-ocr: {image}: {error}");
                 failed = true;
                 prediction.error.get_or_insert(error.to_string());
             }
+            // The time of waiting is not that of the image.
+            start = Instant::now();
         }
-        bad += usize::from(failed);
-        prediction.ms = start.elapsed().as_secs_f64() * 1e3;
+        let Some(mut bad) = turn.wait() else { return Ok(false) };
+        *bad += usize::from(failed);
         out.with(|out| {
             serde_json::to_writer(&mut *out, &prediction)?;
-            out.write_all(b"\n")?;
+            out.write_all(
+                b"
+",
+            )?;
             out.flush()
         })
         .map_err(write_failed(&out_name))?;
-    }
+        Ok(true)
+    };
+    let mut pipelines = pipelines(pipeline, images.len());
+    let (bad, all) = turns::in_turn(&mut pipelines, &images, 0, read);
+    all?;
     if bad > 0 {
         print_error!("edge-ocr: {bad} of {} images could not be read", images.len());
         return Ok(exit::INPUT);

@@ -15,7 +15,7 @@ pub struct Loading {
     pub mirror: bool,
 }
 
-/// Reads an input and decodes its pages one after the other. Notices are logged.
+/// Reads an input and decodes its pages one after the other. Its notices are for [`log_notices`].
 pub fn load(input: &Input, loading: Loading) -> impl Iterator<Item = Result<Decoded, Error>> {
     let opened = source::read(input, loading.limits.max_bytes)
         .map_err(Error::from)
@@ -24,18 +24,21 @@ pub fn load(input: &Input, loading: Loading) -> impl Iterator<Item = Result<Deco
         Ok(pages) => (Some(pages), None),
         Err(error) => (None, Some(Err(error))),
     };
-    let name = input.name().into_owned();
     let read = pages.into_iter().flatten().map(move |decoded| -> Result<Decoded, Error> {
         let mut decoded = decoded?;
-        for notice in &decoded.notices {
-            log::warn!("{name}: {notice}");
-        }
         if loading.mirror {
             decoded.image.mirror();
         }
         Ok(decoded)
     });
     error.into_iter().chain(read)
+}
+
+/// Logs what was found out about a page of the input `name` while it was decoded.
+pub fn log_notices(name: &str, decoded: &Decoded) {
+    for notice in &decoded.notices {
+        log::warn!("{name}: {notice}");
+    }
 }
 
 /// The first page of an input, at its full size.

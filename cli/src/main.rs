@@ -39,6 +39,7 @@ mod sink;
 mod targets;
 #[cfg(all(feature = "ort", unix))]
 mod telemetry;
+mod turns;
 #[cfg(feature = "node")]
 mod worker;
 

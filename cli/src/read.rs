@@ -3,6 +3,7 @@
 use super::interrupt::Guarded;
 use super::malloc_tuning;
 use super::options::Options;
+use super::turns::{self, Turn};
 use super::{Stop, exit, load, overwrite, sink, write_failed};
 use clap::ValueEnum;
 use edge_ocr::image::decode::Decoded;
@@ -95,6 +96,11 @@ impl From<FormatName> for Format {
 }
 
 pub fn run(args: &Args) -> Result<u8, Stop> {
+    run_with(args, turns::pipelines)
+}
+
+/// As [`run`], with the pipelines that `pipelines` makes of one and the number of images.
+pub fn run_with(args: &Args, pipelines: impl FnOnce(Pipeline, usize) -> Vec<Pipeline>) -> Result<u8, Stop> {
     // What can be wrong is found before the models are loaded: configuration first, then the inputs.
     let config = args.options.config()?;
     if matches!((args.layout, args.format), (LayoutName::Rows, format) if !matches!(format, FormatName::Text)) {
@@ -110,17 +116,17 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let drawing = args.annotate.as_deref().filter(|_| !several);
     let output = sink::file(args.output.as_deref());
     overwrite::refuse(&[("--output", output), ("--annotate", drawing)], &inputs)?;
-    let mut annotator = args
+    let annotator = args
         .annotate
         .as_deref()
         .map(|target| Annotator::new(target, args.annotate_font.as_deref(), several))
         .transpose()?;
-    let mut pipeline = Pipeline::from_config(&config)?;
+    let pipeline = Pipeline::from_config(&config)?;
     let mut params = serde_json::to_value(pipeline.config())
         .map_err(|e| Stop::Failed(format!("the parameters could not be written: {e}")))?;
     params["mirror"] = args.mirror.into();
-    let models = output::Models::from(pipeline.names());
-    let engine = pipeline.names().engine;
+    let names = pipeline.names().clone();
+    let models = output::Models::from(&names);
 
     let (target, out) = sink::create(output)?;
     let mut options = output::Options::default();
@@ -136,57 +142,61 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     // Boxes are drawn on the whole image.
     let max_bytes = if annotator.is_some() { u64::MAX } else { pipeline.config().max_decoded_bytes() };
     let loading = load::Loading { limits: pipeline.config().limits, max_bytes, mirror: args.mirror };
-    let (mut bad, mut empty) = (0, 0);
     let mut code = exit::OK;
     for error in &unreadable {
         print_error!("edge-ocr: {error}");
         code = exit::INPUT;
     }
-    let mut read = |input: &Input| {
+    let read = |pipeline: &mut Pipeline, input: &Input, turn: &Turn<'_, Told>| -> Result<bool, Stop> {
+        // What comes through a pipe may never come, and must not keep the program from ending before.
+        if matches!(input, Input::Stdin) && turn.wait().is_none() {
+            return Ok(false);
+        }
         let name = input.name();
         progress.set_message(name.to_string());
         let (mut failed, mut texts) = (false, false);
         for loaded in load::load(input, loading) {
-            let read = loaded.and_then(|loaded| pipeline.run(&loaded).map(|page| (page, loaded)));
-            match read {
+            let read = loaded.map(|loaded| (pipeline.run(&loaded), loaded));
+            let Some(mut told) = turn.wait() else { return Ok(false) };
+            if let Ok((_, loaded)) = &read {
+                load::log_notices(&name, loaded);
+            }
+            match read.and_then(|(page, loaded)| Ok((page?, loaded))) {
                 Ok((page, loaded)) => {
                     texts |= !page.is_empty();
                     for notice in page.notices() {
                         log::warn!("{name}: {notice}");
                     }
                     let warnings = loaded.warnings();
-                    let mut document = Document::new(&name, page, &models, &params, engine);
+                    let mut document = Document::new(&name, page, &models, &params, names.engine);
                     document.part = Part::of(&loaded, &warnings);
                     results.with(|writer| {
                         writer.document(&document).map_err(write_failed(&target))?;
-                        annotator.as_mut().map_or(Ok(()), |annotator| annotator.draw(input, page, loaded))
+                        told.annotator.as_mut().map_or(Ok(()), |annotator| annotator.draw(input, page, loaded))
                     })?;
                 }
                 Err(error) => {
                     progress.suspend(|| print_error!("edge-ocr: {name}: {error}"));
                     results.with(|writer| writer.failure(&name, &error.to_string())).map_err(write_failed(&target))?;
                     failed = true;
-                    code = exit::of(&error);
+                    told.code = exit::of(&error);
                     // An engine that fails once fails again; a bad image is only itself.
                     if !matches!(error, Error::Image(_) | Error::Source(_)) {
-                        bad += 1;
+                        told.bad += 1;
                         return Ok(false);
                     }
                 }
             }
         }
-        bad += usize::from(failed);
-        empty += usize::from(!failed && !texts);
+        let Some(mut told) = turn.wait() else { return Ok(false) };
+        told.bad += usize::from(failed);
+        told.empty += usize::from(!failed && !texts);
         progress.inc(1);
         Ok(true)
     };
-    let mut goes_on: Result<bool, Stop> = Ok(true);
-    for input in &inputs {
-        goes_on = read(input);
-        if !matches!(goes_on, Ok(true)) {
-            break;
-        }
-    }
+    let mut pipelines = pipelines(pipeline, inputs.len());
+    let told = Told { bad: 0, empty: 0, code, annotator };
+    let (Told { bad, empty, mut code, .. }, goes_on) = turns::in_turn(&mut pipelines, &inputs, told, read);
     // Also after an error: what was read before it is a whole document.
     let closed = results.close(Writer::finish).map_err(write_failed(&target));
     progress.finish_and_clear();
@@ -200,6 +210,17 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         code = exit::NO_TEXT;
     }
     Ok(code)
+}
+
+/// What the images so far have come to.
+struct Told {
+    /// Images that could not be read.
+    bad: usize,
+    /// Images without text.
+    empty: usize,
+    /// The exit code.
+    code: u8,
+    annotator: Option<Annotator>,
 }
 
 /// A bar on standard error, for several images and a person who watches.

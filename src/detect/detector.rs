@@ -126,19 +126,37 @@ impl Detector {
         if output.axes() != [1, 1, height, width] {
             return Err(wrong(format!("for {probe} it answers {output}, not 1x1x{height}x{width}")).into());
         }
-        let most = params.scale.largest_side();
+        let (name, order) = (manifest.name.clone(), manifest.input.channel_order);
+        Ok(Detector::with_buffers(model, name, order, params.scale.clone(), db, pixels_at_once)?)
+    }
+
+    /// Another detector with the same network and parameters; its buffers are its own.
+    pub fn sharing_network(&self) -> Result<Detector, NoMemory> {
+        let Detector { model, name, order, scale, db, pixels_at_once, .. } = self;
+        Detector::with_buffers(model.clone(), name.clone(), *order, scale.clone(), *db, *pixels_at_once)
+    }
+
+    fn with_buffers(
+        model: Arc<dyn Model>,
+        name: String,
+        order: ChannelOrder,
+        scale: ScaleParams,
+        db: DbParams,
+        pixels_at_once: usize,
+    ) -> Result<Detector, NoMemory> {
+        let (most, row) = (scale.largest_side(), scale.longest_row());
         Ok(Detector {
-            order: manifest.input.channel_order,
             model,
-            name: manifest.name.clone(),
-            scale: params.scale.clone(),
-            resize: ResizeScratch::for_width(params.scale.longest_row())?,
+            name,
+            order,
+            resize: ResizeScratch::for_width(row)?,
             pixels_at_once,
-            across: try_vec_with_capacity(params.scale.longest_row(), FOR)?,
+            across: try_vec_with_capacity(row, FOR)?,
             scratch: DbScratch::for_map(most, most, &db)?,
             boxes: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             overview: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
             thumbnail: try_vec_with_capacity(2 * db.max_candidates.min(USUAL_CANDIDATES), FOR)?,
+            scale,
             db,
             prepare_ms: 0.0,
         })

@@ -16,7 +16,7 @@ use crate::parallel;
 use crate::recognise::{Recogniser, Restriction};
 use crate::stage::StageError;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use worker::{Job, ReadLine, Turning, Worker};
 
 /// Boxes that there is room for at once: what the detector finds on a page and on its overview.
@@ -85,8 +85,8 @@ pub struct Summary {
 
 /// The recogniser and classifier with what their threads need.
 pub struct LineReader {
-    recogniser: Recogniser,
-    classifier: Option<Classifier>,
+    recogniser: Arc<Recogniser>,
+    classifier: Option<Arc<Classifier>>,
     workers: Vec<Mutex<Worker>>,
     /// Boxes by the length of their line.
     order: Vec<(f64, usize)>,
@@ -97,7 +97,11 @@ pub struct LineReader {
 
 impl LineReader {
     /// Reads with up to `threads` threads, at least one.
-    pub fn new(recogniser: Recogniser, classifier: Option<Classifier>, threads: usize) -> Result<LineReader, NoMemory> {
+    pub fn new(
+        recogniser: Arc<Recogniser>,
+        classifier: Option<Arc<Classifier>>,
+        threads: usize,
+    ) -> Result<LineReader, NoMemory> {
         Ok(LineReader {
             recogniser,
             classifier,
@@ -106,6 +110,11 @@ impl LineReader {
             lines: try_vec_with_capacity(MAX_BOXES, LINES)?,
             widened: try_vec_with_capacity(MAX_BOXES, LINES)?,
         })
+    }
+
+    /// Another one with the same networks and as many threads.
+    pub fn sharing_networks(&self) -> Result<LineReader, NoMemory> {
+        LineReader::new(self.recogniser.clone(), self.classifier.clone(), self.workers.len())
     }
 
     /// The recogniser.
@@ -174,7 +183,7 @@ impl LineReader {
         let Some((_, longest)) = self.order.first() else { return Ok(()) };
         let (count, batch) = (self.order.len(), self.recogniser.batch());
         let tensors = self.recogniser.memory_bytes(count, boxes[*longest].size())?;
-        let classifier = self.classifier.as_ref().filter(|_| options.classify && turned.is_none());
+        let classifier = self.classifier.as_deref().filter(|_| options.classify && turned.is_none());
         let tensors = tensors.max(classifier.map_or(0, Classifier::memory_bytes));
         let crop = self.order.iter().map(|(_, index)| boxes[*index].crop_bytes()).max().unwrap_or(0);
         let needed = count.div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));

@@ -26,17 +26,16 @@ use crate::config::{Config, Engine, Mode};
 use crate::detect::detector::Detector;
 use crate::error::Error;
 use crate::image::region::PixelRect;
-use crate::infer::{Pool, Ran};
-use crate::memory::{Workspace, try_vec_with_capacity};
+use crate::infer::Ran;
+use crate::memory::{NoMemory, Workspace};
 use crate::models::{Charset, Kind, ModelError, Store};
 use crate::page::Page;
 use crate::param::Param;
 use crate::recognise::Recogniser;
 use crate::source::{self, Input};
-use lines::{LineReader, MAX_BOXES};
+use lines::LineReader;
 use stages::Stages;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Is called, by any thread, when something is done; see [`Pipeline::on_progress`].
 pub type OnProgress = Arc<dyn Fn() + Send + Sync>;
@@ -108,10 +107,7 @@ impl Pipeline {
         config.validate()?;
         let store = Store::new(config.models.folder.as_deref());
         let threads = config.threads;
-        let mut workspace = match config.engine {
-            Engine::Arena => Workspace::in_arena()?,
-            Engine::Tract | Engine::Ort => Workspace::on_heap(),
-        };
+        let mut workspace = workspace(config.engine)?;
         let mut ran = Vec::new();
         let detector = match needs.detector {
             true => {
@@ -143,11 +139,11 @@ impl Pipeline {
             // The INT8 engine took ONNX Runtime's place.
             reading.batch = 1;
         }
-        let recogniser = Recogniser::new(rec.network, &rec.manifest, charset, &reading)?;
+        let recogniser = Arc::new(Recogniser::new(rec.network, &rec.manifest, charset, &reading)?);
         let classifier = match needs.classifier {
             true => {
                 let cls = open(config, &store, Kind::Classifier, 1, &mut workspace)?;
-                Some((Classifier::new(cls.network, &cls.manifest, config.cls_thresh)?, cls.name))
+                Some((Arc::new(Classifier::new(cls.network, &cls.manifest, config.cls_thresh)?), cls.name))
             }
             false => None,
         };
@@ -160,16 +156,28 @@ impl Pipeline {
         let (classifier, cls) = classifier.unzip();
         let names = Names { engine: recogniser.engine(), det, rec: rec.name, cls, ran };
         let reader = LineReader::new(recogniser, classifier, threads)?;
-        let pool = Pool::new(threads).map_err(|e| {
-            Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with {}", Param::Threads))
-        })?;
         let profile = Profile::of_config(&config, reader.recogniser());
-        let boxes = try_vec_with_capacity(MAX_BOXES, "the lines of a page")?;
-        let page = Page::try_boxed()?;
-        let on_progress: OnProgress = Arc::new(|| {});
-        let stages =
-            Stages { config, detector, reader, boxes, page, workspace, pool, on_progress, start: Instant::now() };
+        let stages = Stages::new(config, detector, reader, workspace, Arc::new(|| {}))?;
         Ok(Pipeline { names, profile, stages })
+    }
+
+    /// Another pipeline with the same networks, to read another image meanwhile on another thread: no network is loaded
+    /// again. It has the configuration of this one, calls the same [`on_progress`](Self::on_progress), and reads the
+    /// same, as results depend on nothing that was read before. [`Profile`]s of either are good for both.
+    ///
+    /// Threads, page and memory are its own: [`Config::threads`] threads more, some megabytes for lists, and on the
+    /// heap what one pipeline takes for the pixels and tensors of the images it reads (with the INT8 engine the size of
+    /// the arena). With [`Engine::Ort`] a network runs for one pipeline at a time, so that two pipelines find the text
+    /// of one image while they recognise that of another, and more gain little.
+    ///
+    /// # Errors
+    /// [`Error::Infer`] when there is no memory for it, [`Error::Config`] when its threads cannot be started.
+    pub fn sharing_networks(&self) -> Result<Pipeline, Error> {
+        let Stages { config, detector, reader, on_progress, .. } = &self.stages;
+        let detector = detector.as_ref().map(Detector::sharing_network).transpose()?;
+        let reader = reader.sharing_networks()?;
+        let stages = Stages::new(config.clone(), detector, reader, workspace(config.engine)?, on_progress.clone())?;
+        Ok(Pipeline { names: self.names.clone(), profile: self.profile.clone(), stages })
     }
 
     /// Makes the plans most often needed, as many as are kept, which otherwise the first image that needs one waits
@@ -256,5 +264,13 @@ impl Pipeline {
         self.stages.begin(&frame);
         self.stages.read(&frame, rect.unwrap_or_else(|| stages::whole(&frame)), profile)?;
         Ok(self.stages.finish())
+    }
+}
+
+/// Memory for the networks of an engine.
+fn workspace(engine: Engine) -> Result<Workspace<'static>, NoMemory> {
+    match engine {
+        Engine::Arena => Workspace::in_arena(),
+        Engine::Tract | Engine::Ort => Ok(Workspace::on_heap()),
     }
 }

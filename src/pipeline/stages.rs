@@ -1,7 +1,7 @@
 //! The stages of a pipeline with their memory: one part of a frame after the other onto a page.
 
 use super::affine::AffineTransform;
-use super::lines::{LineBox, LineReader, ReadOptions};
+use super::lines::{LineBox, LineReader, MAX_BOXES, ReadOptions};
 use super::profile::Profile;
 use super::{Frame, OnProgress};
 use crate::config::{Config, Memory, Mode, Order};
@@ -15,8 +15,9 @@ use crate::image::resize::{self, ResizeScratch};
 use crate::image::turn::{self, Turn};
 use crate::image::{Image, ImageError, PixelView};
 use crate::infer::Pool;
-use crate::memory::Workspace;
+use crate::memory::{Workspace, try_vec_with_capacity};
 use crate::page::{Char, LineDraft, OwnedLine, Page, ms};
+use crate::param::Param;
 use std::time::Instant;
 
 /// A page of more pixels takes more memory to search than the recogniser's plans, which are then given up for it.
@@ -54,6 +55,23 @@ pub fn whole(frame: &Frame<'_>) -> PixelRect {
 }
 
 impl Stages {
+    /// The networks with threads and lists of their own.
+    pub fn new(
+        config: Config,
+        detector: Option<Detector>,
+        reader: LineReader,
+        workspace: Workspace<'static>,
+        on_progress: OnProgress,
+    ) -> Result<Stages, Error> {
+        let threads = config.threads;
+        let pool = Pool::new(threads).map_err(|e| {
+            Error::Config(format!("{threads} threads cannot be started: {e}; give fewer with {}", Param::Threads))
+        })?;
+        let boxes = try_vec_with_capacity(MAX_BOXES, "the lines of a page")?;
+        let page = Page::try_boxed()?;
+        Ok(Stages { config, detector, reader, boxes, page, workspace, pool, on_progress, start: Instant::now() })
+    }
+
     /// Forgets the page before, and begins that of `frame`.
     pub fn begin(&mut self, frame: &Frame<'_>) {
         self.start = Instant::now();
