@@ -2,7 +2,8 @@
 """Times of edge-ocr beside ONNX Runtime, OpenVINO and RapidOCR: one run, pair by pair, on the same pixels.
 
     benches/against.py --program target/release/edge-ocr --labels DATA/receipts/labels.jsonl
-        [--program-full PROGRAM] [--models models] [--threads 1 2] [--images 10] [--rounds 5] [--only models pages] [--out FILE]
+        [--program-full PROGRAM] [--models models] [--threads 1 2] [--images 10] [--rounds 5] [--only models pages]
+        [--eval-flags FLAGS] [--score SCORE.py] [--out FILE]
 
 Needs, in the Python that runs it: pip install onnxruntime onnx openvino rapidocr==3.10.0 . What is not installed is left out.
 
@@ -11,7 +12,8 @@ models  One run of the detector at 640x640 and of the recogniser at 320x48. Besi
         the folder for temporary files), and OpenVINO. The peers get input shapes fixed beforehand, which is how they are fastest,
         and normalised floats; what that costs is not counted. --program-full is a build with EDGE_OCR_CHARSET=full, whose
         recogniser computes all classes as theirs does.
-pages   The first N images of the labels file: `edge-ocr eval` beside RapidOCR with its default parameters, two threads each.
+pages   The first N images of the labels file: `edge-ocr eval`, with FLAGS if given, beside RapidOCR with its default parameters, two
+        threads each. With --score, the texts of both are scored against the labels.
         Times and peak memory are those of whole processes; `reading` leaves loading out.
 
 Ours and a peer take turns, each time in a process of its own; medians of the rounds are printed, and the median of the ratios,
@@ -27,6 +29,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -274,13 +277,24 @@ def words(texts):
     return collections.Counter(word.upper() for text in texts for word in text.split())
 
 
+def word_f1(args, folder, pages):
+    """What SCORE.py says of the texts of the first images."""
+    lines = [line for line in pathlib.Path(args.labels).read_text(encoding="utf-8").splitlines() if line.strip()][: len(pages)]
+    labels, read = f"{folder}/labels.jsonl", f"{folder}/read.jsonl"
+    pathlib.Path(labels).write_text("\n".join(lines))
+    pages = [{"image": json.loads(line)["image"], "lines": [{"text": text} for text in texts]} for line, texts in zip(lines, pages)]
+    pathlib.Path(read).write_text("\n".join(json.dumps(page) for page in pages))
+    output, *_ = process([sys.executable, args.score, labels, read])
+    return float(output.split("word F1 ")[1].split()[0])
+
+
 def measure_pages(args):
     count, threads = len(image_paths(args.labels, args.images)), 2
     figures = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
             out = f"{folder}/out.jsonl"
-            flags = ["--limit", str(args.images), "--threads", str(threads), "--out", out]
+            flags = ["--limit", str(args.images), "--threads", str(threads), "--out", out, *shlex.split(args.eval_flags)]
             _, seconds, megabytes = process([args.program, "eval", args.labels, *flags])
             ours = [json.loads(line) for line in open(out, encoding="utf-8")]
             texts = [line["text"] for page in ours for line in page["lines"]]
@@ -300,8 +314,14 @@ def measure_pages(args):
                 "seconds": [seconds, their_seconds], "megabytes": [megabytes, their_megabytes],
                 "reading_ms": [sum(p["ms"] for p in ours) / count, sum(p["ms"] for p in theirs["read"]) / count],
             })
+        scores = None
+        if args.score:
+            both = [[line["text"] for line in page["lines"]] for page in ours], [page["texts"] for page in theirs["read"]]
+            scores = [word_f1(args, folder, pages) for pages in both]
     row = {"what": f"{count} images", "threads": threads, "peer": f"RapidOCR {theirs['version']}",
-           "lines": [len(texts), len(other)], "words_shared": shared, "rounds": figures}
+           "lines": [len(texts), len(other)], "words_shared": shared, "word_f1": scores, "rounds": figures}
+    if scores:
+        print(f"{row['what']}, word F1 {scores[0]:.4f}  {row['peer']} {scores[1]:.4f}", flush=True)
     for key in ("seconds", "reading_ms", "megabytes"):
         pairs = [f[key] for f in figures]
         row[key] = {"ours": statistics.median(p[0] for p in pairs), "peer": statistics.median(p[1] for p in pairs),
@@ -327,6 +347,8 @@ def markdown(result):
                   f"| whole process | edge-ocr | {page['peer']} | ratio |", "|---|---|---|---|"]
         for key, name in (("seconds", "time, s"), ("reading_ms", "reading, ms an image"), ("megabytes", "peak memory, MB")):
             lines.append(f"| {name} | {page[key]['ours']:.2f} | {page[key]['peer']:.2f} | {page[key]['ratio']:.3f} |")
+        if page["word_f1"]:
+            lines.append("| word F1 | {:.4f} | {:.4f} | |".format(*page["word_f1"]))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -340,6 +362,8 @@ def main():
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=20, help="runs of the detector in a round; of the recogniser five times as many")
+    parser.add_argument("--score", metavar="SCORE.py")
+    parser.add_argument("--eval-flags", default="", metavar="FLAGS")
     parser.add_argument("--only", nargs="+", choices=["models", "pages"], default=["models", "pages"])
     parser.add_argument("--out")
     args = parser.parse_args()
