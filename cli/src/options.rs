@@ -276,14 +276,12 @@ impl Options {
         };
         config.mode = if image.line { Mode::Line } else { Mode::Page };
         config.classify = !recognition.no_cls;
-        config.cls_thresh = recognition.cls_thresh;
-        config.rec_score_thresh = recognition.rec_score_thresh;
+        (config.cls_thresh, config.rec_score_thresh) = (recognition.cls_thresh, recognition.rec_score_thresh);
         config.detect = self.detection.params()?;
         config.recognise = recognition.params(matches!(self.detection.scale, ScaleName::Reference))?;
         config.regions = parsed(&image.roi)?;
-        config.rotate_deg = image.rotate;
         config.enhance = parsed(&image.enhance)?;
-        config.limits = self.limits();
+        (config.rotate_deg, config.limits) = (image.rotate, self.limits());
         config.order = match image.order {
             OrderName::Reading => Order::Reading,
             OrderName::Rapidocr => Order::Rapidocr,
@@ -293,8 +291,7 @@ impl Options {
         config.detect.scale.validate()?;
         config.recognise.validate()?;
         let free = self.models.engine.is_none() && engine == Engine::Arena;
-        let float = config.needs_float().filter(|_| free && cfg!(feature = "tract"));
-        if let Some(reason) = float {
+        if let Some(reason) = config.needs_float().filter(|_| free && cfg!(feature = "tract")) {
             log::info!("the float engine reads, because {reason}");
             config.engine = Engine::Tract;
         }

@@ -98,7 +98,7 @@ fn nothing_is_left_in_home_or_temporary_folder() {
 }
 
 #[test]
-fn a_temporary_folder_that_is_not_there_costs_one_sentence() {
+fn missing_temporary_folder_costs_one_sentence() {
     let Some(library) = library().filter(|_| !models_missing()) else { return };
     let mut command = program();
     command.args(["read", "--engine", "ort", "--provider", "cpu", IMAGES[0], "--ort-library"]).arg(&library);

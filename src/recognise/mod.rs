@@ -15,6 +15,7 @@ mod widths;
 pub use long::Windows;
 #[doc(hidden)]
 pub use restriction::Restriction;
+use widths::aspect_ratio;
 pub use widths::{LONGEST_PX, SHORTEST_PX, Widths};
 
 use crate::image::resize::{self, ResizeScratch};
@@ -392,11 +393,6 @@ impl Recogniser {
 fn only_char(text: &str) -> Option<char> {
     let mut chars = text.chars();
     chars.next().filter(|_| chars.next().is_none())
-}
-
-/// Width over height.
-fn aspect_ratio(width: usize, height: usize) -> f64 {
-    width as f64 / height.max(1) as f64
 }
 
 fn wrong(manifest: &Manifest, reason: String) -> RecogniserError {

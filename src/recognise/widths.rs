@@ -28,3 +28,8 @@ impl Default for Widths {
         Widths::Buckets(target::WIDTHS_PX.to_vec())
     }
 }
+
+/// Width over height of a line.
+pub(super) fn aspect_ratio(width: usize, height: usize) -> f64 {
+    width as f64 / height.max(1) as f64
+}
