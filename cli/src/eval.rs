@@ -132,10 +132,7 @@ pub fn run_with(args: &Args, pipelines: impl FnOnce(Pipeline, usize) -> Vec<Pipe
         *bad += usize::from(failed);
         out.with(|out| {
             serde_json::to_writer(&mut *out, &prediction)?;
-            out.write_all(
-                b"
-",
-            )?;
+            out.write_all(b"\n")?;
             out.flush()
         })
         .map_err(write_failed(&out_name))?;

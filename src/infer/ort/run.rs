@@ -89,12 +89,14 @@ impl OrtSession {
         InferError::Run { model: self.runner.name.clone(), reason: essence(reason) }
     }
 
-    /// The parts of the memory: pixels, columns, answer.
-    fn parts<'a>(&self, memory: &'a mut [u8]) -> Result<[&'a mut [u8]; 3], InferError> {
+    /// The parts of the memory: pixels, which columns hold any (of image `i` the first `columns[i]`), answer.
+    fn parts<'a>(&self, memory: &'a mut [u8], columns: &[usize]) -> Result<[&'a mut [u8]; 3], InferError> {
         let memory = borrow_aligned(&self.runner.name, memory, self.memory_bytes())?;
         let (pixels, rest) = memory.split_at_mut(aligned_size(self.input.elements()));
         let (inside, answer) = rest.split_at_mut(aligned_size(inside_elements(self.input)));
-        Ok([&mut pixels[..self.input.elements()], &mut inside[..inside_elements(self.input)], answer])
+        let inside = &mut inside[..inside_elements(self.input)];
+        mark_inside(inside, self.input.axes().last().copied().unwrap_or(1), columns);
+        Ok([&mut pixels[..self.input.elements()], inside, answer])
     }
 }
 
@@ -127,8 +129,7 @@ impl Session for OrtSession {
     }
 
     fn run<'a>(&self, memory: &'a mut [u8], columns: &[usize], _: Option<&mut Pool>) -> Result<Answer<'a>, InferError> {
-        let [pixels, inside, answer] = self.parts(memory)?;
-        mark_inside(inside, self.input.axes().last().copied().unwrap_or(1), columns);
+        let [pixels, inside, answer] = self.parts(memory, columns)?;
         let answer: &mut [f32] = bytemuck::cast_slice_mut(answer);
         let mut state = self.runner.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { session, inputs: names, all: (name, options), .. } = &mut *state;
@@ -141,8 +142,7 @@ impl Session for OrtSession {
     }
 
     fn run_likeliest<'a>(&self, memory: &'a mut [u8], columns: &[usize]) -> Result<Option<Likeliest<'a>>, InferError> {
-        let [pixels, inside, answer] = self.parts(memory)?;
-        mark_inside(inside, self.input.axes().last().copied().unwrap_or(1), columns);
+        let [pixels, inside, answer] = self.parts(memory, columns)?;
         let mut state = self.runner.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { session, inputs: names, likeliest: Some((top, options)), .. } = &mut *state else {
             return Ok(None);
