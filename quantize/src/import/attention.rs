@@ -42,6 +42,14 @@ impl Qkv {
         }
     }
 
+    /// Number of axes of a part.
+    pub(super) fn rank(self) -> Result<usize, String> {
+        match self.stage {
+            Stage::Part(_) => Ok(4),
+            stage => Err(format!("an attention at {stage:?} is asked for its shape")),
+        }
+    }
+
     pub(super) fn slice(self, start: i64, end: i64) -> Result<Qkv, String> {
         match (self.stage, start) {
             (Stage::Stacked, 0..=2) if end == start + 1 || (start == 2 && end > 2) => {

@@ -112,6 +112,7 @@ impl Importer {
             }
             (Value::Erf(x), 1) if near(scale[0], 1.0) && near(shift[0], 1.0) => Ok(Value::ErfPlusOne(x)),
             (Value::Variance(x), 1) if scale[0] == 1.0 && shift[0] > 0.0 => Ok(Value::VariancePlus(x, shift[0])),
+            (nested @ Value::Nested(..), 1) if scale[0] == 1.0 && shift[0] == 0.0 => Ok(nested),
             (Value::Attention(qkv), 1) => qkv.affine(scale[0], shift[0]).map(Value::Attention),
             (other, n) => Err(format!("it joins {} and {n} numbers of shape {:?}", describe(&other), c.dims)),
         }
@@ -137,7 +138,7 @@ impl Importer {
         Value::Feature(id, layout)
     }
 
-    /// x·sigmoid(x), or x·s with s from x's mean.
+    /// x·sigmoid(x), x·hard_sigmoid(x) of the hard-swish, or x·s with s from x's mean.
     fn product(&mut self, node: &RawNode, a: TensorId, b: TensorId, layout: Layout) -> Result<Value, String> {
         let channels = self.channels(a);
         for (x, gate) in [(a, b), (b, a)] {
@@ -147,11 +148,27 @@ impl Importer {
                     layout,
                 ));
             }
+            if self.is_hard_swish_gate(x, gate) {
+                return Ok(Value::Feature(
+                    self.emit(node, Op::Activation(Activation::HardSwish), vec![x], channels),
+                    layout,
+                ));
+            }
             if let Some(se) = self.squeeze_excite(x, gate) {
                 return Ok(Value::Feature(self.emit(node, Op::SqueezeExcite(se), vec![x], channels), layout));
             }
         }
         Err("it multiplies two maps of which neither is a gate of the other".into())
+    }
+
+    /// Whether `gate` is hard_sigmoid(x) with the slope and offset of a hard-swish.
+    fn is_hard_swish_gate(&self, x: TensorId, gate: TensorId) -> bool {
+        self.producer(gate).is_some_and(|node| match node.op {
+            Op::Activation(Activation::HardSigmoid { alpha, beta }) => {
+                node.inputs == [x] && near(alpha, 1.0 / 6.0) && near(beta, 0.5)
+            }
+            _ => false,
+        })
     }
 
     /// Walks back from a gate: hard sigmoid, product, relu, product, mean of x.

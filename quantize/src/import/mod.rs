@@ -9,6 +9,8 @@ mod node;
 mod normalise;
 pub mod raw;
 mod spatial;
+#[cfg(test)]
+mod tests;
 
 use crate::graph::{Conv, CtcHead, DType, Graph, GraphError, Node, Op, Quant, Tensor, TensorId};
 use crate::graph::{drop_dead, fuse};
@@ -77,6 +79,8 @@ impl Layout {
 enum Value {
     Const(Constant),
     Feature(TensorId, Layout),
+    /// A feature map with one more axis in front, of length 1.
+    Nested(TensorId, Layout),
     /// Elements of a shape; `None` depends on the input's size.
     Ints(Vec<Option<i64>>),
     /// erf(x/√2)
@@ -232,6 +236,7 @@ fn describe(value: &Value) -> &'static str {
     match value {
         Value::Const(_) => "a constant",
         Value::Feature(..) => "a feature map",
+        Value::Nested(..) => "a feature map with one more axis",
         Value::Ints(_) => "a shape",
         Value::Erf(_) | Value::ErfPlusOne(_) => "half a GELU",
         Value::Clip6(_) => "half a hard-swish",

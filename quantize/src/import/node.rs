@@ -27,6 +27,7 @@ impl Importer {
                 let (alpha, beta) = (node.float("alpha").unwrap_or(0.2), node.float("beta").unwrap_or(0.5));
                 self.activation(node, Activation::HardSigmoid { alpha, beta })
             }
+            "HardSwish" => self.activation(node, Activation::HardSwish),
             "Erf" => self.erf(node),
             "Clip" => self.clip(node),
             "Add" | "Sub" | "Mul" | "Div" => self.binary(node),
@@ -35,15 +36,13 @@ impl Importer {
             "Concat" => self.concat(node),
             "Shape" => match self.value(node, 0)? {
                 Value::Feature(_, layout) => Ok(Value::Ints(vec![None; layout.rank()])),
+                Value::Attention(qkv) => qkv.rank().map(|rank| Value::Ints(vec![None; rank])),
                 other => Err(format!("its input is {}", describe(other))),
             },
             "Slice" => self.slice(node),
             "Reshape" => self.reshape(node),
             "Squeeze" => self.squeeze(node),
-            "Unsqueeze" => match self.value(node, 0)? {
-                ints @ Value::Ints(_) => Ok(ints.clone()),
-                other => Err(format!("its input is {}", describe(other))),
-            },
+            "Unsqueeze" => self.unsqueeze(node),
             "Transpose" => self.transpose(node),
             _ => Err("this operation is not known".into()),
         }
@@ -92,14 +91,30 @@ impl Importer {
         }
     }
 
-    fn squeeze(&mut self, node: &RawNode) -> Result<Value, String> {
-        let axes = match self.constant(node, 1)?.and_then(Constant::ints) {
+    /// The axes of a node that has them as an input or, in older networks, as an attribute.
+    fn axes(&self, node: &RawNode) -> Result<Option<Vec<i64>>, String> {
+        Ok(match self.constant(node, 1)?.and_then(Constant::ints) {
             Some(axes) => Some(axes.to_vec()),
             None => node.ints("axes").map(<[i64]>::to_vec),
-        };
+        })
+    }
+
+    fn unsqueeze(&mut self, node: &RawNode) -> Result<Value, String> {
+        let axes = self.axes(node)?;
+        match (self.value(node, 0)?.clone(), axes.as_deref()) {
+            (ints @ Value::Ints(_), _) => Ok(ints),
+            (Value::Feature(id, Layout::Nct), Some([2])) => Ok(Value::Feature(id, Layout::Nchw)),
+            (Value::Feature(id, layout), Some([0])) => Ok(Value::Nested(id, layout)),
+            (other, axes) => Err(format!("its input is {} and its axes are {axes:?}", describe(&other))),
+        }
+    }
+
+    fn squeeze(&mut self, node: &RawNode) -> Result<Value, String> {
+        let axes = self.axes(node)?;
         match (self.value(node, 0)?.clone(), axes.as_deref()) {
             (ints @ Value::Ints(_), _) => Ok(ints),
             (Value::Attention(qkv), Some([0])) => Ok(Value::Attention(qkv)),
+            (Value::Nested(id, layout), Some([0])) => Ok(Value::Feature(id, layout)),
             (Value::Feature(id, Layout::Nchw), Some([2])) => Ok(Value::Feature(id, Layout::Nct)),
             (other, axes) => Err(format!("its input is {} and its axes are {axes:?}", describe(&other))),
         }
@@ -121,6 +136,10 @@ impl Importer {
             (Value::Feature(id, Layout::Ntc), 4) => Ok(Value::Feature(id, Layout::Nhwc)),
             (Value::Feature(id, Layout::Ntc), 5) => self.split_heads(id, &target).map(Value::Attention),
             (Value::Attention(qkv), 3) => self.attention(node, qkv),
+            // To the shape that it has.
+            (Value::Attention(qkv), rank) if qkv.rank() == Ok(rank) && target.iter().all(Option::is_none) => {
+                Ok(Value::Attention(qkv))
+            }
             (other, rank) => Err(format!("its input is {}, its target has {rank} axes", describe(&other))),
         }
     }

@@ -146,7 +146,9 @@ impl Importer {
         let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|at| self.floats(node, at).map(<[f32]>::to_vec));
         let (gamma, beta, mean, variance) = (gamma?, beta?, mean?, variance?);
         let c = self.channels(x);
-        if [&gamma, &beta, &mean, &variance].iter().any(|v| v.len() != c) || layout != Layout::Nchw {
+        if [&gamma, &beta, &mean, &variance].iter().any(|v| v.len() != c)
+            || ![Layout::Nchw, Layout::Nct].contains(&layout)
+        {
             return Err(format!("it does not fit {c} channels"));
         }
         let eps = f64::from(node.float("epsilon").unwrap_or(1e-5));
