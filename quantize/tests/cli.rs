@@ -104,7 +104,7 @@ fn plan_takes_sizes_charset_and_threads_from_a_board() {
     assert!(said.contains("for pi-zero2w") && said.contains("48x1600: arena "), "{said}");
     assert!(said.contains("with 4 threads"), "{said}");
     let bytes = AlignedBytes::copy(&std::fs::read(&out).unwrap());
-    assert_eq!(Plan::load_for(bytes.bytes(), "pi-zero2w").unwrap().header().variants, 9);
+    assert_eq!(Plan::load_for(bytes.bytes(), "pi-zero2w").unwrap().header().variants, 12);
     let cls = models("ppocr-mobile-v2-cls.q8");
     assert!(fails(2, &["plan", &cls, "--target", &board, "--out", &out]).contains("--size"));
     assert!(fails(2, &["plan", &cls, "--target", "t", "--out", &out]).contains("--size"));

@@ -217,6 +217,8 @@ fn the_shipped_models() {
     let shipped = [
         ("ppocrv6-small-det", [320, 320]),
         ("ppocrv6-small-rec", [48, 160]),
+        ("ppocrv6-tiny-det", [320, 320]),
+        ("ppocrv6-tiny-rec", [48, 320]),
         ("ppocr-mobile-v2-cls", [48, 192]),
         ("ppocrv4-mobile-det", [320, 320]),
         ("ppocrv4-mobile-rec", [48, 160]),

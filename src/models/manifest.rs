@@ -163,8 +163,52 @@ pub struct Recogniser {
     pub stride_px: usize,
     /// Classes of the output: blank, the characters, space.
     pub classes: usize,
-    /// Where the characters come from: `onnx-metadata:<key>`, one character a line.
+    /// Where the characters come from, one a line: `onnx-metadata:<key>`, or `file` with a [`Dictionary`].
     pub charset: String,
+    /// The text file with the characters, where the ONNX file has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dictionary: Option<Dictionary>,
+    /// The narrowest input at which it reads well, pixels; narrower ones are not used. 320 if not given, the width that
+    /// the family was trained with.
+    #[serde(default = "trained_width_px")]
+    pub narrowest_px: usize,
+    /// A space stands where its probability between two characters is at least this, above 0 and below 1; only where it
+    /// is the likeliest class if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space_thresh: Option<f32>,
+    /// When a line need not be read again by a larger network; always if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certain: Option<Certain>,
+}
+
+/// The width that the recognisers of the family were trained with.
+pub(crate) const TRAINED_WIDTH_PX: usize = 320;
+
+fn trained_width_px() -> usize {
+    TRAINED_WIDTH_PX
+}
+
+/// The least certainty of a line that need not be read again: probabilities, 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certain {
+    /// Mean of the characters.
+    pub mean: f32,
+    /// Of the least certain character, or gap between two characters.
+    pub least: f32,
+}
+
+/// The text file with a recogniser's characters. It lies beside the ONNX file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dictionary {
+    /// Its name in the models folder.
+    pub name: String,
+    /// Its SHA-256, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Its path in the Python package that carries the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_path: Option<String>,
 }
 
 /// Facts of a text-line orientation classifier.
@@ -185,6 +229,11 @@ impl Manifest {
         manifest.check().map(|()| manifest)
     }
 
+    /// The text file with the characters, where the ONNX file has none.
+    pub fn dictionary(&self) -> Option<&Dictionary> {
+        self.recogniser.as_ref().and_then(|facts| facts.dictionary.as_ref())
+    }
+
     fn check(&self) -> Result<(), String> {
         let facts = [
             (self.schema == 1, "schema must be 1"),
@@ -196,10 +245,7 @@ impl Manifest {
                 !self.file.name.contains(['/', '\\']) && self.file.name.ends_with(".onnx"),
                 "file.name must be a plain .onnx file name",
             ),
-            (
-                self.file.sha256.len() == 64 && self.file.sha256.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')),
-                "file.sha256 must be 64 lower-case hexadecimal digits",
-            ),
+            (is_sha256(&self.file.sha256), "file.sha256 must be 64 lower-case hexadecimal digits"),
             (self.input.channels == 3, "input.channels must be 3"),
             (
                 self.input.std.iter().chain(&self.input.mean).all(|v| v.is_finite()) && !self.input.std.contains(&0.0),
@@ -229,9 +275,33 @@ impl Manifest {
                 self.kind != Kind::Classifier || matches!(self.input.width_px, Some(1..=4096)),
                 "input.width_px must be 1 to 4096",
             ),
+            (self.recogniser.as_ref().is_none_or(|r| r.stride_px > 0), "recogniser.stride_px must be above 0"),
             (
-                self.recogniser.as_ref().is_none_or(|r| r.stride_px > 0 && r.charset.starts_with("onnx-metadata:")),
-                "recogniser.stride_px must be above 0 and charset be onnx-metadata:<key>",
+                self.recogniser.as_ref().is_none_or(|r| (64..=TRAINED_WIDTH_PX).contains(&r.narrowest_px)),
+                "recogniser.narrowest_px must be 64 to 320",
+            ),
+            (
+                self.recogniser.as_ref().is_none_or(|r| r.space_thresh.is_none_or(|v| v > 0.0 && v < 1.0)),
+                "recogniser.space_thresh must be above 0 and below 1",
+            ),
+            (
+                self.recogniser
+                    .as_ref()
+                    .and_then(|r| r.certain.as_ref())
+                    .is_none_or(|c| [c.mean, c.least].iter().all(|v| (0.0..=1.0).contains(v))),
+                "recogniser.certain must have probabilities, 0 to 1",
+            ),
+            (
+                self.recogniser.as_ref().is_none_or(|r| match r.dictionary {
+                    Some(_) => r.charset == "file",
+                    None => r.charset.starts_with("onnx-metadata:"),
+                }),
+                "recogniser.charset must be onnx-metadata:<key>, or file with [recogniser.dictionary]",
+            ),
+            (
+                self.dictionary()
+                    .is_none_or(|d| !d.name.contains(['/', '\\']) && d.name.ends_with(".txt") && is_sha256(&d.sha256)),
+                "recogniser.dictionary must have a plain .txt file name and 64 lower-case hexadecimal digits for sha256",
             ),
             (
                 self.input.multiple_of_px.is_none_or(|m| (1..=1024).contains(&m)),
@@ -243,6 +313,10 @@ impl Manifest {
             None => Ok(()),
         }
     }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub enum ModelError {
     },
     /// The INT8 engine runs only what the program was built with.
     #[error(
-        "the {kind} {name} is not built into this program, only {built_in} is; build it with a target that names {name}, or {float}",
+        "the {kind} {name} is not built into this program, which has {built_in}; build it with a target that names {name}, or {float}",
         float = crate::param::FloatEngine
     )]
     NotBuiltIn {
@@ -106,7 +106,7 @@ pub enum ModelError {
         name: String,
         /// What it was to be.
         kind: Kind,
-        /// The model of that kind in the program.
-        built_in: &'static str,
+        /// The models of that kind in the program.
+        built_in: String,
     },
 }

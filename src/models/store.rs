@@ -1,5 +1,6 @@
 //! Finding a model's file and proving that it is the one its manifest describes.
 
+use super::manifest::TRAINED_WIDTH_PX;
 use super::{Kind, Manifest, ModelError};
 use crate::param::Param;
 use sha2::{Digest, Sha256};
@@ -39,6 +40,8 @@ pub struct StoredModel {
     pub manifest: Manifest,
     /// The ONNX file.
     pub bytes: Vec<u8>,
+    /// The text file with the characters, of a recogniser whose manifest names one.
+    pub dictionary: Option<String>,
 }
 
 impl Store {
@@ -90,10 +93,11 @@ impl Store {
                 let reason = format!("its manifest says that it is a {}", manifest.kind);
                 return Err(ModelError::WrongKind { name: name.into(), kind, reason });
             }
-            let path = self.find(manifest).ok_or_else(|| self.missing(manifest))?;
+            let path = self.find(manifest).ok_or_else(|| self.missing(manifest, &manifest.file.name))?;
             let bytes = read(&path)?;
-            verify(manifest, &path, &bytes)?;
-            return Ok(StoredModel { name: name.into(), path, manifest: manifest.clone(), bytes });
+            verify(name, &path, &bytes, &manifest.file.sha256)?;
+            let dictionary = self.dictionary(manifest, &path)?;
+            return Ok(StoredModel { name: name.into(), path, manifest: manifest.clone(), bytes, dictionary });
         }
         let path = PathBuf::from(name);
         if !(name.ends_with(".onnx") || name.contains(['/', '\\'])) {
@@ -101,18 +105,39 @@ impl Store {
         }
         let mut manifest = self.manifest(like).cloned().ok_or_else(|| ModelError::Unknown { name: like.into() })?;
         manifest.name = name.into();
+        if let Some(facts) = &mut manifest.recogniser {
+            // These are known of one network only.
+            (facts.narrowest_px, facts.space_thresh, facts.certain) = (TRAINED_WIDTH_PX, None, None);
+        }
         let bytes = read(&path)?;
-        Ok(StoredModel { name: name.into(), path, manifest, bytes })
+        Ok(StoredModel { name: name.into(), path, manifest, bytes, dictionary: None })
     }
 
-    /// Reads a manifest's file and checks it against the checksum; gives where it is.
+    /// Reads a manifest's files and checks them against their checksums; gives where the network is.
     pub fn verify(&self, manifest: &Manifest) -> Result<PathBuf, ModelError> {
-        let path = self.find(manifest).ok_or_else(|| self.missing(manifest))?;
+        let path = self.find(manifest).ok_or_else(|| self.missing(manifest, &manifest.file.name))?;
         let bytes = read(&path)?;
-        verify(manifest, &path, &bytes).map(|()| path)
+        verify(&manifest.name, &path, &bytes, &manifest.file.sha256)?;
+        self.dictionary(manifest, &path).map(|_| path)
     }
 
-    fn missing(&self, manifest: &Manifest) -> ModelError {
+    /// The dictionary that a manifest names, from beside its network.
+    fn dictionary(&self, manifest: &Manifest, network: &Path) -> Result<Option<String>, ModelError> {
+        let Some(dictionary) = manifest.dictionary() else { return Ok(None) };
+        let path = network.with_file_name(&dictionary.name);
+        if !path.is_file() {
+            return Err(self.missing(manifest, &dictionary.name));
+        }
+        let bytes = read(&path)?;
+        verify(&manifest.name, &path, &bytes, &dictionary.sha256)?;
+        let broken = |e: std::string::FromUtf8Error| ModelError::Dictionary {
+            name: path.display().to_string(),
+            reason: e.to_string(),
+        };
+        String::from_utf8(bytes).map(Some).map_err(broken)
+    }
+
+    fn missing(&self, manifest: &Manifest, file: &str) -> ModelError {
         let folders: Vec<String> = self.folders.iter().map(|f| f.display().to_string()).collect();
         let remedy = match &manifest.origin.package {
             Some(_) => {
@@ -124,12 +149,7 @@ impl Store {
             }
             None => format!("fetch it by hand from {}", manifest.origin.url),
         };
-        ModelError::Missing {
-            name: manifest.name.clone(),
-            file: manifest.file.name.clone(),
-            folders: folders.join(", "),
-            remedy,
-        }
+        ModelError::Missing { name: manifest.name.clone(), file: file.into(), folders: folders.join(", "), remedy }
     }
 }
 
@@ -145,13 +165,12 @@ fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     std::fs::read(path).map_err(|e| unreadable(e.to_string()))
 }
 
-fn verify(manifest: &Manifest, path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+fn verify(name: &str, path: &Path, bytes: &[u8], want: &str) -> Result<(), ModelError> {
     let got: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-    if got == manifest.file.sha256 {
+    if got == want {
         return Ok(());
     }
-    let (name, path, want) = (manifest.name.clone(), path.display().to_string(), manifest.file.sha256.clone());
-    Err(ModelError::Checksum { name, path, got, want })
+    Err(ModelError::Checksum { name: name.into(), path: path.display().to_string(), got, want: want.into() })
 }
 
 #[cfg(test)]
@@ -166,7 +185,7 @@ mod tests {
         let mut stems: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|e| e.unwrap().path())
-            .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+            .filter(|p| p.extension().is_some_and(|e| e == "toml") && !p.ends_with("Cargo.toml"))
             .map(|p| p.file_stem().unwrap().to_str().unwrap().to_string())
             .collect();
         let mut names: Vec<String> = store.manifests.iter().map(|m| m.name.clone()).collect();

@@ -4,10 +4,14 @@ use clap::{Args as ClapArgs, ValueEnum};
 use edge_ocr_engine::plan::crc32;
 use edge_ocr_quantize::calibrate::{Calibrated, Options, Ranges, Rounding, within};
 use edge_ocr_quantize::charset::{self, Charset};
-use edge_ocr_quantize::data::{list, manifest::Manifest, samples};
+use edge_ocr_quantize::data::{
+    list,
+    manifest::{Manifest, sha256},
+    samples,
+};
 use edge_ocr_quantize::q8::{Kind, Model, Provenance};
 use edge_ocr_quantize::{Error, import, onnx};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Quantise an ONNX network with calibration images
 #[derive(ClapArgs)]
@@ -87,11 +91,9 @@ pub fn run(args: Args) -> Result<(), Error> {
     let mut classes = Vec::new();
     let mut name = manifest.name.clone();
     if kind == Kind::Recogniser {
-        let dictionary = raw.metadata.get("character").ok_or_else(|| {
-            Error::file(&args.model, "it holds no dictionary (metadata `character`); take a model that does")
-        })?;
+        let dictionary = manifest.dictionary(&args.model, raw.metadata.get("character"))?;
         let charset = Charset::parse(&args.charset)?;
-        classes = charset::prune(&mut graph, &charset::dictionary(dictionary), &charset)?;
+        classes = charset::prune(&mut graph, &charset::dictionary(&dictionary), &charset)?;
         name += charset.suffix();
     }
     let entries = list::read(&args.images)?;
@@ -152,10 +154,4 @@ pub fn run(args: Args) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn sha256(path: &Path) -> Result<String, Error> {
-    use sha2::Digest;
-    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
-    Ok(sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect())
 }

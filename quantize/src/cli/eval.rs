@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<(), Error> {
     if model.kind == Kind::Recogniser {
         // The same characters for both, so that only the arithmetic differs.
         model = model.prune(&charset)?;
-        let all = charset::dictionary(raw.metadata.get("character").map_or("", |d| d));
+        let all = charset::dictionary(&manifest.dictionary(&args.model, raw.metadata.get("character"))?);
         charset::prune(&mut float, &all, &charset)?;
     }
     let entries: Vec<list::Entry> = list::read(&args.images)?.into_iter().step_by(args.every.max(1)).collect();

@@ -66,9 +66,10 @@ impl Given {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let target = Target::parse(&text, &name).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
         let (mut sizes, mut charset) = (Vec::new(), None);
-        if model.name == target.detector.model {
+        let is = |first: &String, second: &Option<String>| [Some(first), second.as_ref()].contains(&Some(&model.name));
+        if is(&target.detector.model, &target.detector.second_model) {
             sizes = target.detector.canvases_px.iter().map(|[w, h]| [*h, *w]).collect();
-        } else if model.name == target.recogniser.model {
+        } else if is(&target.recogniser.model, &target.recogniser.second_model) {
             sizes = target.recogniser.widths_px.iter().map(|w| [LINE_HEIGHT_PX, *w]).collect();
             charset = Some(target.recogniser.charset);
         }

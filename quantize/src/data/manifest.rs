@@ -15,6 +15,7 @@ pub struct Manifest {
     pub file: FileFacts,
     pub origin: Origin,
     pub input: InputFacts,
+    pub recogniser: Option<RecogniserFacts>,
 }
 
 /// Kind as the manifest writes it.
@@ -33,6 +34,13 @@ pub enum ManifestKind {
 pub struct FileFacts {
     pub name: String,
     pub sha256: String,
+}
+
+/// Facts of a recogniser.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct RecogniserFacts {
+    pub dictionary: Option<FileFacts>,
 }
 
 /// Its origin.
@@ -73,6 +81,23 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The characters of a recogniser, one a line: the dictionary beside its network where the manifest names one,
+    /// otherwise `in_network`, what the network itself carries.
+    ///
+    /// # Errors
+    /// The dictionary is missing or another than the manifest says, or there is none.
+    pub fn dictionary(&self, network: &Path, in_network: Option<&String>) -> Result<String, Error> {
+        let Some(file) = self.recogniser.as_ref().and_then(|facts| facts.dictionary.as_ref()) else {
+            let none = "it holds no dictionary (metadata `character`), and its manifest names none";
+            return in_network.cloned().ok_or_else(|| Error::file(network, none));
+        };
+        let path = network.with_file_name(&file.name);
+        if sha256(&path)? != file.sha256 {
+            return Err(Error::file(&path, "it is not the file of the manifest (sha256 differs); fetch it again"));
+        }
+        std::fs::read_to_string(&path).map_err(|e| Error::file(&path, e))
+    }
+
     /// The normalisation.
     pub fn normalisation(&self) -> Normalisation {
         Normalisation { mean: self.input.mean, std: self.input.std }
@@ -96,4 +121,14 @@ impl Manifest {
             multiple_of_px: self.input.multiple_of_px,
         }
     }
+}
+
+/// SHA-256 of a file, hexadecimal.
+///
+/// # Errors
+/// It cannot be read.
+pub fn sha256(path: &Path) -> Result<String, Error> {
+    use sha2::Digest;
+    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+    Ok(sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect())
 }
