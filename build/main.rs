@@ -15,10 +15,24 @@ fn main() {
     }
 }
 
+/// The narrowest input of a recogniser whose manifest says nothing else, as in `src/models/manifest.rs`.
+const TRAINED_WIDTH_PX: i64 = 320;
+
 /// What the build reads of a model's manifest; the program checks all of it.
 struct Sizes {
     height_px: usize,
     width_px: usize,
+    /// A recogniser's narrowest input.
+    narrowest_px: usize,
+}
+
+/// A network of the program.
+struct Embedded {
+    kind: &'static str,
+    name: String,
+    plan: Compiled,
+    /// Text of each class of a recogniser.
+    classes: Vec<String>,
 }
 
 fn build() -> Result<(), String> {
@@ -40,33 +54,60 @@ fn build() -> Result<(), String> {
     }
 
     let models = root.join("models");
-    let (det, _) = load(&models, &target.detector.model)?;
-    let (rec, rec_sizes) = load(&models, &target.recogniser.model)?;
-    let (cls, cls_sizes) = load(&models, &target.classifier.model)?;
     let charset = &target.recogniser.charset;
     if !["latin", "digits", "full"].contains(&charset.as_str()) {
         println!("cargo::rerun-if-changed={charset}");
     }
-    let rec = Charset::parse(charset)
-        .and_then(|charset| rec.prune(&charset))
+    let cut_to = Charset::parse(charset)
         .map_err(|e| format!("the charset {charset:?} (EDGE_OCR_CHARSET) cannot be used: {e}"))?;
-
-    let heights = |widths: &[usize]| widths.iter().map(|w| [rec_sizes.height_px, *w]).collect::<Vec<_>>();
     let canvases: Vec<[usize; 2]> = target.detector.canvases_px.iter().map(|[w, h]| [*h, *w]).collect();
-    let plans = [
-        ("Detector", &target.detector.model, plan(&target, &det, canvases)?),
-        ("Recogniser", &target.recogniser.model, plan(&target, &rec, heights(&target.recogniser.widths_px))?),
-        ("Classifier", &target.classifier.model, plan(&target, &cls, vec![[cls_sizes.height_px, cls_sizes.width_px]])?),
-    ];
-    for (_, name, compiled) in &plans {
-        let path = out.join(format!("{name}.plan"));
-        write(&path, &if target.program.compress { deflated(&compiled.bytes) } else { compiled.bytes.clone() })?;
-    }
-    let [(.., det), (.., reader), (.., cls)] = &plans;
-    let arena = Arena::of(&target, det, reader, cls)?;
+    let embed = |kind: &'static str, name: &str| -> Result<Embedded, String> {
+        let (mut model, sizes) = load(&models, name)?;
+        if kind == "Recogniser" {
+            model =
+                model.prune(&cut_to).map_err(|e| format!("{name} cannot be cut to the charset {charset:?}: {e}"))?;
+        }
+        let sizes = match kind {
+            "Detector" => canvases.clone(),
+            "Recogniser" => {
+                let widths = target.recogniser.widths_px.iter().filter(|w| **w >= sizes.narrowest_px);
+                widths.map(|w| [sizes.height_px, *w]).collect()
+            }
+            _ => vec![[sizes.height_px, sizes.width_px]],
+        };
+        let plan = plan(&target, &model, sizes)?;
+        let bytes = if target.program.compress { deflated(&plan.bytes) } else { plan.bytes.clone() };
+        write(&out.join(format!("{name}.plan")), &bytes)?;
+        Ok(Embedded { kind, name: name.into(), plan, classes: model.classes })
+    };
+    let both = |kind, model: &String, second: &Option<String>| -> Result<Vec<Embedded>, String> {
+        let Some(second) = second else { return Ok(vec![embed(kind, model)?]) };
+        let second = embed(kind, second)?;
+        match embed(kind, model) {
+            Ok(first) => Ok(vec![first, second]),
+            // The first could not say what the program is to read.
+            Err(reason) if kind == "Recogniser" => {
+                println!("cargo::warning={reason}; {} reads alone", second.name);
+                Ok(vec![second])
+            }
+            Err(reason) => Err(reason),
+        }
+    };
+    let detectors = both("Detector", &target.detector.model, &target.detector.second_model)?;
+    let recognisers = both("Recogniser", &target.recogniser.model, &target.recogniser.second_model)?;
+    let classifier = embed("Classifier", &target.classifier.model)?;
+    let arena = Arena::of(&target, &plans(&detectors), &plans(&recognisers), &classifier.plan)?;
     let mut code = String::new();
-    write_target(&mut code, &target, &plans, &arena, &rec, &all(&root.join("targets"))?).map_err(|e| e.to_string())?;
+    write_target(&mut code, &target, &arena, &all(&root.join("targets"))?)
+        .and_then(|()| write_embedded(&mut code, &target, "DETECTORS", "The detectors", &detectors))
+        .and_then(|()| write_embedded(&mut code, &target, "RECOGNISERS", "The recognisers", &recognisers))
+        .and_then(|()| write_embedded(&mut code, &target, "CLASSIFIERS", "The classifier", &[classifier]))
+        .map_err(|e| e.to_string())?;
     write(&out.join("target.rs"), code.as_bytes())
+}
+
+fn plans(networks: &[Embedded]) -> Vec<&Compiled> {
+    networks.iter().map(|network| &network.plan).collect()
 }
 
 /// Every target; all are checked, whichever is built.
@@ -92,11 +133,13 @@ fn target(path: &Path, name: &str) -> Result<Target, String> {
 fn load(models: &Path, name: &str) -> Result<(Model, Sizes), String> {
     let manifest = String::from_utf8(read(&models.join(format!("{name}.toml")))?).map_err(|e| e.to_string())?;
     let manifest: toml::Table = toml::from_str(&manifest).map_err(|e| format!("models/{name}.toml: {e}"))?;
-    let side = |key: &str| manifest.get("input").and_then(|t| t.get(key)).and_then(|v| v.as_integer()).unwrap_or(0);
-    let path = models.join(format!("{name}.q8"));
+    let number = |table: &str, key: &str| manifest.get(table)?.get(key)?.as_integer();
+    let side = |key: &str| number("input", key).unwrap_or(0) as usize;
+    let narrowest_px = number("recogniser", "narrowest_px").unwrap_or(TRAINED_WIDTH_PX) as usize;
+    let path = Path::new(edge_ocr_models::FOLDER).join(format!("{name}.q8"));
     println!("cargo::rerun-if-changed={}", path.display());
     let model = Model::load(&path).map_err(|e| e.to_string())?;
-    Ok((model, Sizes { height_px: side("height_px") as usize, width_px: side("width_px") as usize }))
+    Ok((model, Sizes { height_px: side("height_px"), width_px: side("width_px"), narrowest_px }))
 }
 
 fn plan(target: &Target, model: &Model, sizes: Vec<[usize; 2]>) -> Result<Compiled, String> {
@@ -111,14 +154,7 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The source of `src/target.rs`.
-fn write_target(
-    code: &mut String,
-    target: &Target,
-    plans: &[(&str, &String, Compiled)],
-    arena: &Arena,
-    rec: &Model,
-    all: &[Target],
-) -> std::fmt::Result {
+fn write_target(code: &mut String, target: &Target, arena: &Arena, all: &[Target]) -> std::fmt::Result {
     writeln!(
         code,
         "/// Name of the target that this program was built for.\npub const NAME: &str = {:?};",
@@ -158,11 +194,6 @@ fn write_target(
         "/// Name of the charset that the recogniser was cut to.\npub const CHARSET: &str = {:?};",
         target.recogniser.charset
     )?;
-    writeln!(
-        code,
-        "/// Text of each class of the recogniser; class 0 is the blank.\npub const CLASSES: &[&str] = &{:?};",
-        rec.classes
-    )?;
     let kernels = |target: &Target| target.board.as_ref().map(|board| board.kernels.clone());
     writeln!(
         code,
@@ -182,43 +213,55 @@ fn write_target(
             kernels(other)
         )?;
     }
-    writeln!(code, "];")?;
-    for (kind, name, compiled) in plans {
-        let (bytes, constant) = (compiled.bytes.len(), kind.to_uppercase());
-        let file = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.plan\"))");
-        if target.program.compress {
+    writeln!(code, "];")
+}
+
+/// The networks of one kind, that which is used by default first.
+fn write_embedded(
+    code: &mut String,
+    target: &Target,
+    constant: &str,
+    what: &str,
+    networks: &[Embedded],
+) -> std::fmt::Result {
+    if target.program.compress {
+        for (i, Embedded { plan, .. }) in networks.iter().enumerate() {
+            let bytes = plan.bytes.len();
             writeln!(
                 code,
-                "static {constant}_MEMORY: edge_ocr_engine::Arena<{bytes}> = edge_ocr_engine::Arena::new();"
+                "static {constant}_MEMORY_{i}: edge_ocr_engine::Arena<{bytes}> = edge_ocr_engine::Arena::new();"
             )?;
         }
-        writeln!(code, "/// The {}.", kind.to_lowercase())?;
-        writeln!(code, "pub static {constant}: Embedded = Embedded {{")?;
-        writeln!(code, "    model: {name:?}, kind: Kind::{kind},")?;
+    }
+    writeln!(code, "/// {what}; the first is the default.\npub static {constant}: [Embedded; {}] = [", networks.len())?;
+    for (i, Embedded { kind, name, plan, classes }) in networks.iter().enumerate() {
+        let file = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.plan\"))");
+        writeln!(code, "    Embedded {{\n        model: {name:?}, kind: Kind::{kind},")?;
         if target.program.compress {
-            let memory = format!("memory: || {constant}_MEMORY.take()");
+            let memory = format!("memory: || {constant}_MEMORY_{i}.take()");
             writeln!(
                 code,
-                "    stored: Stored::Deflated {{ bytes: {file}, {memory}, plan: std::sync::OnceLock::new() }},"
+                "        stored: Stored::Deflated {{ bytes: {file}, {memory}, plan: std::sync::OnceLock::new() }},"
             )?;
         } else {
-            writeln!(code, "    stored: Stored::Plain(&edge_ocr_engine::plan::Aligned(*{file}).0),")?;
+            writeln!(code, "        stored: Stored::Plain(&edge_ocr_engine::plan::Aligned(*{file}).0),")?;
         }
-        writeln!(code, "    plan_bytes: {bytes},")?;
-        writeln!(code, "    constants_bytes: {},", compiled.constants_bytes)?;
-        writeln!(code, "    sizes: &[")?;
-        for v in &compiled.variants {
+        writeln!(code, "        plan_bytes: {},", plan.bytes.len())?;
+        writeln!(code, "        constants_bytes: {},", plan.constants_bytes)?;
+        writeln!(code, "        classes: &{classes:?},")?;
+        writeln!(code, "        sizes: &[")?;
+        for v in &plan.variants {
             let [h, w] = v.size;
             let (one, all) = (v.arena_bytes(1), v.arena_bytes(target.threads));
             writeln!(
                 code,
-                "        Size {{ width_px: {w}, height_px: {h}, arena_bytes: {one}, arena_bytes_all_threads: {all}, over_lower_bound: {:?} }},",
+                "            Size {{ width_px: {w}, height_px: {h}, arena_bytes: {one}, arena_bytes_all_threads: {all}, over_lower_bound: {:?} }},",
                 v.memory_layout.ratio()
             )?;
         }
-        writeln!(code, "    ],\n}};")?;
+        writeln!(code, "        ],\n    }},")?;
     }
-    Ok(())
+    writeln!(code, "];")
 }
 
 fn env(key: &str) -> Result<String, String> {

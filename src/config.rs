@@ -1,7 +1,9 @@
 //! What a [`Pipeline`](crate::Pipeline) is made from: one typed value, also readable from TOML or JSON.
 
+mod models;
 mod ort;
 
+pub use models::{CLASSIFIER, FAMILIES, ModelChoice, NONE, Tier};
 pub use ort::{OrtParams, Provider};
 
 use crate::detect::detector::DetectParams;
@@ -10,11 +12,11 @@ use crate::image::decode::Limits;
 use crate::image::enhance::Enhance;
 use crate::image::region::Region;
 use crate::infer::MAX_WORKERS;
+use crate::models::Kind;
 use crate::param::{Param, ParamError};
 use crate::recognise::{RecogniseParams, Widths};
 use crate::target;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
 /// Everything that decides what comes out for given pixels. `Default` is the program's default, from which others are
 /// made by setting fields:
@@ -76,23 +78,6 @@ pub enum Engine {
     /// ONNX Runtime: TensorRT or CUDA on a GPU, or the CPU; any ONNX model of the family at any size. How, is in
     /// [`Config::ort`].
     Ort,
-}
-
-/// Names of manifests, or paths of ONNX files.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ModelChoice {
-    /// Where the files are; see [`Store::new`](crate::models::Store::new) for where they are looked for if not given.
-    pub folder: Option<PathBuf>,
-    /// Detector.
-    pub det: String,
-    /// Recogniser.
-    pub rec: String,
-    /// Text-line classifier.
-    pub cls: String,
-    /// Dictionary of the recogniser, for models that do not carry one.
-    pub dict: Option<PathBuf>,
 }
 
 /// What is spared. The float engine makes a plan for each input shape of a network, which takes a quarter of a second
@@ -173,25 +158,6 @@ pub enum Order {
     Rapidocr,
 }
 
-/// The families whose names `--model` takes: name, detector, recogniser.
-pub const FAMILIES: [(&str, &str, &str); 5] = [
-    ("ppocrv6-small", "ppocrv6-small-det", "ppocrv6-small-rec"),
-    ("ppocrv6-tiny", "ppocrv6-tiny-det", "ppocrv6-tiny-rec"),
-    ("ppocrv6-medium", "ppocrv6-medium-det", "ppocrv6-medium-rec"),
-    ("ppocrv5-mobile", "ppocrv5-mobile-det", "ppocrv5-mobile-rec"),
-    ("ppocrv4-mobile", "ppocrv4-mobile-det", "ppocrv4-mobile-rec"),
-];
-
-/// The classifier that goes with every family.
-pub const CLASSIFIER: &str = "ppocr-mobile-v2-cls";
-
-impl Default for ModelChoice {
-    fn default() -> Self {
-        let [det, rec, cls] = [&target::DETECTOR, &target::RECOGNISER, &target::CLASSIFIER].map(|e| e.model.into());
-        ModelChoice { folder: None, det, rec, cls, dict: None }
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -234,10 +200,14 @@ impl Config {
         let page = self.mode == Mode::Page;
         let (det, cls) = (page, page && self.classify);
         let models = &self.models;
+        let built_in = |kind, name: &str| target::find(kind, name).is_some();
         let facts = [
-            (det && models.det != target::DETECTOR.model, "the detector is not built in"),
-            (models.rec != target::RECOGNISER.model || models.dict.is_some(), "the recogniser is not built in"),
-            (cls && models.cls != target::CLASSIFIER.model, "the classifier is not built in"),
+            (det && !built_in(Kind::Detector, &models.det), "the detector is not built in"),
+            (
+                !models.recognisers().all(|name| built_in(Kind::Recogniser, name)) || models.dict.is_some(),
+                "the recogniser is not built in",
+            ),
+            (cls && !built_in(Kind::Classifier, &models.cls), "the classifier is not built in"),
             (det && scale.rule == ScaleRule::Reference, "the reference scale rule has no fixed sizes"),
             (det && !scale.canvases_px.iter().all(|c| target::CANVASES_PX.contains(c)), "a canvas is not built in"),
             (
@@ -253,11 +223,14 @@ impl Config {
         facts.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason)
     }
 
-    /// Whether the built-in recogniser knows the characters that are asked for. A pattern's signs are ASCII.
+    /// Whether the built-in recogniser, of two the second, knows the characters that are asked for. A pattern's signs are
+    /// ASCII.
     fn characters_built_in(&self) -> bool {
         let allowed = self.recognise.allowed_chars.iter().flat_map(|text| text.chars());
         let fixed = self.recognise.pattern.iter().flat_map(|text| text.chars()).filter(|c| !c.is_ascii());
-        let known = |c: char| target::CLASSES.iter().any(|text| text.chars().eq([c]));
+        let last = self.models.recognisers().last().and_then(|name| target::find(Kind::Recogniser, name));
+        let classes = last.map_or(&[][..], |embedded| embedded.classes);
+        let known = |c: char| classes.iter().any(|text| text.chars().eq([c]));
         allowed.chain(fixed).all(known)
     }
 

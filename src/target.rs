@@ -23,8 +23,29 @@ pub struct Embedded {
     pub plan_bytes: usize,
     /// Bytes of its weights and other constants.
     pub constants_bytes: usize,
+    /// Text of each class of a recogniser; class 0 is the blank. Empty for the others.
+    pub classes: &'static [&'static str],
     /// Its input sizes.
     pub sizes: &'static [Size],
+}
+
+/// The networks of a kind that are built in; the first is the default.
+pub fn embedded(kind: Kind) -> &'static [Embedded] {
+    match kind {
+        Kind::Detector => &DETECTORS,
+        Kind::Recogniser => &RECOGNISERS,
+        Kind::Classifier => &CLASSIFIERS,
+    }
+}
+
+/// All networks that are built in.
+pub fn all_embedded() -> impl Iterator<Item = &'static Embedded> {
+    [Kind::Detector, Kind::Recogniser, Kind::Classifier].into_iter().flat_map(embedded)
+}
+
+/// The network of a kind and name, if it is built in.
+pub fn find(kind: Kind, name: &str) -> Option<&'static Embedded> {
+    embedded(kind).iter().find(|embedded| embedded.model == name)
 }
 
 impl Embedded {

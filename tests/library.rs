@@ -7,6 +7,7 @@ use edge_ocr::detect::TextBox;
 use edge_ocr::image::{Image, ImageError, PixelView, decode};
 use edge_ocr::page::OwnedPage;
 use edge_ocr::pipeline::ProfileConfig;
+use edge_ocr::target;
 use edge_ocr::{Config, Error, Frame, Pipeline, Region};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,21 @@ fn pages() -> Pipeline {
 
 fn lines() -> Pipeline {
     Pipeline::from_config(&with(|config: &mut Config| config.mode = Mode::Line)).expect("a pipeline")
+}
+
+/// They were refused, because the first recogniser does not know them.
+#[test]
+fn characters_of_the_second_recogniser_are_allowed() {
+    let [first, .., second] = &target::RECOGNISERS[..] else { return };
+    let only_second = second.classes.iter().find(|text| !first.classes.contains(text) && text.chars().count() == 1);
+    let Some(text) = only_second else { return };
+    for pattern in [None, Some(text.to_string())] {
+        let config = with(|config: &mut Config| {
+            config.recognise.allowed_chars = Some(format!("{text}0123"));
+            config.recognise.pattern = pattern;
+        });
+        Pipeline::from_config(&config).expect("a pipeline");
+    }
 }
 
 #[test]

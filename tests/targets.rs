@@ -1,9 +1,7 @@
 //! What the build made of the target: memory that is known, plans that are what they say.
 
-use edge_ocr::target::{self, Embedded};
+use edge_ocr::target;
 use edge_ocr_engine::Plan;
-
-const EMBEDDED: [&Embedded; 3] = [&target::DETECTOR, &target::RECOGNISER, &target::CLASSIFIER];
 
 /// The constants of this build are those of the table, which `quantize`'s tests make for every target.
 #[test]
@@ -14,9 +12,10 @@ fn arena_sizes_are_frozen() {
     }
     let frozen = include_str!("golden/arenas.txt");
     let known = |line: String| assert!(frozen.lines().any(|l| l == line), "{line} is not in tests/golden/arenas.txt");
-    let (name, models) = (target::NAME, [target::DETECTOR.model, target::RECOGNISER.model].join("+"));
+    let read = target::DETECTORS.iter().chain(&target::RECOGNISERS).map(|embedded| embedded.model);
+    let (name, models) = (target::NAME, read.collect::<Vec<_>>().join("+"));
     known(format!("{name} {models} arena {}", target::ARENA_BYTES));
-    for embedded in EMBEDDED {
+    for embedded in target::all_embedded() {
         for size in embedded.sizes {
             let (width, height) = (size.width_px, size.height_px);
             let (one, all) = (size.arena_bytes, size.arena_bytes_all_threads);
@@ -27,7 +26,7 @@ fn arena_sizes_are_frozen() {
 
 #[test]
 fn tensors_lie_as_close_as_they_can() {
-    for embedded in EMBEDDED {
+    for embedded in target::all_embedded() {
         for size in embedded.sizes {
             let ratio = size.over_lower_bound;
             assert!(
@@ -43,7 +42,7 @@ fn tensors_lie_as_close_as_they_can() {
 
 #[test]
 fn plans_match_target_constants() {
-    for embedded in EMBEDDED {
+    for embedded in target::all_embedded() {
         let bytes = embedded.plan().expect("a plan");
         assert_eq!(bytes.len(), embedded.plan_bytes);
         let plan = Plan::load_for(bytes, target::NAME).expect("a plan of this target");
@@ -52,6 +51,8 @@ fn plans_match_target_constants() {
         assert!(Plan::load_for(bytes, "another").is_err());
         assert!(sizes.iter().all(|bytes| *bytes <= target::ARENA_BYTES));
     }
-    let recogniser = Plan::load(target::RECOGNISER.plan().expect("a plan")).expect("a plan");
-    assert_eq!(recogniser.header().classes as usize, target::CLASSES.len());
+    for embedded in &target::RECOGNISERS {
+        let recogniser = Plan::load(embedded.plan().expect("a plan")).expect("a plan");
+        assert_eq!(recogniser.header().classes as usize, embedded.classes.len(), "{}", embedded.model);
+    }
 }

@@ -81,11 +81,15 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
     let mut stages = Vec::new();
     for stage in [StageName::Det, StageName::Rec, StageName::Page] {
         if args.only.is_none_or(|only| only == stage) {
-            stages.push(match stage {
-                StageName::Det => det(args, &config, image.view())?,
-                StageName::Rec => rec(args, &config, image.view())?,
-                StageName::Page => page(args, &config, &image)?,
-            });
+            match stage {
+                StageName::Det => stages.push(det(args, &config, image.view())?),
+                StageName::Rec => {
+                    for name in config.models.recognisers() {
+                        stages.push(rec(args, &config, name, image.view())?);
+                    }
+                }
+                StageName::Page => stages.push(page(args, &config, &image)?),
+            }
         }
     }
     let after = Reading::of(Path::new(SYS));
@@ -118,7 +122,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
 
 /// One run of the detector on the image, scaled to fit its input.
 fn det(args: &Args, config: &Config, image: PixelView<'_>) -> Result<Stage, Stop> {
-    let single = Single::new(config, Kind::Detector)?;
+    let single = Single::new(config, &config.models.det, Kind::Detector)?;
     let (session, [width, height]) = single.session(args.size, [640, 640])?;
     let scale = (width as f64 / image.width() as f64).min(height as f64 / image.height() as f64);
     let [w, h] = [image.width(), image.height()].map(|side| ((side as f64 * scale) as usize).max(1));
@@ -153,9 +157,9 @@ fn det(args: &Args, config: &Config, image: PixelView<'_>) -> Result<Stage, Stop
     })
 }
 
-/// One run of the recogniser on the image, which is one line of text, or on the first line of the built-in one.
-fn rec(args: &Args, config: &Config, image: PixelView<'_>) -> Result<Stage, Stop> {
-    let single = Single::new(config, Kind::Recogniser)?;
+/// One run of a recogniser on the image, which is one line of text, or on the first line of the built-in one.
+fn rec(args: &Args, config: &Config, name: &str, image: PixelView<'_>) -> Result<Stage, Stop> {
+    let single = Single::new(config, name, Kind::Recogniser)?;
     let (session, [width, height]) = single.session(args.size, [320, 48])?;
     let built_in = decode::decode(IMAGE, &config.limits)?;
     let [x, y, w, h] = LINE;
@@ -169,7 +173,7 @@ fn rec(args: &Args, config: &Config, image: PixelView<'_>) -> Result<Stage, Stop
     let classes = session.output_shape().axes().last().copied().unwrap_or(0);
     let mut symbols = Vec::new();
     if let Some(probabilities) = Probabilities::new(&runs.answer, classes) {
-        ctc::greedy(probabilities, &mut symbols);
+        ctc::greedy(probabilities, None, &mut symbols);
     }
     // A model file may carry no characters; then any will do.
     let text = |class| single.model.charset.as_ref().map_or("?", |set| set.text(class));
@@ -224,7 +228,7 @@ fn page(args: &Args, config: &Config, image: &Image) -> Result<Stage, Stop> {
     }
     let part = |part, of: fn(&Timing) -> f32| Part { part, ms: Stats::of(times.iter().map(|t| of(&t.1).into())) };
     let names = pipeline.names();
-    let models = [&names.det, &names.cls, &Some(names.rec.clone())];
+    let models = [&names.det, &names.cls, &Some(names.rec.clone()), &names.second_rec];
     Ok(Stage {
         stage: StageName::Page,
         model: models.into_iter().flatten().cloned().collect::<Vec<_>>().join(", "),
@@ -247,7 +251,7 @@ fn page(args: &Args, config: &Config, image: &Image) -> Result<Stage, Stop> {
 
 /// Whether the program knows all characters: one built for digits cannot read the built-in image.
 fn can_say(config: &Config, text: &str) -> bool {
-    let known = |c: char| c == '\n' || target::CLASSES.iter().any(|class| class.chars().eq([c]));
+    let known = |c: char| c == '\n' || target::RECOGNISERS[0].classes.iter().any(|class| class.chars().eq([c]));
     config.engine != Engine::Arena || text.chars().all(known)
 }
 

@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<u8, Stop> {
         Engine::Ort => say!("engine     ort, {threads} threads on the CPU"),
         _ => say!("engine     {} (f32), {threads} threads", names.engine),
     }
-    let models = [&names.det, &names.cls, &Some(names.rec.clone())];
+    let models = [&names.det, &names.cls, &Some(names.rec.clone()), &names.second_rec];
     say!("models     {}", models.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", "));
     for (model, ran) in &names.ran {
         say!("runs on    {model}: {ran}");

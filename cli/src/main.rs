@@ -26,6 +26,7 @@ mod interrupt;
 mod load;
 mod logger;
 mod malloc_tuning;
+mod model_flags;
 mod models;
 #[cfg(feature = "node")]
 mod node;

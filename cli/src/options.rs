@@ -1,15 +1,15 @@
 //! The flags that decide what comes out, shared by `read`, `eval` and `check`, and how they become a [`Config`].
 //! Stems are PaddleOCR's where it has the same thing.
 
+use crate::model_flags::{EngineName, MemoryName, Models};
 use crate::ort_flags::OrtFlags;
 use clap::{Args, ValueEnum};
 use edge_ocr::Error;
-use edge_ocr::config::{Config, Engine, FAMILIES, Memory, Mode, ModelChoice, Order};
+use edge_ocr::config::{Config, Engine, Memory, Mode, Order};
 use edge_ocr::detect::{BoxMode, DetectParams, LimitType, ScaleRule, ScoreMode};
 use edge_ocr::image::ImageError;
 use edge_ocr::image::decode::Limits;
 use edge_ocr::recognise::{RecogniseParams, Widths};
-use std::path::PathBuf;
 use std::str::FromStr;
 
 #[derive(Args)]
@@ -26,57 +26,6 @@ pub struct Options {
     recognition: Recognition,
     #[command(flatten)]
     limits: LimitFlags,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Models")]
-struct Models {
-    /// Detector and recogniser of one family: ppocrv6-small, ppocrv4-mobile, ppocrv6-tiny, ppocrv6-medium,
-    /// ppocrv5-mobile
-    /// [default: what is built in]
-    #[arg(long, value_name = "FAMILY")]
-    model: Option<String>,
-    /// Detector: a name of `models list`, or the path of an .onnx file
-    #[arg(long, value_name = "NAME|FILE")]
-    det_model: Option<String>,
-    /// Recogniser, likewise
-    #[arg(long, value_name = "NAME|FILE")]
-    rec_model: Option<String>,
-    /// Text-line classifier, likewise
-    #[arg(long, value_name = "NAME|FILE")]
-    cls_model: Option<String>,
-    /// Dictionary of the recogniser, one character a line (default: the one inside the model)
-    #[arg(long, value_name = "FILE")]
-    dict: Option<PathBuf>,
-    /// Folder of the model files (default: $EDGE_OCR_MODELS, ./models, beside the program)
-    #[arg(long, value_name = "DIR")]
-    models_dir: Option<PathBuf>,
-    /// Engine that runs the networks: INT8 in fixed memory (arena), float at any size (tract), or ONNX Runtime with a
-    /// GPU (ort) [default: arena, or tract for models and sizes that are not built in]
-    #[arg(long, value_enum)]
-    engine: Option<EngineName>,
-    /// Threads for one image (default: the processor's, at most 4)
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// What is spared: memory (small; JPEGs above 16 megapixels are reduced), or detail, and time of the float engine
-    /// (large)
-    #[arg(long, value_enum, default_value = "small")]
-    memory: MemoryName,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum MemoryName {
-    Small,
-    Large,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum EngineName {
-    #[value(alias = "int8")]
-    Arena,
-    #[value(alias = "float")]
-    Tract,
-    Ort,
 }
 
 #[derive(Args)]
@@ -208,7 +157,7 @@ struct Recognition {
     #[arg(long, value_name = "N", default_value_t = 1)]
     rec_batch: usize,
     /// Widths of the network's input, ascending, longer lines are squeezed into the last; or `exact`: each line its
-    /// own, at least 320, as RapidOCR (default: 11 widths from 320 to 3200; exact with --scale reference)
+    /// own, at least 320, as RapidOCR (default: those of the target; exact with --scale reference)
     #[arg(long, value_name = "PX,...|exact", value_delimiter = ',')]
     rec_widths: Vec<String>,
 }
@@ -296,28 +245,6 @@ impl Options {
             config.engine = Engine::Tract;
         }
         Ok(config)
-    }
-}
-
-impl Models {
-    fn choice(&self) -> Result<ModelChoice, Error> {
-        let mut choice = ModelChoice::default();
-        (choice.folder, choice.dict) = (self.models_dir.clone(), self.dict.clone());
-        if let Some(family) = &self.model {
-            let (_, det, rec) = FAMILIES.iter().find(|(name, ..)| name == family).ok_or_else(|| {
-                let names: Vec<&str> = FAMILIES.iter().map(|(name, ..)| *name).collect();
-                Error::Config(format!("there is no model family {family}; --model takes {}", names.join(", ")))
-            })?;
-            (choice.det, choice.rec) = (det.to_string(), rec.to_string());
-        }
-        for (chosen, given) in
-            [(&mut choice.det, &self.det_model), (&mut choice.rec, &self.rec_model), (&mut choice.cls, &self.cls_model)]
-        {
-            if let Some(name) = given {
-                chosen.clone_from(name);
-            }
-        }
-        Ok(choice)
     }
 }
 

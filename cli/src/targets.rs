@@ -16,15 +16,15 @@ pub fn run(_: &Args) -> Result<u8, Stop> {
         mb(target::READ_BYTES),
         target::THREADS
     );
-    let plans = [&target::DETECTOR, &target::RECOGNISER, &target::CLASSIFIER];
-    if plans.into_iter().any(deflated) {
+    let plans: Vec<&Embedded> = target::all_embedded().collect();
+    if plans.iter().any(|plan| deflated(plan)) {
         let file: usize = plans.iter().map(|plan| plan.stored.file_bytes()).sum();
         let memory: usize = plans.iter().map(|plan| plan.plan_bytes).sum();
         say!("plans      {:.2} MB of static memory more, inflated at start from {:.2} MB", mb(memory), mb(file));
     }
     say!("pages      are searched up to {} px a side", target::MAX_SIDE_PX);
     say!("kernels    {}", target::KERNELS.unwrap_or("the best that the processor has"));
-    say!("charset    {}, {} classes", target::CHARSET, target::CLASSES.len());
+    say!("charset    {}, {} classes", target::CHARSET, target::RECOGNISERS[0].classes.len());
     for embedded in plans {
         plan(embedded)?;
     }

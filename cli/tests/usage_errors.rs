@@ -204,7 +204,7 @@ fn models() {
     mistake(&["read", WORD, "--det-model", "not-there.onnx"], 3, "not-there.onnx");
     mistake(&["read", WORD, "--det-model", "ppocrv6-small-rec"], 3, "recogniser");
     mistake(&["models", "show", "nonsense"], 3, "nonsense");
-    mistake(&["models", "verify", "ppocrv6-tiny-det", "--models-dir", dir], 3, "by hand");
+    mistake(&["models", "verify", "ppocrv6-medium-det", "--models-dir", dir], 3, "by hand");
     let path = folder.path().join("PP-OCRv6_det_small.onnx");
     fs::write(&path, b"another file").unwrap();
     mistake(&["read", WORD, "--engine", "tract", "--models-dir", dir], 3, "sha256");
@@ -231,8 +231,9 @@ fn models_of_the_wrong_kind_by_path() {
     let folder = tempfile::tempdir().unwrap();
     let dict = folder.path().join("dict.txt");
     fs::write(&dict, "a\nb\nc\n").unwrap();
-    mistake(&["read", WORD, "--dict", dict.to_str().unwrap()], 3, "18710");
+    mistake(&["read", WORD, "--dict", dict.to_str().unwrap()], 3, "6906");
     mistake(&["read", WORD, "--dict", "not-there.txt"], 3, "not-there.txt");
+    mistake(&["read", WORD, "--tier", "cascade", "--dict", dict.to_str().unwrap()], 2, "one recogniser");
     mistake(&["read", WORD, "--rec-model", &det, "--dict", dict.to_str().unwrap()], 3, "not a recogniser");
 }
 

@@ -39,6 +39,11 @@ impl Plans {
     }
 }
 
+/// The model of a target, and its second one.
+fn models(first: &str, second: &Option<String>) -> Vec<String> {
+    [Some(first.to_string()), second.clone()].into_iter().flatten().collect()
+}
+
 /// `EDGE_OCR_UPDATE_GOLDEN=1 cargo test --release -p edge-ocr-quantize --test targets` rewrites the table; read the
 /// difference before committing it. The program's own tests compare its constants with the same table.
 #[test]
@@ -48,19 +53,30 @@ fn arena_sizes_are_frozen() {
     for (name, target) in targets() {
         let canvases: Vec<[usize; 2]> = target.detector.canvases_px.iter().map(|[w, h]| [*h, *w]).collect();
         let lines: Vec<[usize; 2]> = target.recogniser.widths_px.iter().map(|w| [48, *w]).collect();
-        for (det, rec) in [("ppocrv6-small-det", "ppocrv6-small-rec"), ("ppocrv4-mobile-det", "ppocrv4-mobile-rec")] {
-            let det = (det, plans.of(det, canvases.clone()).clone());
-            let rec = (rec, plans.of(rec, lines.clone()).clone());
-            let cls = ("ppocr-mobile-v2-cls", plans.of("ppocr-mobile-v2-cls", vec![[48, 192]]).clone());
-            let arena = Arena::of(&target, &det.1, &rec.1, &cls.1).unwrap();
-            let _ = writeln!(table, "{name} {}+{} arena {}", det.0, rec.0, arena.bytes);
-            for (model, plan) in [det, rec, cls] {
-                for v in &plan.variants {
-                    let [h, w] = v.size;
-                    let (one, all) = (v.arena_bytes(1), v.arena_bytes(target.threads));
-                    let _ = writeln!(table, "{name} {model} {w}x{h} {one} {all}");
-                    assert!((1.0..=1.15).contains(&v.memory_layout.ratio()), "{name} {model} {w}x{h}");
-                }
+        let cls = plans.of("ppocr-mobile-v2-cls", vec![[48, 192]]).clone();
+        let mut all = vec![("ppocr-mobile-v2-cls".to_string(), cls.clone())];
+        let own = [
+            models(&target.detector.model, &target.detector.second_model),
+            models(&target.recogniser.model, &target.recogniser.second_model),
+        ];
+        let older = [vec!["ppocrv4-mobile-det".to_string()], vec!["ppocrv4-mobile-rec".to_string()]];
+        for [det, rec] in [own, older] {
+            let names = [&det[..], &rec].concat().join("+");
+            let det: Vec<_> =
+                det.into_iter().map(|name| (name.clone(), plans.of(&name, canvases.clone()).clone())).collect();
+            let rec: Vec<_> =
+                rec.into_iter().map(|name| (name.clone(), plans.of(&name, lines.clone()).clone())).collect();
+            let [of_det, of_rec] = [&det, &rec].map(|list| list.iter().map(|(_, plan)| plan).collect::<Vec<_>>());
+            let arena = Arena::of(&target, &of_det, &of_rec, &cls).unwrap();
+            let _ = writeln!(table, "{name} {names} arena {}", arena.bytes);
+            all.extend(det.into_iter().chain(rec));
+        }
+        for (model, plan) in all {
+            for v in &plan.variants {
+                let [h, w] = v.size;
+                let (one, all) = (v.arena_bytes(1), v.arena_bytes(target.threads));
+                let _ = writeln!(table, "{name} {model} {w}x{h} {one} {all}");
+                assert!((1.0..=1.15).contains(&v.memory_layout.ratio()), "{name} {model} {w}x{h}");
             }
         }
     }
@@ -87,7 +103,7 @@ fn the_full_charset_fits_where_it_should() {
     for (name, target) in targets() {
         let widest = target.recogniser.widths_px.last().copied().unwrap();
         let rec = recognisers.entry(widest).or_insert_with(|| compile("ppocrv6-small-rec", vec![[48, widest]]));
-        match (name.as_str(), Arena::of(&target, &det, rec, &cls)) {
+        match (name.as_str(), Arena::of(&target, &[&det], &[rec], &cls)) {
             ("pi-zero2w", result) => assert!(result.is_err_and(|said| said.contains("arena_budget_bytes"))),
             (_, result) => assert!(result.is_ok(), "{name}: {result:?}"),
         }
@@ -102,11 +118,11 @@ fn plan_over_budget_refused_with_size() {
     let det = plans.of("ppocrv6-small-det", canvases).clone();
     let rec = plans.of("ppocrv6-small-rec", vec![[48, 320]]).clone();
     let cls = plans.of("ppocr-mobile-v2-cls", vec![[48, 192]]).clone();
-    let bytes = Arena::of(&target, &det, &rec, &cls).unwrap().bytes;
+    let bytes = Arena::of(&target, &[&det], &[&rec], &cls).unwrap().bytes;
     target.arena_budget_bytes = bytes;
-    assert!(Arena::of(&target, &det, &rec, &cls).is_ok());
+    assert!(Arena::of(&target, &[&det], &[&rec], &cls).is_ok());
     target.arena_budget_bytes = bytes - 1;
-    let said = Arena::of(&target, &det, &rec, &cls).unwrap_err();
+    let said = Arena::of(&target, &[&det], &[&rec], &cls).unwrap_err();
     assert!(said.contains(&bytes.to_string()) && said.contains("generic"), "{said}");
 }
 

@@ -99,6 +99,9 @@ impl Serialize for LineObject<'_> {
         object.serialize_field("det_score", &round_score(line.det_score))?;
         object.serialize_field("box", &Points(&line.quad))?;
         object.serialize_field("angle", &(90 * u32::from(line.quarter_turns)))?;
+        if line.second {
+            object.serialize_field("second", &true)?;
+        }
         if self.chars {
             object.serialize_field("words", &WordObjects(*line))?;
             object.serialize_field("chars", &CharObjects(*line))?;

@@ -114,6 +114,9 @@ pub struct Models {
     pub cls: Option<String>,
     /// The recogniser.
     pub rec: String,
+    /// The one that reads again what the first is not certain of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_rec: Option<String>,
     /// What runs them, by their names, with an engine that finds that out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ran: BTreeMap<String, Ran>,
@@ -122,7 +125,8 @@ pub struct Models {
 impl From<&Names> for Models {
     fn from(names: &Names) -> Models {
         let ran = names.ran.iter().cloned().collect();
-        Models { det: names.det.clone(), cls: names.cls.clone(), rec: names.rec.clone(), ran }
+        let Names { det, cls, rec, second_rec, .. } = names.clone();
+        Models { det, cls, rec, second_rec, ran }
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8, s
     let count = text.chars().count().max(1) as f32;
     let place = |(i, ch)| Char { ch, score, start: i as f32 / count, end: (i as f32 + 1.0) / count, second: None };
     let chars: Vec<Char> = text.chars().enumerate().map(place).collect();
-    let draft = LineDraft { quad, quarter_turns, score, det_score: 0.75, polygon: &[], chars: &chars };
+    let draft = LineDraft { quad, quarter_turns, score, det_score: 0.75, second: false, polygon: &[], chars: &chars };
     page.push_line(draft).expect("room");
 }
 
@@ -28,7 +28,8 @@ pub(super) fn page(texts: &[&str]) -> Box<Page> {
 
 /// The output for some images; a page of `None` failed.
 fn written(format: Format, chars: bool, images: &[(&str, Option<&Page>)]) -> String {
-    let models = Models { det: Some("det".into()), cls: None, rec: "rec".into(), ran: Default::default() };
+    let models =
+        Models { det: Some("det".into()), cls: None, rec: "rec".into(), second_rec: None, ran: Default::default() };
     let params = json!({"det": {"thresh": 0.3}, "det_box_thresh": 0.6, "rec-score-thresh": 0.5});
     let mut bytes = Vec::new();
     let mut writer = Writer::new(format, Options { chars, ..Options::default() }, &mut bytes);

@@ -89,6 +89,8 @@ pub struct Line {
     pub score: f32,
     /// Score of the detector, 0..=1.
     pub det_score: f32,
+    /// Whether the second of two recognisers read it, because the first was not certain.
+    pub second: bool,
     pub(super) chars: Span,
     pub(super) polygon: Span,
     /// Place in the order being computed; the line itself is moved there.
@@ -104,6 +106,7 @@ impl Line {
             quarter_turns: draft.quarter_turns % 4,
             score: geometry::unit(draft.score),
             det_score: geometry::unit(draft.det_score),
+            second: draft.second,
             chars,
             polygon,
             rank: 0,

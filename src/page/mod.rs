@@ -84,6 +84,8 @@ pub struct LineDraft<'a> {
     pub score: f32,
     /// Score of the detector, 0..=1.
     pub det_score: f32,
+    /// Whether the second of two recognisers read it.
+    pub second: bool,
     /// The curved outline in page pixels; empty where only the box is known.
     pub polygon: &'a [[f32; 2]],
     /// The characters in the order they are read.

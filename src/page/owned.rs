@@ -53,6 +53,9 @@ pub struct OwnedLine {
     /// Degrees by which the box was turned counter-clockwise to be read: 0, 90, 180 or 270.
     #[serde(rename = "angle")]
     pub angle_deg: u16,
+    /// Whether the second of two recognisers read it, because the first was not certain.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second: bool,
     /// The words.
     #[serde(default)]
     pub words: Vec<OwnedWord>,
@@ -151,6 +154,7 @@ impl LineRef<'_> {
             det_score: self.det_score,
             quad: self.quad,
             angle_deg: 90 * u16::from(self.quarter_turns),
+            second: self.second,
             words: words.collect(),
             chars: chars.collect(),
             polygon: self.polygon().to_vec(),
@@ -177,8 +181,15 @@ mod tests {
             };
             let chars: Vec<Char> = text.chars().enumerate().map(char).collect();
             let quad = [[1.26, 2.0], [31.3, 2.0], [31.3, 12.0], [1.26, 12.0]];
-            let draft =
-                LineDraft { quad, quarter_turns: 2, score: 0.987_654_3, det_score: 0.75, polygon, chars: &chars };
+            let draft = LineDraft {
+                quad,
+                quarter_turns: 2,
+                score: 0.987_654_3,
+                det_score: 0.75,
+                second: false,
+                polygon,
+                chars: &chars,
+            };
             page.push_line(draft).expect("room");
         }
         page

@@ -20,7 +20,8 @@ pub(super) fn turned(quad: Quad, degrees: f32) -> Quad {
 
 pub(super) fn push(page: &mut Page, text: &str, quad: Quad, quarter_turns: u8) {
     let chars = chars(text);
-    let draft = LineDraft { quad, quarter_turns, score: 0.9, det_score: 0.8, polygon: &[], chars: &chars };
+    let draft =
+        LineDraft { quad, quarter_turns, score: 0.9, det_score: 0.8, second: false, polygon: &[], chars: &chars };
     page.push_line(draft).expect("room");
 }
 
@@ -278,6 +279,7 @@ fn word_has_mean_score_and_box_of_characters() {
         quarter_turns: 0,
         score: 1.0,
         det_score: 1.0,
+        second: false,
         polygon: &[[1.0, 2.0]],
         chars: &chars,
     };
@@ -295,8 +297,15 @@ fn full_page_refuses_and_counts() {
     for _ in 0..MAX_LINES {
         push(&mut page, "x", rect(0.0, 0.0, 1.0, 1.0), 0);
     }
-    let draft =
-        LineDraft { quad: Quad::default(), quarter_turns: 0, score: 0.0, det_score: 0.0, polygon: &[], chars: &[] };
+    let draft = LineDraft {
+        quad: Quad::default(),
+        quarter_turns: 0,
+        score: 0.0,
+        det_score: 0.0,
+        second: false,
+        polygon: &[],
+        chars: &[],
+    };
     let full = page.push_line(draft).expect_err("no room");
     assert!(full.to_string().contains("1024 of 1024 lines"), "{full}");
     assert_eq!((page.len(), page.truncated), (MAX_LINES, 1));
@@ -343,7 +352,7 @@ proptest! {
             let chars = vec![one; *len];
             let det_score = i as f32 / 64.0;
             page.push_line(LineDraft {
-                quad, quarter_turns: *turns, score: *score, det_score, polygon: &quad, chars: &chars,
+                quad, quarter_turns: *turns, score: *score, det_score, second: false, polygon: &quad, chars: &chars,
             }).expect("room");
         }
         let mut rows: Vec<usize> = page.rows().concat().iter().map(|piece| piece.line).collect();

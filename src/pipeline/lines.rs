@@ -13,11 +13,12 @@ use crate::infer::{InferError, MAX_WORKERS, Pool};
 use crate::memory::{NoMemory, Workspace, aligned_size, try_vec_with_capacity};
 use crate::page::{Char, Quad};
 use crate::parallel;
-use crate::recognise::{Recogniser, Restriction};
+use crate::recognise::{Reader, Recognisers, Restrictions};
 use crate::stage::StageError;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use worker::{Job, ReadLine, Turning, Worker};
+pub use worker::ReadLine;
+use worker::{Job, Turning, Worker};
 
 /// Boxes that there is room for at once: what the detector finds on a page and on its overview.
 pub const MAX_BOXES: usize = 2048;
@@ -83,9 +84,9 @@ pub struct Summary {
     pub recognise_ms: f32,
 }
 
-/// The recogniser and classifier with what their threads need.
+/// The recognisers and the classifier with what their threads need.
 pub struct LineReader {
-    recogniser: Arc<Recogniser>,
+    recognisers: Recognisers,
     classifier: Option<Arc<Classifier>>,
     workers: Vec<Mutex<Worker>>,
     /// Boxes by the length of their line.
@@ -98,12 +99,12 @@ pub struct LineReader {
 impl LineReader {
     /// Reads with up to `threads` threads, at least one.
     pub fn new(
-        recogniser: Arc<Recogniser>,
+        recognisers: Recognisers,
         classifier: Option<Arc<Classifier>>,
         threads: usize,
     ) -> Result<LineReader, NoMemory> {
         Ok(LineReader {
-            recogniser,
+            recognisers,
             classifier,
             workers: (0..threads.max(1)).map(|_| Worker::new().map(Mutex::new)).collect::<Result<_, NoMemory>>()?,
             order: try_vec_with_capacity(MAX_BOXES, LINES)?,
@@ -114,12 +115,12 @@ impl LineReader {
 
     /// Another one with the same networks and as many threads.
     pub fn sharing_networks(&self) -> Result<LineReader, NoMemory> {
-        LineReader::new(self.recogniser.clone(), self.classifier.clone(), self.workers.len())
+        LineReader::new(self.recognisers.clone(), self.classifier.clone(), self.workers.len())
     }
 
-    /// The recogniser.
-    pub fn recogniser(&self) -> &Recogniser {
-        &self.recogniser
+    /// The recognisers.
+    pub fn recognisers(&self) -> &Recognisers {
+        &self.recognisers
     }
 
     /// Reads all boxes of an image as `options` says; the result is told by [`for_each`](Self::for_each). With
@@ -138,23 +139,34 @@ impl LineReader {
         }
         self.order.clear();
         self.order.extend(boxes.iter().enumerate().map(|(i, b)| (b.ratio(), i)));
-        self.read_ordered(page, boxes, options, None, workspace, pool)?;
+        let start = self.recognisers.starting(options.restrictions);
+        let last = self.recognisers.last();
+        // What the first of two recognisers is certain of stands upright, unless it is text in either direction: only the
+        // rest is classified.
+        let turning = if start == last { Turn::Asked } else { Turn::Upright };
+        self.read_ordered(page, boxes, options, (start, turning), workspace, pool)?;
         self.take_lines(|lines, line| lines.push(line));
         self.lines.sort_unstable_by_key(|line| line.index);
+        if start != last {
+            self.order.clear();
+            let classify = options.classify && self.classifier.is_some();
+            for line in &self.lines {
+                let mut either_way = || direction::is_text_either_way(chars(&mut self.workers, line));
+                if !self.recognisers.is_final(line.certainty) || (classify && either_way()) {
+                    self.order.push((boxes[line.index].ratio(), line.index));
+                }
+            }
+            self.read_ordered(page, boxes, options, (last, Turn::Asked), workspace, pool)?;
+            self.take_lines(|lines, again| replace(lines, again, |_, _| true));
+        }
         if options.classify && self.classifier.is_some() {
             let turned = direction::of_most(&self.lines);
             self.order.clear();
             let others = self.lines.iter().filter(|line| direction::differs(line, turned));
             self.order.extend(others.map(|line| (boxes[line.index].ratio(), line.index)));
-            let turned = turned.map(|turned| turned.unwrap_or(false));
-            self.read_ordered(page, boxes, options, Some(turned), workspace, pool)?;
-            self.take_lines(|lines, other| {
-                if let Ok(at) = lines.binary_search_by_key(&other.index, |line| line.index)
-                    && direction::is_better(&other, &lines[at])
-                {
-                    lines[at] = other;
-                }
-            });
+            let turned = Turn::Given(turned.map(|turned| turned.unwrap_or(false)));
+            self.read_ordered(page, boxes, options, (last, turned), workspace, pool)?;
+            self.take_lines(|lines, other| replace(lines, other, direction::is_better));
         }
         if options.widen {
             self.read_left_out_minus(page, boxes, options, workspace, pool)?;
@@ -168,22 +180,24 @@ impl LineReader {
         Ok(summary)
     }
 
-    /// Reads the boxes in `order`, spread over the threads: turned as the classifier says, or as `turned` says.
+    /// Reads the boxes in `order` with one of the recognisers, spread over the threads.
     fn read_ordered(
         &mut self,
         page: PixelView<'_>,
         boxes: &[LineBox],
         options: ReadOptions<'_>,
-        turned: Option<[bool; 2]>,
+        (reader, turn): (Reader, Turn),
         workspace: &mut Workspace,
         pool: &mut Pool,
     ) -> Result<(), StageError> {
         // Longest first: the last to finish are short, and lines of one run have about one width.
         self.order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let Some((_, longest)) = self.order.first() else { return Ok(()) };
-        let (count, batch) = (self.order.len(), self.recogniser.batch());
-        let tensors = self.recogniser.memory_bytes(count, boxes[*longest].size())?;
-        let classifier = self.classifier.as_deref().filter(|_| options.classify && turned.is_none());
+        let Some(restriction) = options.restrictions.of(reader) else { return Ok(()) };
+        let recogniser = self.recognisers.get(reader);
+        let (count, batch) = (self.order.len(), recogniser.batch());
+        let tensors = recogniser.memory_bytes(count, boxes[*longest].size())?;
+        let classifier = self.classifier.as_deref().filter(|_| options.classify && turn == Turn::Asked);
         let tensors = tensors.max(classifier.map_or(0, Classifier::memory_bytes));
         let crop = self.order.iter().map(|(_, index)| boxes[*index].crop_bytes()).max().unwrap_or(0);
         let needed = count.div_ceil(batch).clamp(1, pool.threads().min(self.workers.len()).min(MAX_WORKERS));
@@ -194,9 +208,13 @@ impl LineReader {
             boxes,
             order: &self.order,
             next: AtomicUsize::new(0),
-            recogniser: &self.recogniser,
-            restriction: options.restriction,
-            turning: turned.map_or(Turning::Asked(classifier), Turning::Given),
+            recogniser,
+            reader,
+            restriction,
+            turning: match turn {
+                Turn::Given(turned) => Turning::Given(turned),
+                Turn::Asked | Turn::Upright => Turning::Asked(classifier),
+            },
             on_progress: options.on_progress,
             crop_bytes: crop,
             memory: std::array::from_fn(|_| Mutex::new(memory.next().unwrap_or_default())),
@@ -238,6 +256,26 @@ impl LineReader {
     }
 }
 
+/// How the lines of a pass are turned.
+#[derive(Clone, Copy, PartialEq)]
+enum Turn {
+    /// As the classifier says, if there is one.
+    Asked,
+    /// As they stand.
+    Upright,
+    /// Lying lines and tall ones turned over, or not.
+    Given([bool; 2]),
+}
+
+/// Puts a line that was read again in the place of the same line in a list sorted by index, if it `is_better` than that.
+fn replace(lines: &mut [ReadLine], again: ReadLine, is_better: impl Fn(&ReadLine, &ReadLine) -> bool) {
+    if let Ok(at) = lines.binary_search_by_key(&again.index, |line| line.index)
+        && is_better(&again, &lines[at])
+    {
+        lines[at] = again;
+    }
+}
+
 /// The characters of a line.
 fn chars<'a>(workers: &'a mut [Mutex<Worker>], line: &ReadLine) -> &'a [Char] {
     let worker = workers.get_mut(line.worker).map(|worker| worker.get_mut().unwrap_or_else(PoisonError::into_inner));
@@ -248,7 +286,7 @@ fn chars<'a>(workers: &'a mut [Mutex<Worker>], line: &ReadLine) -> &'a [Char] {
 #[derive(Clone, Copy)]
 pub struct ReadOptions<'a> {
     /// What may come out.
-    pub restriction: &'a Restriction,
+    pub restrictions: &'a Restrictions,
     /// Turn lines that stand on their head, if there is a classifier.
     pub classify: bool,
     /// Widen boxes by a minus that the detector left out.
@@ -256,3 +294,6 @@ pub struct ReadOptions<'a> {
     /// Called after each run of a network.
     pub on_progress: &'a (dyn Fn() + Sync),
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ pub use open::{Opened, open};
 pub use profile::{Profile, ProfileConfig};
 
 use crate::classify::Classifier;
-use crate::config::{Config, Engine, Mode};
+use crate::config::{Config, Engine, Mode, NONE};
 use crate::detect::detector::Detector;
 use crate::error::Error;
 use crate::image::region::PixelRect;
@@ -31,7 +31,7 @@ use crate::memory::{NoMemory, Workspace};
 use crate::models::{Charset, Kind, ModelError, Store};
 use crate::page::Page;
 use crate::param::Param;
-use crate::recognise::Recogniser;
+use crate::recognise::{Reader, Recogniser, Recognisers};
 use crate::source::{self, Input};
 use lines::LineReader;
 use stages::Stages;
@@ -68,6 +68,8 @@ pub struct Names {
     pub det: Option<String>,
     /// Recogniser.
     pub rec: String,
+    /// The recogniser that reads again what the first is not certain of.
+    pub second_rec: Option<String>,
     /// Classifier; none when switched off.
     pub cls: Option<String>,
     /// What runs detector and recogniser, by their names. Empty with engines that always run where they say.
@@ -111,38 +113,30 @@ impl Pipeline {
         let mut ran = Vec::new();
         let detector = match needs.detector {
             true => {
-                let det = open(config, &store, Kind::Detector, threads, &mut workspace)?;
+                let det = open(config, &config.models.det, &store, Kind::Detector, threads, &mut workspace)?;
                 let pixels = config.memory.pixels_at_once();
                 ran.extend(det.ran.map(|ran| (det.name.clone(), ran)));
                 Some((Detector::new(det.network, &det.manifest, &config.detect, pixels)?, det.name))
             }
             false => None,
         };
-        // All threads share a run of the detector, but each reads lines of its own.
-        let rec = open(config, &store, Kind::Recogniser, 1, &mut workspace)?;
-        let charset = match &config.models.dict {
-            Some(path) => {
-                let broken = |reason: String| ModelError::Dictionary { name: path.display().to_string(), reason };
-                let bytes =
-                    source::read(&Input::Path(path.clone()), MAX_DICT_BYTES).map_err(|e| broken(e.to_string()))?;
-                let text = String::from_utf8(bytes).map_err(|e| broken(e.to_string()))?;
-                Charset::parse(&text).map_err(broken)?
-            }
-            None => rec.charset.ok_or_else(|| ModelError::Dictionary {
-                name: rec.name.clone(),
-                reason: format!("the model file carries none; give its text file with {}", Param::Dict),
-            })?,
+        config.models.validate().map_err(Error::Config)?;
+        let first = recogniser(config, &config.models.rec, &store, &mut workspace, &mut ran)?;
+        let second = match config.models.second() {
+            Some(name) => Some(recogniser(config, name, &store, &mut workspace, &mut ran)?),
+            None => None,
         };
-        ran.extend(rec.ran.map(|ran| (rec.name.clone(), ran)));
-        let mut reading = config.recognise.clone();
-        if config.engine == Engine::Ort && rec.network.shapes().is_some() {
-            // The INT8 engine took ONNX Runtime's place.
-            reading.batch = 1;
+        let (second, second_rec) = second.unzip();
+        if second.is_some() && !first.0.knows_certainty() {
+            return Err(Error::Config(format!(
+                "the recogniser {} cannot be the first of two, because its manifest does not say when it is certain; give \"{NONE}\" for the second",
+                first.1
+            )));
         }
-        let recogniser = Arc::new(Recogniser::new(rec.network, &rec.manifest, charset, &reading)?);
+        let recognisers = Recognisers::new(first.0, second);
         let classifier = match needs.classifier {
             true => {
-                let cls = open(config, &store, Kind::Classifier, 1, &mut workspace)?;
+                let cls = open(config, &config.models.cls, &store, Kind::Classifier, 1, &mut workspace)?;
                 Some((Arc::new(Classifier::new(cls.network, &cls.manifest, config.cls_thresh)?), cls.name))
             }
             false => None,
@@ -154,9 +148,10 @@ impl Pipeline {
         }
         config.rec_score_thresh = Some(config.score_thresh());
         let (classifier, cls) = classifier.unzip();
-        let names = Names { engine: recogniser.engine(), det, rec: rec.name, cls, ran };
-        let reader = LineReader::new(recogniser, classifier, threads)?;
-        let profile = Profile::of_config(&config, reader.recogniser());
+        let engine = recognisers.get(Reader::First).engine();
+        let names = Names { engine, det, rec: first.1, second_rec, cls, ran };
+        let profile = Profile::of_config(&config, &recognisers)?;
+        let reader = LineReader::new(recognisers, classifier, threads)?;
         let stages = Stages::new(config, detector, reader, workspace, Arc::new(|| {}))?;
         Ok(Pipeline { names, profile, stages })
     }
@@ -187,7 +182,7 @@ impl Pipeline {
         if let Some(detector) = &self.stages.detector {
             detector.warm_up(plans)?;
         }
-        self.stages.reader.recogniser().warm_up(plans)?;
+        self.stages.reader.recognisers().warm_up(plans)?;
         Ok(())
     }
 
@@ -217,7 +212,7 @@ impl Pipeline {
         if config.mode == Mode::Page && self.stages.detector.is_none() {
             return Err(Error::Config(stages::NO_DETECTOR.into()));
         }
-        Ok(Profile::new(config, self.stages.reader.recogniser())?)
+        Ok(Profile::new(config, self.stages.reader.recognisers())?)
     }
 
     /// Reads one image as the configuration says: the lowest entry, which allocates nothing between pixels and page
@@ -265,6 +260,37 @@ impl Pipeline {
         self.stages.read(&frame, rect.unwrap_or_else(|| stages::whole(&frame)), profile)?;
         Ok(self.stages.finish())
     }
+}
+
+/// A recogniser with its characters, and its name.
+fn recogniser(
+    config: &Config,
+    name: &str,
+    store: &Store,
+    workspace: &mut Workspace,
+    ran: &mut Vec<(String, Ran)>,
+) -> Result<(Arc<Recogniser>, String), Error> {
+    // All threads share a run of the detector, but each reads lines of its own.
+    let rec = open(config, name, store, Kind::Recogniser, 1, workspace)?;
+    let charset = match &config.models.dict {
+        Some(path) => {
+            let broken = |reason: String| ModelError::Dictionary { name: path.display().to_string(), reason };
+            let bytes = source::read(&Input::Path(path.clone()), MAX_DICT_BYTES).map_err(|e| broken(e.to_string()))?;
+            let text = String::from_utf8(bytes).map_err(|e| broken(e.to_string()))?;
+            Charset::parse(&text).map_err(broken)?
+        }
+        None => rec.charset.ok_or_else(|| ModelError::Dictionary {
+            name: rec.name.clone(),
+            reason: format!("the model file carries none; give its text file with {}", Param::Dict),
+        })?,
+    };
+    ran.extend(rec.ran.map(|ran| (rec.name.clone(), ran)));
+    let mut reading = config.recognise.clone();
+    if config.engine == Engine::Ort && rec.network.shapes().is_some() {
+        // The INT8 engine took ONNX Runtime's place.
+        reading.batch = 1;
+    }
+    Ok((Arc::new(Recogniser::new(rec.network, &rec.manifest, charset, &reading)?), rec.name))
 }
 
 /// Memory for the networks of an engine.

@@ -25,7 +25,7 @@ pub struct Opened {
     pub ran: Option<Ran>,
 }
 
-/// Opens the model that a configuration names for `kind`. With the INT8 engine, up to `workers` threads share a run,
+/// Opens a model of `kind` with the engine of a configuration. With the INT8 engine, up to `workers` threads share a run,
 /// and the plan is checked in `workspace`.
 ///
 /// # Errors
@@ -33,16 +33,12 @@ pub struct Opened {
 /// [`Error::NoEngine`] for an engine this program was built without.
 pub fn open(
     config: &Config,
+    name: &str,
     store: &Store,
     kind: Kind,
     workers: usize,
     workspace: &mut Workspace,
 ) -> Result<Opened, Error> {
-    let name = match kind {
-        Kind::Detector => &config.models.det,
-        Kind::Recogniser => &config.models.rec,
-        Kind::Classifier => &config.models.cls,
-    };
     match config.engine {
         Engine::Arena => embedded(name, store, kind, workers, workspace),
         #[cfg(feature = "tract")]
@@ -84,7 +80,7 @@ fn onnx_runtime(
                     network.set_requested(requested);
                 }
                 let ran = network.ran().cloned();
-                let charset = charset_inside(&model, |key| network.metadata(key))?;
+                let charset = charset_of(&model, |key| network.metadata(key))?;
                 let network = Arc::new(network);
                 return Ok(Opened { name: model.name, manifest: model.manifest, network, charset, ran });
             }
@@ -137,23 +133,23 @@ fn sizes(config: &Config, manifest: &Manifest) -> crate::infer::ort::Sizes {
 }
 
 fn embedded(name: &str, store: &Store, kind: Kind, workers: usize, workspace: &mut Workspace) -> Result<Opened, Error> {
-    let embedded = match kind {
-        Kind::Detector => &target::DETECTOR,
-        Kind::Recogniser => &target::RECOGNISER,
-        Kind::Classifier => &target::CLASSIFIER,
+    if let Some(other) = store.manifest(name).map(|manifest| manifest.kind).filter(|other| *other != kind) {
+        let reason = format!("its manifest says that it is a {other}");
+        return Err(ModelError::WrongKind { name: name.into(), kind, reason }.into());
+    }
+    let Some((embedded, manifest)) = target::find(kind, name).zip(store.manifest(name).cloned()) else {
+        let built_in: Vec<&str> = target::embedded(kind).iter().map(|embedded| embedded.model).collect();
+        return Err(ModelError::NotBuiltIn { name: name.into(), kind, built_in: built_in.join(" and ") }.into());
     };
-    let manifest = store.manifest(name).filter(|_| name == embedded.model).cloned();
-    let manifest =
-        manifest.ok_or_else(|| ModelError::NotBuiltIn { name: name.into(), kind, built_in: embedded.model })?;
     let network = Arc::new(ArenaModel::load(embedded, workers, workspace)?);
-    let charset = (kind == Kind::Recogniser).then(|| Charset::of_classes(target::CLASSES));
+    let charset = (kind == Kind::Recogniser).then(|| Charset::of_classes(embedded.classes));
     Ok(Opened { name: name.into(), manifest, network, charset, ran: None })
 }
 
 /// The file of a model; one that is given by its path is taken to be like the usual one of its kind.
 #[cfg(any(feature = "tract", feature = "ort"))]
 fn load(name: &str, store: &Store, kind: Kind) -> Result<StoredModel, ModelError> {
-    let usual = crate::config::ModelChoice::default();
+    let usual = crate::config::ModelChoice::of_tier(crate::config::Tier::Small);
     let like = match kind {
         Kind::Detector => usual.det,
         Kind::Recogniser => usual.rec,
@@ -162,16 +158,16 @@ fn load(name: &str, store: &Store, kind: Kind) -> Result<StoredModel, ModelError
     store.load(name, kind, &like)
 }
 
-/// The characters that a recogniser's file carries, if its manifest says that it does.
+/// The characters of a recogniser: of its dictionary, or those that its file carries, if its manifest says that it does.
 #[cfg(any(feature = "tract", feature = "ort"))]
-fn charset_inside<'a>(
-    model: &StoredModel,
+fn charset_of<'a>(
+    model: &'a StoredModel,
     metadata: impl FnOnce(&str) -> Option<&'a str>,
 ) -> Result<Option<Charset>, ModelError> {
     let key = model.manifest.recogniser.as_ref().and_then(|r| r.charset.strip_prefix("onnx-metadata:"));
+    let text = model.dictionary.as_deref().or_else(|| key.and_then(metadata));
     let name = || model.path.display().to_string();
-    let parse = |text| Charset::parse(text).map_err(|reason| ModelError::Dictionary { name: name(), reason });
-    key.and_then(metadata).map(parse).transpose()
+    text.map(|text| Charset::parse(text).map_err(|reason| ModelError::Dictionary { name: name(), reason })).transpose()
 }
 
 #[cfg(feature = "tract")]
@@ -181,6 +177,6 @@ fn onnx(name: &str, store: &Store, kind: Kind, plans: usize) -> Result<Opened, E
     let path = || model.path.display().to_string();
     let network = TractModel::read(name, &model.bytes, &model.manifest.input, plans)
         .map_err(|e| ModelError::NotOnnx { path: path(), reason: e.to_string() })?;
-    let charset = charset_inside(&model, |key| network.metadata(key))?;
+    let charset = charset_of(&model, |key| network.metadata(key))?;
     Ok(Opened { name: model.name, manifest: model.manifest, network: Arc::new(network), charset, ran: None })
 }

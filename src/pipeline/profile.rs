@@ -3,7 +3,7 @@
 use crate::config::{Config, Mode};
 use crate::image::enhance::Enhance;
 use crate::param::{Param, ParamError};
-use crate::recognise::{Recogniser, RecogniserError, Restriction};
+use crate::recognise::{RecogniserError, Recognisers, Restrictions};
 use serde::{Deserialize, Serialize};
 
 /// What a [`Profile`] is made from; the keys mean what they mean in [`Config`].
@@ -62,34 +62,35 @@ impl ProfileConfig {
 pub struct Profile {
     pub(super) mode: Mode,
     pub(super) classify: bool,
-    pub(super) restriction: Restriction,
+    pub(super) restrictions: Restrictions,
     pub(super) score_thresh: f32,
     pub(super) rotate_deg: u16,
     pub(super) enhance: Vec<Enhance>,
 }
 
 impl Profile {
-    pub(super) fn new(config: &ProfileConfig, recogniser: &Recogniser) -> Result<Profile, RecogniserError> {
+    pub(super) fn new(config: &ProfileConfig, recognisers: &Recognisers) -> Result<Profile, RecogniserError> {
         Ok(Profile {
             mode: config.mode,
             classify: config.classify,
-            restriction: recogniser.restriction(config.allowed_chars.as_deref(), config.pattern.as_deref())?,
+            restrictions: recognisers.restrictions(config.allowed_chars.as_deref(), config.pattern.as_deref())?,
             score_thresh: config.rec_score_thresh.unwrap_or(config.mode.score_thresh()),
             rotate_deg: config.rotate_deg,
             enhance: config.enhance.clone(),
         })
     }
 
-    /// That of a pipeline's own configuration, whose characters and pattern its recogniser has checked.
-    pub(super) fn of_config(config: &Config, recogniser: &Recogniser) -> Profile {
-        Profile {
+    /// That of a pipeline's own configuration.
+    pub(super) fn of_config(config: &Config, recognisers: &Recognisers) -> Result<Profile, RecogniserError> {
+        let reading = &config.recognise;
+        Ok(Profile {
             mode: config.mode,
             classify: config.classify,
-            restriction: recogniser.default_restriction().clone(),
+            restrictions: recognisers.restrictions(reading.allowed_chars.as_deref(), reading.pattern.as_deref())?,
             score_thresh: config.score_thresh(),
             rotate_deg: config.rotate_deg,
             enhance: config.enhance.clone(),
-        }
+        })
     }
 
     /// Whether text is found first, or all taken as one line.

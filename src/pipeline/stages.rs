@@ -1,7 +1,7 @@
 //! The stages of a pipeline with their memory: one part of a frame after the other onto a page.
 
 use super::affine::AffineTransform;
-use super::lines::{LineBox, LineReader, MAX_BOXES, ReadOptions};
+use super::lines::{LineBox, LineReader, MAX_BOXES, ReadLine, ReadOptions};
 use super::profile::Profile;
 use super::{Frame, OnProgress};
 use crate::config::{Config, Memory, Mode, Order};
@@ -18,6 +18,7 @@ use crate::infer::Pool;
 use crate::memory::{Workspace, try_vec_with_capacity};
 use crate::page::{Char, LineDraft, OwnedLine, Page, ms};
 use crate::param::Param;
+use crate::recognise::Reader;
 use std::time::Instant;
 
 /// A page of more pixels takes more memory to search than the recogniser's plans, which are then given up for it.
@@ -125,7 +126,7 @@ impl Stages {
         let start = Instant::now();
         let detector = self.detector.as_mut().ok_or_else(|| Error::Config(NO_DETECTOR.into()))?;
         if self.config.memory == Memory::Small && view.width() * view.height() > LARGE_PAGE_PX {
-            self.reader.recogniser().release();
+            self.reader.recognisers().release();
         }
         self.boxes.clear();
         let found = detector.detect(view, &mut self.workspace, &mut self.pool, &*self.on_progress)?;
@@ -158,21 +159,28 @@ impl Stages {
     /// Reads the boxes of an image as it is, each of which gives a line.
     pub(super) fn recognise(&mut self, view: PixelView<'_>, profile: &Profile) -> Result<Vec<OwnedLine>, Error> {
         let options = ReadOptions {
-            restriction: &profile.restriction,
+            restrictions: &profile.restrictions,
             classify: profile.classify,
             widen: false,
             on_progress: &*self.on_progress,
         };
         self.reader.read(view, &mut self.boxes, options, &mut self.workspace, &mut self.pool)?;
         let boxes = &self.boxes;
-        let line = |text_box: &LineBox, quarter_turns: u8, score: f32, chars: &[Char]| {
-            let (quad, det_score, polygon) = (text_box.quad, text_box.score, &text_box.polygon);
-            OwnedLine::from(LineDraft { quad, quarter_turns, score, det_score, polygon, chars })
+        let line = |text_box: &LineBox, read: Option<&ReadLine>, chars: &[Char]| {
+            OwnedLine::from(LineDraft {
+                quad: text_box.quad,
+                quarter_turns: read.map_or(0, |read| read.quarter_turns),
+                score: read.map_or(0.0, |read| read.certainty.mean),
+                second: read.is_some_and(|read| read.reader == Reader::Second),
+                det_score: text_box.score,
+                polygon: &text_box.polygon,
+                chars,
+            })
         };
         // A box without pixels gives an empty line.
-        let mut lines: Vec<OwnedLine> = boxes.iter().map(|text_box| line(text_box, 0, 0.0, &[])).collect();
+        let mut lines: Vec<OwnedLine> = boxes.iter().map(|text_box| line(text_box, None, &[])).collect();
         self.reader.for_each(|read, chars| {
-            lines[read.index] = line(&boxes[read.index], read.quarter_turns, read.score, chars);
+            lines[read.index] = line(&boxes[read.index], Some(read), chars);
         });
         Ok(lines)
     }
@@ -185,7 +193,7 @@ impl Stages {
         profile: &Profile,
     ) -> Result<(), Error> {
         let options = ReadOptions {
-            restriction: &profile.restriction,
+            restrictions: &profile.restrictions,
             classify: profile.classify && profile.mode == Mode::Page,
             widen: profile.mode == Mode::Page && self.config.detect.scale.rule == ScaleRule::Tiled,
             on_progress: &*self.on_progress,
@@ -198,7 +206,7 @@ impl Stages {
         let size = [result.width_px, result.height_px].map(|side| side as usize);
         self.reader.for_each(|read, chars| {
             let line = &boxes[read.index];
-            if read.score < thresh || chars.iter().all(|c| c.ch.is_whitespace()) {
+            if read.certainty.mean < thresh || chars.iter().all(|c| c.ch.is_whitespace()) {
                 return;
             }
             let on_page = |p: [f32; 2]| place.clamped(p, size[0], size[1]);
@@ -207,7 +215,8 @@ impl Stages {
             let _ = result.push_line(LineDraft {
                 quad: line.quad.map(on_page),
                 quarter_turns: read.quarter_turns,
-                score: read.score,
+                score: read.certainty.mean,
+                second: read.reader == Reader::Second,
                 det_score: line.score,
                 polygon: &polygon,
                 chars,

@@ -3,6 +3,8 @@
 //! Rule (PaddleOCR `CTCLabelDecode`): take the likeliest class of every time step; drop a step that repeats the class
 //! before it; drop blanks. The score of a character is the probability of its first step, the score of a line their
 //! mean.
+//!
+//! Spaces have a rule of their own, [`Spaces`]: they stand between two characters where the network sees one at all.
 
 use crate::infer::Likeliest;
 use std::ops::Range;
@@ -57,21 +59,78 @@ impl<'a> Probabilities<'a> {
     }
 }
 
-/// Greedy decoding over all classes. `out` is cleared first.
-pub fn greedy(probabilities: Probabilities<'_>, out: &mut Vec<Symbol>) {
-    collapse(probabilities.rows().map(best), out);
+/// When a space stands between two characters. Where a gap is narrow, these networks give the blank more than the
+/// space, so the likeliest class alone loses many of the spaces that they see.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spaces {
+    /// The class of the space.
+    pub class: usize,
+    /// A space stands where its probability at some step between two characters is at least this; above 0, below 1.
+    pub thresh: f32,
 }
 
-/// Greedy decoding where only the likeliest classes of the steps are known; the second of a symbol is the next best
-/// among these. `same` as for [`second`]. `out` is cleared first.
-pub fn greedy_likeliest(likeliest: Likeliest<'_>, same: impl Fn(usize, usize) -> bool, out: &mut Vec<Symbol>) {
+impl Spaces {
+    /// The chance of a space where its greatest probability between two characters is `p`: 0.5 at the threshold, with
+    /// odds in proportion to those of `p`.
+    fn chance(self, p: f32) -> f32 {
+        let p = p.clamp(0.0, 1.0);
+        let (yes, no) = (p * (1.0 - self.thresh), self.thresh * (1.0 - p));
+        if yes > 0.0 { yes / (yes + no) } else { 0.0 }
+    }
+}
+
+/// What decoding takes of a time step.
+struct Step {
+    /// The likeliest class, and its probability.
+    class: usize,
+    score: f32,
+    /// The probability of the space.
+    space: f32,
+    /// Where the blank is likeliest, the likeliest character besides the space, with its probability; else 0.
+    other: (usize, f32),
+}
+
+/// Greedy decoding over all classes. `out` is cleared first. Gives how certain the least certain gap between two
+/// characters is, 0 to 1: the chance that there is a space in it, or none, as was decided, and that there is no other
+/// character in it. Narrow letters go missing like that (`feld` for `field`).
+pub fn greedy(probabilities: Probabilities<'_>, spaces: Option<Spaces>, out: &mut Vec<Symbol>) -> f32 {
+    let step = |row: &[f32]| {
+        let (class, score) = best(row);
+        let space = spaces.and_then(|s| row.get(s.class)).copied().unwrap_or(0.0);
+        let characters = (1..row.len()).filter(|class| spaces.is_none_or(|s| s.class != *class));
+        let other = if class == 0 { likeliest(row, characters) } else { (0, 0.0) };
+        Step { class, score, space, other }
+    };
+    collapse(probabilities.rows().map(step), spaces, out)
+}
+
+/// The likeliest of some classes of a step with its probability; class 0 with 0 if none has any.
+fn likeliest(row: &[f32], classes: impl Iterator<Item = usize>) -> (usize, f32) {
+    let at = |class: usize| row.get(class).copied().unwrap_or(0.0);
+    classes.fold((0, 0.0), |best, class| if at(class) > best.1 { (class, at(class)) } else { best })
+}
+
+/// [`greedy`] where only the likeliest classes of the steps are known; the second of a symbol is the next best among
+/// these. `same` as for [`second`].
+pub fn greedy_likeliest(
+    likeliest: Likeliest<'_>,
+    spaces: Option<Spaces>,
+    same: impl Fn(usize, usize) -> bool,
+    out: &mut Vec<Symbol>,
+) -> f32 {
     let per_step = likeliest.per_step.max(1);
     // A negative number is no class: it counts as a blank.
     let pair = |(class, p): (&i32, &f32)| (usize::try_from(*class).unwrap_or(0), *p);
-    let step =
-        |(classes, scores): (&'_ [i32], &'_ [f32])| classes.iter().zip(scores).map(pair).next().unwrap_or((0, 0.0));
+    let step = |(classes, scores): (&'_ [i32], &'_ [f32])| {
+        let pairs = classes.iter().zip(scores).map(pair);
+        let (class, score) = pairs.clone().next().unwrap_or((0, 0.0));
+        let is_space = |class: usize| spaces.is_some_and(|s| s.class == class);
+        let space = pairs.clone().find(|(class, _)| is_space(*class)).map_or(0.0, |(_, p)| p);
+        let mut others = pairs.filter(|(other, _)| class == 0 && *other != 0 && !is_space(*other));
+        Step { class, score, space, other: others.next().unwrap_or((0, 0.0)) }
+    };
     let steps = likeliest.classes.chunks_exact(per_step).zip(likeliest.scores.chunks_exact(per_step));
-    collapse(steps.map(step), out);
+    let least = collapse(steps.map(step), spaces, out);
     for symbol in out {
         let row = symbol.start * per_step..(symbol.start + 1) * per_step;
         let (classes, scores) = (likeliest.classes.get(row.clone()), likeliest.scores.get(row));
@@ -80,15 +139,22 @@ pub fn greedy_likeliest(likeliest: Likeliest<'_>, same: impl Fn(usize, usize) ->
             others.find(|(class, p)| *class != 0 && *p > 0.0 && *class != symbol.class && !same(*class, symbol.class));
         symbol.second = second.map(|(class, p)| (class, p.min(1.0)));
     }
+    least
 }
 
-/// Greedy decoding over the classes `allowed` (ascending, without the blank). `out` is cleared first.
+/// [`greedy`] over the classes `allowed` (ascending, without the blank).
 ///
 /// A masked class must not become a blank, or a digit that looks like a letter would vanish. So the probability that a
 /// step is a character at all, 1 - p(blank), is kept, and shared among the allowed characters in proportion; that
 /// decides. The score is more modest: p(character) over p(blank) + p(all allowed), so that text which is nothing of
 /// what was allowed does not come out as certain.
-pub fn greedy_masked(probabilities: Probabilities<'_>, allowed: &[usize], out: &mut Vec<Symbol>) {
+pub fn greedy_masked(
+    probabilities: Probabilities<'_>,
+    allowed: &[usize],
+    spaces: Option<Spaces>,
+    out: &mut Vec<Symbol>,
+) -> f32 {
+    let spaces = spaces.filter(|s| allowed.binary_search(&s.class).is_ok());
     let step = |row: &[f32]| {
         // A NaN counts as nothing: `max` gives the other operand.
         let blank = row[0].max(0.0);
@@ -100,12 +166,16 @@ pub fn greedy_masked(probabilities: Probabilities<'_>, allowed: &[usize], out: &
                 (best, best_p) = (class, p);
             }
         }
+        let all = blank + sum;
+        let space = spaces.and_then(|s| row.get(s.class)).map_or(0.0, |p| p.max(0.0) / all);
         if best == 0 || (1.0 - blank) * best_p / sum <= blank {
-            return (0, blank);
+            let characters = allowed.iter().copied().filter(|class| spaces.is_none_or(|s| s.class != *class));
+            let (other, p) = likeliest(row, characters);
+            return Step { class: 0, score: blank, space, other: (other, p / all) };
         }
-        (best, best_p / (blank + sum))
+        Step { class: best, score: best_p / all, space, other: (0, 0.0) }
     };
-    collapse(probabilities.rows().map(step), out);
+    collapse(probabilities.rows().map(step), spaces, out)
 }
 
 /// The likeliest class; the first of equals, as numpy's argmax.
@@ -119,24 +189,54 @@ fn best(row: &[f32]) -> (usize, f32) {
     best
 }
 
-fn collapse(steps: impl Iterator<Item = (usize, f32)>, out: &mut Vec<Symbol>) {
+/// Drops repeats and blanks, and puts spaces between characters; gives what [`greedy`] does.
+fn collapse(steps: impl Iterator<Item = Step>, spaces: Option<Spaces>, out: &mut Vec<Symbol>) -> f32 {
     out.clear();
-    let mut before = 0;
-    for (t, (class, score)) in steps.enumerate() {
-        if class != 0 {
-            match out.last_mut() {
-                Some(last) if class == before => last.end = t + 1,
-                _ => out.push(Symbol {
-                    class,
-                    score: if score > 0.0 { score.min(1.0) } else { 0.0 },
-                    start: t,
-                    end: t + 1,
-                    second: None,
-                }),
+    let (mut before, mut least) = (0, 1.0f32);
+    // The step since the last character where a space is likeliest.
+    let mut gap = (0, 0.0f32);
+    // The character since then that the blank was only just likelier than, and how certain the blank is there. The steps
+    // beside a character often have some probability of it: that is no other one.
+    let mut missing = (0, 1.0f32);
+    for (t, Step { class, score, space, other }) in steps.enumerate() {
+        if class == 0 || spaces.is_some_and(|s| s.class == class) {
+            if space > gap.1 {
+                gap = (t, space);
             }
+            let blank = score / (score + other.1);
+            if class == 0 && blank < missing.1 && out.last().is_none_or(|last| last.class != other.0) {
+                missing = (other.0, blank);
+            }
+        } else if class == before {
+            if let Some(last) = out.last_mut() {
+                last.end = t + 1;
+            }
+        } else {
+            if missing.0 != class {
+                least = least.min(missing.1);
+            }
+            if let Some(spaces) = spaces
+                && !out.is_empty()
+            {
+                let chance = spaces.chance(gap.1);
+                least = least.min(chance.max(1.0 - chance));
+                if gap.1 >= spaces.thresh {
+                    out.push(symbol(spaces.class, chance, gap.0));
+                }
+            }
+            out.push(symbol(class, score, t));
+            (gap, missing) = ((t, 0.0), (0, 1.0));
         }
         before = class;
     }
+    least.min(missing.1)
+}
+
+/// A symbol of one time step.
+fn symbol(class: usize, score: f32, step: usize) -> Symbol {
+    // A NaN counts as nothing.
+    let score = if score > 0.0 { score.min(1.0) } else { 0.0 };
+    Symbol { class, score, start: step, end: step + 1, second: None }
 }
 
 /// The likeliest of `classes` in `row` besides `first`, if any has a probability above 0; the first of equals. `same`
@@ -192,103 +292,4 @@ pub fn extents(symbols: &[Symbol], steps_of_text: f32, out: &mut Vec<Range<f32>>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn rows(rows: &[[f32; 4]]) -> Vec<f32> {
-        rows.concat()
-    }
-
-    fn read(values: &[f32], allowed: Option<&[usize]>) -> Vec<(usize, f32)> {
-        let mut out = Vec::new();
-        let p = Probabilities::new(values, 4).unwrap();
-        match allowed {
-            None => greedy(p, &mut out),
-            Some(allowed) => greedy_masked(p, allowed, &mut out),
-        }
-        out.iter().map(|s| (s.class, s.score)).collect()
-    }
-
-    #[test]
-    fn repeats_collapse_and_a_blank_parts_them() {
-        let v = rows(&[[0., 0.9, 0., 0.], [0., 0.8, 0., 0.], [1., 0., 0., 0.], [0., 0.7, 0., 0.], [0., 0., 0.6, 0.]]);
-        assert_eq!(read(&v, None), [(1, 0.9), (1, 0.7), (2, 0.6)]);
-    }
-
-    #[test]
-    fn masked_class_yields_to_best_allowed_class() {
-        // Class 3 (say, O) is likeliest; only 1 and 2 are allowed; the blank is likelier than both.
-        let v = rows(&[[0.05, 0.04, 0.01, 0.9]]);
-        let got = read(&v, Some(&[1, 2]));
-        assert_eq!(got.len(), 1);
-        assert_eq!(got[0].0, 1);
-        assert!((got[0].1 - 0.4).abs() < 1e-6, "modest: {}", got[0].1);
-        assert_eq!(read(&rows(&[[0.6, 0.1, 0.1, 0.2]]), Some(&[1, 2])), []);
-        assert_eq!(read(&v, Some(&[])), []);
-        assert_eq!(read(&v, Some(&[99])), []);
-    }
-
-    #[test]
-    fn second_best_is_neither_blank_nor_same_letter() {
-        let row = [0.4, 0.05, 0.3, 0.25];
-        let different = |_, _| false;
-        assert_eq!(second(&row, 2, 1..4, different), Some((3, 0.25)));
-        assert_eq!(second(&row, 2, 1..4, |a, b| (a, b) == (3, 2)), Some((1, 0.05)));
-        assert_eq!(second(&row, 2, [2].into_iter(), different), None);
-        assert_eq!(second(&[0.0, 0.0, 1.0, 0.0], 2, 1..4, different), None);
-        // Of the allowed ones, over the blank and all that is allowed.
-        let (class, p) = second_masked(&row, 2, &[1, 2], different).unwrap();
-        assert_eq!(class, 1);
-        assert!((p - 0.05 / 0.75).abs() < 1e-6, "{p}");
-        assert_eq!(second_masked(&row, 2, &[2, 99], different), None);
-    }
-
-    #[test]
-    fn likeliest_classes_decode_as_all_do() {
-        // Steps of the classes 0 to 3, the best two of each.
-        let classes = [1, 2, 1, 0, 0, 1, 3, 2, 2, 3];
-        let scores = [0.7, 0.2, 0.6, 0.3, 0.9, 0.1, 0.5, 0.4, 0.8, 0.0];
-        let mut out = Vec::new();
-        greedy_likeliest(Likeliest { classes: &classes, scores: &scores, per_step: 2 }, |_, _| false, &mut out);
-        let got: Vec<_> = out.iter().map(|s| (s.class, s.score, s.start..s.end, s.second)).collect();
-        assert_eq!(got, [(1, 0.7, 0..2, Some((2, 0.2))), (3, 0.5, 3..4, Some((2, 0.4))), (2, 0.8, 4..5, None)]);
-        greedy_likeliest(Likeliest { classes: &classes, scores: &scores, per_step: 2 }, |a, b| a + b == 5, &mut out);
-        assert_eq!(out[1].second, None, "the same letter is no alternative");
-        for (classes, scores, per_step) in [(&[][..], &[][..], 0), (&[-1, 5], &[f32::NAN, 2.0], 1)] {
-            greedy_likeliest(Likeliest { classes, scores, per_step }, |_, _| false, &mut out);
-            assert!(out.iter().all(|s| (0.0..=1.0).contains(&s.score)));
-        }
-    }
-
-    #[test]
-    fn extents_share_the_line() {
-        let mut out = Vec::new();
-        let s = |start, end| Symbol { class: 1, score: 1.0, start, end, second: None };
-        extents(&[s(1, 2), s(4, 6), s(8, 9)], 10.0, &mut out);
-        assert_eq!(out, [0.0..0.325, 0.325..0.675, 0.675..1.0]);
-        extents(&[s(3, 4)], 10.0, &mut out);
-        assert_eq!(out, [0.0..1.0]);
-    }
-
-    proptest! {
-        #[test]
-        fn a_masked_reading_has_only_allowed_classes(values in proptest::collection::vec(prop_oneof![0.0f32..1.0, Just(f32::NAN)], 0..30), allowed in proptest::sample::subsequence(vec![1usize, 2, 3], 0..3)) {
-            let values = &values[..values.len() / 4 * 4];
-            let mut out = Vec::new();
-            let p = Probabilities::new(values, 4).unwrap();
-            greedy_masked(p, &allowed, &mut out);
-            for s in &out {
-                prop_assert!(allowed.contains(&s.class) && (0.0..=1.0).contains(&s.score));
-                let second = second_masked(p.row(s.start), s.class, &allowed, |_, _| false);
-                prop_assert!(second.is_none_or(|(class, p)| {
-                    allowed.contains(&class) && class != s.class && (0.0..=s.score).contains(&p)
-                }), "{:?} after {:?}", second, s);
-            }
-            greedy(Probabilities::new(values, 4).unwrap(), &mut out);
-            let mut spans = Vec::new();
-            extents(&out, values.len() as f32 / 4.0, &mut spans);
-            prop_assert!(spans.windows(2).all(|w| w[0].end <= w[1].start + 1e-3));
-        }
-    }
-}
+mod tests;

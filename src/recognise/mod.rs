@@ -1,36 +1,40 @@
 //! Line image to characters.
 //!
-//! A line is scaled to the network's height. A short one keeps its proportions and is padded on the right with what is
-//! grey after normalisation (PaddleOCR `resize_norm_img`); a longer one is stretched by a few per cent to the nearest
+//! A line is scaled to the network's height. One of up to 320 pixels keeps its proportions and is padded on the right with
+//! what is grey after normalisation (PaddleOCR `resize_norm_img`); a longer one is stretched by a few per cent to the nearest
 //! of the widths there are plans for; one that is longer than the widest of them is read in overlapping windows.
 
+mod cascade;
 #[doc(hidden)]
 pub mod ctc;
 mod long;
 pub mod pattern;
 mod restriction;
+mod scratch;
 mod widths;
 
+#[doc(hidden)]
+pub use cascade::{Reader, Recognisers, Restrictions};
 #[doc(hidden)]
 pub use long::Windows;
 #[doc(hidden)]
 pub use restriction::Restriction;
+#[doc(hidden)]
+pub use scratch::{Certainty, Scratch};
 use widths::aspect_ratio;
 pub use widths::{LONGEST_PX, SHORTEST_PX, Widths};
 
-use crate::image::resize::{self, ResizeScratch};
+use crate::image::resize;
 use crate::image::{CHANNELS, PixelView};
 use crate::infer::{Answer, InferError, Model, Shape};
-use crate::memory::{NoMemory, try_vec_with_capacity};
 use crate::models::manifest::ChannelOrder;
 use crate::models::{Charset, Kind, Manifest, ModelError};
+use crate::network_input;
 use crate::page::Char;
 use crate::param::{FloatEngine, Param, ParamError};
 use crate::stage::StageError;
-use crate::{network_input, target};
-use ctc::{Probabilities, Symbol};
+use ctc::{Probabilities, Spaces};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// How lines are read.
@@ -68,54 +72,15 @@ pub struct Recogniser {
     widths: Vec<usize>,
     /// The most memory of all widths, where these are all there are.
     max_bytes: Option<usize>,
-    /// What its parameters allow.
-    restriction: Restriction,
+    /// The rule for spaces, where the manifest has one.
+    spaces: Option<Spaces>,
+    /// The least certainty of a line that no other recogniser need read again, where the manifest has one.
+    certain: Option<Certainty>,
 }
 
 /// Most lines in one run of the network.
 #[doc(hidden)]
 pub const MAX_BATCH: usize = 64;
-
-/// What one thread needs to read lines besides the memory of the network; large enough from the start for the widths
-/// of the target, and grows beyond them.
-#[doc(hidden)]
-pub struct Scratch {
-    resize: ResizeScratch,
-    symbols: Vec<Symbol>,
-    extents: Vec<Range<f32>>,
-    /// The characters of the line read last, in reading order.
-    pub chars: Vec<Char>,
-}
-
-impl Scratch {
-    /// Room for the target's widest line.
-    pub fn new() -> Result<Scratch, NoMemory> {
-        let widest = target::WIDTHS_PX.iter().copied().max().unwrap_or(SHORTEST_PX);
-        // A character needs a time step, and none of these networks has more than one for four columns.
-        let steps = widest / 4;
-        let for_what = "reading lines";
-        Ok(Scratch {
-            resize: ResizeScratch::for_width(widest)?,
-            symbols: try_vec_with_capacity(steps, for_what)?,
-            extents: try_vec_with_capacity(steps, for_what)?,
-            // An entry of a dictionary is at most eight characters long, nearly always one.
-            chars: try_vec_with_capacity(2 * steps, for_what)?,
-        })
-    }
-
-    /// Memory for resizing, for others who work on the same line.
-    pub fn resize(&mut self) -> &mut ResizeScratch {
-        &mut self.resize
-    }
-
-    /// Mean score of the characters, 0 without any.
-    pub fn score(&self) -> f32 {
-        match self.symbols.len() {
-            0 => 0.0,
-            n => self.symbols.iter().map(|s| s.score).sum::<f32>() / n as f32,
-        }
-    }
-}
 
 /// Why a recogniser cannot be made.
 #[doc(hidden)]
@@ -166,10 +131,13 @@ impl Recogniser {
             return Err(wrong(manifest, "its manifest is of another kind".into()));
         };
         params.validate()?;
-        let widths: Vec<usize> = match &params.widths {
+        let mut widths: Vec<usize> = match &params.widths {
             Widths::Exact => Vec::new(),
             Widths::Buckets(list) => list.iter().map(|w| w.next_multiple_of(facts.stride_px.max(1))).collect(),
         };
+        if widths.last().is_some_and(|widest| *widest >= facts.narrowest_px) {
+            widths.retain(|width| *width >= facts.narrowest_px);
+        }
         let mut max_bytes = None;
         if let Some(shapes) = model.shapes() {
             if params.batch != 1 {
@@ -213,8 +181,9 @@ impl Recogniser {
             }
             .into());
         }
-        let (chars, pattern) = (params.allowed_chars.as_deref(), params.pattern.as_deref());
-        let restriction = Restriction::new(&charset, chars, pattern)?;
+        let space = classes - 1;
+        let thresh = facts.space_thresh.filter(|_| charset.text(space) == " ");
+        let spaces = thresh.map(|thresh| Spaces { class: space, thresh });
         Ok(Recogniser {
             order: manifest.input.channel_order,
             model,
@@ -224,7 +193,8 @@ impl Recogniser {
             batch: params.batch,
             widths,
             max_bytes,
-            restriction,
+            spaces,
+            certain: facts.certain.as_ref().map(|c| Certainty { mean: c.mean, least: c.least }),
         })
     }
 
@@ -238,12 +208,17 @@ impl Recogniser {
         self.batch
     }
 
-    /// What its parameters allow to come out.
-    pub fn default_restriction(&self) -> &Restriction {
-        &self.restriction
+    /// Whether it is known when a line need not be read again by another recogniser.
+    pub fn knows_certainty(&self) -> bool {
+        self.certain.is_some()
     }
 
-    /// A restriction for [`read`](Self::read), in the place of the default one: only `allowed_chars` may come out,
+    /// Whether a line need not be read again by another recogniser.
+    pub fn is_certain(&self, certainty: Certainty) -> bool {
+        self.certain.is_some_and(|least| certainty.reaches(least))
+    }
+
+    /// A restriction for [`read`](Self::read): only `allowed_chars` may come out,
     /// and only what fits the [`pattern`]; all characters in any order if not given.
     ///
     /// # Errors
@@ -322,7 +297,7 @@ impl Recogniser {
         {
             for (i, (line, columns)) in likeliest.split(steps).zip(columns).enumerate() {
                 let same = |a: usize, b: usize| self.charset.text(a) == self.charset.text(b);
-                ctc::greedy_likeliest(line, same, &mut scratch.symbols);
+                scratch.gaps = ctc::greedy_likeliest(line, self.spaces, same, &mut scratch.symbols);
                 self.place(text_steps(columns), scratch);
                 read(i, scratch);
             }
@@ -333,7 +308,7 @@ impl Recogniser {
         for (i, (values, columns)) in values.chunks_exact((steps * classes).max(1)).zip(columns).enumerate() {
             scratch.symbols.clear();
             if let Some(probabilities) = Probabilities::new(values, classes) {
-                restriction.decode(probabilities, &self.charset, &mut scratch.symbols);
+                scratch.gaps = restriction.decode(probabilities, &self.charset, self.spaces, &mut scratch.symbols);
             }
             self.place(text_steps(columns), scratch);
             read(i, scratch);
@@ -345,14 +320,18 @@ impl Recogniser {
     fn width(&self, width: usize, height: usize) -> usize {
         let natural = self.height as f64 * aspect_ratio(width, height);
         let stretch = |w: usize| (w as f64 / natural).ln().abs();
-        match self.widths.first() {
+        let Some(last) = self.widths.last() else {
             // Rounded down, as the reference does, so that a line may lose a fraction of a column.
-            None => (natural as usize).clamp(SHORTEST_PX, LONGEST_PX),
-            Some(first) if natural <= *first as f64 => *first,
-            Some(first) => {
-                self.widths.iter().copied().min_by(|a, b| stretch(*a).total_cmp(&stretch(*b))).unwrap_or(*first)
-            }
-        }
+            return (natural as usize).clamp(SHORTEST_PX, LONGEST_PX);
+        };
+        let mut widths = self.widths.iter();
+        let width = if natural <= SHORTEST_PX as f64 {
+            // Padded: where the input is narrow, stretching costs more than padding.
+            widths.find(|w| natural <= **w as f64)
+        } else {
+            widths.filter(|w| **w >= SHORTEST_PX).min_by(|a, b| stretch(**a).total_cmp(&stretch(**b)))
+        };
+        *width.unwrap_or(last)
     }
 
     /// How many columns of a network of `width` a line fills; the rest is padding.
@@ -360,7 +339,7 @@ impl Recogniser {
         let natural =
             ((self.height as f64 * aspect_ratio(line.width(), line.height())).ceil() as usize).clamp(1, width);
         let fills =
-            !self.widths.is_empty() && natural > self.widths[0] && self.width(line.width(), line.height()) == width;
+            !self.widths.is_empty() && natural > SHORTEST_PX && self.width(line.width(), line.height()) == width;
         if fills { width } else { natural }
     }
 

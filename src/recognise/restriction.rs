@@ -2,7 +2,7 @@
 //! them.
 
 use super::RecogniserError;
-use super::ctc::{self, Probabilities, Symbol};
+use super::ctc::{self, Probabilities, Spaces, Symbol};
 use super::pattern::Pattern;
 use crate::models::Charset;
 use crate::param::{Param, ParamError};
@@ -43,9 +43,15 @@ impl Restriction {
         self.allowed.is_none() && self.pattern.is_none()
     }
 
-    /// The symbols with their second best. Allocates nothing in `symbols` of sufficient capacity, unless there is a
-    /// pattern.
-    pub(super) fn decode(&self, probabilities: Probabilities<'_>, charset: &Charset, symbols: &mut Vec<Symbol>) {
+    /// The symbols with their second best, and how certain the least certain gap is, as [`ctc::greedy`] gives it; with a
+    /// pattern 1. Allocates nothing in `symbols` of sufficient capacity, unless there is a pattern.
+    pub(super) fn decode(
+        &self,
+        probabilities: Probabilities<'_>,
+        charset: &Charset,
+        spaces: Option<Spaces>,
+        symbols: &mut Vec<Symbol>,
+    ) -> f32 {
         let same = |a: usize, b: usize| charset.text(a) == charset.text(b);
         match (&self.pattern, &self.allowed) {
             (Some(pattern), _) => {
@@ -53,19 +59,22 @@ impl Restriction {
                 for (position, symbol) in symbols.iter_mut().enumerate() {
                     symbol.second = pattern.second(position, symbol, probabilities, same);
                 }
+                1.0
             }
             (None, Some(allowed)) => {
-                ctc::greedy_masked(probabilities, allowed, symbols);
+                let least = ctc::greedy_masked(probabilities, allowed, spaces, symbols);
                 for symbol in symbols {
                     symbol.second = ctc::second_masked(probabilities.row(symbol.start), symbol.class, allowed, same);
                 }
+                least
             }
             (None, None) => {
-                ctc::greedy(probabilities, symbols);
+                let least = ctc::greedy(probabilities, spaces, symbols);
                 for symbol in symbols {
                     let row = probabilities.row(symbol.start);
                     symbol.second = ctc::second(row, symbol.class, 1..row.len(), same);
                 }
+                least
             }
         }
     }

@@ -33,11 +33,11 @@ pub struct Runs {
 impl Single {
     /// As the pipeline opens it, except that all threads share a run of the recogniser too: there, they read a line
     /// each.
-    pub fn new(config: &Config, kind: Kind) -> Result<Single, Error> {
+    pub fn new(config: &Config, name: &str, kind: Kind) -> Result<Single, Error> {
         config.validate()?;
         let threads = config.threads;
-        let model =
-            open(config, &Store::new(config.models.folder.as_deref()), kind, threads, &mut Workspace::on_heap())?;
+        let store = Store::new(config.models.folder.as_deref());
+        let model = open(config, name, &store, kind, threads, &mut Workspace::on_heap())?;
         Ok(Single { model, kind, threads })
     }
 

@@ -105,7 +105,8 @@ impl Report {
         let stage = |name: StageName| self.stages.iter().find(|stage| stage.stage == name);
         let times = |name: StageName| {
             let of = |s: &Stage| format!("{:.1} / {:.1} ({}x{})", s.ms.p50, s.ms.p90, s.width_px, s.height_px);
-            stage(name).map_or("-".into(), of)
+            let all: Vec<String> = self.stages.iter().filter(|stage| stage.stage == name).map(of).collect();
+            if all.is_empty() { "-".into() } else { all.join("; ") }
         };
         let machine = &self.machine;
         let cells = [
@@ -150,10 +151,13 @@ impl Report {
         }
         say!("");
         say!("{:24}{:>9}{:>9}{:>9}{:>9}{:>9}", "milliseconds", "mean", "stdev", "P50", "P90", "min");
-        for stage in &self.stages {
+        for (i, stage) in self.stages.iter().enumerate() {
+            let again = self.stages[..i].iter().any(|before| before.stage == stage.stage);
+            let second = if again { "second " } else { "" };
             let threads =
                 if stage.threads == self.threads { String::new() } else { format!(", {} thread", stage.threads) };
-            row(&format!("{} {}x{}{threads}", stage.stage.name(), stage.width_px, stage.height_px), &stage.ms)?;
+            let (name, width, height) = (stage.stage.name(), stage.width_px, stage.height_px);
+            row(&format!("{second}{name} {width}x{height}{threads}"), &stage.ms)?;
             for part in &stage.parts {
                 row(&format!("  {}", part.part), &part.ms)?;
             }

@@ -186,6 +186,7 @@ mod tests {
         let field = FieldReading {
             name: "energy".into(),
             observation: Observation { text: "123\n45".into(), score: 0.95, chars: Vec::new() },
+            second_lines: 0,
             region: [[200.0, 150.0], [500.0, 150.0], [500.0, 220.0], [200.0, 220.0]],
             lines: vec![[[f32::NAN, -1e9], [1e9, 0.0], [9.0, 1e30], [0.0, 0.0]]],
             warnings: Vec::new(),

@@ -123,6 +123,8 @@ impl Node {
             uptime_s: self.started.elapsed().as_secs(),
             frames: self.counters.frames,
             frames_failed: self.counters.camera_failures,
+            lines: self.counters.lines,
+            second_lines: self.counters.second_lines,
             readings: Status::ALL.map(|status| self.counters.total(status)),
             latency_ms: Step::ALL.into_iter().filter_map(latency).collect(),
             rss_bytes: sensors::resident_bytes(),

@@ -174,6 +174,8 @@ impl Node {
         let mut warned = false;
         for (field, seen) in readings.fields.iter().zip(seen) {
             seen.observations.push(field.observation.clone());
+            self.counters.lines += field.lines.len() as u64;
+            self.counters.second_lines += field.second_lines as u64;
             captured.notices.iter().for_each(|notice| seen.warn(notice));
             field.warnings.iter().for_each(|warning| seen.warn(warning));
             if let Some(problem) = &field.problem

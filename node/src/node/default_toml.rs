@@ -146,7 +146,7 @@ fn pipeline() -> Value {
 
 /// Whether the target decides a key of `[pipeline]`: the file shows the values of `host`.
 fn of_target(path: &str) -> bool {
-    ["detect.scale.canvases_px", "detect.scale.max_side_px", "recognise.widths.buckets"].contains(&path)
+    ["detect.scale.canvases_px", "detect.scale.max_side_px", "models.det", "recognise.widths.buckets"].contains(&path)
 }
 
 /// Equal as `f32`, which most of them are.

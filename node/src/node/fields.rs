@@ -49,6 +49,8 @@ pub struct FieldReading {
     pub region: Quad,
     /// Boxes of the lines that `observation` joins, in the frame.
     pub lines: Vec<Quad>,
+    /// Lines among these that the second of two recognisers read, because the first was not certain.
+    pub second_lines: usize,
     /// What may be missing in it; one sentence each.
     pub warnings: Vec<String>,
     /// Why the field could not be read in this frame.
@@ -211,6 +213,7 @@ impl FieldReader {
         let mut reading = FieldReading {
             name: field.name.clone(),
             observation: Observation::default(),
+            second_lines: 0,
             region: [[0.0; 2]; 4],
             lines: Vec::new(),
             warnings: Vec::new(),
@@ -318,6 +321,7 @@ fn read_place(
     let view = reduced.as_ref().map_or(upright, Image::view);
     let page = pipeline.run_profile(Frame::new(view), profile, None)?;
     reading.observation = observe(page);
+    reading.second_lines = page.lines().filter(|line| line.second).count();
     reading.warnings = page.notices().map(|notice| notice.to_string()).collect();
     let on_frame = |[x, y]: [f32; 2]| map.apply([x + rect.x as f32, y + rect.y as f32]);
     reading.lines = match profile.mode() {

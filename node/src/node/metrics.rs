@@ -81,6 +81,8 @@ pub fn text(snapshot: &Snapshot<'_>) -> String {
     out.one("frames_total", "counter", counters.frames as f64);
     out.one("camera_failures_total", "counter", counters.camera_failures as f64);
     out.one("frames_not_aligned_total", "counter", counters.not_aligned as f64);
+    out.one("lines_total", "counter", counters.lines as f64);
+    out.one("second_lines_total", "counter", counters.second_lines as f64);
     out.family("readings_total", "counter");
     for (field, counts) in &counters.readings {
         for (status, count) in Status::ALL.iter().zip(counts) {

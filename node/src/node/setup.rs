@@ -384,6 +384,7 @@ fn info(
         isa: arena::isa().map(|isa| isa.name().to_string()).unwrap_or_default(),
         det: names.det.clone().unwrap_or_default(),
         rec: names.rec.clone(),
+        second_rec: names.second_rec.clone(),
         cls: names.cls.clone(),
         ran: names.ran.iter().cloned().collect(),
         source: source.describe(),

@@ -66,6 +66,10 @@ pub struct Counters {
     pub camera_failures: u64,
     /// Frames in which the reference mark was not found.
     pub not_aligned: u64,
+    /// Lines of text that were read in them.
+    pub lines: u64,
+    /// Lines among these that the second of two recognisers read.
+    pub second_lines: u64,
     /// Readings of each field, by [`Status`] in the order of [`Status::ALL`].
     pub readings: BTreeMap<String, [u64; Status::ALL.len()]>,
     /// When the last good reading was made, milliseconds since 1970.

@@ -21,13 +21,16 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Lays out what the program's `detect::detector` and `pipeline::lines` take.
+    /// Lays out what the program's `detect::detector` and `pipeline::lines` take. Of several detectors or recognisers
+    /// one runs at a time.
     ///
     /// # Errors
     /// A sentence with the figure if that is more than the target's budget.
-    pub fn of(target: &Target, det: &Compiled, rec: &Compiled, cls: &Compiled) -> Result<Arena, String> {
-        let tensors =
-            |plan: &Compiled, workers: usize| plan.variants.iter().map(|v| v.arena_bytes(workers)).max().unwrap_or(0);
+    pub fn of(target: &Target, det: &[&Compiled], rec: &[&Compiled], cls: &Compiled) -> Result<Arena, String> {
+        let tensors = |plans: &[&Compiled], workers: usize| {
+            let variants = plans.iter().flat_map(|plan| &plan.variants);
+            variants.map(|v| v.arena_bytes(workers)).max().unwrap_or(0)
+        };
         let room = |bytes: usize| bytes.next_multiple_of(64);
         let canvas = target.detector.canvases_px.iter().map(|[w, h]| w * h).max().unwrap_or(0);
         let page = canvas.max(target.detector.max_side_px.pow(2));
@@ -37,7 +40,7 @@ impl Arena {
         let smoothed = target.detector.max_side_px.min(SMOOTHED_SIDE_PX).pow(2);
         let second_look = room(smoothed * 3) + room(WIDEST_PX * 12) + search(canvas.max(smoothed));
         let detect_bytes = search(page).max(second_look);
-        let read_bytes = 2 * room(target.recogniser.max_crop_px * 3) + room(tensors(rec, 1).max(tensors(cls, 1)));
+        let read_bytes = 2 * room(target.recogniser.max_crop_px * 3) + room(tensors(rec, 1).max(tensors(&[cls], 1)));
         let bytes = detect_bytes.max(target.threads * read_bytes);
         if bytes > target.arena_budget_bytes {
             return Err(format!(

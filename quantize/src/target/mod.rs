@@ -74,6 +74,8 @@ pub struct Board {
 pub struct Detector {
     /// Name of a manifest that has a `.q8` file beside it.
     pub model: String,
+    /// Another one that the program holds as well, for those who ask for it.
+    pub second_model: Option<String>,
     /// Widths and heights of the network's inputs, smallest first; multiples of 32.
     pub canvases_px: Vec<[usize; 2]>,
     /// Longest side of the page that is searched; larger ones are reduced to it.
@@ -86,6 +88,8 @@ pub struct Detector {
 pub struct Recogniser {
     /// Name of a manifest that has a `.q8` file beside it.
     pub model: String,
+    /// The one that reads again what the first is not sure of.
+    pub second_model: Option<String>,
     /// Characters that can be read: `latin`, `digits`, `full`, or a text file; `EDGE_OCR_CHARSET` goes before it.
     pub charset: String,
     /// Widths of the network's input, ascending.
@@ -179,6 +183,8 @@ impl Target {
                 !det.canvases_px.is_empty() && det.canvases_px.iter().all(canvas),
                 "detector.canvases_px must be sides of 32 to 4096 pixels, multiples of 32",
             ),
+            (det.second_model.as_ref() != Some(&det.model), "detector.second_model must be another than model"),
+            (rec.second_model.as_ref() != Some(&rec.model), "recogniser.second_model must be another than model"),
             (
                 det.canvases_px.iter().any(|c| c.iter().all(|side| *side >= 2 * OVERLAP_PX)),
                 "detector.canvases_px needs a canvas of at least 192x192, for pages that are cut into tiles",

@@ -44,6 +44,7 @@ fn json_has_the_outline_if_there_is_one() {
         quarter_turns: 0,
         score: f32::NAN,
         det_score: 1.0,
+        second: false,
         polygon: &outline,
         chars: &[],
     };

@@ -4,6 +4,7 @@
 //! nonsense of a middling score. Lying and tall lines are counted apart, since a spine may be read in either direction.
 
 use super::worker::ReadLine;
+use crate::page::Char;
 
 /// Most lines have one direction when they have at least this many times the text of the others …
 const MAJORITY: f32 = 3.0;
@@ -13,6 +14,12 @@ const MAJORITY_LINES: usize = 2;
 const CLEARLY_BETTER: f32 = 0.15;
 /// A line does not get the direction of the others if it then scores less than this.
 const READABLE: f32 = 0.5;
+
+/// Whether characters are such as are characters, too, when they are turned over: `8088` is `8808` upside down.
+pub(super) fn is_text_either_way(chars: &[Char]) -> bool {
+    const TURNED: &str = "01689HIMNOSWXZbdlnopqsuxz.,:;-+=%/|()[]<>'\"*#~_ ";
+    chars.iter().all(|c| TURNED.contains(c.ch))
+}
 
 fn is_turned(line: &ReadLine) -> bool {
     line.quarter_turns >= 2
@@ -24,7 +31,7 @@ pub(super) fn of_most(lines: &[ReadLine]) -> [Option<bool>; 2] {
         let (mut text, mut count) = ([0.0; 2], [0; 2]);
         for line in lines.iter().filter(|line| line.quarter_turns % 2 == tall && !line.chars.is_empty()) {
             let turned = usize::from(is_turned(line));
-            text[turned] += line.score * line.chars.len() as f32;
+            text[turned] += line.certainty.mean * line.chars.len() as f32;
             count[turned] += 1;
         }
         let most = |turned: usize| count[turned] >= MAJORITY_LINES && text[turned] >= MAJORITY * text[1 - turned];
@@ -39,15 +46,18 @@ pub(super) fn differs(line: &ReadLine, most: [Option<bool>; 2]) -> bool {
 
 /// Whether a line that differs is to be taken as it reads in the direction of most.
 pub(super) fn is_better(as_most: &ReadLine, own: &ReadLine) -> bool {
-    as_most.score >= READABLE.min(own.score) && as_most.score > own.score - CLEARLY_BETTER
+    let [as_most, own] = [as_most, own].map(|line| line.certainty.mean);
+    as_most >= READABLE.min(own) && as_most > own - CLEARLY_BETTER
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recognise::{Certainty, Reader};
 
     fn line(quarter_turns: u8, chars: usize, score: f32) -> ReadLine {
-        ReadLine { index: 0, quarter_turns, score, chars: 0..chars, worker: 0 }
+        let certainty = Certainty { mean: score, least: score };
+        ReadLine { index: 0, quarter_turns, certainty, reader: Reader::First, chars: 0..chars, worker: 0 }
     }
 
     #[test]
@@ -57,6 +67,15 @@ mod tests {
         assert_eq!(most, [Some(true), None]);
         assert_eq!(lines.each_ref().map(|l| differs(l, most)), [false, false, true]);
         assert!(!differs(&line(1, 6, 0.9), most), "tall lines are apart");
+    }
+
+    #[test]
+    fn digits_may_be_text_either_way() {
+        let chars = |text: &str| -> Vec<Char> {
+            text.chars().map(|ch| Char { ch, score: 1.0, start: 0.0, end: 1.0, second: None }).collect()
+        };
+        assert!(["8088", "SNOW", "600 - 9", ""].iter().all(|text| is_text_either_way(&chars(text))));
+        assert!(!["Total 88", "KX 4791 B"].iter().any(|text| is_text_either_way(&chars(text))));
     }
 
     #[test]

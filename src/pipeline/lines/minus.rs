@@ -5,7 +5,7 @@
 //! left of a number is searched for a [bar](super::bar). That alone proves nothing: the line is read once more with the
 //! bar, and only a dash that the recogniser reads is taken.
 
-use super::{LineBox, LineReader, ReadOptions, bar, chars};
+use super::{LineBox, LineReader, ReadOptions, Turn, bar, chars};
 use crate::image::PixelView;
 use crate::infer::Pool;
 use crate::memory::Workspace;
@@ -60,7 +60,8 @@ impl LineReader {
             std::mem::swap(&mut boxes[*index].quad, quad);
             self.order.push((boxes[*index].ratio(), *index));
         }
-        self.read_ordered(page, boxes, options, Some([false; 2]), workspace, pool)?;
+        let pass = (self.recognisers.last(), Turn::Upright);
+        self.read_ordered(page, boxes, options, pass, workspace, pool)?;
         let count = self.lines.len();
         self.take_lines(|lines, line| lines.push(line));
         while self.lines.len() > count {
@@ -69,7 +70,7 @@ impl LineReader {
             let with_minus = chars(&mut self.workers, &line).first().is_some_and(|c| is_dash(c.ch));
             if let Ok(place) = self.lines[..count].binary_search_by_key(&line.index, |line| line.index)
                 && with_minus
-                && line.score >= READABLE.min(self.lines[place].score)
+                && line.certainty.mean >= READABLE.min(self.lines[place].certainty.mean)
             {
                 self.widened.swap_remove(at);
                 self.lines[place] = line;

@@ -7,7 +7,7 @@ use crate::image::PixelView;
 use crate::infer::MAX_WORKERS;
 use crate::memory::{NoMemory, aligned_size, try_vec_with_capacity};
 use crate::page::{Char, MAX_CHARS, ms};
-use crate::recognise::{self, MAX_BATCH, Recogniser, Restriction};
+use crate::recognise::{self, Certainty, MAX_BATCH, Reader, Recogniser, Restriction};
 use crate::stage::StageError;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -25,8 +25,10 @@ pub struct ReadLine {
     pub index: usize,
     /// See [`Crop::quarter_turns`].
     pub quarter_turns: u8,
-    /// Mean score of its characters.
-    pub score: f32,
+    /// How certain its characters are.
+    pub certainty: Certainty,
+    /// Who read it.
+    pub reader: Reader,
     pub(super) chars: Range<usize>,
     pub(super) worker: usize,
 }
@@ -49,6 +51,8 @@ pub(super) struct Job<'a> {
     /// The next batch that nobody has taken.
     pub next: AtomicUsize,
     pub recogniser: &'a Recogniser,
+    /// Which one that is.
+    pub reader: Reader,
     pub restriction: &'a Restriction,
     pub turning: Turning<'a>,
     /// Called after each run of a network.
@@ -96,7 +100,7 @@ impl Worker {
             scratch: recognise::Scratch::new()?,
             read: Lines {
                 lines: try_vec_with_capacity(super::MAX_BOXES, super::LINES)?,
-                chars: try_vec_with_capacity(MAX_CHARS, super::LINES)?,
+                chars: try_vec_with_capacity(2 * MAX_CHARS, super::LINES)?,
                 used: 0,
             },
             classify_ms: 0.0,
@@ -149,8 +153,8 @@ impl Worker {
             };
             let view = source.view()?;
             if job.recogniser.windows([view.width(), view.height()], job.restriction).is_some() {
-                let score = self.read_one(job, view, tensors)?;
-                self.read.push(*index, source.quarter_turns(), score);
+                let certainty = self.read_one(job, view, tensors)?;
+                self.read.push(job.reader, *index, source.quarter_turns(), certainty);
             } else {
                 let _ = lines.push((*index, source));
             }
@@ -164,8 +168,8 @@ impl Worker {
         job.recogniser.read(&views, job.restriction, tensors, scratch, |i, line| {
             if let Some((index, source)) = lines.get(i) {
                 read.chars.extend_from_slice(&line.chars);
-                read.push(*index, source.quarter_turns(), line.score());
-                if line.score() < READABLE {
+                read.push(job.reader, *index, source.quarter_turns(), line.certainty());
+                if line.certainty().mean < READABLE {
                     let _ = unreadable.push(i);
                 }
             }
@@ -212,12 +216,12 @@ impl Worker {
         let turns = crop.quarter_turns;
         crop.turn_over();
         let turned = self.read_one(job, crop.view()?, tensors)?;
-        if turned > upright {
+        if turned.mean > upright.mean {
             self.read.chars.drain(first..second);
-            self.read.push(index, crop.quarter_turns, turned);
+            self.read.push(job.reader, index, crop.quarter_turns, turned);
         } else {
             self.read.chars.truncate(second);
-            self.read.push(index, turns, upright);
+            self.read.push(job.reader, index, turns, upright);
         }
         Ok(())
     }
@@ -233,41 +237,44 @@ impl Worker {
     ) -> Result<(), StageError> {
         let first = self.read.chars.len();
         crop.turn_over();
-        let score = self.read_one(job, crop.view()?, tensors)?;
+        let certainty = self.read_one(job, crop.view()?, tensors)?;
         match self.read.lines.iter().rposition(|line| line.index == index) {
-            Some(at) if score >= CLEAR => {
+            Some(at) if certainty.mean >= CLEAR => {
                 self.read.lines.swap_remove(at);
-                self.read.push(index, crop.quarter_turns, score);
+                self.read.push(job.reader, index, crop.quarter_turns, certainty);
             }
             _ => self.read.chars.truncate(first),
         }
         Ok(())
     }
 
-    /// Reads one line, in windows if it is too long for the network, and appends its characters; gives their mean
-    /// score.
-    fn read_one(&mut self, job: &Job<'_>, line: PixelView<'_>, tensors: &mut [u8]) -> Result<f32, StageError> {
+    /// Reads one line, in windows if it is too long for the network, and appends its characters; gives how certain they
+    /// are.
+    fn read_one(&mut self, job: &Job<'_>, line: PixelView<'_>, tensors: &mut [u8]) -> Result<Certainty, StageError> {
         let Worker { scratch, read: Lines { chars, .. }, .. } = self;
-        let (first, mut score) = (chars.len(), 0.0);
+        let (first, mut certainty) = (chars.len(), Certainty::default());
         let Some(windows) = job.recogniser.windows([line.width(), line.height()], job.restriction) else {
             job.recogniser.read(&[line], job.restriction, tensors, scratch, |_, line| {
                 chars.extend_from_slice(&line.chars);
-                score = line.score();
+                certainty = line.certainty();
             })?;
             (job.on_progress)();
-            return Ok(score);
+            return Ok(certainty);
         };
+        certainty.least = 1.0;
         for columns in windows.columns() {
             let second = chars.len();
             let window = line.crop(columns.start, 0, columns.len(), line.height())?;
             job.recogniser.read(&[window], job.restriction, tensors, scratch, |_, line| {
                 chars.extend_from_slice(&line.chars);
+                certainty.least = certainty.least.min(line.certainty().least);
             })?;
             (job.on_progress)();
             windows.join(chars, first, second, columns);
         }
         let scores = chars[first..].iter().map(|c| c.score);
-        Ok(scores.sum::<f32>() / (chars.len() - first).max(1) as f32)
+        certainty.mean = scores.sum::<f32>() / (chars.len() - first).max(1) as f32;
+        Ok(certainty)
     }
 }
 
@@ -275,7 +282,7 @@ impl Worker {
 pub(super) struct Lines {
     pub lines: Vec<ReadLine>,
     /// Their characters, one line after the other. All are kept, even if no page can hold them: which are left out must
-    /// not depend on the thread that reads them.
+    /// not depend on the thread that reads them. There is room for those of a page, read twice.
     pub chars: Vec<Char>,
     /// Characters that belong to lines.
     used: usize,
@@ -283,9 +290,9 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Makes a line of the characters that belong to none yet.
-    fn push(&mut self, index: usize, quarter_turns: u8, score: f32) {
+    fn push(&mut self, reader: Reader, index: usize, quarter_turns: u8, certainty: Certainty) {
         let chars = self.used..self.chars.len();
         self.used = chars.end;
-        self.lines.push(ReadLine { index, quarter_turns, score, chars, worker: 0 });
+        self.lines.push(ReadLine { index, quarter_turns, certainty, reader, chars, worker: 0 });
     }
 }

@@ -34,6 +34,9 @@ pub struct Info {
     pub det: String,
     /// Recogniser.
     pub rec: String,
+    /// The recogniser that reads again what the first is not certain of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_rec: Option<String>,
     /// Text-line classifier.
     pub cls: Option<String>,
     /// What runs detector and recogniser, by their names, with an engine that finds that out.

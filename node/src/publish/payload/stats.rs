@@ -18,6 +18,10 @@ pub struct Stats {
     pub frames: u64,
     /// Attempts that gave none.
     pub frames_failed: u64,
+    /// Lines of text that were read.
+    pub lines: u64,
+    /// Lines among these that the second of two recognisers read, because the first was not certain.
+    pub second_lines: u64,
     /// Readings by status, in the order of [`Status::ALL`]; written as an object with the codes as keys.
     #[serde(serialize_with = "by_code")]
     pub readings: [u64; Status::ALL.len()],
