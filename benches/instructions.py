@@ -2,17 +2,23 @@
 """Instructions per inference on 64-bit ARM, edge-ocr beside ONNX Runtime, counted by QEMU: no board needed, no noise.
 
     benches/instructions.py --program target/aarch64-unknown-linux-gnu/release/edge-ocr --labels DATA/receipts/labels.jsonl
-        [--program-full PROGRAM] [--cpu cortex-a76] [--read IMAGE] [--hot N] [--models models] [--folder target/instructions]
-        [--out FILE]
+        [--program-full PROGRAM] [--only networks frame] [--tiers small tiny] [--frame-tiers small cascade tiny] [--before PROGRAM]
+        [--cpu cortex-a76] [--read IMAGE] [--hot N] [--models models] [--folder target/instructions] [--out FILE]
 
-Both run for ARM under `qemu-aarch64 -cpu CPU` with one thread, on the same pixels: the detector at 640x640 and the recogniser at
-320x48. A count is that of a process with three inferences less that of one with a single one, halved, so that starting and loading
+networks  Both run for ARM under `qemu-aarch64 -cpu CPU` with one thread, on the same pixels: the detector at 640x640 and the recogniser
+at 320x48 of each of --tiers. A count is that of a process with three inferences less that of one with a single one, halved, so that starting and loading
 fall out. The peer is ONNX Runtime's own wheel for aarch64 with the float model and with its own static quantisation, made as
 `against.py` makes them. Nothing counts before the answers agree.
 
+frame  A camera's frame of 640x480 with five lines of text (a part of tests/golden/page.jpg), read by `edge-ocr bench --only page` with
+each of --frame-tiers that the program has (`default`: what it reads with if nothing is said), counted in the same way. --before is
+another program, such as one of an earlier version; it gets no --tier but --before-flags, and the ratios to it are printed. No peer reads
+frames.
+For the Pi Zero 2 W: a program for the target pi-zero2w, `--only frame --cpu cortex-a53 --frame-tiers default`.
+
 --read adds reading a whole image, start to end: loading, decoding, both networks, the classifier, geometry. The peer has no program
-that reads, so beside it stands what its two networks alone would take at the sizes of RapidOCR, computed from the counts above
-it. --hot N prints where the instructions of ours are, by function (the program
+that reads, so beside it stands what its two networks of the first of --tiers alone would take at the sizes of RapidOCR, computed from the counts
+above it. --hot N prints where the instructions of ours are, by function (the program
 must have its symbols). --cpu may be given again: cortex-a53 (Pi 3), cortex-a72 (Pi 4), cortex-a76 (Pi 5; has the dot product).
 `dot` is the share of instructions that are dot products (sdot, udot): it proves which kernels ran.
 
@@ -24,10 +30,12 @@ with venv. All else is made once in FOLDER: plugins of QEMU, an ARM system with 
 import argparse
 import bisect
 import collections
+import difflib
 import json
 import math
 import pathlib
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -37,6 +45,7 @@ import tempfile
 # No __pycache__ among the sources.
 sys.dont_write_bytecode = True
 import against  # noqa: E402
+from support import peers  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve()
 RUNTIME = "1.32.0"
@@ -47,6 +56,7 @@ PEERS = {"ort": "f32", "ort-int8": "int8"}
 LIBRARY = "onnxruntime_pybind11_state"
 DOT = "dot products"
 OURS = ["--engine", "arena", "--threads", "1"]
+PAGE = HERE.parent.parent / "tests/golden/page.jpg"
 # What the kernel says of each processor: part number, variant, revision, extensions.
 CPUS = {"cortex-a53": ("0xd03", 0, 4, ""), "cortex-a72": ("0xd08", 0, 3, ""),
         "cortex-a76": ("0xd0b", 4, 1, " atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp")}
@@ -207,37 +217,74 @@ class Code:
 
 def child(model, image, characters, repeat):
     """A network of ONNX Runtime; prints its answer and where its library lies."""
-    x, inner = against.tensor(image), against.session(model, 1)
+    x, inner = peers.tensor(image), peers.session(model, 1)
     for _ in range(int(repeat)):
         result = inner.run(None, {inner.get_inputs()[0].name: x})[0]
     # The first mapping of the library is that of its first byte.
     answer = {"base": next(int(line.split("-")[0], 16) for line in open("/proc/self/maps") if LIBRARY in line)}
     if characters == "-":
         return answer | {"text_pixels": int((result > 0.5).sum())}
-    return answer | {"text": against.decode(result, json.loads(pathlib.Path(characters).read_text()))}
+    return answer | {"text": peers.decode(result, json.loads(pathlib.Path(characters).read_text()))}
 
 
 # ---- the parent ----
 
 
-def measure(args, files, cpu):
-    emulator, rows = Emulator(args.folder, cpu), []
-    peer_code = Code(emulator.library)
-    for kind, (_, width, height) in against.MODELS.items():
+def ours(emulator, program, flags, image):
+    """A row of what our program takes for an image, and its report."""
+    command = [program, "bench", "--json", "--threads", "1", *flags, "--warm-up", 0, image, "--repeat"]
+    mine, dots, report = per_inference(emulator, command, Code(program))
+    total = mine.total()
+    return {"cpu": emulator.cpu, "kernels": report["kernels"], "instructions": total, "dot": dots / total,
+            "parts": {name: part / total for name, part in mine.most_common(30)}, "peers": {}}, report
+
+
+def networks(args, files, emulator):
+    rows, peer_code = [], Code(emulator.library)
+    for tier, kind in ((tier, kind) for tier in args.tiers for kind in peers.KINDS):
+        network, its_files = peers.NETWORKS[tier][kind], files[tier][kind]
         program = args.program_full if kind == "rec" and args.program_full else args.program
-        code, size, image = Code(program), f"{width}x{height}", files[kind]["image"]
-        command = [program, "bench", "--json", *OURS, "--only", kind, "--size", size, "--warm-up", 0, image, "--repeat"]
-        mine, dots, report = per_inference(emulator, command, code)
-        total = mine.total()
+        row, report = ours(emulator, program, against.only(tier, kind), its_files["image"])
+        stage = against.stage_of(report, network.model)
+        # Two recognisers would be counted as one.
+        if len(report["stages"]) != 1:
+            raise RuntimeError(f"edge-ocr bench measured more than {network.model}")
         charset = f", charset {report['charset']}" if kind == "rec" else ""
-        rows.append({"cpu": cpu, "what": f"{kind} {size}{charset}", "kernels": report["kernels"], "instructions": total,
-                     "dot": dots / total, "parts": {name: part / total for name, part in mine.most_common(30)}, "peers": {}})
+        rows.append(row | {"what": f"{tier} {kind} {network.width}x{network.height}{charset}", "tier": tier})
+        total = row["instructions"]
         for peer, model in PEERS.items():
-            command = [emulator.python, HERE, "--child", files[kind][model], image, files[kind].get("characters", "-")]
+            command = [emulator.python, HERE, "--child", its_files[model], its_files["image"], its_files.get("characters", "-")]
             theirs, dots, answer = per_inference(emulator, command, peer_code)
-            against.agree(kind, report["stages"][0], answer, peer != "ort-int8")
+            against.agree(kind, stage, answer, peer != "ort-int8")
             rows[-1]["peers"][peer] = {"instructions": theirs.total(), "ratio": total / theirs.total(), "dot": dots / theirs.total()}
-    if args.read:
+    return rows
+
+
+def frames(args, frame, emulator):
+    """The frame by each tier, beside the program of before."""
+    def read(program, tier, others=()):
+        flags = ["--engine", "arena", "--only", "page", *(["--tier", tier] if tier != "default" else []), *others]
+        row, report = ours(emulator, program, flags, frame)
+        lines = report["stages"][0]["text"].splitlines()
+        known = PAGE.with_suffix(".expected.txt").read_text().splitlines()[:peers.FRAME_LINES]
+        # Ends of lines are cut off; a character or two may be wrong.
+        alike = [difflib.SequenceMatcher(None, line, right[:len(line)]).ratio() for line, right in zip(lines, known)]
+        if len(lines) != len(known) or min(alike) < 0.9:
+            raise against.Differs(f"frame, {program.name}, {tier}: {lines}")
+        return row | {"what": f"frame 640x480, {len(lines)} lines, {tier}", "tier": tier}
+
+    rows = [read(args.program, tier) for tier in args.frame_tiers]
+    if args.before:
+        before = read(args.before, "default", shlex.split(args.before_flags))["instructions"]
+        for row in rows:
+            row["before"] = {"instructions": before, "ratio": row["instructions"] / before}
+    return rows
+
+
+def measure(args, files, frame, cpu):
+    emulator = Emulator(args.folder, cpu)
+    rows = networks(args, files, emulator) if files else []
+    if args.read and rows:
         blocks, _, output = emulator.run([args.program, "read", *OURS, "--format", "json", args.read])
         page = json.loads(output)
         if not page["lines"]:
@@ -248,7 +295,7 @@ def measure(args, files, cpu):
         for peer in PEERS:
             theirs = reading(page, *(row["peers"][peer]["instructions"] for row in rows[:2]))
             rows[-1]["peers"][peer] = {"instructions": theirs, "ratio": total / theirs, "estimated": True}
-    return rows
+    return rows + (frames(args, frame, emulator) if frame else [])
 
 
 def reading(page, det, rec):
@@ -266,11 +313,14 @@ def table(rows, hot):
              "",
              "| cpu | network | kernels | edge-ocr | dot | ORT f32 | ratio | dot | ORT INT8 | ratio | dot |", "|" + "---|" * 11]
     for row in rows:
-        peers = [row["peers"].get(peer) for peer in PEERS]
+        beside = [row["peers"].get(peer) for peer in PEERS]
         cells = ["| |" if not p else f"{p['instructions'] / 1e6:.1f} (estimated) | {p['ratio']:.3f} |" if p.get("estimated")
-                 else f"{p['instructions'] / 1e6:.1f} | {p['ratio']:.3f} | {p['dot']:.1%}" for p in peers]
+                 else f"{p['instructions'] / 1e6:.1f} | {p['ratio']:.3f} | {p['dot']:.1%}" for p in beside]
         dot = f"{row['dot']:.1%}" if "dot" in row else ""
         lines.append(f"| {row['cpu']} | {row['what']} | {row['kernels']} | {row['instructions'] / 1e6:.1f} | {dot} | {' | '.join(cells)} |")
+    for row in rows:
+        if before := row.get("before"):
+            lines += ["", f"{row['cpu']}, {row['what']}: {before['ratio']:.3f} of {before['instructions'] / 1e6:.1f} before."]
     for row in rows:
         if hot and "parts" in row:
             lines += ["", f"{row['cpu']}, {row['what']}, edge-ocr by function:", ""]
@@ -282,7 +332,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, type=pathlib.Path)
     parser.add_argument("--program-full", type=pathlib.Path, help="a build with EDGE_OCR_CHARSET=full, for the recogniser")
-    parser.add_argument("--labels", required=True)
+    parser.add_argument("--labels", help="needed for the networks")
+    parser.add_argument("--only", nargs="+", choices=["networks", "frame"], default=["networks", "frame"])
+    parser.add_argument("--tiers", nargs="+", choices=list(peers.NETWORKS), default=list(peers.NETWORKS))
+    parser.add_argument("--frame-tiers", nargs="+", choices=["small", "cascade", "tiny", "default"], default=["small", "cascade", "tiny"])
+    parser.add_argument("--before", type=pathlib.Path, metavar="PROGRAM")
+    parser.add_argument("--before-flags", default="", metavar="FLAGS")
     parser.add_argument("--cpu", action="append", choices=CPUS)
     parser.add_argument("--read", metavar="IMAGE")
     parser.add_argument("--hot", type=int, default=0, metavar="N")
@@ -290,19 +345,29 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=HERE.parent.parent / "target/instructions")
     parser.add_argument("--out", type=pathlib.Path, help="also write FILE.md and FILE.json")
     args = parser.parse_args()
+    if args.read and "networks" not in args.only:
+        parser.error("--read is held against the counts of the networks")
+    if "networks" in args.only and not args.labels:
+        parser.error("--labels is needed for the networks")
     args.folder = args.folder.resolve()
     python = once(args.folder / "venv", make_venv) / "bin/python"
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        what = {"models": str(args.models), "labels": args.labels, "folder": folder}
-        files = json.loads(must([python, HERE.parent / "against.py", "--child", "prepare", json.dumps(what)]).splitlines()[-1])
+        def made(name, **what):
+            return json.loads(must([python, HERE.parent / "support/peers.py", name, json.dumps(what)]).splitlines()[-1])
+
+        files = frame = None
+        if "networks" in args.only:
+            files = made("prepare", models=str(args.models), labels=args.labels, folder=folder, tiers=args.tiers)
+        if "frame" in args.only:
+            frame = made("frame", page=str(PAGE), out=f"{folder}/frame.jpg")
         for cpu in args.cpu or ["cortex-a76"]:
-            rows += measure(args, files, cpu)
+            rows += measure(args, files, frame, cpu)
             print(f"{cpu}: counted", file=sys.stderr, flush=True)
     print(table(rows, args.hot), end="")
     if args.out:
         args.out.with_suffix(".md").write_text("# Instructions\n\n" + table(rows, args.hot), encoding="utf-8")
-        report = {"schema": "edge-ocr-instructions/1", "peer": RUNTIME, "rows": rows}
+        report = {"schema": "edge-ocr-instructions/2", "peer": RUNTIME, "rows": rows}
         args.out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
 
 

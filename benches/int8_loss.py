@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """What INT8 costs: both engines on the same images, none of which was calibrated on.
 
-    benches/int8_loss.py --program target/release/edge-ocr --data DATA --score SCORE.py [--keep DIR] [--only SET ...]
+    benches/int8_loss.py --program target/release/edge-ocr --data DATA --score SCORE.py [--keep DIR] [--only SET ...] [--all]
+        [--tier tiny|small|cascade]
 
 Runs `edge-ocr eval` with each engine on the sets of `benches/floors.toml` without the images of `quantize/calibration/`,
-scores both with SCORE.py and holds the difference against DESIGN's limits. With `--keep` the float engine's predictions are
-kept in DIR and used again.
+scores both with SCORE.py (or with what `floors.toml` says, in the same folder) and holds the difference against DESIGN's limits.
+`--all` adds the sets that have no floor. With `--keep` the float engine's predictions are kept in DIR and used again, those
+of each tier by themselves. `--tier` is given to both engines; the float one needs the ONNX files of its networks in `models/`.
 
 The sets are small: of 35 images one is three points. So the interval of 95 % of each difference is that over images, as
 both engines read the same ones (`support/paired.py`), and a figure is lost when it is worse than its limit and at most one
@@ -16,7 +18,6 @@ import argparse
 import pathlib
 import sys
 import tempfile
-import tomllib
 
 from support import paired
 
@@ -28,24 +29,27 @@ def main():
     parser.add_argument("--score", required=True)
     parser.add_argument("--keep", type=pathlib.Path)
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--tier", choices=["tiny", "small", "cascade"])
     parser.add_argument("--threads", default="2")
     args = parser.parse_args()
+    tier = ["--tier", args.tier] if args.tier else []
 
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
     lost = checked = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for name, floor in tomllib.loads((paired.HERE.parent / "floors.toml").read_text()).items():
-            if args.only and name not in args.only:
-                continue
+        for name, floor in paired.sets(args.only, args.all):
             labels = paired.labels_of(args.data, floor["set"])
             chosen, predictions = pathlib.Path(scratch) / f"{name}.labels.jsonl", {}
             paired.write(chosen, labels)
             for engine in paired.ENGINES:
                 folder = args.keep if args.keep and engine == "tract" else pathlib.Path(scratch)
-                predictions[engine] = folder / f"{name}.{engine}.jsonl"
+                predictions[engine] = folder / f"{'.'.join([name, *tier[1:], engine])}.jsonl"
                 if not predictions[engine].exists():
-                    flags = ["--threads", args.threads, *floor.get("flags", [])]
+                    flags = ["--threads", args.threads, *tier, *floor.get("flags", [])]
                     paired.read(args.program, chosen, predictions[engine], engine, flags)
-            whole, rest = paired.compare(args.score, labels, lambda label: label["image"], predictions)
+            whole, rest = paired.compare(paired.script_of(args.score, floor), labels, lambda label: label["image"], predictions)
             for key in whole["tract"]:
                 for figure in paired.judged(name, floor, key, whole["tract"][key]):
                     difference = paired.Difference(whole, rest, key, figure)

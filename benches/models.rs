@@ -92,7 +92,7 @@ fn recogniser(c: &mut Criterion) {
     let read = |case: &Case, answer: Vec<f32>| {
         let classes = *case.session.output_shape().axes().last().expect("classes");
         let mut symbols = Vec::new();
-        ctc::greedy(Probabilities::new(&answer, classes).expect("probabilities"), &mut symbols);
+        ctc::greedy(Probabilities::new(&answer, classes).expect("probabilities"), None, &mut symbols);
         let charset = case.loaded.charset.as_ref().expect("characters");
         symbols.iter().map(|s| charset.text(s.class)).collect::<String>()
     };

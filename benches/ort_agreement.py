@@ -4,7 +4,7 @@
     benches/ort_agreement.py --program target/release/edge-ocr --library LIBONNXRUNTIME --data DATA --score SCORE.py
         [--provider cpu] [--only SET ...] [--limit N] [--threads 2]
 
-Runs `edge-ocr eval` with both engines on the sets of `benches/floors.toml`, on the first N images of each if given. A line of
+Runs `edge-ocr eval` with both engines on the sets of `benches/floors.toml` that have a floor, on the first N images of each if given. A line of
 the float engine agrees when the other engine has a line with the same text at the same place (the boxes share half of their
 area). Both are scored with SCORE.py. Exit code 1 when less than 99.5 % of all lines agree, or a score differs by more than 0.3
 points and by more than one image.
@@ -16,9 +16,9 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 
-HERE = pathlib.Path(__file__).resolve().parent
+from support import paired
+
 LEAST_SHARE, MOST_POINTS = 0.995, 0.3
 
 
@@ -65,9 +65,7 @@ def main():
     lines = agreed = 0
     failed = False
     print("| set | images | lines | agree | figure | tract | ort | ms an image, tract | ort |\n|---|---|---|---|---|---|---|---|---|")
-    for name, floor in tomllib.loads((HERE / "floors.toml").read_text()).items():
-        if args.only and name not in args.only:
-            continue
+    for name, floor in paired.sets(args.only):
         # Paths in it are relative to its folder.
         labels = args.data / floor["set"] / "labels.jsonl"
         flags = floor.get("flags", []) + (["--limit", str(args.limit)] if args.limit else [])

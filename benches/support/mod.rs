@@ -82,5 +82,10 @@ pub fn engines() -> Vec<(&'static str, Engine)> {
 pub fn load(engine: Engine, kind: Kind) -> Opened {
     let mut config = Config::default();
     config.engine = engine;
-    open(&config, &Store::new(Some(&root().join("models"))), kind, 1, &mut Workspace::on_heap()).expect("a model")
+    let name = match kind {
+        Kind::Detector => &config.models.det,
+        Kind::Recogniser => &config.models.rec,
+        Kind::Classifier => &config.models.cls,
+    };
+    open(&config, name, &Store::new(Some(&root().join("models"))), kind, 1, &mut Workspace::on_heap()).expect("a model")
 }
